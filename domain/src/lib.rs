@@ -1,1 +1,13 @@
-//! x
+//! What counts as exposed, and what is done about it.
+//!
+//! Facts in, verdict out: this crate reads no clock, no environment and no network, and logs nothing. The shell brings
+//! a CloudTrail record ([`trail`]), the [`policy`] and what EC2 shows now ([`exposure::GroupFacts`]); [`exposure::judge`]
+//! decides, [`plan::plan`] says which rules go, and [`finding`] is what people and machines read about it.
+
+pub mod exposure;
+pub mod finding;
+pub mod ids;
+pub mod net;
+pub mod plan;
+pub mod policy;
+pub mod trail;
