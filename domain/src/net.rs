@@ -35,6 +35,15 @@ impl Family {
     }
 }
 
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
 /// One value for each address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PerFamily<T> {

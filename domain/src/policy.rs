@@ -1,1 +1,288 @@
-//! x
+//! The policy: what is guarded, what counts as the internet, and who is exempt.
+//!
+//! Parsed strictly (an unknown key, an unknown word, a bad CIDR are errors that name the place and what is accepted) and
+//! resolved once, so that judging only looks things up.
+
+mod parse;
+mod services;
+
+use jiff::Timestamp;
+
+use crate::ids::{AccountId, GroupId, Region, VpcId};
+use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport, public_addresses};
+
+/// The policy that holds where none is given: the documented example without its examples.
+pub const BUILT_IN: &str = "\
+version: 1
+mode: enforce
+guard: [ssh, rdp, mysql, mssql]
+internet: {ipv4: /8, ipv6: /32}
+sweep: {mode: alert, max_revocations: 25}
+";
+
+/// Whether rules are taken back or only reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Report only.
+    Alert,
+    /// Revoke.
+    Enforce,
+}
+
+impl Mode {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+/// Ports of one transport that the internet must not reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guard {
+    /// The service's name, as findings say it.
+    pub name: String,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// Its ports.
+    pub ports: PortRange,
+}
+
+/// A resolved policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    mode: Mode,
+    guards: Vec<Guard>,
+    counted: PerFamily<AddressSet>,
+    limit: PerFamily<u128>,
+    exemptions: Vec<Exemption>,
+    scopes: Vec<Scope>,
+    sweep: Sweep,
+}
+
+/// The scheduled look at everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sweep {
+    /// What a sweep does.
+    pub mode: Mode,
+    /// Past so many revocations per account and Region it only alerts.
+    pub max_revocations: u32,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self { mode: Mode::Alert, max_revocations: 25 }
+    }
+}
+
+/// Rules that are lawful although they expose a guarded port: every key that is given must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exemption {
+    /// Why, for the finding.
+    pub reason: String,
+    /// From when on it no longer holds; `None`: never ends.
+    pub until: Option<Timestamp>,
+    place: Place,
+    principals: Option<Vec<String>>,
+    guards: Option<Vec<String>>,
+    sources: Option<PerFamily<AddressSet>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Scope {
+    place: Place,
+    mode: Mode,
+}
+
+/// Which groups something holds for; an absent list matches all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Place {
+    accounts: Option<Vec<AccountId>>,
+    regions: Option<Vec<Region>>,
+    groups: Option<Vec<GroupId>>,
+    vpcs: Option<Vec<VpcId>>,
+}
+
+/// Where a group is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whereabouts<'a> {
+    /// Its account.
+    pub account: &'a AccountId,
+    /// Its Region.
+    pub region: &'a Region,
+    /// Its id.
+    pub group: &'a GroupId,
+    /// Its VPC, where it was looked up: only when [`Policy::needs_vpc`]. Unknown matches no `vpcs`.
+    pub vpc: Option<&'a VpcId>,
+}
+
+impl Place {
+    fn matches(&self, at: Whereabouts<'_>) -> bool {
+        fn among<T: PartialEq>(list: Option<&Vec<T>>, value: Option<&T>) -> bool {
+            list.is_none_or(|list| value.is_some_and(|value| list.contains(value)))
+        }
+        among(self.accounts.as_ref(), Some(at.account))
+            && among(self.regions.as_ref(), Some(at.region))
+            && among(self.groups.as_ref(), Some(at.group))
+            && among(self.vpcs.as_ref(), at.vpc)
+    }
+}
+
+/// What an exemption may cover: a rule's sources, and who made it.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Where its group is.
+    pub at: Whereabouts<'a>,
+    /// The guard's name: an exemption may hold for one service and not for another.
+    pub guard: &'a str,
+    /// All addresses that the rule admits, not only the public ones; `None` where they could not be looked up, and then
+    /// no exemption by source holds: a failed look-up makes nothing lawful.
+    pub sources: Option<&'a PerFamily<AddressSet>>,
+    /// For each change that made the rule, the ARNs its caller goes by. Empty: not made by any change at hand.
+    pub makers: &'a [Vec<&'a str>],
+}
+
+impl Policy {
+    /// The built-in policy.
+    #[must_use]
+    pub fn built_in() -> Self {
+        #[expect(clippy::expect_used, reason = "a constant, parsed by every test of this file")]
+        parse::parse(BUILT_IN).expect("the built-in policy parses")
+    }
+
+    /// Parses and resolves a policy.
+    ///
+    /// # Errors
+    /// [`PolicyError`], which names line, place, value and what is accepted.
+    pub fn parse(yaml: &str) -> Result<Self, PolicyError> {
+        parse::parse(yaml)
+    }
+
+    /// What the internet must not reach.
+    #[must_use]
+    pub fn guards(&self) -> &[Guard] {
+        &self.guards
+    }
+
+    /// The addresses that count: public and not trusted.
+    #[must_use]
+    pub fn counted(&self, family: Family) -> &AddressSet {
+        self.counted.get(family)
+    }
+
+    /// From how many counted addresses on a port is exposed. At least one.
+    #[must_use]
+    pub fn limit(&self, family: Family) -> u128 {
+        *self.limit.get(family)
+    }
+
+    /// What the sweep does.
+    #[must_use]
+    pub fn sweep(&self) -> Sweep {
+        self.sweep
+    }
+
+    /// Whether something depends on a group's VPC, which costs a DescribeSecurityGroups call.
+    #[must_use]
+    pub fn needs_vpc(&self) -> bool {
+        let places = self.exemptions.iter().map(|e| &e.place).chain(self.scopes.iter().map(|s| &s.place));
+        places.into_iter().any(|place| place.vpcs.is_some())
+    }
+
+    /// The mode for a group: the function's own, unless the policy is the meeker one. First matching scope wins.
+    #[must_use]
+    pub fn mode(&self, at: Whereabouts<'_>, function: Mode) -> Mode {
+        let scope = self.scopes.iter().find(|scope| scope.place.matches(at));
+        scope.map_or(self.mode, |scope| scope.mode).min(function)
+    }
+
+    /// The exemption that covers a rule, if one does.
+    #[must_use]
+    pub fn exemption(&self, candidate: Candidate<'_>, now: Timestamp) -> Option<&Exemption> {
+        self.exemptions.iter().find(|exemption| exemption.covers(candidate, now))
+    }
+}
+
+impl Exemption {
+    fn covers(&self, candidate: Candidate<'_>, now: Timestamp) -> bool {
+        let within = |family| {
+            self.sources.as_ref().is_none_or(|ours| {
+                candidate.sources.is_some_and(|its| its.get(family).difference(ours.get(family)).is_empty())
+            })
+        };
+        // A rule that two changes made is exempt only if both callers are.
+        let made_by = |patterns: &Vec<String>| {
+            let by_one = |names: &Vec<&str>| names.iter().any(|name| patterns.iter().any(|p| arn_like(p, name)));
+            !candidate.makers.is_empty() && candidate.makers.iter().all(by_one)
+        };
+        self.until.is_none_or(|until| now < until)
+            && self.place.matches(candidate.at)
+            && self.guards.as_ref().is_none_or(|guards| guards.iter().any(|guard| guard == candidate.guard))
+            && self.principals.as_ref().is_none_or(made_by)
+            && Family::BOTH.into_iter().all(within)
+    }
+}
+
+/// IAM's `ArnLike`: each of the six colon-separated parts is matched by itself, `*` for any text and `?` for one
+/// character (IAM User Guide, "ARN condition operators").
+fn arn_like(pattern: &str, arn: &str) -> bool {
+    let (mut patterns, mut parts) = (pattern.splitn(6, ':'), arn.splitn(6, ':'));
+    loop {
+        match (patterns.next(), parts.next()) {
+            (Some(pattern), Some(part)) if wild_match(pattern.as_bytes(), part.as_bytes()) => {}
+            (None, None) => return true,
+            _ => return false,
+        }
+    }
+}
+
+/// Linear in practice: on a mismatch only the last star is extended.
+fn wild_match(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t, mut star) = (0, 0, None);
+    while let Some(byte) = text.get(t) {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(b'?') => (p, t) = (p + 1, t + 1),
+            Some(wanted) if wanted == byte => (p, t) = (p + 1, t + 1),
+            _ => match star {
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    (p, t) = (at + 1, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(p).all(|byte| *byte == b'*')
+}
+
+/// Why a text is no policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{line}")]
+pub struct PolicyError {
+    line: String,
+    /// The same with the lines of the file around it, for a terminal.
+    pub snippet: String,
+}
+
+/// The limit of a family: one block of the given prefix length, or all that counts where that is less (so `/0` means
+/// all of it, and a large `trusted` cannot make the limit unreachable).
+fn limit(family: Family, prefix: u8, counted: &AddressSet) -> u128 {
+    let host_bits = u32::from(family.bits().saturating_sub(prefix));
+    1u128.checked_shl(host_bits).unwrap_or(u128::MAX).min(counted.count())
+}
+
+fn counted(trusted: &[Cidr]) -> PerFamily<AddressSet> {
+    PerFamily::each(|family| public_addresses(family).difference(&AddressSet::from_cidrs(family, trusted)))
+}
+
+#[cfg(test)]
+mod tests;

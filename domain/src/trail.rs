@@ -1,1 +1,254 @@
-//! x
+//! A CloudTrail record → what it says was changed.
+//!
+//! A record is a hint: it tells *where to look and which rules are new*. It is read tolerantly (unknown fields, old
+//! versions, sparse identities, types that a converter guessed), but nothing is guessed in turn: what should be there
+//! and cannot be read makes the record [`Reading::Undecided`], which alerts.
+//!
+//! Shapes: CloudTrail User Guide, "CloudTrail record contents"; EC2 API Reference, AuthorizeSecurityGroupIngress and
+//! ModifySecurityGroupRules.
+
+mod request;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::ids::{AccountId, GroupId, Region, RuleId, shown};
+use crate::net::{Source, Traffic};
+use request::Described;
+
+/// What a record turned out to be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// A successful call that may have opened ingress.
+    Change(Box<Change>),
+    /// Nothing of ours: a failed call, a read, another call.
+    Irrelevant {
+        /// What the record says of itself.
+        seen: Seen,
+        /// Why it does not matter.
+        why: String,
+    },
+    /// One of ours that cannot be read, or nothing that can be read at all. Someone must look.
+    Undecided {
+        /// What the record says of itself, as far as it could be read.
+        seen: Seen,
+        /// The place, the value, and what is accepted.
+        why: String,
+    },
+}
+
+/// What a record says of itself, for people: as it stands there, unchecked, absent where absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// `eventID`.
+    pub id: Option<String>,
+    /// `eventTime`.
+    pub time: Option<Timestamp>,
+    /// `recipientAccountId`, or else the caller's account.
+    pub account: Option<String>,
+    /// `awsRegion`.
+    pub region: Option<String>,
+    /// `eventName`.
+    pub call: Option<String>,
+    /// Who: the caller's ARN, or the next best that the identity holds.
+    pub actor: Option<String>,
+    /// The ARN of the role behind an assumed-role session.
+    pub issuer: Option<String>,
+    /// `sourceIPAddress`.
+    pub source_ip: Option<String>,
+    /// `userAgent`.
+    pub user_agent: Option<String>,
+}
+
+/// The calls that open ingress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Call {
+    /// AuthorizeSecurityGroupIngress: new ingress rules.
+    Authorize,
+    /// ModifySecurityGroupRules: rules replaced, ingress and egress alike.
+    Modify,
+}
+
+impl Call {
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "AuthorizeSecurityGroupIngress" => Some(Self::Authorize),
+            "ModifySecurityGroupRules" => Some(Self::Modify),
+            _ => None,
+        }
+    }
+}
+
+/// Where to look.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// One security group.
+    Group(GroupId),
+    /// A group of the default VPC, known by name only.
+    GroupName(String),
+    /// Every group of the Region: the record does not say which.
+    Region,
+}
+
+/// Which rules of the subject are this change's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// These.
+    Rules(Vec<RuleId>),
+    /// Those that admit exactly this.
+    Permissions(Vec<Permission>),
+    /// Any ingress rule: the record does not say.
+    Any,
+}
+
+/// What one rule admits: this traffic from this source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Permission {
+    /// Protocol and ports.
+    pub traffic: Traffic,
+    /// From where.
+    pub source: Source,
+}
+
+/// A change to look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The record, for people.
+    pub seen: Seen,
+    /// The account whose group was changed.
+    pub account: AccountId,
+    /// The group's Region.
+    pub region: Region,
+    /// Which call.
+    pub call: Call,
+    /// Where to look.
+    pub subject: Subject,
+    /// Which rules are its own.
+    pub claim: Claim,
+    /// All that the record says its rules admit, with the rules' ids where it lists them. `None`: it does not say all.
+    pub says: Option<Vec<(Option<RuleId>, Permission)>>,
+}
+
+/// What the envelope around a record says; the record must agree.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Postmark {
+    /// The account that the envelope names.
+    pub account: Option<String>,
+    /// The Region that the envelope names.
+    pub region: Option<String>,
+}
+
+/// Reads one record.
+#[must_use]
+pub fn read(record: &Value, postmark: &Postmark) -> Reading {
+    let seen = Seen::of(record, postmark);
+    match classify(record) {
+        Ok(call) => match change(record, call, seen.clone(), postmark) {
+            Ok(change) => Reading::Change(Box::new(change)),
+            Err(why) => Reading::Undecided { seen, why },
+        },
+        Err(NotOurs::Irrelevant(why)) => Reading::Irrelevant { seen, why },
+        Err(NotOurs::Unreadable(why)) => Reading::Undecided { seen, why },
+    }
+}
+
+enum NotOurs {
+    Irrelevant(String),
+    Unreadable(String),
+}
+
+fn classify(record: &Value) -> Result<Call, NotOurs> {
+    let irrelevant = |why: String| Err(NotOurs::Irrelevant(why));
+    let Some(fields) = record.as_object() else {
+        let what = format!("the record is {}, expected a CloudTrail record (a JSON object)", excerpt(record));
+        return Err(NotOurs::Unreadable(what));
+    };
+    if fields.get("eventCategory").and_then(Value::as_str) == Some("Insight") {
+        return irrelevant("an Insight record, not a call".to_owned());
+    }
+    let text = |key: &str| match fields.get(key) {
+        Some(Value::String(text)) => Ok(text.as_str()),
+        other => {
+            let value = other.map_or_else(|| "missing".to_owned(), excerpt);
+            Err(NotOurs::Unreadable(format!("{key} is {value}, expected a text: is this a CloudTrail record?")))
+        }
+    };
+    let (source, name) = (text("eventSource")?, text("eventName")?);
+    if source != "ec2.amazonaws.com" {
+        return irrelevant(format!("a call to {}, not to EC2", shown(source)));
+    }
+    let Some(call) = Call::parse(name) else {
+        return irrelevant(format!("{} opens no ingress rule", shown(name)));
+    };
+    match fields.get("errorCode") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(code)) => return irrelevant(format!("the call failed with {}", shown(code))),
+        Some(other) => {
+            return Err(NotOurs::Unreadable(format!("errorCode is {}, expected a text", excerpt(other))));
+        }
+    }
+    match fields.get("readOnly") {
+        Some(Value::Bool(true)) => irrelevant("a read-only call".to_owned()),
+        _ => Ok(call),
+    }
+}
+
+fn change(record: &Value, call: Call, seen: Seen, postmark: &Postmark) -> Result<Change, String> {
+    let identifier = |place: &str, value: &Option<String>| {
+        value.clone().ok_or_else(|| format!("{place} is missing: the record does not say whose group it was"))
+    };
+    let account = identifier("recipientAccountId", &seen.account)?;
+    let account = AccountId::parse(&account).map_err(|error| format!("recipientAccountId: {error}"))?;
+    let region = identifier("awsRegion", &seen.region)?;
+    let region = Region::parse(&region).map_err(|error| format!("awsRegion: {error}"))?;
+    for (what, envelope, own) in [
+        ("account", &postmark.account, account.as_str()),
+        ("region", &postmark.region, region.as_str()),
+    ] {
+        if let Some(envelope) = envelope.as_deref().filter(|envelope| *envelope != own) {
+            return Err(format!("the envelope's {what} is `{}`, the record's is `{own}`: refused", shown(envelope)));
+        }
+    }
+    let Described { subject, claim, says } = request::describe(call, record)?;
+    Ok(Change { seen, account, region, call, subject, claim, says })
+}
+
+impl Seen {
+    fn of(record: &Value, postmark: &Postmark) -> Self {
+        let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let owned = |pointer: &str| text(pointer).map(limited);
+        let identity = |field: &str| text(&format!("/userIdentity/{field}"));
+        Self {
+            id: owned("/eventID"),
+            time: text("/eventTime").and_then(|time| time.parse().ok()),
+            account: owned("/recipientAccountId")
+                .or_else(|| identity("accountId").map(limited))
+                .or_else(|| postmark.account.clone()),
+            region: owned("/awsRegion").or_else(|| postmark.region.clone()),
+            call: owned("/eventName"),
+            actor: ["arn", "invokedBy", "userName", "principalId", "accountId"]
+                .into_iter()
+                .find_map(identity)
+                .map(limited),
+            issuer: owned("/userIdentity/sessionContext/sessionIssuer/arn"),
+            source_ip: owned("/sourceIPAddress"),
+            user_agent: owned("/userAgent"),
+        }
+    }
+}
+
+/// At most 512 characters: an ARN is never longer, and a user agent need not be.
+fn limited(text: &str) -> String {
+    text.chars().take(512).collect()
+}
+
+/// A value as it may stand in a message.
+fn excerpt(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("`{}`", shown(text)),
+        other => format!("`{}`", shown(&other.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,331 @@
+//! YAML → [`Policy`].
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::Spanned;
+
+use super::services::SERVICES;
+use super::{Exemption, Guard, Mode, Place, Policy, PolicyError, Scope, Sweep, counted, limit};
+use crate::ids::shown;
+use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport};
+
+pub(super) fn parse(yaml: &str) -> Result<Policy, PolicyError> {
+    let options = serde_saphyr::options! { no_schema: true, strict_booleans: true };
+    let written: Written = serde_saphyr::from_str_with_options(yaml, options).map_err(|error| PolicyError {
+        line: one_line(&error),
+        snippet: error.to_string(),
+    })?;
+    resolve(written)
+}
+
+fn one_line(error: &serde_saphyr::Error) -> String {
+    let text = error.without_snippet().to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// An error that only shows once everything is read.
+fn wrong(line: Option<u64>, text: &str) -> PolicyError {
+    let line = line.map_or_else(|| text.to_owned(), |line| format!("{text} at line {line}"));
+    PolicyError { snippet: line.clone(), line }
+}
+
+fn resolve(written: Written) -> Result<Policy, PolicyError> {
+    let Version::One = written.version;
+    let mut guards: Vec<Guard> = Vec::new();
+    for entry in &written.guard {
+        if let Some(twice) = entry.iter().find(|new| guards.iter().any(|old| old.name == new.name)) {
+            return Err(wrong(None, &format!("guard: `{}` stands there twice", twice.name)));
+        }
+        guards.extend(entry.iter().cloned());
+    }
+    if guards.is_empty() {
+        return Err(wrong(None, "guard: the list is empty, expected at least one service: nothing would be guarded"));
+    }
+    let counted = counted(&written.trusted);
+    for family in Family::BOTH {
+        if counted.get(family).is_empty() {
+            let what = format!("trusted: covers all of {family}, expected some internet to be left to guard against");
+            return Err(wrong(None, &what));
+        }
+    }
+    let limit = PerFamily {
+        v4: limit(Family::V4, written.internet.ipv4.0, &counted.v4),
+        v6: limit(Family::V6, written.internet.ipv6.0, &counted.v6),
+    };
+    let exemptions: Result<Vec<_>, _> =
+        written.exempt.into_iter().map(|entry| exemption(entry.defined.line(), entry.value, &guards)).collect();
+    let scopes: Result<Vec<_>, _> = written.scopes.into_iter().map(|entry| scope(entry.defined.line(), entry.value)).collect();
+    let (exemptions, scopes) = (exemptions?, scopes?);
+    Ok(Policy { mode: written.mode, guards, counted, limit, exemptions, scopes, sweep: written.sweep })
+}
+
+fn exemption(line: u64, entry: WrittenExemption, guards: &[Guard]) -> Result<Exemption, PolicyError> {
+    let fail = |text: &str| Err(wrong(Some(line), text));
+    if entry.reason.trim().is_empty() {
+        return fail("exempt: the reason is empty, expected why these rules are lawful");
+    }
+    if let Some(odd) = entry.guard.iter().flatten().find(|name| !guards.iter().any(|guard| guard.name == **name)) {
+        let mut names: Vec<&str> = guards.iter().map(|guard| guard.name.as_str()).collect();
+        names.dedup();
+        return fail(&format!("exempt: `{}` is not guarded, expected one of {}", shown(odd), names.join(", ")));
+    }
+    let is_arn = |pattern: &&String| pattern.starts_with("arn:") && pattern.splitn(6, ':').count() == 6;
+    if let Some(odd) = entry.principals.iter().flatten().find(|pattern| !is_arn(pattern)) {
+        let accepted = "expected an ARN such as arn:aws:iam::*:role/BreakGlass";
+        return fail(&format!("exempt: `{}` is no principal: {accepted}", shown(odd)));
+    }
+    let place = Place { accounts: entry.accounts, regions: entry.regions, groups: entry.groups, vpcs: entry.vpcs };
+    let bare = entry.principals.is_none() && entry.guard.is_none() && entry.sources.is_none() && place == Place::default();
+    if bare {
+        return fail("exempt: names nothing, expected at least one key beside reason and until");
+    }
+    let lengths = [
+        entry.principals.as_ref().map(Vec::len),
+        entry.guard.as_ref().map(Vec::len),
+        entry.sources.as_ref().map(Vec::len),
+    ];
+    if place.has_empty_list() || lengths.contains(&Some(0)) {
+        return fail("exempt: a list is empty and so matches nothing, expected an entry, or the key left out");
+    }
+    Ok(Exemption {
+        reason: entry.reason,
+        until: entry.until.0,
+        place,
+        principals: entry.principals,
+        guards: entry.guard,
+        sources: entry.sources.map(|cidrs| PerFamily::each(|family| AddressSet::from_cidrs(family, &cidrs))),
+    })
+}
+
+fn scope(line: u64, entry: WrittenScope) -> Result<Scope, PolicyError> {
+    let place = Place { accounts: entry.accounts, regions: entry.regions, groups: entry.groups, vpcs: entry.vpcs };
+    if place == Place::default() {
+        return Err(wrong(Some(line), "scopes: names nothing, expected accounts, regions, groups or vpcs"));
+    }
+    if place.has_empty_list() {
+        return Err(wrong(Some(line), "scopes: a list is empty and so matches nothing, expected an entry"));
+    }
+    Ok(Scope { place, mode: entry.mode })
+}
+
+impl Place {
+    fn has_empty_list(&self) -> bool {
+        let lengths = [
+            self.accounts.as_ref().map(Vec::len),
+            self.regions.as_ref().map(Vec::len),
+            self.groups.as_ref().map(Vec::len),
+            self.vpcs.as_ref().map(Vec::len),
+        ];
+        lengths.contains(&Some(0))
+    }
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    version: Version,
+    #[serde(default = "default_mode")]
+    mode: Mode,
+    #[serde(default = "default_guard", deserialize_with = "guards")]
+    guard: Vec<Vec<Guard>>,
+    #[serde(default)]
+    internet: Internet,
+    #[serde(default)]
+    trusted: Vec<Cidr>,
+    #[serde(default)]
+    exempt: Vec<Spanned<WrittenExemption>>,
+    #[serde(default)]
+    scopes: Vec<Spanned<WrittenScope>>,
+    #[serde(default)]
+    sweep: Sweep,
+}
+
+fn default_mode() -> Mode {
+    Mode::Enforce
+}
+
+fn default_guard() -> Vec<Vec<Guard>> {
+    ["ssh", "rdp", "mysql", "mssql"].map(service).into_iter().collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenExemption {
+    reason: String,
+    until: Until,
+    accounts: Option<Vec<crate::ids::AccountId>>,
+    regions: Option<Vec<crate::ids::Region>>,
+    groups: Option<Vec<crate::ids::GroupId>>,
+    vpcs: Option<Vec<crate::ids::VpcId>>,
+    principals: Option<Vec<String>>,
+    guard: Option<Vec<String>>,
+    sources: Option<Vec<Cidr>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenScope {
+    mode: Mode,
+    accounts: Option<Vec<crate::ids::AccountId>>,
+    regions: Option<Vec<crate::ids::Region>>,
+    groups: Option<Vec<crate::ids::GroupId>>,
+    vpcs: Option<Vec<crate::ids::VpcId>>,
+}
+
+enum Version {
+    One,
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            1 => Ok(Self::One),
+            other => Err(de::Error::custom(format!("version {other} is not known, expected 1"))),
+        }
+    }
+}
+
+struct Until(Option<Timestamp>);
+
+impl<'de> Deserialize<'de> for Until {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "never" {
+            return Ok(Self(None));
+        }
+        text.parse().map(|time| Self(Some(time))).map_err(|_| {
+            let accepted = "expected a time such as 2026-12-31T23:59:59Z, or never";
+            de::Error::custom(format!("`{}` is no time: {accepted}", shown(&text)))
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Internet {
+    ipv4: Prefix<32>,
+    ipv6: Prefix<128>,
+}
+
+impl Default for Internet {
+    fn default() -> Self {
+        Self { ipv4: Prefix(8), ipv6: Prefix(32) }
+    }
+}
+
+/// A prefix length, written `/8`.
+struct Prefix<const BITS: u8>(u8);
+
+impl<'de, const BITS: u8> Deserialize<'de> for Prefix<BITS> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let length = text.strip_prefix('/').and_then(|digits| digits.parse().ok()).filter(|length| *length <= BITS);
+        length.map(Self).ok_or_else(|| {
+            de::Error::custom(format!("`{}` is no prefix length: expected /0 to /{BITS}", shown(&text)))
+        })
+    }
+}
+
+fn service(name: &str) -> Vec<Guard> {
+    let rows = SERVICES.iter().filter(|row| row.0 == name);
+    rows.filter_map(|(name, transport, from, to)| {
+        Some(Guard { name: (*name).to_owned(), transport: *transport, ports: PortRange::new(*from, *to)? })
+    })
+    .collect()
+}
+
+/// The guard list's entries: each a known service's name, or `{name, protocol, ports}`.
+fn guards<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<Guard>>, D::Error> {
+    let entries = Vec::<WrittenGuard>::deserialize(deserializer)?;
+    Ok(entries.into_iter().map(|entry| entry.0).collect())
+}
+
+struct WrittenGuard(Vec<Guard>);
+
+impl<'de> Deserialize<'de> for WrittenGuard {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(GuardVisitor)
+    }
+}
+
+struct GuardVisitor;
+
+impl<'de> Visitor<'de> for GuardVisitor {
+    type Value = WrittenGuard;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a service's name, or {name, protocol, ports}")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<WrittenGuard, E> {
+        let guards = service(name);
+        if guards.is_empty() {
+            let mut known: Vec<&str> = SERVICES.iter().map(|row| row.0).collect();
+            known.dedup();
+            let known = known.join(", ");
+            let accepted = format!("expected {{name, protocol, ports}} or one of {known}");
+            return Err(E::custom(format!("`{}` is no service that is known: {accepted}", shown(name))));
+        }
+        Ok(WrittenGuard(guards))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WrittenGuard, A::Error> {
+        let own = OwnGuard::deserialize(MapAccessDeserializer::new(map))?;
+        if own.ports.is_empty() || own.name.trim().is_empty() {
+            return Err(de::Error::custom("a guard needs a name and at least one port"));
+        }
+        let guards = own.ports.into_iter().map(|WrittenPorts(ports)| Guard {
+            name: own.name.clone(),
+            transport: own.protocol,
+            ports,
+        });
+        Ok(WrittenGuard(guards.collect()))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnGuard {
+    name: String,
+    protocol: Transport,
+    ports: Vec<WrittenPorts>,
+}
+
+/// `9092`, or `9094-9098`.
+struct WrittenPorts(PortRange);
+
+impl<'de> Deserialize<'de> for WrittenPorts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PortsVisitor;
+        impl Visitor<'_> for PortsVisitor {
+            type Value = WrittenPorts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a port from 0 to 65535, or a range such as 9094-9098")
+            }
+
+            fn visit_u64<E: de::Error>(self, port: u64) -> Result<WrittenPorts, E> {
+                self.visit_str(&port.to_string())
+            }
+
+            fn visit_i64<E: de::Error>(self, port: i64) -> Result<WrittenPorts, E> {
+                self.visit_str(&port.to_string())
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<WrittenPorts, E> {
+                let (from, to) = text.split_once('-').unwrap_or((text, text));
+                let range = from.trim().parse().ok().zip(to.trim().parse().ok());
+                let range = range.and_then(|(from, to)| PortRange::new(from, to));
+                range.map(WrittenPorts).ok_or_else(|| {
+                    let accepted = "expected a port from 0 to 65535, or a range such as 9094-9098";
+                    E::custom(format!("`{}` is no port: {accepted}", shown(text)))
+                })
+            }
+        }
+        deserializer.deserialize_any(PortsVisitor)
+    }
+}
