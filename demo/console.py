@@ -1,0 +1,55 @@
+"""What the demo says and how it looks: steps with their time, rules, findings; colours only on a terminal."""
+
+import os
+import sys
+import time
+from contextlib import contextmanager
+
+_COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
+_COLOURED = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def paint(colour, text):
+    return f"\033[{_COLOURS[colour]}m{text}\033[0m" if _COLOURED else text
+
+
+def say(text="", indent=2):
+    print(" " * indent + text if text else "", flush=True)
+
+
+def headline(text):
+    print("\n" + paint("bold", text), flush=True)
+
+
+@contextmanager
+def step(what):
+    """Names a step before it runs and adds the time it took; an error leaves the line unfinished and passes on."""
+    print(f"  {what} … ", end="", flush=True)
+    started = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        print(paint("red", "failed"), flush=True)
+        raise
+    print(paint("dim", f"{time.monotonic() - started:.1f} s"), flush=True)
+
+
+def show_rules(title, rules):
+    """Prints ingress rules as EC2 lists them (DescribeSecurityGroupRules)."""
+    say(title)
+    for rule in rules:
+        say(f"{rule['SecurityGroupRuleId']}  {rule['IpProtocol']} {rule['FromPort']:<5} from {rule['CidrIpv4']}", 4)
+    if not rules:
+        say("none", 4)
+
+
+_ACTION_COLOURS = {"revoked": "green", "would_revoke": "yellow", "failed": "red"}
+
+
+def show_finding(finding):
+    say(f"verdict  {finding['verdict']}: {finding['reason']}", 4)
+    say(f"outcome  {finding['outcome']} (mode {finding['mode']})", 4)
+    say(f"actor    {finding['actor']}", 4)
+    for rule in finding["rules"]:
+        action = paint(_ACTION_COLOURS.get(rule["action"], "dim"), rule["action"])
+        say(f"{rule['id']}  {rule['protocol']} {rule['from_port']:<5} from {rule['source']}  {action}", 4)

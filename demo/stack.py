@@ -1,0 +1,161 @@
+"""The project's own template.yaml, deployed through CloudFormation, and what the demo needs beside it."""
+
+import io
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+STACK = "portcullis"
+BUCKET = "portcullis-demo-code"
+SOURCE = "portcullis.demo"
+FINDING_WITHIN_SECONDS = 20
+
+
+def package(bootstrap):
+    """The deployment package: a zip whose one file is the binary, without its debug symbols, called bootstrap."""
+    entry = zipfile.ZipInfo("bootstrap")
+    entry.external_attr = 0o755 << 16
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    package_bytes = io.BytesIO()
+    with zipfile.ZipFile(package_bytes, "w", compresslevel=1) as package_zip:
+        package_zip.writestr(entry, stripped(bootstrap), compresslevel=1)
+    return package_bytes.getvalue()
+
+
+def stripped(bootstrap):
+    strip = shutil.which("strip")
+    if strip is None:  # only slower
+        return bootstrap.read_bytes()
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "bootstrap"
+        shutil.copy(bootstrap, copy)
+        # A script, for one, cannot be stripped and need not be.
+        subprocess.run([strip, copy], stderr=subprocess.DEVNULL, check=False)
+        return copy.read_bytes()
+
+
+def packaged_template(template, session, code):
+    """The template with CodeUri replaced by the uploaded package, as `sam package` does; nothing else is touched."""
+    s3 = session.client("s3")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
+    s3.put_object(Bucket=BUCKET, Key="function.zip", Body=code)
+    before, line, after = template.partition("CodeUri: .\n")
+    if not line:
+        raise RuntimeError("template.yaml has no line `CodeUri: .` to put the package in the place of")
+    return f"{before}CodeUri: {{Bucket: {BUCKET}, Key: function.zip}}\n{after}"
+
+
+class Stack:
+    def __init__(self, session):
+        self._cloudformation = session.client("cloudformation")
+        self._events = session.client("events")
+        self._lambda = session.client("lambda")
+        self._logs = session.client("logs")
+        self._sns = session.client("sns")
+        self._sqs = session.client("sqs")
+
+    def create(self, template):
+        self._cloudformation.create_stack(
+            StackName=STACK, TemplateBody=template, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+        )
+        self._wait("stack_create_complete")
+
+    def update_mode(self, mode):
+        self._cloudformation.update_stack(
+            StackName=STACK,
+            UsePreviousTemplate=True,
+            Parameters=[{"ParameterKey": "Mode", "ParameterValue": mode}],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        self._wait("stack_update_complete")
+
+    def resource_count(self):
+        return len(self._cloudformation.list_stack_resources(StackName=STACK)["StackResourceSummaries"])
+
+    def outputs(self):
+        (stack,) = self._cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+        return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+
+    def _wait(self, waiter):
+        self._cloudformation.get_waiter(waiter).wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+    # PutEvents refuses a source that begins with `aws.`, here as on AWS: only AWS itself sends those. So the demo rings
+    # at a second rule, a copy of the stack's own but for the source.
+    def add_demo_rule(self):
+        outputs = self.outputs()
+        rule_name = outputs["RuleArn"].rsplit("/", 1)[-1]
+        pattern = json.loads(self._events.describe_rule(Name=rule_name)["EventPattern"])
+        pattern["source"] = [SOURCE]
+        demo_rule_arn = self._events.put_rule(Name="portcullis-demo", EventPattern=json.dumps(pattern))["RuleArn"]
+        self._lambda.add_permission(
+            FunctionName=outputs["FunctionName"],
+            StatementId="portcullis-demo",
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+            SourceArn=demo_rule_arn,
+        )
+        self._events.put_targets(
+            Rule="portcullis-demo", Targets=[{"Id": "portcullis", "Arn": outputs["FunctionArn"]}]
+        )
+
+    def subscribe_queue(self):
+        """Subscribes a queue to the stack's topic, as a person or a chat room would be; answers its URL."""
+        topic = self.outputs()["TopicArn"]
+        url = self._sqs.create_queue(QueueName="portcullis-demo-inbox")["QueueUrl"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        topic_may_send = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [topic_may_send]})
+        self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        self._sns.subscribe(
+            TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
+        )
+        return url
+
+    def send(self, record):
+        entry = {"Source": SOURCE, "DetailType": "AWS API Call via CloudTrail", "Detail": json.dumps(record)}
+        answer = self._events.put_events(Entries=[entry])
+        if answer["FailedEntryCount"]:
+            raise RuntimeError(f"EventBridge refused the event: {answer['Entries']}")
+
+    def finding(self, event_id):
+        """The finding on this event, from the function's log, as the line was written."""
+        deadline = time.monotonic() + FINDING_WITHIN_SECONDS
+        while time.monotonic() < deadline:
+            for line in self.log_lines():
+                if is_finding(line, event_id):
+                    return line
+            time.sleep(0.05)
+        raise RuntimeError(
+            f"no finding within {FINDING_WITHIN_SECONDS} s; the function's log:\n" + "\n".join(self.log_lines()[-20:])
+        )
+
+    def published(self, queue_url, event_id):
+        """Whether the finding on this event came through the topic."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            answer = self._sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=1)
+            if any(is_finding(message["Body"], event_id) for message in answer.get("Messages", [])):
+                return True
+        return False
+
+    def log_lines(self):
+        pages = self._logs.get_paginator("filter_log_events").paginate(logGroupName=self.outputs()["LogGroupName"])
+        return [event["message"] for page in pages for event in page["events"]]
+
+
+def is_finding(text, event_id):
+    try:
+        finding = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(finding, dict) and finding.get("id") == event_id and "verdict" in finding
