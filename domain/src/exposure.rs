@@ -1,1 +1,309 @@
-//! x
+//! Judges one security group: which guarded ports the internet reaches, through which rules, and whose they are.
+//!
+//! The measure (docs/SEMANTICS.md): for one guarded port and one address family, the sources of all ingress rules that
+//! admit the port are joined as sets of addresses, less what is not public and what is trusted. As many addresses as one
+//! `internet` block, and the port is exposed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::ids::{GroupId, PrefixListId, RuleId, VpcId};
+use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Reach, Source, Transport};
+use crate::policy::{Candidate, Guard, Policy, Whereabouts};
+use crate::trail::{Change, Claim, Permission};
+
+/// One ingress rule as EC2 shows it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its id.
+    pub id: RuleId,
+    /// What it admits, and from where.
+    pub permission: Permission,
+}
+
+/// One security group as EC2 shows it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupFacts {
+    /// Its id.
+    pub group: GroupId,
+    /// Its VPC, if it was looked up.
+    pub vpc: Option<VpcId>,
+    /// All of its ingress rules.
+    pub rules: Vec<Rule>,
+}
+
+/// The entries of the prefix lists that rules refer to, or why they could not be read.
+pub type PrefixLists = BTreeMap<PrefixListId, Result<Vec<Cidr>, String>>;
+
+/// A rule with what was worked out about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JudgedRule {
+    /// The rule.
+    pub rule: Rule,
+    /// Whether a change at hand made it.
+    pub claimed: bool,
+    /// The addresses it admits that count; nothing where they are not known.
+    pub counted: PerFamily<AddressSet>,
+    /// The reason of the exemption that covers it for some guard.
+    pub exempt: Option<String>,
+}
+
+impl JudgedRule {
+    /// How many counted addresses it admits by itself.
+    #[must_use]
+    pub fn width(&self, family: Family) -> u128 {
+        self.counted.get(family).count()
+    }
+}
+
+/// A guarded port (or run of ports that the same rules admit) that the internet reaches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposure {
+    /// The guard's name.
+    pub guard: String,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// The ports.
+    pub ports: PortRange,
+    /// The address family.
+    pub family: Family,
+    /// Indexes into [`Judgement::rules`]: all that admit these ports to counted addresses.
+    pub rules: Vec<usize>,
+    /// How many counted addresses they admit together.
+    pub addresses: u128,
+    /// Whether it would be there without the changes at hand.
+    pub standing: bool,
+}
+
+/// What one change laid claim to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Claimed {
+    /// Indexes into [`Judgement::rules`].
+    pub rules: BTreeSet<usize>,
+    /// Rules that it claims and that EC2 does not show (any more): their ids, where the record lists them.
+    pub missing: Vec<Option<RuleId>>,
+}
+
+/// The verdict on one group, with all its reasons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// The group's ingress rules.
+    pub rules: Vec<JudgedRule>,
+    /// What is exposed; in the policy's order of guards, then by port, IPv4 before IPv6.
+    pub exposures: Vec<Exposure>,
+    /// For each change, in the order they were given.
+    pub claims: Vec<Claimed>,
+    /// What could not be decided: each names the rule and why.
+    pub doubts: Vec<String>,
+    /// From how many addresses on a port is exposed.
+    pub limit: PerFamily<u128>,
+}
+
+impl Judgement {
+    /// How many counted addresses some of the rules admit together.
+    pub fn width(&self, rules: impl IntoIterator<Item = usize>, family: Family) -> u128 {
+        self.union(rules, family).count()
+    }
+
+    pub(crate) fn union(&self, rules: impl IntoIterator<Item = usize>, family: Family) -> AddressSet {
+        AddressSet::union(rules.into_iter().filter_map(|n| Some(self.rules.get(n)?.counted.get(family))))
+    }
+
+    /// Whether a change at hand made the rule.
+    #[must_use]
+    pub fn is_claimed(&self, rule: usize) -> bool {
+        self.rules.get(rule).is_some_and(|rule| rule.claimed)
+    }
+}
+
+/// Judges the group. The changes must be of its account and Region.
+#[must_use]
+pub fn judge(
+    changes: &[&Change],
+    facts: &GroupFacts,
+    prefix_lists: &PrefixLists,
+    policy: &Policy,
+    at: Whereabouts<'_>,
+    now: Timestamp,
+) -> Judgement {
+    let claims: Vec<Claimed> = changes.iter().map(|change| claimed(&change.claim, &facts.rules)).collect();
+    let mut judgement = Judgement {
+        rules: Vec::with_capacity(facts.rules.len()),
+        exposures: Vec::new(),
+        doubts: Vec::new(),
+        limit: PerFamily::each(|family| policy.limit(family)),
+        claims,
+    };
+    let mut exempt: BTreeSet<(usize, &str)> = BTreeSet::new();
+    for (n, rule) in facts.rules.iter().enumerate() {
+        let makers: Vec<Vec<&str>> = changes
+            .iter()
+            .zip(&judgement.claims)
+            .filter(|(_, claim)| claim.rules.contains(&n))
+            .map(|(change, _)| change.seen.actor.iter().chain(&change.seen.issuer).map(String::as_str).collect())
+            .collect();
+        let sources = sources(&rule.permission.source, prefix_lists);
+        let counted = sources.as_ref().map_or_else(
+            |_| PerFamily::default(),
+            |sources| PerFamily::each(|family| sources.get(family).intersection(policy.counted(family))),
+        );
+        let mut judged = JudgedRule { rule: rule.clone(), claimed: !makers.is_empty(), counted, exempt: None };
+        let mut doubt = None;
+        for guard in policy.guards() {
+            let reach = rule.permission.traffic.reach(guard.transport);
+            let reaches = match reach {
+                Reach::Nothing => false,
+                Reach::Ports(ports) => ports.overlaps(guard.ports),
+                Reach::Unknown => true,
+            };
+            let admits = sources.is_err() || Family::BOTH.into_iter().any(|f| !judged.counted.get(f).is_empty());
+            if !reaches || !admits {
+                continue;
+            }
+            let candidate = Candidate { at, guard: &guard.name, sources: sources.as_ref().ok(), makers: &makers };
+            if let Some(exemption) = policy.exemption(candidate, now) {
+                exempt.insert((n, &guard.name));
+                judged.exempt = Some(exemption.reason.clone());
+            } else if let Err(why) = &sources {
+                doubt = Some(format!("{}: {why}", rule.id));
+            } else if reach == Reach::Unknown {
+                doubt = Some(format!("{}: {}", rule.id, unknown_traffic(rule)));
+            }
+        }
+        judgement.doubts.extend(doubt);
+        judgement.rules.push(judged);
+    }
+    for guard in policy.guards() {
+        for family in Family::BOTH {
+            let counts = |(n, rule): &(usize, &JudgedRule)| {
+                !rule.counted.get(family).is_empty() && !exempt.contains(&(*n, guard.name.as_str()))
+            };
+            let found = expose(&judgement, guard, family, counts);
+            judgement.exposures.extend(found);
+        }
+    }
+    judgement
+}
+
+/// The exposures of one guard in one family, one for each run of ports that the same rules admit.
+fn expose(
+    judgement: &Judgement,
+    guard: &Guard,
+    family: Family,
+    counts: impl Fn(&(usize, &JudgedRule)) -> bool,
+) -> Vec<Exposure> {
+    let admitting: Vec<(usize, PortRange)> = judgement
+        .rules
+        .iter()
+        .enumerate()
+        .filter(counts)
+        .filter_map(|(n, judged)| match judged.rule.permission.traffic.reach(guard.transport) {
+            Reach::Ports(ports) if ports.overlaps(guard.ports) => Some((n, ports)),
+            Reach::Ports(_) | Reach::Nothing | Reach::Unknown => None,
+        })
+        .collect();
+    let limit = *judgement.limit.get(family);
+    if judgement.width(admitting.iter().map(|(n, _)| *n), family) < limit {
+        return Vec::new();
+    }
+    // The ports at which the set of admitting rules may change.
+    let starts = admitting.iter().map(|(_, ports)| ports.from().max(guard.ports.from()));
+    let ends = admitting.iter().filter_map(|(_, ports)| ports.to().checked_add(1));
+    let cuts: BTreeSet<u16> = starts.chain(ends.filter(|cut| guard.ports.contains(*cut))).collect();
+    let mut exposures = Vec::new();
+    for (&from, next) in cuts.iter().zip(cuts.iter().skip(1).map(Some).chain([None])) {
+        let to = next.map_or(guard.ports.to(), |next| next.saturating_sub(1));
+        let rules: Vec<usize> = admitting.iter().filter(|(_, ports)| ports.contains(from)).map(|(n, _)| *n).collect();
+        let addresses = judgement.width(rules.iter().copied(), family);
+        let Some(ports) = PortRange::new(from, to).filter(|_| addresses >= limit) else { continue };
+        let others = rules.iter().copied().filter(|n| !judgement.is_claimed(*n));
+        let standing = judgement.width(others, family) >= limit;
+        let (guard, transport) = (guard.name.clone(), guard.transport);
+        exposures.push(Exposure { guard, transport, ports, family, rules, addresses, standing });
+    }
+    exposures
+}
+
+/// Why a change needs no look at EC2: whatever EC2 shows, what the record says cannot expose a guarded port. `None`:
+/// look.
+#[must_use]
+pub fn harmless(change: &Change, policy: &Policy) -> Option<&'static str> {
+    let mut reason = "reaches no guarded port";
+    for (_, permission) in change.says.as_ref()? {
+        for guard in policy.guards() {
+            match permission.traffic.reach(guard.transport) {
+                Reach::Nothing => continue,
+                Reach::Ports(ports) if !ports.overlaps(guard.ports) => continue,
+                Reach::Ports(_) | Reach::Unknown => {}
+            }
+            let admits_none = match &permission.source {
+                Source::Group(_) => true,
+                Source::Cidr(cidr) => {
+                    let family = cidr.family();
+                    let block = AddressSet::from_cidrs(family, [cidr]);
+                    block.intersection(policy.counted(family)).is_empty()
+                }
+                Source::PrefixList(_) | Source::Unknown(_) => false,
+            };
+            if !admits_none {
+                return None;
+            }
+            reason = "admits no public address to a guarded port";
+        }
+    }
+    Some(reason)
+}
+
+fn claimed(claim: &Claim, rules: &[Rule]) -> Claimed {
+    let mut claimed = Claimed::default();
+    match claim {
+        Claim::Any => claimed.rules.extend(0..rules.len()),
+        Claim::Rules(ids) => {
+            let by_id: BTreeMap<&RuleId, usize> = rules.iter().enumerate().map(|(n, rule)| (&rule.id, n)).collect();
+            for id in ids {
+                match by_id.get(id) {
+                    Some(n) => _ = claimed.rules.insert(*n),
+                    None => claimed.missing.push(Some(id.clone())),
+                }
+            }
+        }
+        Claim::Permissions(permissions) => {
+            let by_permission: BTreeMap<&Permission, usize> =
+                rules.iter().enumerate().map(|(n, rule)| (&rule.permission, n)).collect();
+            for permission in permissions {
+                // EC2 keeps no two rules with the same permission in a group, so one match is all there is.
+                match by_permission.get(&permission) {
+                    Some(n) => _ = claimed.rules.insert(*n),
+                    None => claimed.missing.push(None),
+                }
+            }
+        }
+    }
+    claimed
+}
+
+/// All addresses that a source admits, or why they are not known.
+fn sources(source: &Source, prefix_lists: &PrefixLists) -> Result<PerFamily<AddressSet>, String> {
+    let of = |cidrs: &[Cidr]| PerFamily::each(|family| AddressSet::from_cidrs(family, cidrs));
+    match source {
+        Source::Cidr(cidr) => Ok(of(std::slice::from_ref(cidr))),
+        Source::Group(_) => Ok(PerFamily::default()),
+        Source::PrefixList(id) => match prefix_lists.get(id) {
+            Some(Ok(entries)) => Ok(of(entries)),
+            Some(Err(why)) => Err(format!("the entries of {id} could not be read: {why}")),
+            None => Err(format!("the entries of {id} are not known")),
+        },
+        Source::Unknown(what) => Err(format!("its source is not known: {what}")),
+    }
+}
+
+fn unknown_traffic(rule: &Rule) -> String {
+    let traffic = &rule.permission.traffic;
+    let end = |port: Option<i64>| port.map_or_else(|| "none".to_owned(), |port| port.to_string());
+    let ports = format!("ports {} to {}", end(traffic.from_port()), end(traffic.to_port()));
+    format!("protocol `{}` with {ports} is nothing that EC2 documents", traffic.protocol())
+}
+
+#[cfg(test)]
+mod tests;

@@ -244,10 +244,7 @@ fn limited(text: &str) -> String {
 
 /// A value as it may stand in a message.
 fn excerpt(value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("`{}`", shown(text)),
-        other => format!("`{}`", shown(&other.to_string())),
-    }
+    value.as_str().map_or_else(|| format!("`{}`", shown(&value.to_string())), |text| format!("`{}`", shown(text)))
 }
 
 #[cfg(test)]

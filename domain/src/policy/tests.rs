@@ -77,7 +77,7 @@ fn an_error_names_the_value_what_is_accepted_and_the_line() {
         ("version: 1\nexempt:\n- {reason: ' ', until: never, guard: [ssh]}", "exempt: the reason is empty, expected why these rules are lawful at line 3"),
         ("version: 1\nexempt:\n- {reason: x, until: soon, guard: [ssh]}", "`soon` is no time: expected a time such as 2026-12-31T23:59:59Z, or never at line 3, column 22"),
         ("version: 1\nexempt:\n- {until: never, guard: [ssh]}", "missing field `reason` at line 3, column 18"),
-        ("version: 1\nexempt:\n- {reason: x, guard: [ssh]}", "missing field `until` at line 3, column 14"),
+        ("version: 1\nexempt:\n- {reason: x, guard: [ssh]}", "missing field `until` at line 3, column 15"),
         ("version: 1\nexempt:\n- {reason: x, until: never, guard: [rpd]}", "exempt: `rpd` is not guarded, expected one of ssh, rdp, mysql, mssql at line 3"),
         ("version: 1\nexempt:\n- {reason: x, until: never, groups: []}", "exempt: a list is empty and so matches nothing, expected an entry, or the key left out at line 3"),
         ("version: 1\nexempt:\n- {reason: x, until: never, principals: []}", "exempt: a list is empty and so matches nothing, expected an entry, or the key left out at line 3"),
