@@ -1,0 +1,140 @@
+//! Who calls: the credential scope of the SigV4 `Authorization` header. Signatures are not checked.
+
+use crate::{ApiError, Request, state::State};
+
+/// The credential scope: `Credential=KEY/20260101/eu-west-1/ec2/aws4_request`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scope {
+    pub(crate) key: String,
+    pub(crate) region: String,
+    pub(crate) service: String,
+}
+
+impl Scope {
+    pub(crate) fn of(request: &Request) -> Option<Self> {
+        let header = request.header("authorization")?;
+        let credential = header.split("Credential=").nth(1)?.split([',', ' ']).next()?;
+        let mut parts = credential.split('/');
+        let (key, _date, region, service) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        Some(Self { key: key.into(), region: region.into(), service: service.into() })
+    }
+}
+
+/// The account that pays for the call, and the identity that CloudTrail shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) account: String,
+    pub(crate) identity: Identity,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// A 12-digit access key: an IAM user of that account.
+    Key(String),
+    /// Keys that AssumeRole gave out.
+    Session(Session),
+}
+
+impl Caller {
+    pub(crate) fn arn(&self) -> String {
+        match &self.identity {
+            Identity::Key(_) => format!("arn:aws:iam::{}:user/operator", self.account),
+            Identity::Session(session) => session.arn(),
+        }
+    }
+}
+
+/// What AssumeRole accepts for a role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RoleTrust {
+    pub(crate) external_id: Option<String>,
+}
+
+/// Credentials that AssumeRole gave out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) key: String,
+    pub(crate) token: String,
+    pub(crate) account: String,
+    pub(crate) role: String,
+    pub(crate) role_id: String,
+    pub(crate) name: String,
+    pub(crate) began: i64,
+    pub(crate) expires: i64,
+}
+
+impl Session {
+    pub(crate) fn arn(&self) -> String {
+        // The path of a role is no part of the session's ARN.
+        let role = self.role.rsplit('/').next().unwrap_or(&self.role);
+        format!("arn:aws:sts::{}:assumed-role/{role}/{}", self.account, self.name)
+    }
+}
+
+pub(crate) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// EC2 API Reference, error codes: AuthFailure "The provided credentials could not be validated"; RequestExpired.
+pub(crate) fn identify(state: &State, scope: &Scope, request: &Request) -> Result<Caller, ApiError> {
+    if is_account(&scope.key) {
+        return Ok(Caller { account: scope.key.clone(), identity: Identity::Key(scope.key.clone()) });
+    }
+    let session = state
+        .sessions
+        .get(&scope.key)
+        .filter(|session| request.header("x-amz-security-token") == Some(session.token.as_str()))
+        .ok_or_else(|| unknown_credentials(&scope.service))?;
+    if session.expires <= state.core.now {
+        return Err(expired(&scope.service));
+    }
+    Ok(Caller { account: session.account.clone(), identity: Identity::Session(session.clone()) })
+}
+
+pub(crate) fn unknown_credentials(service: &str) -> ApiError {
+    match service {
+        "sts" | "sns" => {
+            ApiError::with_status(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+        }
+        "s3" => ApiError::with_status(
+            403,
+            "InvalidAccessKeyId",
+            "The AWS Access Key Id you provided does not exist in our records.",
+        ),
+        _ => ApiError::with_status(401, "AuthFailure", "AWS was not able to validate the provided access credentials"),
+    }
+}
+
+/// Each service has its own word for it.
+pub(crate) fn expired(service: &str) -> ApiError {
+    match service {
+        "sts" | "sns" => {
+            ApiError::with_status(403, "ExpiredToken", "The security token included in the request is expired")
+        }
+        "s3" => ApiError::new("ExpiredToken", "The provided token has expired."),
+        _ => ApiError::new("RequestExpired", "Request has expired."),
+    }
+}
+
+pub(crate) fn denied(service: &str, action: &str, arn: &str) -> ApiError {
+    let sentence = format!("User: {arn} is not authorized to perform: {service}:{action}");
+    match service {
+        "sts" | "s3" => ApiError::with_status(403, "AccessDenied", sentence),
+        "sns" => ApiError::with_status(403, "AuthorizationError", sentence),
+        _ => ApiError::with_status(
+            403,
+            "UnauthorizedOperation",
+            format!(
+                "You are not authorized to perform this operation. {sentence} because no identity-based policy allows the ec2:{action} action"
+            ),
+        ),
+    }
+}
+
+pub(crate) fn throttled(service: &str) -> ApiError {
+    match service {
+        "sts" | "sns" => ApiError::new("Throttling", "Rate exceeded"),
+        "s3" => ApiError::with_status(503, "SlowDown", "Please reduce your request rate."),
+        _ => ApiError::with_status(503, "RequestLimitExceeded", "Request limit exceeded."),
+    }
+}

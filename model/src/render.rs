@@ -1,0 +1,63 @@
+//! Answers as XML: EC2's Query protocol, the awsQuery protocol of STS and SNS, and S3's errors.
+
+use crate::{ApiError, Response, dispatch::Service, ec2, sns, sts, tree::Tree};
+
+/// The XML of a success: EC2's members stand right in the response, the others' in a result.
+pub(crate) fn success(service: Service, action: &str, tree: &Tree, request_id: &str) -> Response {
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let members = match tree {
+        Tree::Map(members) => members.as_slice(),
+        Tree::Text(_) | Tree::Int(_) | Tree::Bool(_) | Tree::List(_) => &[],
+    };
+    let xmlns = match service {
+        Service::Ec2 => ec2::XMLNS,
+        Service::Sts => sts::XMLNS,
+        Service::Sns => sns::XMLNS,
+        Service::S3 => "",
+    };
+    xml.push_str(&format!("<{action}Response xmlns=\"{xmlns}\">"));
+    if service == Service::Ec2 {
+        xml.push_str(&format!("<requestId>{request_id}</requestId>"));
+        members.iter().for_each(|(name, tree)| tree.xml(name, &mut xml));
+    } else {
+        tree.xml(&format!("{action}Result"), &mut xml);
+        xml.push_str(&format!("<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"));
+    }
+    xml.push_str(&format!("</{action}Response>"));
+    Response::new(200, "text/xml;charset=UTF-8", request_id, xml)
+}
+
+/// The XML of an error, each service in its own form.
+pub(crate) fn error(service: Service, problem: &ApiError, request_id: &str) -> Response {
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let what = Tree::Map(vec![("Code", problem.code.as_str().into()), ("Message", problem.message.as_str().into())]);
+    match service {
+        Service::Ec2 => {
+            xml.push_str("<Response><Errors>");
+            what.xml("Error", &mut xml);
+            xml.push_str(&format!("</Errors><RequestID>{request_id}</RequestID></Response>"));
+        }
+        Service::Sts | Service::Sns => {
+            let kind = if problem.status < 500 { "Sender" } else { "Receiver" };
+            let xmlns = if service == Service::Sts { sts::XMLNS } else { sns::XMLNS };
+            xml.push_str(&format!("<ErrorResponse xmlns=\"{xmlns}\">"));
+            let what = Tree::Map(vec![
+                ("Type", kind.into()),
+                ("Code", problem.code.as_str().into()),
+                ("Message", problem.message.as_str().into()),
+            ]);
+            what.xml("Error", &mut xml);
+            xml.push_str(&format!("<RequestId>{request_id}</RequestId></ErrorResponse>"));
+        }
+        Service::S3 => {
+            let what = Tree::Map(vec![
+                ("Code", problem.code.as_str().into()),
+                ("Message", problem.message.as_str().into()),
+                ("RequestId", request_id.into()),
+            ]);
+            what.xml("Error", &mut xml);
+        }
+    }
+    let content_type = if service == Service::S3 { "application/xml" } else { "text/xml;charset=UTF-8" };
+    Response::new(problem.status, content_type, request_id, xml)
+}

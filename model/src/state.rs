@@ -1,0 +1,216 @@
+//! What the model remembers: accounts and Regions with their groups and prefix lists, and the knobs of the world.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::{
+    Call, Published, Rule,
+    caller::{RoleTrust, Session},
+    fault::Faults,
+    ids::Ids,
+    throttle::{Buckets, Throttling},
+    trail::Actor,
+};
+
+/// Where a group lives: it decides how RevokeSecurityGroupIngress answers rules that are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vpc {
+    /// The Region's default VPC: no error, `UnknownIpPermissions` tells; groups can be named.
+    Default,
+    /// Any other VPC: `InvalidPermission.NotFound`; groups have only their id.
+    Other,
+}
+
+/// How long Describe calls do not see a change (Amazon EC2 Developer Guide, "Eventual consistency").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lag {
+    /// Seen at once.
+    #[default]
+    None,
+    /// Not seen by this many Describe calls that would show it.
+    Calls(u32),
+    /// Not seen for this long on the model's clock.
+    Millis(i64),
+}
+
+/// The countdown of one [`Lag`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pending {
+    Calls(u32),
+    Until(i64),
+}
+
+impl Pending {
+    pub(crate) fn start(lag: Lag, now: i64) -> Self {
+        match lag {
+            Lag::None => Self::Calls(0),
+            Lag::Calls(calls) => Self::Calls(calls),
+            Lag::Millis(millis) => Self::Until(now.saturating_add(millis)),
+        }
+    }
+
+    /// Counts one look; true once the change shows.
+    pub(crate) fn shows(&mut self, now: i64) -> bool {
+        match self {
+            Self::Calls(0) => true,
+            Self::Calls(left) => {
+                *left -= 1;
+                false
+            }
+            Self::Until(then) => now >= *then,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct StoredRule {
+    pub(crate) rule: Rule,
+    /// Position in the order of creation: the cursor of pages.
+    pub(crate) sequence: u64,
+    pub(crate) appears: Pending,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) vpc: Vpc,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) rules: Vec<StoredRule>,
+    /// Revoked rules that Describe calls still show, until their `appears` is over.
+    pub(crate) ghosts: Vec<StoredRule>,
+    pub(crate) sequence: u64,
+    pub(crate) appears: Pending,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) cidr: String,
+    pub(crate) description: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PrefixList {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// `IPv4` or `IPv6`.
+    pub(crate) family: String,
+    pub(crate) max_entries: usize,
+    /// Entries by version; the last one is current.
+    pub(crate) versions: BTreeMap<i64, Vec<Entry>>,
+    /// What the last change did, in the past tense of EC2's state names: `create-complete`, `modify-complete` …
+    pub(crate) state: &'static str,
+}
+
+impl PrefixList {
+    pub(crate) fn current(&self) -> (i64, &[Entry]) {
+        self.versions.last_key_value().map_or((0, &[]), |(version, entries)| (*version, entries))
+    }
+}
+
+/// One account in one Region. EC2 User Guide, "Regions": "Each Region is isolated from the other Regions".
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) default_vpc: String,
+    pub(crate) other_vpc: String,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) prefix_lists: Vec<PrefixList>,
+}
+
+impl Place {
+    pub(crate) fn vpc_id(&self, vpc: Vpc) -> &str {
+        match vpc {
+            Vpc::Default => &self.default_vpc,
+            Vpc::Other => &self.other_vpc,
+        }
+    }
+
+    pub(crate) fn prefix_list(&self, id: &str) -> Option<&PrefixList> {
+        self.prefix_lists.iter().find(|list| list.id == id)
+    }
+}
+
+/// What every operation may use and change besides its place.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) ids: Ids,
+    /// Unix milliseconds.
+    pub(crate) now: i64,
+    pub(crate) created_lag: Lag,
+    pub(crate) removed_lag: Lag,
+    pub(crate) rules_per_group: usize,
+    sequence: u64,
+}
+
+impl Core {
+    pub(crate) fn next_sequence(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) core: Core,
+    pub(crate) places: BTreeMap<(String, String), Place>,
+    pub(crate) roles: BTreeMap<(String, String), RoleTrust>,
+    pub(crate) sessions: BTreeMap<String, Session>,
+    pub(crate) faults: Faults,
+    pub(crate) buckets: Buckets,
+    pub(crate) throttling: Throttling,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) records: Vec<Value>,
+    pub(crate) published: Vec<Published>,
+    pub(crate) objects: BTreeMap<(String, String), Vec<u8>>,
+    pub(crate) s3_buckets: BTreeSet<String>,
+    pub(crate) actor: Actor,
+}
+
+/// 2026-01-01T00:00:00Z: where the clock of a new world stands.
+const START: i64 = 1_767_225_600_000;
+
+impl State {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            core: Core {
+                ids: Ids::new(seed),
+                now: START,
+                created_lag: Lag::None,
+                removed_lag: Lag::None,
+                // Amazon VPC User Guide, "Amazon VPC quotas": inbound or outbound rules per security group, 60.
+                rules_per_group: 60,
+                sequence: 0,
+            },
+            places: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            faults: Faults::default(),
+            buckets: Buckets::default(),
+            throttling: Throttling::default(),
+            calls: Vec::new(),
+            records: Vec::new(),
+            published: Vec::new(),
+            objects: BTreeMap::new(),
+            s3_buckets: BTreeSet::new(),
+            actor: Actor::default(),
+        }
+    }
+
+    /// The account in the Region, with its two VPCs; both come into being at the first look.
+    pub(crate) fn place(&mut self, account: &str, region: &str) -> (&mut Core, &mut Place) {
+        let core = &mut self.core;
+        let place = self.places.entry((account.to_owned(), region.to_owned())).or_insert_with(|| Place {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            default_vpc: core.ids.resource("vpc"),
+            other_vpc: core.ids.resource("vpc"),
+            groups: Vec::new(),
+            prefix_lists: Vec::new(),
+        });
+        (core, place)
+    }
+}

@@ -1,0 +1,74 @@
+//! What the tests share: one account and Region, and EC2 calls over the model's HTTP.
+
+use crate::{Permission, Reply, Request, Response, Vpc, World};
+
+pub(super) const ACCOUNT: &str = "111122223333";
+pub(super) const REGION: &str = "eu-west-1";
+
+pub(super) fn world_with_group(vpc: Vpc) -> (World, String) {
+    let world = World::new(7);
+    let group = world.create_group(ACCOUNT, REGION, "web", vpc);
+    (world, group)
+}
+
+/// A request as an SDK would send it, signed with `key`.
+pub(super) fn request(key: &str, service: &str, params: &[(&str, &str)]) -> Request {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(params);
+    let scope = format!("{key}/20260101/{REGION}/{service}/aws4_request");
+    Request {
+        method: "POST".into(),
+        uri: "/".into(),
+        headers: vec![
+            ("Host".into(), format!("{service}.{REGION}.amazonaws.com")),
+            ("User-Agent".into(), "test/1".into()),
+            ("Authorization".into(), format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00")),
+        ],
+        body: form.finish().into_bytes(),
+    }
+}
+
+pub(super) fn send(world: &World, request: &Request) -> Response {
+    match world.handle(request) {
+        Reply::Answer(response) => response,
+        reply @ (Reply::Lost | Reply::Cut(_) | Reply::Slow(..)) => panic!("no plain answer: {reply:?}"),
+    }
+}
+
+/// An EC2 call; status and body.
+pub(super) fn ec2(world: &World, action: &str, params: &[(&str, &str)]) -> (u16, String) {
+    let all = [&[("Action", action), ("Version", "2016-11-15")], params].concat();
+    let response = send(world, &request(ACCOUNT, "ec2", &all));
+    (response.status, String::from_utf8(response.body).unwrap())
+}
+
+/// The code of the error that an EC2 call answers.
+pub(super) fn ec2_error(world: &World, action: &str, params: &[(&str, &str)]) -> String {
+    let (status, body) = ec2(world, action, params);
+    assert!(status >= 400, "no error: {body}");
+    element(&body, "Code")
+}
+
+/// The text of the first element `name`; empty when there is none.
+pub(super) fn element(xml: &str, name: &str) -> String {
+    elements(xml, name).into_iter().next().unwrap_or_default()
+}
+
+pub(super) fn elements(xml: &str, name: &str) -> Vec<String> {
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    xml.split(&open).skip(1).filter_map(|rest| Some(rest.split_once(&close)?.0.to_owned())).collect()
+}
+
+/// (protocol, from, to, source) of the inbound rules.
+pub(super) fn ingress(world: &World, group: &str) -> Vec<(String, i32, i32, String)> {
+    world
+        .rules(ACCOUNT, REGION, group)
+        .into_iter()
+        .filter(|rule| rule.direction == crate::Direction::Ingress)
+        .map(|rule| (rule.protocol, rule.from_port, rule.to_port, rule.source.text().to_owned()))
+        .collect()
+}
+
+pub(super) fn allow(world: &World, group: &str, permission: Permission) -> Vec<String> {
+    world.authorize(ACCOUNT, REGION, group, &[permission]).unwrap()
+}

@@ -1,0 +1,117 @@
+//! The handle that tests and servers hold, with its knobs.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use crate::{
+    Actor, Call, Fault, Lag, Published, Reply, Request, Rule, Vpc, caller::RoleTrust, dispatch, state::State,
+    throttle::Throttling,
+};
+
+/// A world of accounts and Regions. A clone is another handle on the same world.
+///
+/// Not modelled: the `default` group that every VPC has, instances and network interfaces, VPC creation (each place has
+/// one default and one other VPC), peering, tags after creation, EC2-Classic, IAM policies (see
+/// [`FaultKind::Denied`](crate::FaultKind::Denied)), signatures, resource-rate throttling, sharing of prefix lists, and
+/// AWS-managed prefix lists.
+#[derive(Clone, Debug)]
+pub struct World(Arc<Mutex<State>>);
+
+impl World {
+    /// An empty world; equal seeds and equal calls give equal ids. Its clock stands at 2026-01-01T00:00:00Z.
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State::new(seed))))
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // A test that panicked while it held the lock has left whole values: every call works on copies until it is sure.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers one HTTP request, at once and without I/O.
+    ///
+    /// The account and the Region come from the credential scope of the `Authorization` header: a 12-digit access key is
+    /// the account, keys from AssumeRole stand for the role's account until they expire.
+    pub fn handle(&self, request: &Request) -> Reply {
+        dispatch::handle(&mut self.state(), request)
+    }
+
+    /// The rules of a group, inbound and outbound, oldest first; empty for an unknown group. The lag does not hide any.
+    pub fn rules(&self, account: &str, region: &str, group: &str) -> Vec<Rule> {
+        let mut state = self.state();
+        let (_, place) = state.place(account, region);
+        let groups = place.groups.iter().filter(|candidate| candidate.id == group);
+        groups.flat_map(|group| &group.rules).map(|stored| stored.rule.clone()).collect()
+    }
+
+    /// The id of the default or the other VPC of an account in a Region.
+    pub fn vpc_id(&self, account: &str, region: &str, vpc: Vpc) -> String {
+        self.state().place(account, region).1.vpc_id(vpc).to_owned()
+    }
+
+    /// CloudTrail's records of all calls since the last take, user calls and HTTP calls, in order.
+    pub fn take_records(&self) -> Vec<Value> {
+        std::mem::take(&mut self.state().records)
+    }
+
+    /// All HTTP calls so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    /// All messages published so far.
+    pub fn published(&self) -> Vec<Published> {
+        self.state().published.clone()
+    }
+
+    /// Sets the clock: record times, credential expiry, token buckets, lags in milliseconds.
+    pub fn set_now(&self, unix_millis: i64) {
+        self.state().core.now = unix_millis;
+    }
+
+    /// The clock in Unix milliseconds.
+    pub fn now(&self) -> i64 {
+        self.state().core.now
+    }
+
+    /// Puts a fault in the way of a coming HTTP call.
+    pub fn inject(&self, fault: Fault) {
+        self.state().faults.inject(fault);
+    }
+
+    /// Turns EC2's token buckets on or off; off in a new world.
+    pub fn set_throttling(&self, on: bool) {
+        self.state().throttling = if on { Throttling::On } else { Throttling::Off };
+    }
+
+    /// From now on new groups and rules show up in Describe calls only after `created`, and revoked rules go away only
+    /// after `removed`.
+    pub fn set_visibility_lag(&self, created: Lag, removed: Lag) {
+        let mut state = self.state();
+        (state.core.created_lag, state.core.removed_lag) = (created, removed);
+    }
+
+    /// How many rules a group may have in each direction and family; 60 in a new world.
+    pub fn set_rules_per_group(&self, limit: usize) {
+        self.state().core.rules_per_group = limit;
+    }
+
+    /// Who the coming user calls are made by; the IAM user `operator` in a new world.
+    pub fn set_actor(&self, actor: Actor) {
+        self.state().actor = actor;
+    }
+
+    /// Makes an object that GetObject finds, and its bucket.
+    pub fn put_object(&self, bucket: &str, key: &str, bytes: impl Into<Vec<u8>>) {
+        let mut state = self.state();
+        state.s3_buckets.insert(bucket.into());
+        state.objects.insert((bucket.into(), key.into()), bytes.into());
+    }
+
+    /// Makes a role that AssumeRole accepts from every caller, if the external id fits.
+    pub fn allow_role(&self, account: &str, role_name: &str, external_id: Option<&str>) {
+        let trust = RoleTrust { external_id: external_id.map(Into::into) };
+        self.state().roles.insert((account.into(), role_name.into()), trust);
+    }
+}
