@@ -5,7 +5,7 @@ just made: request and response as made, lists as {"items": […]}, empty ones a
 """
 
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 
 def record_of_authorize(user_arn, request, response, region):
@@ -14,7 +14,7 @@ def record_of_authorize(user_arn, request, response, region):
     return {
         "eventVersion": "1.11",
         "userIdentity": {"type": "IAMUser", "arn": user_arn, "accountId": account, "userName": user_name},
-        "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventTime": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "eventSource": "ec2.amazonaws.com",
         "eventName": "AuthorizeSecurityGroupIngress",
         "awsRegion": region,

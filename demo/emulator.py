@@ -7,7 +7,6 @@ role has, as it would on AWS.
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import boto3
+
+from loopback import free_port
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -119,9 +120,3 @@ class Session:
 
     def client(self, service):
         return self._session.client(service, endpoint_url=self._url)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -1,0 +1,92 @@
+CARGO ?= cargo
+PYTHON ?= python3
+
+# The Lambda architecture to build for; the machine's own needs nothing more than is here.
+HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
+ARCH ?= $(HOST_ARCH)
+STACK ?= portcullis
+PROFILE_DIR := target/debug
+
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+# --- Try it, test it -----------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: need-cargo .venv/demo/.installed ## See it work on this machine: alert, then enforce, on an AWS emulator
+	$(CARGO) build --bins --locked
+	.venv/demo/bin/python demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda
+
+.PHONY: invoke
+invoke: need-cargo .venv/build/.installed ## Run the function on one event: make invoke EVENT=events/NAME.json
+	@test -f "$(EVENT)" || { echo "make: which event? make invoke EVENT=events/NAME.json" >&2; exit 1; }
+	$(CARGO) build --bins --locked
+	$(CARGO) build --package ec2-model --features serve --locked
+	.venv/build/bin/python demo/invoke.py --programs $(PROFILE_DIR) "$(EVENT)"
+
+.PHONY: test
+test: need-cargo .venv/witness/.installed ## Run all tests, against the model and a public mock
+	PORTCULLIS_TEST_MOTO=$(CURDIR)/.venv/witness/bin/moto_server $(CARGO) test --workspace --locked
+
+.PHONY: lint
+lint: need-cargo .venv/build/.installed ## Check format, code and template
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	.venv/build/bin/cfn-lint template.yaml
+	AWS_DEFAULT_REGION=us-east-1 .venv/build/bin/sam validate --lint --template template.yaml
+
+.PHONY: bench
+bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size beside a boto3 handler
+	@echo "make: bench is not there yet" >&2; exit 1
+
+# --- Ship it -------------------------------------------------------------------------------------------------------
+
+RUST_TARGET := $(patsubst arm64,aarch64,$(ARCH))-unknown-linux-gnu
+# SAM asks `cargo lambda` for arm64 by name, but takes x86_64 to be the machine's own.
+ifeq ($(HOST_ARCH)-$(ARCH),arm64-x86_64)
+  CANNOT_BUILD := an arm64 machine builds for arm64 only: make build ARCH=arm64
+endif
+
+.PHONY: build
+build: need-cargo .venv/build/.installed ## Build what is deployed, into .aws-sam (about ten minutes): ARCH=x86_64|arm64
+	@test -z "$(CANNOT_BUILD)" || { echo "make: $(CANNOT_BUILD)" >&2; exit 1; }
+	@test -d "$$(rustc --print target-libdir --target $(RUST_TARGET))" \
+	  || { echo "make: $(ARCH) needs its standard library: rustup target add $(RUST_TARGET)" >&2; exit 1; }
+	PATH="$(CURDIR)/.venv/build/bin:$$PATH" CARGO_LAMBDA_GLOBAL=$(CURDIR)/tools/cargo-lambda.toml \
+	  sam build --template template.yaml --parameter-overrides Architecture=$(ARCH)
+
+# The first time SAM asks for every parameter (Mode is alert unless told otherwise) and keeps the answers in
+# samconfig.toml; after that it asks nothing. Without MODE a stack keeps the mode that it has.
+.PHONY: deploy
+deploy: build ## Deploy with SAM, in alert mode at first: MODE=enforce arms it, STACK=name
+	.venv/build/bin/sam deploy --stack-name $(STACK) --capabilities CAPABILITY_IAM \
+	  $(if $(wildcard samconfig.toml),,--guided) \
+	  --parameter-overrides Architecture=$(ARCH) $(if $(MODE),Mode=$(MODE))
+
+# --- Tools ---------------------------------------------------------------------------------------------------------
+
+.PHONY: clean
+clean: ## Remove all that make has made
+	rm -rf .venv .demo .aws-sam target
+
+# One environment a purpose, made again when its pins change: they do not agree on their botocore.
+.venv/%/.installed: tools/requirements-%.txt | need-python
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement $<
+	@touch $@
+
+.PHONY: need-cargo
+need-cargo:
+	@command -v $(firstword $(CARGO)) > /dev/null \
+	  || { echo "make: cargo is missing: install Rust 1.94.1 or newer, https://rustup.rs" >&2; exit 1; }
+
+.PHONY: need-python
+need-python:
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2> /dev/null \
+	  || { echo "make: python3 is missing, older than 3.10 or without venv: install it, https://www.python.org (Debian, Ubuntu: python3-venv)" >&2; exit 1; }
