@@ -3,3 +3,10 @@
 mod kit;
 
 mod authorize;
+mod describe;
+mod groups;
+mod modify;
+mod prefix_lists;
+mod revoke;
+mod trail;
+mod wire;

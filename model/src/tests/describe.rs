@@ -1,0 +1,168 @@
+//! DescribeSecurityGroupRules, DescribeSecurityGroups, DescribeRegions, and how they lag.
+
+use super::kit::*;
+use crate::{Lag, Permission, Vpc, World};
+
+fn rules_of(world: &World, group: &str, more: &[(&str, &str)]) -> (u16, String) {
+    let filter = [("Filter.1.Name", "group-id"), ("Filter.1.Value.1", group)];
+    ec2(world, "DescribeSecurityGroupRules", &[filter.as_slice(), more].concat())
+}
+
+/// EC2 API Reference, DescribeSecurityGroupRules, `Filter.N`: "group-id - The ID of the security group." A filter that
+/// fits nothing gives an empty list.
+#[test]
+fn an_unknown_group_has_an_empty_list_of_rules() {
+    let (world, _) = world_with_group(Vpc::Other);
+    let (status, body) = rules_of(&world, "sg-0123456789abcdef0", &[]);
+    assert_eq!(status, 200);
+    assert!(body.contains("<securityGroupRuleSet/>"), "{body}");
+}
+
+/// EC2 API Reference, DescribeSecurityGroupRules, `SecurityGroupRuleId.N`; error code
+/// InvalidSecurityGroupRuleId.NotFound.
+#[test]
+fn an_unknown_rule_id_is_an_error() {
+    let (world, group) = world_with_group(Vpc::Other);
+    let ids = allow(&world, &group, Permission::tcp(22, "0.0.0.0/0"));
+    let (_, body) = ec2(&world, "DescribeSecurityGroupRules", &[("SecurityGroupRuleId.1", &ids[0])]);
+    assert_eq!(elements(&body, "securityGroupRuleId"), ids);
+    let unknown = [("SecurityGroupRuleId.1", "sgr-0123456789abcdef0")];
+    assert_eq!(ec2_error(&world, "DescribeSecurityGroupRules", &unknown), "InvalidSecurityGroupRuleId.NotFound");
+}
+
+/// EC2 API Reference, SecurityGroupRule: its members.
+#[test]
+fn a_rule_shows_all_its_members() {
+    let (world, group) = world_with_group(Vpc::Other);
+    let other = world.create_group(ACCOUNT, REGION, "other", Vpc::Other);
+    let list = world.create_prefix_list(ACCOUNT, REGION, "offices", 5, &[]).unwrap();
+    let ids = allow(&world, &group, Permission::new("-1", 0, 0, &["::/0", &list, &other]).described("d"));
+    let (_, body) = rules_of(&world, &group, &[("Filter.2.Name", "security-group-rule-id"), ("Filter.2.Value.1", "*")]);
+    assert_eq!(elements(&body, "securityGroupRuleId").len(), 4);
+    assert!(body.contains(&format!(
+        "<item><groupOwnerId>{ACCOUNT}</groupOwnerId><groupId>{group}</groupId><securityGroupRuleId>{id}\
+         </securityGroupRuleId><securityGroupRuleArn>arn:aws:ec2:{REGION}:{ACCOUNT}:security-group-rule/{id}\
+         </securityGroupRuleArn><description>d</description><isEgress>false</isEgress><ipProtocol>-1</ipProtocol>\
+         <fromPort>-1</fromPort><toPort>-1</toPort><cidrIpv6>::/0</cidrIpv6></item>",
+        id = ids[0]
+    )));
+    assert_eq!(elements(&body, "prefixListId"), [list]);
+    let referenced = element(&body, "referencedGroupInfo");
+    assert_eq!(referenced, format!("<groupId>{other}</groupId><userId>{ACCOUNT}</userId>"));
+}
+
+/// EC2 API Reference, DescribeSecurityGroupRules, `MaxResults`: "This value can be between 5 and 1000." `NextToken`:
+/// "Pagination continues from the end of the items returned by the previous request."
+#[test]
+fn rules_come_in_pages_and_none_is_lost_when_others_go() {
+    let (world, group) = world_with_group(Vpc::Other);
+    let cidrs = (0..11).map(|n| format!("10.{n}.0.0/16")).collect::<Vec<_>>();
+    let sources = cidrs.iter().map(String::as_str).collect::<Vec<_>>();
+    let ids = allow(&world, &group, Permission::new("tcp", 22, 22, &sources));
+    let mut seen = Vec::new();
+    let mut token = String::new();
+    loop {
+        let mut more = vec![("MaxResults", "5")];
+        if !token.is_empty() {
+            more.push(("NextToken", token.as_str()));
+        }
+        let (_, body) = rules_of(&world, &group, &more);
+        seen.extend(elements(&body, "securityGroupRuleId"));
+        if seen.len() == 5 {
+            world.revoke(ACCOUNT, REGION, &group, &[&ids[0]]).unwrap();
+        }
+        token = element(&body, "nextToken");
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 12);
+    assert_eq!(seen[1..], ids);
+    for size in ["4", "1001", "many"] {
+        assert_eq!(ec2_error(&world, "DescribeSecurityGroupRules", &[("MaxResults", size)]), "InvalidParameterValue");
+    }
+    assert_eq!(ec2_error(&world, "DescribeSecurityGroupRules", &[("NextToken", "5")]), "InvalidParameterValue");
+}
+
+/// Amazon EC2 Developer Guide, "Eventual consistency": "the result of an API command you run that affects your Amazon EC2
+/// resources might not be immediately visible to all subsequent commands you run."
+#[test]
+fn changes_show_late_when_there_is_a_lag() {
+    let (world, group) = world_with_group(Vpc::Other);
+    let inbound = || {
+        let (_, body) = rules_of(&world, &group, &[]);
+        elements(&body, "isEgress").iter().filter(|flag| *flag == "false").count()
+    };
+    world.set_visibility_lag(Lag::Calls(2), Lag::Millis(500));
+    let ids = allow(&world, &group, Permission::tcp(22, "0.0.0.0/0"));
+    assert_eq!([inbound(), inbound(), inbound()], [0, 0, 1]);
+    world.revoke(ACCOUNT, REGION, &group, &[&ids[0]]).unwrap();
+    assert_eq!((inbound(), ingress(&world, &group).len()), (1, 0));
+    world.set_now(world.now() + 500);
+    assert_eq!(inbound(), 0);
+
+    let late = world.create_group(ACCOUNT, REGION, "late", Vpc::Other);
+    let look = [("GroupId.1", late.as_str())];
+    assert_eq!(ec2_error(&world, "DescribeSecurityGroups", &look), "InvalidGroup.NotFound");
+    assert_eq!(ec2_error(&world, "DescribeSecurityGroups", &look), "InvalidGroup.NotFound");
+    assert_eq!(ec2(&world, "DescribeSecurityGroups", &look).0, 200);
+}
+
+/// EC2 API Reference, DescribeSecurityGroups: `GroupName.N` "[Default VPC] The names of the security groups"; the filters
+/// `group-name`, `group-id`, `vpc-id`, `ip-permission.prefix-list-id`.
+#[test]
+fn groups_are_found_by_name_id_vpc_and_prefix_list() {
+    let (world, web) = world_with_group(Vpc::Default);
+    let inner = world.create_group(ACCOUNT, REGION, "inner", Vpc::Other);
+    let list = world.create_prefix_list(ACCOUNT, REGION, "offices", 5, &[]).unwrap();
+    allow(&world, &inner, Permission::tcp(22, &list));
+    let vpc = world.vpc_id(ACCOUNT, REGION, Vpc::Default);
+    let found = |params: &[(&str, &str)]| {
+        let (status, body) = ec2(&world, "DescribeSecurityGroups", params);
+        assert_eq!(status, 200, "{body}");
+        let mut ids = elements(&body, "groupId");
+        ids.dedup();
+        ids
+    };
+    let filtered = |name, value| found(&[("Filter.1.Name", name), ("Filter.1.Value.1", value)]);
+    assert_eq!(found(&[]), [web.clone(), inner.clone()]);
+    assert_eq!(found(&[("GroupName.1", "web")]), [web.clone()]);
+    assert_eq!(filtered("group-name", "inn*"), [inner.clone()]);
+    assert_eq!(filtered("group-id", &inner), [inner.clone()]);
+    assert_eq!(filtered("vpc-id", &vpc), [web]);
+    assert_eq!(filtered("ip-permission.prefix-list-id", &list), [inner.clone()]);
+    assert_eq!(filtered("group-name", "INNER"), [""; 0]);
+    assert_eq!(ec2_error(&world, "DescribeSecurityGroups", &[("GroupName.1", "inner")]), "InvalidGroup.NotFound");
+    let unknown = [("Filter.1.Name", "colour"), ("Filter.1.Value.1", "red")];
+    assert_eq!(ec2_error(&world, "DescribeSecurityGroups", &unknown), "InvalidParameterValue");
+}
+
+/// EC2 API Reference, SecurityGroup: `ipPermissions` with the sources of one protocol and port range together; a new group
+/// has one rule, which allows all outbound traffic (Amazon VPC User Guide, "Security groups").
+#[test]
+fn a_group_shows_its_rules_as_permissions() {
+    let (world, group) = world_with_group(Vpc::Other);
+    allow(&world, &group, Permission::new("tcp", 22, 22, &["10.0.0.0/8", "::/0"]).described("d"));
+    allow(&world, &group, Permission::tcp(80, "10.0.0.0/8"));
+    let (_, body) = ec2(&world, "DescribeSecurityGroups", &[("GroupId.1", &group)]);
+    assert_eq!(elements(&body, "fromPort"), ["22", "80"]);
+    assert!(body.contains(
+        "<ipPermissionsEgress><item><ipProtocol>-1</ipProtocol><groups/><ipRanges><item><cidrIp>0.0.0.0/0</cidrIp>\
+         </item></ipRanges><ipv6Ranges/><prefixListIds/></item></ipPermissionsEgress>"
+    ));
+    assert!(
+        body.contains("<ipv6Ranges><item><cidrIpv6>::/0</cidrIpv6><description>d</description></item></ipv6Ranges>")
+    );
+    assert_eq!(element(&body, "vpcId"), world.vpc_id(ACCOUNT, REGION, Vpc::Other));
+}
+
+/// EC2 API Reference, DescribeRegions: "Describes the Regions that are enabled for your account".
+#[test]
+fn regions_are_listed() {
+    let world = World::new(1);
+    let (_, body) = ec2(&world, "DescribeRegions", &[]);
+    let names = elements(&body, "regionName");
+    assert!(names.contains(&"eu-west-1".into()) && names.len() == 17);
+    let (_, body) = ec2(&world, "DescribeRegions", &[("RegionName.1", "us-east-1")]);
+    assert_eq!(elements(&body, "regionEndpoint"), ["ec2.us-east-1.amazonaws.com"]);
+}
