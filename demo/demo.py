@@ -35,7 +35,7 @@ def main():
         sys.exit(130)
     except (Unexpected, RuntimeError, BotoCoreError, ClientError) as error:
         print(file=sys.stderr)
-        sys.exit(f"{paint('red', 'demo failed')}: {error}\nThe emulator's log: {WORK_DIR / 'ministack.log'}")
+        sys.exit(f"{paint('red', 'demo failed')}: {error}\n{emulator_errors(WORK_DIR / 'ministack.log')}")
     say()
     say(f"All of it checked against EC2, in {time.monotonic() - started:.0f} s; everything is stopped again.", 0)
 
@@ -96,6 +96,8 @@ def set_the_stage(emulator, bootstrap):
 
 
 def act_in_alert_mode(stage):
+    expect("that the function's role may revoke", False, may_revoke(stage))
+    say("The function's role does not let it revoke anything.")
     group, before = open_ssh_and_https(stage, "web-1")
     finding = let_the_event_through(stage, group)
     expect("verdict", "exposed", finding["verdict"])
@@ -108,6 +110,8 @@ def act_in_alert_mode(stage):
 def act_in_enforce_mode(stage):
     with step("updating the stack to Mode=enforce"):
         stage.stack.update_mode("enforce")
+    expect("that the function's role may revoke", True, may_revoke(stage))
+    say("The function's role lets it revoke ingress rules now.")
     group, before = open_ssh_and_https(stage, "web-2")
     finding = let_the_event_through(stage, group)
     expect("verdict", "exposed", finding["verdict"])
@@ -116,6 +120,15 @@ def act_in_enforce_mode(stage):
     https = [rule for rule in before if rule["FromPort"] == 443]
     expect(f"rules of {group} after the revert (HTTPS alone)", ids(https), ids(after))
     show_rules(f"The rules after: {paint('green', 'SSH gone, HTTPS kept')}", after)
+
+
+def may_revoke(stage):
+    answer = stage.admin.client("iam").simulate_principal_policy(
+        PolicySourceArn=stage.stack.outputs()["FunctionRoleArn"],
+        ActionNames=["ec2:RevokeSecurityGroupIngress"],
+        ResourceArns=[f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/sg-0123456789abcdef0"],
+    )
+    return answer["EvaluationResults"][0]["EvalDecision"] == "allowed"
 
 
 def open_ssh_and_https(stage, name):
@@ -160,6 +173,12 @@ def ingress_rules(ec2, group):
 
 def ids(rules):
     return [rule["SecurityGroupRuleId"] for rule in rules]
+
+
+def emulator_errors(log):
+    """The errors in the emulator's log, such as a function that ended in its init phase, and where to read on."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    return "\n".join([line for line in lines if " ERROR " in line] + [f"The emulator's log: {log}"])
 
 
 class Unexpected(Exception):
