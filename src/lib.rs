@@ -1,1 +1,23 @@
-//! x
+//! Portcullis, the gate that drops.
+//!
+//! A delivery is opened ([`envelope`]) into CloudTrail records; each is read as a change (`domain::trail`) and grouped by
+//! account, Region and subject. For each group the shell looks at EC2 once ([`aws`]), the domain judges and plans, the
+//! plan is carried out (enforce) or not (alert), and what was seen, decided and done is told ([`report`]). [`guard`] is
+//! the order of these things and nothing else. [`check`] is the same path offline, with the record as the only facts.
+
+pub mod config;
+pub mod envelope;
+pub mod aws;
+pub mod guard;
+pub mod function;
+pub mod report;
+// pub mod check;
+
+pub use portcullis_domain as domain;
+
+/// The time now. Everything else takes the time as an argument.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one clock, handed to what needs it")]
+pub fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}

@@ -151,14 +151,8 @@ pub fn judge(
         let mut judged = JudgedRule { rule: rule.clone(), claimed: !makers.is_empty(), counted, exempt: None };
         let mut doubt = None;
         for guard in policy.guards() {
-            let reach = rule.permission.traffic.reach(guard.transport);
-            let reaches = match reach {
-                Reach::Nothing => false,
-                Reach::Ports(ports) => ports.overlaps(guard.ports),
-                Reach::Unknown => true,
-            };
             let admits = sources.is_err() || Family::BOTH.into_iter().any(|f| !judged.counted.get(f).is_empty());
-            if !reaches || !admits {
+            if !may_reach(&rule.permission, guard) || !admits {
                 continue;
             }
             let candidate = Candidate { at, guard: &guard.name, sources: sources.as_ref().ok(), makers: &makers };
@@ -167,7 +161,7 @@ pub fn judge(
                 judged.exempt = Some(exemption.reason.clone());
             } else if let Err(why) = &sources {
                 doubt = Some(format!("{}: {why}", rule.id));
-            } else if reach == Reach::Unknown {
+            } else if rule.permission.traffic.reach(guard.transport) == Reach::Unknown {
                 doubt = Some(format!("{}: {}", rule.id, unknown_traffic(rule)));
             }
         }
@@ -232,10 +226,8 @@ pub fn harmless(change: &Change, policy: &Policy) -> Option<&'static str> {
     let mut reason = "reaches no guarded port";
     for (_, permission) in change.says.as_ref()? {
         for guard in policy.guards() {
-            match permission.traffic.reach(guard.transport) {
-                Reach::Nothing => continue,
-                Reach::Ports(ports) if !ports.overlaps(guard.ports) => continue,
-                Reach::Ports(_) | Reach::Unknown => {}
+            if !may_reach(permission, guard) {
+                continue;
             }
             let admits_none = match &permission.source {
                 Source::Group(_) => true,
@@ -253,6 +245,20 @@ pub fn harmless(change: &Change, policy: &Policy) -> Option<&'static str> {
         }
     }
     Some(reason)
+}
+
+/// Whether the entries of a rule's prefix list matter: it reaches a guarded port.
+#[must_use]
+pub fn needs_prefix_list(permission: &Permission, policy: &Policy) -> bool {
+    policy.guards().iter().any(|guard| may_reach(permission, guard))
+}
+
+fn may_reach(permission: &Permission, guard: &Guard) -> bool {
+    match permission.traffic.reach(guard.transport) {
+        Reach::Nothing => false,
+        Reach::Ports(ports) => ports.overlaps(guard.ports),
+        Reach::Unknown => true,
+    }
 }
 
 fn claimed(claim: &Claim, rules: &[Rule]) -> Claimed {

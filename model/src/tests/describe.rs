@@ -126,11 +126,11 @@ fn groups_are_found_by_name_id_vpc_and_prefix_list() {
     };
     let filtered = |name, value| found(&[("Filter.1.Name", name), ("Filter.1.Value.1", value)]);
     assert_eq!(found(&[]), [web.clone(), inner.clone()]);
-    assert_eq!(found(&[("GroupName.1", "web")]), [web.clone()]);
-    assert_eq!(filtered("group-name", "inn*"), [inner.clone()]);
-    assert_eq!(filtered("group-id", &inner), [inner.clone()]);
+    assert_eq!(found(&[("GroupName.1", "web")]), [web.as_str()]);
+    assert_eq!(filtered("group-name", "inn*"), [inner.as_str()]);
+    assert_eq!(filtered("group-id", &inner), [inner.as_str()]);
     assert_eq!(filtered("vpc-id", &vpc), [web]);
-    assert_eq!(filtered("ip-permission.prefix-list-id", &list), [inner.clone()]);
+    assert_eq!(filtered("ip-permission.prefix-list-id", &list), [inner.as_str()]);
     assert_eq!(filtered("group-name", "INNER"), [""; 0]);
     assert_eq!(ec2_error(&world, "DescribeSecurityGroups", &[("GroupName.1", "inner")]), "InvalidGroup.NotFound");
     let unknown = [("Filter.1.Name", "colour"), ("Filter.1.Value.1", "red")];

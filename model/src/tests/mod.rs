@@ -8,5 +8,7 @@ mod groups;
 mod modify;
 mod prefix_lists;
 mod revoke;
+#[cfg(feature = "serve")]
+mod serve;
 mod trail;
 mod wire;

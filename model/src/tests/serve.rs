@@ -1,0 +1,127 @@
+//! The loopback server, byte by byte.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use super::kit::*;
+use crate::{
+    Fault, FaultKind, Permission, Reply, Request, Response, Vpc, World, control,
+    serve::{Handler, Server, serve},
+};
+
+fn start(handler: Handler) -> Server {
+    serve(TcpListener::bind("127.0.0.1:0").unwrap(), None, handler).unwrap()
+}
+
+fn start_world(world: &World) -> Server {
+    let (world, now) = (world.clone(), world.now());
+    start(control::handler(world, move || now))
+}
+
+/// Sends `request` and reads until the server closes.
+fn exchange(server: &Server, request: &Request) -> String {
+    let mut stream = TcpStream::connect(server.addr()).unwrap();
+    let mut head = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", request.method, request.uri);
+    for (name, value) in &request.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("content-length: {}\r\n\r\n", request.body.len()));
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&request.body).unwrap();
+    let mut answer = Vec::new();
+    // A reset connection is how a lost answer may look.
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8(answer).unwrap()
+}
+
+fn control(server: &Server, method: &str, path: &str, body: &str) -> (String, serde_json::Value) {
+    let request = Request {
+        method: method.into(),
+        uri: format!("/_model/{path}"),
+        headers: vec![("host".into(), "localhost".into())],
+        body: body.into(),
+    };
+    let answer = exchange(server, &request);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), serde_json::from_str(body).unwrap())
+}
+
+#[test]
+fn a_world_is_driven_and_asked_over_loopback() {
+    let world = World::new(1);
+    let server = start_world(&world);
+    let place = format!(r#""account":"{ACCOUNT}","region":"{REGION}""#);
+    let (_, made) = control(&server, "POST", "create-group", &format!(r#"{{{place},"name":"web","vpc":"other"}}"#));
+    let group = made["groupId"].as_str().unwrap();
+    let open = r#"{"protocol":"tcp","fromPort":22,"toPort":22,"sources":["0.0.0.0/0"]}"#;
+    let (_, opened) =
+        control(&server, "POST", "authorize", &format!(r#"{{{place},"group":"{group}","permissions":[{open}]}}"#));
+    let id = opened["ruleIds"][0].as_str().unwrap();
+    let look = [("Action", "DescribeSecurityGroupRules"), ("SecurityGroupRuleId.1", id)];
+    let answer = exchange(&server, &request(ACCOUNT, "ec2", &look));
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("<cidrIpv4>0.0.0.0/0</cidrIpv4>"), "{answer}");
+    let (_, rules) = control(&server, "GET", &format!("rules?account={ACCOUNT}&region={REGION}&group={group}"), "");
+    assert_eq!((&rules[1]["id"], &rules[1]["direction"]), (&opened["ruleIds"][0], &"ingress".into()));
+    let (_, calls) = control(&server, "GET", "calls", "");
+    assert_eq!((&calls[0]["action"], &calls[0]["outcome"]), (&"DescribeSecurityGroupRules".into(), &"ok".into()));
+    let (_, events) = control(&server, "GET", "events", "");
+    assert_eq!(events[1]["detail"]["eventName"], "AuthorizeSecurityGroupIngress");
+    let (status, error) = control(&server, "POST", "authorize", "{}");
+    assert_eq!(status, "HTTP/1.1 400 Bad Request");
+    assert_eq!(error["error"]["message"], "`account` is missing or no text");
+}
+
+#[test]
+fn lost_and_cut_answers_are_so_on_the_wire() {
+    let (world, group) = world_with_group(Vpc::Other);
+    allow(&world, &group, Permission::tcp(22, "0.0.0.0/0"));
+    let server = start_world(&world);
+    let call = request(ACCOUNT, "ec2", &[("Action", "DescribeSecurityGroupRules")]);
+    let whole = exchange(&server, &call);
+    world.inject(Fault::next("DescribeSecurityGroupRules", FaultKind::LostAfter));
+    assert_eq!(exchange(&server, &call), "");
+    world.inject(Fault::next("DescribeSecurityGroupRules", FaultKind::Cut));
+    let cut = exchange(&server, &call);
+    let length = |answer: &str| {
+        let head = answer.split_once("content-length: ").unwrap().1;
+        head.split_once("\r\n").unwrap().0.parse::<usize>().unwrap()
+    };
+    assert_eq!(length(&cut), length(&whole));
+    assert_eq!(cut.split_once("\r\n\r\n").unwrap().1.len(), length(&whole) / 2);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it is about real time")]
+fn slow_answers_are_late() {
+    let world = World::new(1);
+    let server = start_world(&world);
+    world.inject(Fault { action: None, nth: 0, kind: FaultKind::Slow(Duration::from_millis(150)) });
+    let began = Instant::now();
+    let answer = exchange(&server, &request(ACCOUNT, "ec2", &[("Action", "DescribeRegions")]));
+    assert!(answer.contains("regionInfo") && began.elapsed() >= Duration::from_millis(150));
+}
+
+#[test]
+fn a_handler_that_blocks_holds_up_nobody_and_a_drop_does_not_wait_for_it() {
+    let (release, blocked) = mpsc::channel::<()>();
+    let blocked = std::sync::Mutex::new(blocked);
+    let server = start(Arc::new(move |request| {
+        if request.uri == "/poll" {
+            let _ = blocked.lock().unwrap().recv();
+        }
+        Reply::Answer(Response { status: 202, ..Response::default() })
+    }));
+    let addr = server.addr();
+    let mut poll = TcpStream::connect(addr).unwrap();
+    poll.write_all(b"GET /poll HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let other = Request { method: "GET".into(), uri: "/".into(), ..Request::default() };
+    let other = Request { headers: vec![("host".into(), "x".into())], ..other };
+    assert!(exchange(&server, &other).starts_with("HTTP/1.1 202 Accepted"));
+    drop(server);
+    assert!(TcpStream::connect(addr).is_err());
+    drop(release);
+}

@@ -1,0 +1,279 @@
+//! AWS as the guard needs it: look at a group, revoke rules, publish, read an object. Concrete SDK clients, one EC2
+//! client for each (account, Region); errors keep AWS's code.
+
+mod facts;
+mod http;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig};
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::types::RevokedSecurityGroupRule;
+use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId, shown};
+use tokio::sync::Mutex;
+
+pub use facts::{Facts, Wanted};
+
+use crate::config::MemberRole;
+
+/// A call that did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{call}: {code}: {message}")]
+pub struct AwsError {
+    /// The API call.
+    pub call: &'static str,
+    /// AWS's error code; where there was no answer, one of `Timeout`, `NoAnswer`, `BadAnswer`, `NotSent`.
+    pub code: String,
+    /// AWS's message.
+    pub message: String,
+    /// What it means for what was asked.
+    pub effect: Effect,
+}
+
+/// What is known after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing was done, and asking again will not help.
+    Refused,
+    /// Nothing was done; ask again later.
+    NotYet,
+    /// It may have been done: the answer was lost.
+    Unknown,
+    /// What it was about is not there.
+    NotFound,
+}
+
+impl AwsError {
+    fn from_sdk<E, R>(call: &'static str, error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug,
+    {
+        let without_answer = |code: &str, effect| Self {
+            call,
+            code: code.to_owned(),
+            message: shown(&aws_sdk_ec2::error::DisplayErrorContext(error).to_string()),
+            effect,
+        };
+        match error {
+            SdkError::ConstructionFailure(_) => without_answer("NotSent", Effect::Refused),
+            SdkError::TimeoutError(_) => without_answer("Timeout", Effect::Unknown),
+            SdkError::DispatchFailure(failure) if failure.is_user() => without_answer("NotSent", Effect::Refused),
+            SdkError::DispatchFailure(_) => without_answer("NoAnswer", Effect::Unknown),
+            SdkError::ServiceError(answer) => {
+                let error = answer.err();
+                let code = error.code().unwrap_or("BadAnswer").to_owned();
+                let message = shown(error.message().unwrap_or("no message"));
+                Self { call, effect: effect_of(&code), code, message }
+            }
+            // Whatever the SDK may add: an answer that cannot be read says nothing.
+            SdkError::ResponseError(_) | _ => without_answer("BadAnswer", Effect::Unknown),
+        }
+    }
+}
+
+/// EC2 API Reference, "Error codes for the Amazon EC2 API".
+fn effect_of(code: &str) -> Effect {
+    match code {
+        "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "RequestThrottled" | "EC2ThrottledException" => {
+            Effect::NotYet
+        }
+        "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable" | "BadAnswer" => Effect::Unknown,
+        _ if code.ends_with(".NotFound") => Effect::NotFound,
+        _ => Effect::Refused,
+    }
+}
+
+/// An account and a Region: where a client works.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Target {
+    /// The account.
+    pub account: AccountId,
+    /// The Region.
+    pub region: Region,
+}
+
+/// The clients. Made once, in init.
+#[derive(Debug)]
+pub struct Aws {
+    base: SdkConfig,
+    member_role: Option<MemberRole>,
+    ec2: Mutex<BTreeMap<Target, aws_sdk_ec2::Client>>,
+    sns: aws_sdk_sns::Client,
+}
+
+/// More clients than this are not kept: an organisation's busiest (account, Region)s at a time.
+const MOST_CLIENTS: usize = 256;
+
+impl Aws {
+    /// Clients for the process's own credentials and Region.
+    pub async fn new(member_role: Option<MemberRole>) -> Self {
+        let base = aws_config::defaults(BehaviorVersion::latest()).http_client(http::client());
+        Self::over(base.retry_config(retries()).timeout_config(timeouts()).load().await, member_role)
+    }
+
+    /// Clients over a given configuration: a test's, with its own transport.
+    #[must_use]
+    pub fn over(base: SdkConfig, member_role: Option<MemberRole>) -> Self {
+        let sns = aws_sdk_sns::Client::new(&base);
+        Self { sns, member_role, ec2: Mutex::default(), base }
+    }
+
+    async fn ec2(&self, target: &Target, own: &AccountId) -> Result<aws_sdk_ec2::Client, AwsError> {
+        let mut clients = self.ec2.lock().await;
+        if let Some(client) = clients.get(target) {
+            return Ok(client.clone());
+        }
+        let region = SdkRegion::new(target.region.to_string());
+        let mut config = aws_sdk_ec2::config::Builder::from(&self.base).region(region.clone());
+        if target.account != *own {
+            let role = self.member_role.as_ref().ok_or_else(|| AwsError {
+                call: "AssumeRole",
+                code: "NotSent".to_owned(),
+                message: "no PORTCULLIS_MEMBER_ROLE is set".to_owned(),
+                effect: Effect::Refused,
+            })?;
+            config = config.credentials_provider(self.member_credentials(role, target, region).await);
+        }
+        if clients.len() >= MOST_CLIENTS {
+            clients.clear();
+        }
+        let client = aws_sdk_ec2::Client::from_conf(config.build());
+        clients.insert(target.clone(), client.clone());
+        Ok(client)
+    }
+
+    async fn member_credentials(&self, role: &MemberRole, target: &Target, region: SdkRegion) -> AssumeRoleProvider {
+        let arn = format!("arn:{}:iam::{}:role/{}", partition(&target.region), target.account, role.name);
+        let mut provider =
+            AssumeRoleProvider::builder(arn).configure(&self.base).region(region).session_name("portcullis-guard");
+        if let Some(id) = &role.external_id {
+            provider = provider.external_id(id);
+        }
+        provider.build().await
+    }
+
+    /// Revokes ingress rules by id, and returns those that EC2 lists as revoked. Asked once: what to make of a failure
+    /// is the caller's to decide, after another look.
+    ///
+    /// # Errors
+    /// [`AwsError`]; one unknown id fails the whole call and revokes nothing (EC2 API Reference,
+    /// RevokeSecurityGroupIngress).
+    pub async fn revoke(
+        &self,
+        target: &Target,
+        own: &AccountId,
+        group: &GroupId,
+        rules: &BTreeSet<RuleId>,
+    ) -> Result<BTreeSet<RuleId>, AwsError> {
+        let once = aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::disabled());
+        let answer = self
+            .ec2(target, own)
+            .await?
+            .revoke_security_group_ingress()
+            .group_id(group.as_str())
+            .set_security_group_rule_ids(Some(rules.iter().map(ToString::to_string).collect()))
+            .customize()
+            .config_override(once)
+            .send()
+            .await
+            .map_err(|error| AwsError::from_sdk("RevokeSecurityGroupIngress", &error))?;
+        let listed = answer.revoked_security_group_rules().iter();
+        Ok(listed.filter_map(RevokedSecurityGroupRule::security_group_rule_id).filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// Publishes a message.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn publish(&self, topic: &str, message: crate::report::Message) -> Result<(), AwsError> {
+        let publish = self.sns.publish().topic_arn(topic).subject(message.subject).message(message.body);
+        let publish = publish.message_structure("json");
+        let with_attributes = message.attributes.into_iter().try_fold(publish, |publish, (name, value)| {
+            let value = aws_sdk_sns::types::MessageAttributeValue::builder().data_type("String").string_value(value);
+            value.build().map(|value| publish.message_attributes(name, value))
+        });
+        let publish = with_attributes.map_err(|error| AwsError {
+            call: "Publish",
+            code: "NotSent".to_owned(),
+            message: error.to_string(),
+            effect: Effect::Refused,
+        })?;
+        publish.send().await.map(|_| ()).map_err(|error| AwsError::from_sdk("Publish", &error))
+    }
+
+    /// Reads an object of at most `most` bytes from S3.
+    ///
+    /// # Errors
+    /// [`AwsError`]; `TooLarge` when there is more.
+    pub async fn object(&self, bucket: &str, key: &str, most: usize) -> Result<Vec<u8>, AwsError> {
+        let s3 = aws_sdk_s3::Client::from_conf(
+            aws_sdk_s3::config::Builder::from(&self.base).force_path_style(self.base.endpoint_url().is_some()).build(),
+        );
+        let answer = s3.get_object().bucket(bucket).key(key).send().await;
+        let mut body = answer.map_err(|error| AwsError::from_sdk("GetObject", &error))?.body;
+        let failed = |code: &str, message: String, effect| AwsError { call: "GetObject", code: code.to_owned(), message, effect };
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| failed("NoAnswer", error.to_string(), Effect::NotYet))?;
+            if bytes.len() + chunk.len() > most {
+                return Err(failed("TooLarge", format!("the object is larger than {most} bytes"), Effect::Refused));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+}
+
+/// Reads are retried by the SDK; the invocation's deadline bounds them all.
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(100))
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_millis(1500))
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .build()
+}
+
+/// The partition that a Region belongs to (AWS General Reference, "Partitions").
+fn partition(region: &Region) -> &'static str {
+    match region.as_str() {
+        name if name.starts_with("cn-") => "aws-cn",
+        name if name.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_code_tells_what_is_known_of_the_effect() {
+        for (code, effect) in [
+            ("RequestLimitExceeded", Effect::NotYet),
+            ("InvalidGroup.NotFound", Effect::NotFound),
+            ("InvalidSecurityGroupRuleId.NotFound", Effect::NotFound),
+            ("UnauthorizedOperation", Effect::Refused),
+            ("InternalError", Effect::Unknown),
+            ("SomethingNew", Effect::Refused),
+        ] {
+            assert_eq!(effect_of(code), effect, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_in_the_partition_of_its_region() {
+        let of = |region: &str| partition(&Region::parse(region).unwrap());
+        assert_eq!(
+            [of("eu-west-1"), of("cn-north-1"), of("us-gov-west-1")],
+            ["aws", "aws-cn", "aws-us-gov"]
+        );
+    }
+}

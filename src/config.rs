@@ -1,0 +1,180 @@
+//! The environment → [`Config`]: the only reader of it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use portcullis_domain::ids::{AccountId, shown};
+use portcullis_domain::policy::Mode;
+use tracing_subscriber::filter::Targets;
+
+/// What the function was told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `PORTCULLIS_MODE`.
+    pub mode: Mode,
+    /// `PORTCULLIS_POLICY`.
+    pub policy: PolicySource,
+    /// `PORTCULLIS_MEMBER_ROLE` and `PORTCULLIS_EXTERNAL_ID`.
+    pub member_role: Option<MemberRole>,
+    /// `PORTCULLIS_ACCOUNTS`.
+    pub accounts: Accounts,
+    /// `PORTCULLIS_TOPIC_ARN`.
+    pub topic: Option<String>,
+    /// `RUST_LOG`.
+    pub log: Targets,
+}
+
+/// Where the policy is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicySource {
+    /// In the program.
+    BuiltIn,
+    /// In a file.
+    File(PathBuf),
+    /// In an S3 object.
+    S3 {
+        /// The bucket's name.
+        bucket: String,
+        /// The object's key.
+        key: String,
+    },
+}
+
+/// The role that the function assumes in other accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberRole {
+    /// Its name, without a path.
+    pub name: String,
+    /// The external id that its trust policy asks for.
+    pub external_id: Option<String>,
+}
+
+/// In which accounts the function may act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accounts {
+    /// In its own only.
+    Own,
+    /// In any that has the member role.
+    Any,
+    /// In these.
+    Listed(BTreeSet<AccountId>),
+}
+
+/// A variable that cannot be used as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}=`{value}`: expected {accepted}")]
+pub struct ConfigError {
+    /// Its name.
+    pub variable: &'static str,
+    /// What it holds.
+    pub value: String,
+    /// What is accepted.
+    pub accepted: String,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// The first variable that does not parse.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+        Self::read(|variable| std::env::var_os(variable).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    /// Reads variables from wherever `get` has them. An empty variable is an unset one, as SAM and shells leave them.
+    ///
+    /// # Errors
+    /// The first variable that does not parse.
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |variable: &'static str| get(variable).filter(|value| !value.is_empty());
+        if let Some(queue) = get("PORTCULLIS_QUEUE_URL") {
+            let accepted = "nothing yet: this version has no sweep to fan out";
+            return Err(refused("PORTCULLIS_QUEUE_URL", &queue, accepted));
+        }
+        Ok(Self {
+            mode: match get("PORTCULLIS_MODE").as_deref() {
+                None | Some("alert") => Mode::Alert,
+                Some("enforce") => Mode::Enforce,
+                Some(other) => return Err(refused("PORTCULLIS_MODE", other, "alert or enforce")),
+            },
+            policy: get("PORTCULLIS_POLICY").map_or(Ok(PolicySource::BuiltIn), |value| policy_source(&value))?,
+            member_role: member_role(get("PORTCULLIS_MEMBER_ROLE"), get("PORTCULLIS_EXTERNAL_ID"))?,
+            accounts: get("PORTCULLIS_ACCOUNTS").map_or(Ok(Accounts::Own), |value| accounts(&value))?,
+            topic: get("PORTCULLIS_TOPIC_ARN").map(topic).transpose()?,
+            log: log_filter(get("RUST_LOG").as_deref().unwrap_or("info"))?,
+        })
+    }
+}
+
+fn refused(variable: &'static str, value: &str, accepted: impl Into<String>) -> ConfigError {
+    ConfigError { variable, value: shown(value), accepted: accepted.into() }
+}
+
+fn policy_source(value: &str) -> Result<PolicySource, ConfigError> {
+    let Some(object) = value.strip_prefix("s3://") else {
+        return match value.contains("://") {
+            true => Err(refused("PORTCULLIS_POLICY", value, "a file's path, or s3://bucket/key")),
+            false => Ok(PolicySource::File(value.into())),
+        };
+    };
+    match object.split_once('/') {
+        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
+            Ok(PolicySource::S3 { bucket: bucket.to_owned(), key: key.to_owned() })
+        }
+        _ => Err(refused("PORTCULLIS_POLICY", value, "a file's path, or s3://bucket/key")),
+    }
+}
+
+/// IAM User Guide, "IAM and STS quotas": names and external ids are of these characters.
+fn is_iam_word(text: &str, also: &str, longest: usize) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) || also.contains(c);
+    (1..=longest).contains(&text.len()) && text.chars().all(allowed)
+}
+
+fn member_role(name: Option<String>, external_id: Option<String>) -> Result<Option<MemberRole>, ConfigError> {
+    if let Some(name) = name.as_deref().filter(|name| !is_iam_word(name, "", 64)) {
+        let accepted = "a role's name without a path: 1 to 64 letters, digits and _+=,.@-";
+        return Err(refused("PORTCULLIS_MEMBER_ROLE", name, accepted));
+    }
+    if let Some(id) = external_id.as_deref().filter(|id| !is_iam_word(id, ":/", 1224) || id.len() < 2) {
+        let accepted = "2 to 1224 letters, digits and _+=,.@:/-";
+        return Err(refused("PORTCULLIS_EXTERNAL_ID", id, accepted));
+    }
+    match (name, external_id) {
+        (Some(name), external_id) => Ok(Some(MemberRole { name, external_id })),
+        (None, None) => Ok(None),
+        (None, Some(id)) => {
+            Err(refused("PORTCULLIS_EXTERNAL_ID", &id, "PORTCULLIS_MEMBER_ROLE beside it: it is that role's external id"))
+        }
+    }
+}
+
+fn accounts(value: &str) -> Result<Accounts, ConfigError> {
+    if value == "*" {
+        return Ok(Accounts::Any);
+    }
+    let listed: Result<BTreeSet<AccountId>, _> = value.split(',').map(|id| AccountId::parse(id.trim())).collect();
+    listed.map(Accounts::Listed).map_err(|error| {
+        refused("PORTCULLIS_ACCOUNTS", &error.value, "twelve-digit account ids separated by commas, or *")
+    })
+}
+
+fn topic(value: String) -> Result<String, ConfigError> {
+    let mut parts = value.split(':');
+    let is_sns = parts.next() == Some("arn") && parts.nth(1) == Some("sns") && parts.clone().count() == 3;
+    if is_sns && parts.all(|part| !part.is_empty()) {
+        Ok(value)
+    } else {
+        Err(refused("PORTCULLIS_TOPIC_ARN", &value, "an SNS topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME"))
+    }
+}
+
+fn log_filter(value: &str) -> Result<Targets, ConfigError> {
+    value.parse().map_err(|_| {
+        refused("RUST_LOG", value, "off, error, warn, info, debug, trace, or a list such as info,portcullis=debug")
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The function around the guard: init, the Runtime API, the answer.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
+use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use portcullis_domain::ids::AccountId;
+use portcullis_domain::policy::{Policy, PolicyError};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::aws::{Aws, AwsError};
+use crate::config::{Config, PolicySource};
+use crate::envelope::Kind;
+use crate::guard::{Answer, Guard, Invocation};
+
+/// What keeps the function from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The policy's file could not be read.
+    #[error("PORTCULLIS_POLICY=`{place}`: {source}")]
+    File {
+        /// Its path.
+        place: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The policy's object could not be read.
+    #[error("PORTCULLIS_POLICY=`{place}`: {source}")]
+    Object {
+        /// Its URL.
+        place: String,
+        /// Why.
+        source: AwsError,
+    },
+    /// The policy does not parse.
+    #[error("PORTCULLIS_POLICY=`{place}`: {source}")]
+    Policy {
+        /// Where it is.
+        place: String,
+        /// Why.
+        source: PolicyError,
+    },
+}
+
+/// No sensible policy is larger.
+const LARGEST_POLICY: usize = 1 << 20;
+
+/// Makes the guard: the init phase.
+///
+/// # Errors
+/// [`InitError`]: a policy that cannot be had. The function does not run on another one instead.
+pub async fn guard(config: Config) -> Result<Guard, InitError> {
+    let aws = Aws::new(config.member_role).await;
+    let policy = policy(&config.policy, &aws).await?;
+    Ok(Guard {
+        aws,
+        policy,
+        mode: config.mode,
+        accounts: config.accounts,
+        topic: config.topic,
+        clock: crate::now,
+        out: Box::new(|line| println!("{line}")),
+    })
+}
+
+async fn policy(source: &PolicySource, aws: &Aws) -> Result<Policy, InitError> {
+    let (place, yaml) = match source {
+        PolicySource::BuiltIn => return Ok(Policy::built_in()),
+        PolicySource::File(path) => {
+            let place = path.display().to_string();
+            match std::fs::read_to_string(path) {
+                Ok(yaml) => (place, yaml),
+                Err(source) => return Err(InitError::File { place, source }),
+            }
+        }
+        PolicySource::S3 { bucket, key } => {
+            let place = format!("s3://{bucket}/{key}");
+            match aws.object(bucket, key, LARGEST_POLICY).await {
+                Ok(bytes) => (place, String::from_utf8_lossy(&bytes).into_owned()),
+                Err(source) => return Err(InitError::Object { place, source }),
+            }
+        }
+    };
+    Policy::parse(&yaml).map_err(|source| InitError::Policy { place, source })
+}
+
+/// Serves invocations until the process ends.
+///
+/// # Errors
+/// When the Runtime API does not answer.
+pub async fn serve(guard: Guard) -> Result<(), Error> {
+    let guard = Arc::new(guard);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let guard = Arc::clone(&guard);
+        async move {
+            let invocation = invocation(&event.context);
+            answer(guard.handle(&event.payload, &invocation).await)
+        }
+    }))
+    .await
+}
+
+fn invocation(context: &Context) -> Invocation {
+    let own_account = context.invoked_function_arn.split(':').nth(4).and_then(|id| AccountId::parse(id).ok());
+    let left = i128::from(context.deadline).saturating_sub(crate::now().as_millisecond().into());
+    let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+    let deadline = Instant::now() + left;
+    Invocation { own_account, deadline }
+}
+
+/// The function's answer, or the error that makes AWS deliver again. Everything has been told by then.
+fn answer(answer: Answer) -> Result<Value, Error> {
+    match answer.kind {
+        Kind::ByItem => {
+            let mut response = SqsBatchResponse::default();
+            response.batch_item_failures = answer
+                .failed
+                .into_iter()
+                .map(|id| {
+                    let mut failure = BatchItemFailure::default();
+                    failure.item_identifier = id;
+                    failure
+                })
+                .collect();
+            Ok(serde_json::to_value(response)?)
+        }
+        Kind::Whole if answer.failed.is_empty() => Ok(json!({ "findings": answer.findings })),
+        Kind::Whole => {
+            let failed = answer.findings.iter().filter(|finding| finding.needs_retry());
+            let reasons: Vec<String> = failed.map(|finding| finding.reason.clone()).collect();
+            Err(format!("not done: {}", reasons.join("; ")).into())
+        }
+    }
+}
+
+/// Logs to standard error as JSON; findings and metrics have standard output to themselves.
+pub fn log_to_stderr(filter: &Targets) {
+    let layer = tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).flatten_event(true);
+    // A second call, in a test, keeps the first subscriber.
+    let _ = tracing_subscriber::registry().with(layer).with(filter.clone()).try_init();
+}
+
+/// Ends the init phase with one line.
+pub fn stop(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("portcullis: {}", shown_whole(&error.to_string()));
+    ExitCode::FAILURE
+}
+
+fn shown_whole(text: &str) -> String {
+    text.lines().map(|line| line.trim()).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}
