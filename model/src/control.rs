@@ -1,13 +1,15 @@
 //! The control endpoints under `/_model/`: what a demo or a bench in another language does to a served [`World`] as its
 //! "user", in JSON. Everything else goes to [`World::handle`].
 
-use std::sync::Arc;
+mod show;
+
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
 use crate::{
-    ApiError, Call, Fault, FaultKind, Outcome, Permission, Published, Reply, Request, Response, Rule, RuleChange,
-    Source, Vpc, World, eventbridge, serve::Handler,
+    ApiError, Fault, FaultKind, Permission, Reply, Request, Response, RuleChange, Source, Vpc, World, eventbridge,
+    serve::Handler,
 };
 
 /// The endpoints, for `--help` and `GET /_model/`.
@@ -23,6 +25,8 @@ POST /_model/modify-prefix-list  {account, region, list, add, remove}
 POST /_model/allow-role          {account, role, externalId?}
 POST /_model/put-object          {bucket, key, text}
 POST /_model/fault               {action?, nth?, kind: throttle|lost-before|lost-after|cut|malformed-xml|denied|expired}
+                                 {..., kind: error-before|error-after, code, status?, message?} {..., kind: slow, millis}
+POST /_model/deny                {account, action}: from now on unauthorized; /_model/permit takes it back
 POST /_model/throttling          {on}
 GET  /_model/rules?account=A&region=R&group=G
 GET  /_model/records             CloudTrail records since the last take; /_model/events: as EventBridge events
@@ -117,7 +121,7 @@ fn write(world: &World, endpoint: &str, input: &Input) -> Result<Value, ApiError
                 "other" => Vpc::Other,
                 unknown => return Err(bad(format!("vpc `{unknown}`: default or other"))),
             };
-            let group = world.create_group(account, region, input.text("name")?, vpc);
+            let group = world.try_create_group(account, region, input.text("name")?, vpc)?;
             Ok(json!({ "groupId": group, "vpcId": world.vpc_id(account, region, vpc) }))
         }
         "create-prefix-list" => {
@@ -144,8 +148,16 @@ fn write(world: &World, endpoint: &str, input: &Input) -> Result<Value, ApiError
         }
         "fault" => {
             let nth = input.number("nth").and_then(|nth| nth.try_into().ok()).unwrap_or(0);
-            let kind = fault_kind(input.text("kind")?)?;
+            let kind = fault_kind(input)?;
             world.inject(Fault { action: input.optional("action").map(Into::into), nth, kind });
+            Ok(json!({}))
+        }
+        "deny" => {
+            world.deny(input.text("account")?, input.text("action")?);
+            Ok(json!({}))
+        }
+        "permit" => {
+            world.permit(input.text("account")?, input.text("action")?);
             Ok(json!({}))
         }
         "throttling" => {
@@ -156,12 +168,22 @@ fn write(world: &World, endpoint: &str, input: &Input) -> Result<Value, ApiError
     }
 }
 
-fn fault_kind(name: &str) -> Result<FaultKind, ApiError> {
-    match name {
+fn fault_kind(input: &Input) -> Result<FaultKind, ApiError> {
+    let error = || -> Result<(u16, String, String), ApiError> {
+        let status = input.number("status").and_then(|status| status.try_into().ok()).unwrap_or(500);
+        Ok((status, input.text("code")?.into(), input.optional("message").unwrap_or("injected").into()))
+    };
+    match input.text("kind")? {
+        "error-before" => error().map(|(status, code, message)| FaultKind::ErrorBefore { status, code, message }),
+        "error-after" => error().map(|(status, code, message)| FaultKind::ErrorAfter { status, code, message }),
         "throttle" => Ok(FaultKind::Throttle),
         "lost-before" => Ok(FaultKind::LostBefore),
         "lost-after" => Ok(FaultKind::LostAfter),
         "cut" => Ok(FaultKind::Cut),
+        "slow" => {
+            let millis = input.number("millis").and_then(|millis| millis.try_into().ok());
+            Ok(FaultKind::Slow(Duration::from_millis(millis.ok_or_else(|| bad("`millis` is missing or no number"))?)))
+        }
         "malformed-xml" => Ok(FaultKind::MalformedXml),
         "denied" => Ok(FaultKind::Denied),
         "expired" => Ok(FaultKind::ExpiredCredentials),
@@ -212,41 +234,12 @@ fn read(world: &World, endpoint: &str, input: &Input) -> Result<Value, ApiError>
     match endpoint {
         "rules" => {
             let (account, region) = input.place()?;
-            Ok(world.rules(account, region, input.text("group")?).iter().map(show_rule).collect())
+            Ok(world.rules(account, region, input.text("group")?).iter().map(show::rule).collect())
         }
         "records" => Ok(world.take_records().into()),
         "events" => Ok(world.take_records().iter().map(eventbridge).collect()),
-        "calls" => Ok(world.calls().iter().map(show_call).collect()),
-        "published" => Ok(world.published().iter().map(show_message).collect()),
+        "calls" => Ok(world.calls().iter().map(show::call).collect()),
+        "published" => Ok(world.published().iter().map(show::message).collect()),
         unknown => Err(ApiError::with_status(404, "NoSuchEndpoint", format!("`{unknown}`; see GET /_model/"))),
     }
-}
-
-fn show_rule(rule: &Rule) -> Value {
-    json!({
-        "id": rule.id, "direction": format!("{:?}", rule.direction).to_lowercase(), "protocol": rule.protocol,
-        "fromPort": rule.from_port, "toPort": rule.to_port, "source": rule.source.text(),
-        "description": rule.description,
-    })
-}
-
-fn show_call(call: &Call) -> Value {
-    let outcome = match &call.outcome {
-        Outcome::Ok => "ok".to_owned(),
-        Outcome::Error(code) => code.clone(),
-        Outcome::Fault(kind) => format!("fault: {kind:?}"),
-    };
-    let params = call.params.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
-    json!({
-        "account": call.account, "region": call.region, "service": call.service, "action": call.action,
-        "params": params.collect::<Value>(), "outcome": outcome,
-    })
-}
-
-fn show_message(message: &Published) -> Value {
-    let attributes = message.attributes.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
-    json!({
-        "topic": message.topic, "subject": message.subject, "message": message.message,
-        "messageStructure": message.message_structure, "attributes": attributes.collect::<Value>(),
-    })
 }

@@ -141,6 +141,9 @@ fn refusal(state: &mut State, incoming: &Incoming, caller: &Caller, fault: Optio
         )
         | None => {}
     }
+    if state.denied.contains(&(caller.account.clone(), incoming.action.clone())) {
+        return Some(caller::denied(service, &incoming.action, &caller.arn()));
+    }
     let throttled = state.throttling == Throttling::On
         && incoming.service == Service::Ec2
         && !state.buckets.take(&caller.account, &incoming.region, &incoming.action, &incoming.params, state.core.now);

@@ -6,7 +6,7 @@
 //! fails once fails always. The feature `serve` puts it on a loopback port.
 //!
 //! Every behaviour has a test that quotes its source. What AWS does not document is marked *inferred* where it is
-//! decided; README-size gaps are listed in [`World`].
+//! decided; what is left out is listed at [`World`].
 
 mod caller;
 mod canonical;

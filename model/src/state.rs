@@ -159,6 +159,8 @@ pub(crate) struct State {
     pub(crate) places: BTreeMap<(String, String), Place>,
     pub(crate) roles: BTreeMap<(String, String), RoleTrust>,
     pub(crate) sessions: BTreeMap<String, Session>,
+    /// Account and action of what no policy allows.
+    pub(crate) denied: BTreeSet<(String, String)>,
     pub(crate) faults: Faults,
     pub(crate) buckets: Buckets,
     pub(crate) throttling: Throttling,
@@ -188,6 +190,7 @@ impl State {
             places: BTreeMap::new(),
             roles: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            denied: BTreeSet::new(),
             faults: Faults::default(),
             buckets: Buckets::default(),
             throttling: Throttling::default(),

@@ -11,17 +11,21 @@ use crate::{
 };
 
 impl World {
-    /// CreateSecurityGroup; the id of the group.
-    ///
-    /// Gives an empty id when EC2 would refuse, which for a new group can only be a name that is taken or reserved.
+    /// CreateSecurityGroup; the id of the group. An empty id when EC2 refuses, which for a test's own name means that it is
+    /// taken; [`World::try_create_group`] says why.
     pub fn create_group(&self, account: &str, region: &str, name: &str, vpc: Vpc) -> String {
+        self.try_create_group(account, region, name, vpc).unwrap_or_default()
+    }
+
+    /// CreateSecurityGroup; the id of the group.
+    pub fn try_create_group(&self, account: &str, region: &str, name: &str, vpc: Vpc) -> Result<String, ApiError> {
         let vpc = self.vpc_id(account, region, vpc);
         let mut params = Params::default();
         params.push("GroupName", name);
         params.push("GroupDescription", name);
         params.push("VpcId", vpc);
-        let answer = self.user(account, region, "CreateSecurityGroup", params);
-        answer.ok().and_then(|answer| answer.get("groupId")?.text()).unwrap_or_default()
+        let answer = self.user(account, region, "CreateSecurityGroup", params)?;
+        Ok(answer.get("groupId").and_then(Tree::text).unwrap_or_default())
     }
 
     /// DeleteSecurityGroup.

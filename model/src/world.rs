@@ -12,8 +12,8 @@ use crate::{
 /// A world of accounts and Regions. A clone is another handle on the same world.
 ///
 /// Not modelled: the `default` group that every VPC has, instances and network interfaces, VPC creation (each place has
-/// one default and one other VPC), peering, tags after creation, EC2-Classic, IAM policies (see
-/// [`FaultKind::Denied`](crate::FaultKind::Denied)), signatures, resource-rate throttling, sharing of prefix lists, and
+/// one default and one other VPC), peering, tags after creation, EC2-Classic, IAM policies (see [`World::deny`]),
+/// signatures, resource-rate throttling, sharing of prefix lists, and
 /// AWS-managed prefix lists.
 #[derive(Clone, Debug)]
 pub struct World(Arc<Mutex<State>>);
@@ -78,6 +78,16 @@ impl World {
     /// Puts a fault in the way of a coming HTTP call.
     pub fn inject(&self, fault: Fault) {
         self.state().faults.inject(fault);
+    }
+
+    /// From now on every HTTP call of `action` by credentials of `account` is unauthorized, as when its policy lacks it.
+    pub fn deny(&self, account: &str, action: &str) {
+        self.state().denied.insert((account.into(), action.into()));
+    }
+
+    /// Takes a [`World::deny`] back.
+    pub fn permit(&self, account: &str, action: &str) {
+        self.state().denied.remove(&(account.into(), action.into()));
     }
 
     /// Turns EC2's token buckets on or off; off in a new world.

@@ -45,7 +45,8 @@ enum Wish {
 fn main() -> ExitCode {
     let outcome = parse(std::env::args().skip(1)).map_err(|why| (2, why)).and_then(|wish| match wish {
         Wish::Help => {
-            print!("{USAGE}{HELP}");
+            // A reader that has seen enough (`--help | head`) is no error.
+            let _ = write!(std::io::stdout(), "{USAGE}{HELP}");
             Ok(())
         }
         Wish::Serve(options) => run(&options).map_err(|why| (1, why)),

@@ -16,21 +16,22 @@ pub(super) fn rules(ctx: &mut Context<'_>, params: &Params) -> Answer {
     let ids = params.list("SecurityGroupRuleId");
     for id in &ids {
         check_id("sgr", id, "InvalidSecurityGroupRuleId.Malformed")?;
-        let exists = ctx.place.groups.iter().flat_map(|group| &group.rules).any(|stored| stored.rule.id == *id);
-        if !exists {
-            return Err(ApiError::rule_not_found(id));
-        }
     }
-    let wanted = |rule: &Rule| {
-        (ids.is_empty() || ids.contains(&rule.id))
-            && filters.iter().all(|filter| match filter.name.as_str() {
-                "group-id" => filter.fits([rule.group.as_str()]),
-                "security-group-rule-id" => filter.fits([rule.id.as_str()]),
-                _ => filter.fits_tags(&rule.tags).unwrap_or(false),
-            })
+    let fits = |rule: &Rule| {
+        filters.iter().all(|filter| match filter.name.as_str() {
+            "group-id" => filter.fits([rule.group.as_str()]),
+            "security-group-rule-id" => filter.fits([rule.id.as_str()]),
+            _ => filter.fits_tags(&rule.tags).unwrap_or(false),
+        })
     };
+    // Rules asked for by id are looked at even if a filter hides them then: one that is not there is an error.
+    let wanted = |rule: &Rule| if ids.is_empty() { fits(rule) } else { ids.contains(&rule.id) };
     let now = ctx.core.now;
     let mut found = ctx.place.groups.iter_mut().flat_map(|group| visible(group, now, wanted)).collect::<Vec<_>>();
+    if let Some(id) = ids.iter().find(|id| !found.iter().any(|stored| stored.rule.id == **id)) {
+        return Err(ApiError::rule_not_found(id));
+    }
+    found.retain(|stored| fits(&stored.rule));
     found.sort_by_key(|stored| stored.sequence);
     let (found, token) = page::page(found, |stored| stored.sequence, &page::DESCRIBE, params)?;
     let shown = found.iter().map(|stored| show::rule(ctx.place, &stored.rule)).collect();
@@ -156,6 +157,14 @@ pub(super) fn regions(_: &mut Context<'_>, params: &Params) -> Answer {
     if let Some(unknown) = names.iter().find(|name| !ENABLED.contains(&name.as_str())) {
         return Err(ApiError::invalid_value(format!("Invalid region '{unknown}' specified.")));
     }
+    let filters = Filter::all(params, |name| matches!(name, "region-name" | "endpoint" | "opt-in-status"))?;
+    let fits = |name: &str| {
+        filters.iter().all(|filter| match filter.name.as_str() {
+            "region-name" => filter.fits([name]),
+            "endpoint" => filter.fits([format!("ec2.{name}.amazonaws.com").as_str()]),
+            _ => filter.fits(["opt-in-not-required"]),
+        })
+    };
     let region = |name: &&str| {
         Tree::Map(vec![
             ("regionName", (*name).into()),
@@ -163,6 +172,7 @@ pub(super) fn regions(_: &mut Context<'_>, params: &Params) -> Answer {
             ("optInStatus", "opt-in-not-required".into()),
         ])
     };
-    let shown = ENABLED.iter().filter(|name| names.is_empty() || names.iter().any(|n| n == *name)).map(region);
+    let asked = |name: &&&str| (names.is_empty() || names.iter().any(|n| n == **name)) && fits(name);
+    let shown = ENABLED.iter().filter(asked).map(region);
     Ok(Tree::Map(vec![("regionInfo", Tree::List(shown.collect()))]))
 }

@@ -96,10 +96,14 @@ fn changes_show_late_when_there_is_a_lag() {
     world.set_visibility_lag(Lag::Calls(2), Lag::Millis(500));
     let ids = allow(&world, &group, Permission::tcp(22, "0.0.0.0/0"));
     assert_eq!([inbound(), inbound(), inbound()], [0, 0, 1]);
+    let by_id = [("SecurityGroupRuleId.1", ids[0].as_str())];
+    assert_eq!(ec2(&world, "DescribeSecurityGroupRules", &by_id).0, 200);
     world.revoke(ACCOUNT, REGION, &group, &[&ids[0]]).unwrap();
     assert_eq!((inbound(), ingress(&world, &group).len()), (1, 0));
     world.set_now(world.now() + 500);
     assert_eq!(inbound(), 0);
+
+    assert_eq!(ec2_error(&world, "DescribeSecurityGroupRules", &by_id), "InvalidSecurityGroupRuleId.NotFound");
 
     let late = world.create_group(ACCOUNT, REGION, "late", Vpc::Other);
     let look = [("GroupId.1", late.as_str())];
@@ -165,4 +169,6 @@ fn regions_are_listed() {
     assert!(names.contains(&"eu-west-1".into()) && names.len() == 17);
     let (_, body) = ec2(&world, "DescribeRegions", &[("RegionName.1", "us-east-1")]);
     assert_eq!(elements(&body, "regionEndpoint"), ["ec2.us-east-1.amazonaws.com"]);
+    let filter = [("Filter.1.Name", "region-name"), ("Filter.1.Value.1", "us-*")];
+    assert_eq!(elements(&ec2(&world, "DescribeRegions", &filter).1, "regionName").len(), 4);
 }

@@ -153,6 +153,23 @@ fn faults_hit_before_or_after_the_effect() {
     }
 }
 
+/// Amazon EC2 API Reference, error codes, UnauthorizedOperation: "You are not authorized to perform this operation."
+#[test]
+fn what_no_policy_allows_is_denied_until_one_does() {
+    let (world, group) = world_with_group(Vpc::Other);
+    let ids = allow(&world, &group, Permission::tcp(22, "0.0.0.0/0"));
+    let params = [("GroupId", group.as_str()), ("SecurityGroupRuleId.1", &ids[0])];
+    world.deny(ACCOUNT, "RevokeSecurityGroupIngress");
+    for _ in 0..2 {
+        let (status, body) = ec2(&world, "RevokeSecurityGroupIngress", &params);
+        assert_eq!((status, element(&body, "Code").as_str()), (403, "UnauthorizedOperation"));
+    }
+    let record = world.take_records().pop().unwrap();
+    assert_eq!(record["errorCode"], "Client.UnauthorizedOperation");
+    world.permit(ACCOUNT, "RevokeSecurityGroupIngress");
+    assert_eq!(ec2(&world, "RevokeSecurityGroupIngress", &params).0, 200);
+}
+
 /// The model's own: `nth` counts matching calls, and two faults for one call hit one after the other.
 #[test]
 fn faults_wait_their_turn() {
