@@ -1,7 +1,8 @@
 """Runs the function, as built, on one event: cargo-lambda emulates Lambda, the model of EC2 stands in for AWS.
 
-Nothing here has an AWS account: the credentials are made up and every call goes to the model, on loopback. Prints what
-the function prints and then its answer. Exit status: that of `cargo lambda invoke`.
+Nothing here has an AWS account: the credentials are made up and every call goes to the model, on loopback, where the
+event's group and rules are made first; the ids in what is printed are the model's. PORTCULLIS_* variables go through to
+the function: PORTCULLIS_MODE=enforce revokes. Exit status: that of `cargo lambda invoke`.
 """
 
 import argparse
@@ -11,10 +12,16 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from loopback import free_port, wait_until_listening
+from model import restage
+from runtime_api import corrected
+
+DEFAULT_ACCOUNT = "123456789012"
+DEFAULT_REGION = "us-east-1"
 
 
 def main():
@@ -22,17 +29,11 @@ def main():
     event = read_event(options.event)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with ExitStack() as running:
-            aws = running.enter_context(ec2_model(options.programs / "ec2-model"))
-            lambda_port = free_port()
-            running.enter_context(lambda_emulator(lambda_port))
-            running.enter_context(function(options.programs / "portcullis-lambda", event, aws, lambda_port))
-            status = invoke(options.event, lambda_port)
+        sys.exit(run(options.programs, event))
     except KeyboardInterrupt:
-        status = 130
+        sys.exit(130)
     except RuntimeError as error:
         sys.exit(f"invoke: {error}")
-    sys.exit(status)
 
 
 def arguments():
@@ -49,53 +50,74 @@ def read_event(path):
         sys.exit(f"invoke: {path}: {error}")
 
 
+def run(programs, event):
+    account, region = place_of(event)
+    arn = f"arn:aws:lambda:{region}:{account}:function:portcullis"
+    with ExitStack() as stage:
+        model_url = stage.enter_context(ec2_model(programs / "ec2-model"))
+        event = restage(event, model_url, account, region)
+        emulator_port = stage.enter_context(lambda_emulator())
+        runtime_api = stage.enter_context(corrected(emulator_port, arn))
+        environment = {
+            "AWS_LAMBDA_RUNTIME_API": runtime_api,
+            "AWS_REGION": region,
+            "AWS_ACCESS_KEY_ID": account,  # which is how the model knows the account
+            "AWS_SECRET_ACCESS_KEY": "none",
+            "AWS_ENDPOINT_URL": model_url,
+        }
+        stage.enter_context(function(programs / "portcullis-lambda", environment))
+        return invoke(event, emulator_port)
+
+
+def place_of(event):
+    """Account and Region of the event; where it does not say, as good as any."""
+    try:
+        return str(event["detail"]["recipientAccountId"]), str(event["detail"]["awsRegion"])
+    except (KeyError, TypeError):
+        return DEFAULT_ACCOUNT, DEFAULT_REGION
+
+
 @contextmanager
 def ec2_model(program):
     """Runs the model on a free port; gives the URL that it says it listens on, in its first line."""
     with running([program, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True) as process:
         first_line = process.stdout.readline()
-        address = re.search(r"127\.0\.0\.1:\d+", first_line)
-        if address is None:
+        url = re.search(r"http://\S+", first_line)
+        if url is None:
             raise RuntimeError(f"ec2-model did not say where it listens: {first_line!r}")
-        yield f"http://{address[0]}"
+        yield url[0]
 
 
 @contextmanager
-def lambda_emulator(port):
-    """cargo-lambda's Lambda, without a function: it would build and run one itself, with an environment of its own."""
+def lambda_emulator():
+    """cargo-lambda's Lambda, without a function: it would build and run one itself, in an environment of its own."""
+    port = free_port()
     command = [cargo_lambda(), "lambda", "watch", "--only-lambda-apis", "--ignore-changes"]
     address = ["--invoke-address", "127.0.0.1", "--invoke-port", str(port)]
     with running([*command, *address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         if not wait_until_listening(port, process):
             raise RuntimeError("cargo-lambda's emulator did not start")
-        yield
+        yield port
 
 
-@contextmanager
-def function(program, event, aws, lambda_port):
-    detail = event.get("detail", {}) if isinstance(event, dict) else {}
-    environment = {
+def function(program, environment):
+    from_lambda = {
         "PATH": os.environ.get("PATH", os.defpath),
-        "AWS_LAMBDA_RUNTIME_API": f"http://127.0.0.1:{lambda_port}/.rt",
-        "AWS_LAMBDA_FUNCTION_NAME": "_",
-        "AWS_LAMBDA_FUNCTION_VERSION": "1",
+        "AWS_LAMBDA_FUNCTION_NAME": "portcullis",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
-        "AWS_REGION": detail.get("awsRegion", "us-east-1"),
-        "AWS_ACCESS_KEY_ID": detail.get("recipientAccountId", "123456789012"),
-        "AWS_SECRET_ACCESS_KEY": "none",
-        "AWS_ENDPOINT_URL": aws,
-        "PORTCULLIS_MODE": "alert",
-        "RUST_LOG": "info",
     }
-    # Whoever runs this may set what the function reads.
-    environment |= {name: value for name, value in os.environ.items() if name.startswith(("PORTCULLIS_", "RUST_"))}
-    with running([program], env=environment):
-        yield
+    from_caller = {name: value for name, value in os.environ.items() if name.startswith(("PORTCULLIS_", "RUST_"))}
+    return running([program], env=from_lambda | environment | from_caller)
 
 
-def invoke(event_path, port):
-    command = [cargo_lambda(), "lambda", "invoke", "--invoke-address", "127.0.0.1", "--invoke-port", str(port)]
-    return subprocess.run([*command, "--data-file", event_path], check=False).returncode
+def invoke(event, port):
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as event_file:
+        json.dump(event, event_file)
+        event_file.flush()
+        command = [cargo_lambda(), "lambda", "invoke", "--data-file", event_file.name]
+        address = ["--invoke-address", "127.0.0.1", "--invoke-port", str(port)]
+        return subprocess.run([*command, *address], check=False).returncode
 
 
 def cargo_lambda():
