@@ -89,4 +89,4 @@ need-cargo:
 .PHONY: need-python
 need-python:
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2> /dev/null \
-	  || { echo "make: python3 is missing, older than 3.10 or without venv: install it, https://www.python.org (Debian, Ubuntu: python3-venv)" >&2; exit 1; }
+	  || { echo "make: python3 is missing, older than 3.10 or without venv: install python3 and python3-venv" >&2; exit 1; }

@@ -90,7 +90,7 @@ def set_the_stage(emulator, bootstrap):
     stage.stack.add_demo_rule()
     stage.inbox = stage.stack.subscribe_queue()
     expect("Mode of the deployed stack", "alert", stage.stack.outputs()["Mode"])
-    say(f"{stage.stack.resource_count()} resources; the emulator enforces the IAM role that the template gives the function.")
+    say(f"{stage.stack.resource_count()} resources; the function works under the IAM role that the template gives it.")
     say(f"EventBridge takes no `aws.` source from anyone but AWS: a second rule, source `{SOURCE}`, stands in.")
     return stage
 
