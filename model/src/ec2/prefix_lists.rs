@@ -17,7 +17,7 @@ pub(super) fn create(ctx: &mut Context<'_>, params: &Params) -> Answer {
     if !["IPv4", "IPv6"].contains(&family) {
         return Err(ApiError::invalid_value(format!("Invalid value '{family}' for addressFamily.")));
     }
-    let max_entries = params.int("MaxEntries")?.ok_or_else(|| ApiError::missing("maxEntries"))?;
+    let max_entries = read_max_entries(params)?.ok_or_else(|| ApiError::missing("maxEntries"))?;
     let entries = read_entries(params, "Entry", family)?;
     refuse_too_many(&entries, max_entries)?;
     let list = PrefixList {
@@ -41,7 +41,7 @@ pub(super) fn modify(ctx: &mut Context<'_>, params: &Params) -> Answer {
     }
     let added = read_entries(params, "AddEntry", &list.family)?;
     let removed = read_entries(params, "RemoveEntry", &list.family)?;
-    let max_entries = params.int("MaxEntries")?;
+    let max_entries = read_max_entries(params)?;
     let changes_entries = !added.is_empty() || !removed.is_empty();
     if changes_entries && max_entries.is_some() {
         return Err(ApiError::new(
@@ -123,6 +123,17 @@ fn check_version(claimed: i64, current: i64) -> Result<(), ApiError> {
 
 fn unknown_version(version: i64) -> ApiError {
     ApiError::new("InvalidPrefixListVersion.NotFound", format!("The prefix list version '{version}' does not exist."))
+}
+
+/// Amazon VPC User Guide, "Amazon VPC quotas": "Maximum number of entries per prefix list: 1,000".
+fn read_max_entries(params: &Params) -> Result<Option<usize>, ApiError> {
+    let max_entries = params.int::<usize>("MaxEntries")?;
+    match max_entries {
+        Some(number) if !(1..=1000).contains(&number) => {
+            Err(ApiError::invalid_value(format!("Invalid value '{number}' for maxEntries.")))
+        }
+        fine => Ok(fine),
+    }
 }
 
 fn refuse_too_many(entries: &[Entry], max_entries: usize) -> Result<(), ApiError> {

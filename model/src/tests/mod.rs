@@ -2,6 +2,7 @@
 
 mod kit;
 
+mod atomic;
 mod authorize;
 mod describe;
 mod groups;
