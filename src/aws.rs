@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region as SdkRegion, SdkConfig};
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::RevokedSecurityGroupRule;
 use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId, shown};
@@ -112,13 +112,12 @@ const MOST_CLIENTS: usize = 256;
 impl Aws {
     /// Clients for the process's own credentials and Region.
     pub async fn new(member_role: Option<MemberRole>) -> Self {
-        let base = aws_config::defaults(BehaviorVersion::latest()).http_client(http::client());
-        Self::over(base.retry_config(retries()).timeout_config(timeouts()).load().await, member_role)
+        Self::load(aws_config::defaults(BehaviorVersion::latest()).http_client(http::client()), member_role).await
     }
 
-    /// Clients over a given configuration: a test's, with its own transport.
-    #[must_use]
-    pub fn over(base: SdkConfig, member_role: Option<MemberRole>) -> Self {
+    /// Clients over what `loader` has been given: in tests, a transport and credentials of their own.
+    pub async fn load(loader: ConfigLoader, member_role: Option<MemberRole>) -> Self {
+        let base = loader.retry_config(retries()).timeout_config(timeouts()).load().await;
         let sns = aws_sdk_sns::Client::new(&base);
         Self { sns, member_role, ec2: Mutex::default(), base }
     }

@@ -1,5 +1,6 @@
 //! The function around the guard: init, the Runtime API, the answer.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,9 +65,16 @@ pub async fn guard(config: Config) -> Result<Guard, InitError> {
         mode: config.mode,
         accounts: config.accounts,
         topic: config.topic,
-        clock: crate::now,
-        out: Box::new(|line| println!("{line}")),
+        clock: Box::new(crate::now),
+        out: Box::new(print_line),
     })
+}
+
+/// A line on standard output. Where nobody listens any more the line is lost, but not the invocation.
+fn print_line(line: &str) {
+    if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
+        tracing::error!(%error, "a line could not be written to standard output");
+    }
 }
 
 async fn policy(source: &PolicySource, aws: &Aws) -> Result<Policy, InitError> {

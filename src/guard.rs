@@ -31,7 +31,7 @@ pub struct Guard {
     /// Where findings go.
     pub topic: Option<String>,
     /// The clock.
-    pub clock: fn() -> Timestamp,
+    pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// Where log and metric lines go, each as soon as it is known.
     pub out: Box<dyn Fn(&str) + Send + Sync>,
 }

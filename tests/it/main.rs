@@ -1,1 +1,4 @@
-fn main() {}
+//! The one integration-test binary: each further one would link the AWS SDK again.
+
+mod harness;
+mod remediation;

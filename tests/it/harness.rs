@@ -1,0 +1,175 @@
+//! A guard over the model of EC2: the real SDK client, with a transport that asks the model.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_ec2::config::Credentials;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use ec2_model::{Call, Reply, Request, Response, Vpc, World};
+use portcullis::aws::Aws;
+use portcullis::config::{Accounts, MemberRole};
+use portcullis::domain::finding::Finding;
+use portcullis::domain::ids::AccountId;
+use portcullis::domain::policy::{Mode, Policy};
+use portcullis::guard::{Answer, Guard, Invocation};
+use serde_json::{Value, json};
+
+pub const ACCOUNT: &str = "111122223333";
+pub const REGION: &str = "eu-west-1";
+pub const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:portcullis";
+
+/// The SDK's connection to the model.
+#[derive(Debug, Clone)]
+struct Wire(World);
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let headers = request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let asked = Request {
+            method: request.method().to_owned(),
+            uri: request.uri().to_owned(),
+            headers,
+            body: request.body().bytes().unwrap_or_default().to_vec(),
+        };
+        let world = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let reply = world.handle(&asked);
+            match reply {
+                Reply::Answer(response) => Ok(answer(response)),
+                Reply::Slow(pause, response) => {
+                    tokio::time::sleep(pause).await;
+                    Ok(answer(response))
+                }
+                Reply::Lost => Err(ConnectorError::io("connection closed before an answer".into())),
+                Reply::Cut(mut response) => {
+                    response.body.truncate(response.body.len() / 2);
+                    Ok(answer(response))
+                }
+            }
+        })
+    }
+}
+
+fn answer(response: Response) -> HttpResponse {
+    let status = response.status.try_into().unwrap();
+    let mut answer = HttpResponse::new(status, response.body.into());
+    for (name, value) in response.headers {
+        answer.headers_mut().append(name, value);
+    }
+    answer
+}
+
+impl HttpClient for Wire {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// A world with one group in it, and a guard that watches it.
+pub struct Watch {
+    pub world: World,
+    pub guard: Guard,
+    pub group: String,
+    pub lines: Arc<Mutex<Vec<String>>>,
+}
+
+/// How the guard is set up.
+pub struct Setup {
+    pub mode: Mode,
+    pub policy: &'static str,
+    pub vpc: Vpc,
+    pub topic: bool,
+    pub accounts: Accounts,
+    pub member_role: Option<MemberRole>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let policy = "version: 1";
+        let accounts = Accounts::Own;
+        Self { mode: Mode::Enforce, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None }
+    }
+}
+
+impl Setup {
+    pub async fn start(self) -> Watch {
+        let world = World::new(7);
+        world.set_now(1_795_000_000_000);
+        let group = world.create_group(ACCOUNT, REGION, "web", self.vpc);
+        world.take_records();
+        let loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(Wire(world.clone()))
+            .region(Region::from_static(REGION))
+            .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (kept, clock) = (Arc::clone(&lines), world.clone());
+        let guard = Guard {
+            aws: Aws::load(loader, self.member_role).await,
+            policy: Policy::parse(self.policy).unwrap(),
+            mode: self.mode,
+            accounts: self.accounts,
+            topic: self.topic.then(|| TOPIC.to_owned()),
+            clock: Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap()),
+            out: Box::new(move |line| kept.lock().unwrap().push(line.to_owned())),
+        };
+        Watch { world, guard, group, lines }
+    }
+}
+
+/// A guard in enforce mode with the built-in policy.
+pub async fn enforcing() -> Watch {
+    Setup::default().start().await
+}
+
+impl Watch {
+    /// Opens the group; the event that EventBridge makes of it.
+    pub fn open(&self, permissions: &[ec2_model::Permission]) -> Value {
+        self.world.authorize(ACCOUNT, REGION, &self.group, permissions).unwrap();
+        self.event()
+    }
+
+    /// The event of the last call.
+    pub fn event(&self) -> Value {
+        ec2_model::eventbridge(self.world.take_records().last().unwrap())
+    }
+
+    pub async fn deliver(&self, payload: &Value) -> Answer {
+        let invocation = Invocation {
+            own_account: Some(AccountId::parse(ACCOUNT).unwrap()),
+            deadline: tokio::time::Instant::now() + Duration::from_secs(30),
+        };
+        self.guard.handle(payload, &invocation).await
+    }
+
+    /// Delivers, expects one finding and returns it.
+    pub async fn finding(&self, payload: &Value) -> Finding {
+        let mut answer = self.deliver(payload).await;
+        assert_eq!(answer.findings.len(), 1, "{:#?}", answer.findings);
+        answer.findings.remove(0)
+    }
+
+    /// The ingress rules that are there: protocol, ports and source of each.
+    pub fn ingress(&self) -> Vec<String> {
+        let rules = self.world.rules(ACCOUNT, REGION, &self.group).into_iter();
+        let ingress = rules.filter(|rule| rule.direction == ec2_model::Direction::Ingress);
+        ingress.map(|r| format!("{} {}-{} {}", r.protocol, r.from_port, r.to_port, r.source.text())).collect()
+    }
+
+    /// The names of the EC2 calls so far.
+    pub fn ec2_calls(&self) -> Vec<String> {
+        let calls = self.world.calls().into_iter();
+        calls.filter(|call: &Call| call.service == "ec2").map(|call| call.action).collect()
+    }
+}
+
+/// An SQS delivery of these bodies, with the message ids `m0`, `m1` …
+pub fn sqs(bodies: &[String]) -> Value {
+    let message = |(n, body): (usize, &String)| json!({"messageId": format!("m{n}"), "body": body, "eventSource": "aws:sqs", "awsRegion": REGION});
+    json!({"Records": bodies.iter().enumerate().map(message).collect::<Vec<_>>()})
+}
