@@ -194,8 +194,11 @@ impl Finding {
             .filter(|exposure| exposure.standing || exposure.rules.iter().any(|rule| claim.rules.contains(rule)))
             .collect();
         let acted = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| done.contains_key(&judged.rule.id));
-        let concerned: BTreeSet<usize> =
-            exposures.iter().flat_map(|e| e.rules.iter().copied().filter(acted)).chain(claim.rules.iter().copied()).collect();
+        let concerned: BTreeSet<usize> = exposures
+            .iter()
+            .flat_map(|e| e.rules.iter().copied().filter(acted))
+            .chain(claim.rules.iter().copied())
+            .collect();
         let mut rules: Vec<RuleFinding> = concerned
             .iter()
             .filter_map(|n| judgement.rules.get(*n))
@@ -275,6 +278,14 @@ impl RuleFinding {
     }
 }
 
+/// IPv6 counts are too long to read: 3.4e38 for a number of more than 15 digits.
+fn few_digits(count: &str) -> String {
+    match count.parse::<f64>() {
+        Ok(number) if count.len() > 15 => format!("{number:.1e}"),
+        _ => count.to_owned(),
+    }
+}
+
 fn outcome(rules: &[RuleFinding], some_left: bool) -> Outcome {
     let any = |action: &Action| rules.iter().any(|rule| rule.action == action.as_str());
     if any(&Action::Failed { error: String::new() }) {
@@ -307,8 +318,11 @@ fn reason(
                 // A standing exposure stays, whatever was taken back beside it.
                 let verb = if exposure.standing { "is" } else { verb };
                 let standing = if exposure.standing { " even without this change: left to the sweep" } else { "" };
-                let ExposureFinding { protocol, port, guard, public_addresses, .. } = exposure;
-                format!("{protocol} {port}{ports} ({guard}) {verb} open to {public_addresses} public addresses{standing}")
+                let ExposureFinding { protocol, port, guard, .. } = exposure;
+                let addresses = few_digits(&exposure.public_addresses);
+                format!(
+                    "{protocol} {port}{ports} ({guard}) {verb} open to {addresses} public addresses{standing}"
+                )
             }));
         }
         Verdict::Exempt => {

@@ -17,10 +17,13 @@ pub struct IdError {
     pub accepted: &'static str,
 }
 
-/// The text as it may stand in a message: control characters escaped, at most 80 characters.
+/// The text as it may stand in a message: what does not print is escaped, at most 80 characters.
 #[must_use]
 pub fn shown(text: &str) -> String {
-    let escaped: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    let mut escaped = String::new();
+    for c in text.chars().take(80) {
+        if matches!(c, '"' | '\'' | '\\') { escaped.push(c) } else { escaped.extend(c.escape_debug()) }
+    }
     if text.chars().nth(80).is_some() { format!("{escaped}…") } else { escaped }
 }
 
@@ -136,6 +139,14 @@ impl RuleId {
     }
 }
 
+impl GroupId {
+    /// A stand-in for the group of a record that names it by name only (an offline check only).
+    #[must_use]
+    pub fn unlisted() -> Self {
+        Self("unlisted".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,10 +162,7 @@ mod tests {
     #[test]
     fn an_identifier_with_odd_characters_is_refused_and_shown_escaped() {
         let error = GroupId::parse("sg-0\n\"; rm").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "`sg-0\\n\\\"; rm` is no security group id: expected sg- and 8 or 17 hexadecimal digits"
-        );
+        assert_eq!(error, "`sg-0\\n\"; rm` is no security group id: expected sg- and 8 or 17 hexadecimal digits");
         for bad in ["sg-", "SG-0123", "sg-0/../x", "sgr-0123", "pl-1", " sg-1"] {
             assert!(GroupId::parse(bad).is_err(), "{bad}");
         }

@@ -169,7 +169,11 @@ impl AddressSet {
             if a.max(c) <= b.min(d) {
                 both.push((a.max(c), b.min(d)));
             }
-            if b <= d { left.next() } else { right.next() };
+            if b <= d {
+                left.next()
+            } else {
+                right.next()
+            };
         }
         Self(both)
     }
@@ -231,20 +235,20 @@ const SPECIAL_V4: &[&str] = &[
     "240.0.0.0/4",     // reserved and limited broadcast, RFC 1112, RFC 8190
 ];
 const SPECIAL_V6: &[&str] = &[
-    "::/128",        // unspecified, RFC 4291
-    "::1/128",       // loopback, RFC 4291
-    "::ffff:0:0/96", // IPv4-mapped, RFC 4291
+    "::/128",         // unspecified, RFC 4291
+    "::1/128",        // loopback, RFC 4291
+    "::ffff:0:0/96",  // IPv4-mapped, RFC 4291
     "64:ff9b:1::/48", // local-use translation, RFC 8215
-    "100::/64",      // discard only, RFC 6666
+    "100::/64",       // discard only, RFC 6666
     "100:0:0:1::/64", // dummy prefix, RFC 9780
-    "2001:2::/48",   // benchmarking, RFC 5180
-    "2001:10::/28",  // deprecated ORCHID, RFC 4843
-    "2001:db8::/32", // documentation, RFC 3849
-    "3fff::/20",     // documentation, RFC 9637
-    "5f00::/16",     // segment routing SIDs, RFC 9602
-    "fc00::/7",      // unique local, RFC 4193
-    "fe80::/10",     // link local, RFC 4291
-    "ff00::/8",      // multicast, RFC 4291
+    "2001:2::/48",    // benchmarking, RFC 5180
+    "2001:10::/28",   // deprecated ORCHID, RFC 4843
+    "2001:db8::/32",  // documentation, RFC 3849
+    "3fff::/20",      // documentation, RFC 9637
+    "5f00::/16",      // segment routing SIDs, RFC 9602
+    "fc00::/7",       // unique local, RFC 4193
+    "fe80::/10",      // link local, RFC 4291
+    "ff00::/8",       // multicast, RFC 4291
 ];
 
 static PUBLIC: LazyLock<PerFamily<AddressSet>> = LazyLock::new(|| {
@@ -505,7 +509,18 @@ mod tests {
 
     #[test]
     fn what_is_no_cidr_is_refused_by_name() {
-        for bad in ["", "0.0.0.0", "0.0.0.0/33", "::/129", "1.2.3/8", "0.0.0.0/-1", "all", "010.0.0.0/8", "1.2.3.4/0 ", "1.2.3.4/+0"] {
+        for bad in [
+            "",
+            "0.0.0.0",
+            "0.0.0.0/33",
+            "::/129",
+            "1.2.3/8",
+            "0.0.0.0/-1",
+            "all",
+            "010.0.0.0/8",
+            "1.2.3.4/0 ",
+            "1.2.3.4/+0",
+        ] {
             let error = bad.parse::<Cidr>().unwrap_err().to_string();
             assert!(error.starts_with(&format!("`{bad}` is no CIDR block: expected")), "{error}");
         }

@@ -201,10 +201,9 @@ fn change(record: &Value, call: Call, seen: Seen, postmark: &Postmark) -> Result
     let account = AccountId::parse(&account).map_err(|error| format!("recipientAccountId: {error}"))?;
     let region = identifier("awsRegion", &seen.region)?;
     let region = Region::parse(&region).map_err(|error| format!("awsRegion: {error}"))?;
-    for (what, envelope, own) in [
-        ("account", &postmark.account, account.as_str()),
-        ("region", &postmark.region, region.as_str()),
-    ] {
+    for (what, envelope, own) in
+        [("account", &postmark.account, account.as_str()), ("region", &postmark.region, region.as_str())]
+    {
         if let Some(envelope) = envelope.as_deref().filter(|envelope| *envelope != own) {
             return Err(format!("the envelope's {what} is `{}`, the record's is `{own}`: refused", shown(envelope)));
         }

@@ -14,10 +14,8 @@ use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport};
 
 pub(super) fn parse(yaml: &str) -> Result<Policy, PolicyError> {
     let options = serde_saphyr::options! { no_schema: true, strict_booleans: true };
-    let written: Written = serde_saphyr::from_str_with_options(yaml, options).map_err(|error| PolicyError {
-        line: one_line(&error),
-        snippet: error.to_string(),
-    })?;
+    let written: Written = serde_saphyr::from_str_with_options(yaml, options)
+        .map_err(|error| PolicyError { line: one_line(&error), snippet: error.to_string() })?;
     resolve(written)
 }
 
@@ -57,7 +55,8 @@ fn resolve(written: Written) -> Result<Policy, PolicyError> {
     };
     let exemptions: Result<Vec<_>, _> =
         written.exempt.into_iter().map(|entry| exemption(entry.defined.line(), entry.value, &guards)).collect();
-    let scopes: Result<Vec<_>, _> = written.scopes.into_iter().map(|entry| scope(entry.defined.line(), entry.value)).collect();
+    let scopes: Result<Vec<_>, _> =
+        written.scopes.into_iter().map(|entry| scope(entry.defined.line(), entry.value)).collect();
     let (exemptions, scopes) = (exemptions?, scopes?);
     Ok(Policy { mode: written.mode, guards, counted, limit, exemptions, scopes, sweep: written.sweep })
 }
@@ -78,7 +77,8 @@ fn exemption(line: u64, entry: WrittenExemption, guards: &[Guard]) -> Result<Exe
         return fail(&format!("exempt: `{}` is no principal: {accepted}", shown(odd)));
     }
     let place = Place { accounts: entry.accounts, regions: entry.regions, groups: entry.groups, vpcs: entry.vpcs };
-    let bare = entry.principals.is_none() && entry.guard.is_none() && entry.sources.is_none() && place == Place::default();
+    let bare =
+        entry.principals.is_none() && entry.guard.is_none() && entry.sources.is_none() && place == Place::default();
     if bare {
         return fail("exempt: names nothing, expected at least one key beside reason and until");
     }
@@ -224,9 +224,9 @@ impl<'de, const BITS: u8> Deserialize<'de> for Prefix<BITS> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let length = text.strip_prefix('/').and_then(|digits| digits.parse().ok()).filter(|length| *length <= BITS);
-        length.map(Self).ok_or_else(|| {
-            de::Error::custom(format!("`{}` is no prefix length: expected /0 to /{BITS}", shown(&text)))
-        })
+        length
+            .map(Self)
+            .ok_or_else(|| de::Error::custom(format!("`{}` is no prefix length: expected /0 to /{BITS}", shown(&text))))
     }
 }
 

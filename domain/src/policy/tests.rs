@@ -61,34 +61,94 @@ fn the_built_in_policy_guards_four_services_against_a_slash_8() {
 fn an_error_names_the_value_what_is_accepted_and_the_line() {
     for (yaml, message) in [
         ("version: 2", "version 2 is not known, expected 1 at line 1, column 10"),
-        ("version: 1\nmode: enforced", "unknown variant `enforced`, expected one of alert, enforce at line 2, column 7"),
-        ("version: 1\nguards: []", "unknown field `guards`, expected one of version, mode, guard, internet, trusted, exempt, scopes, sweep at line 2, column 1"),
-        ("version: 1\nversion: 1", "duplicate mapping key: version, set DuplicateKeyPolicy in Options if acceptable at line 2, column 1"),
-        ("version: 1\ntrusted: [10.0.0.0/33]", "`10.0.0.0/33` is no CIDR block: expected an address and a prefix length, such as 203.0.113.0/24 or 2001:db8::/32 at line 2, column 11"),
+        (
+            "version: 1\nmode: enforced",
+            "unknown variant `enforced`, expected one of alert, enforce at line 2, column 7",
+        ),
+        (
+            "version: 1\nguards: []",
+            "unknown field `guards`, expected one of version, mode, guard, internet, trusted, exempt, scopes, sweep at line 2, column 1",
+        ),
+        (
+            "version: 1\nversion: 1",
+            "duplicate mapping key: version, set DuplicateKeyPolicy in Options if acceptable at line 2, column 1",
+        ),
+        (
+            "version: 1\ntrusted: [10.0.0.0/33]",
+            "`10.0.0.0/33` is no CIDR block: expected an address and a prefix length, such as 203.0.113.0/24 or 2001:db8::/32 at line 2, column 11",
+        ),
         ("version: 1\ninternet: {ipv4: /33}", "`/33` is no prefix length: expected /0 to /32 at line 2, column 18"),
         ("version: 1\nguard: []", "guard: the list is empty, expected at least one service: nothing would be guarded"),
         ("version: 1\nguard: [ssh, ssh]", "guard: `ssh` stands there twice"),
-        ("version: 1\ntrusted: [0.0.0.0/1, 128.0.0.0/1]", "trusted: covers all of IPv4, expected some internet to be left to guard against"),
-        ("version: 1\nguard: [{name: k, protocol: sctp, ports: [1]}]", "unknown variant `sctp`, expected one of tcp, udp at line 2, column 29"),
-        ("version: 1\nguard: [{name: k, protocol: tcp, ports: [9-8]}]", "`9-8` is no port: expected a port from 0 to 65535, or a range such as 9094-9098 at line 2, column 42"),
-        ("version: 1\nguard: [{name: k, protocol: tcp, ports: [65536]}]", "`65536` is no port: expected a port from 0 to 65535, or a range such as 9094-9098 at line 2, column 42"),
-        ("version: 1\nguard: [{name: k, protocol: tcp, ports: []}]", "a guard needs a name and at least one port at line 2, column 9"),
-        ("version: 1\nexempt:\n- {reason: x, until: never}", "exempt: names nothing, expected at least one key beside reason and until at line 3"),
-        ("version: 1\nexempt:\n- {reason: ' ', until: never, guard: [ssh]}", "exempt: the reason is empty, expected why these rules are lawful at line 3"),
-        ("version: 1\nexempt:\n- {reason: x, until: soon, guard: [ssh]}", "`soon` is no time: expected a time such as 2026-12-31T23:59:59Z, or never at line 3, column 22"),
+        (
+            "version: 1\ntrusted: [0.0.0.0/1, 128.0.0.0/1]",
+            "trusted: covers all of IPv4, expected some internet to be left to guard against",
+        ),
+        (
+            "version: 1\nguard: [{name: k, protocol: sctp, ports: [1]}]",
+            "unknown variant `sctp`, expected one of tcp, udp at line 2, column 29",
+        ),
+        (
+            "version: 1\nguard: [{name: k, protocol: tcp, ports: [9-8]}]",
+            "`9-8` is no port: expected a port from 0 to 65535, or a range such as 9094-9098 at line 2, column 42",
+        ),
+        (
+            "version: 1\nguard: [{name: k, protocol: tcp, ports: [65536]}]",
+            "`65536` is no port: expected a port from 0 to 65535, or a range such as 9094-9098 at line 2, column 42",
+        ),
+        (
+            "version: 1\nguard: [{name: k, protocol: tcp, ports: []}]",
+            "a guard needs a name and at least one port at line 2, column 9",
+        ),
+        (
+            "version: 1\nexempt:\n- {reason: x, until: never}",
+            "exempt: names nothing, expected at least one key beside reason and until at line 3",
+        ),
+        (
+            "version: 1\nexempt:\n- {reason: ' ', until: never, guard: [ssh]}",
+            "exempt: the reason is empty, expected why these rules are lawful at line 3",
+        ),
+        (
+            "version: 1\nexempt:\n- {reason: x, until: soon, guard: [ssh]}",
+            "`soon` is no time: expected a time such as 2026-12-31T23:59:59Z, or never at line 3, column 22",
+        ),
         ("version: 1\nexempt:\n- {until: never, guard: [ssh]}", "missing field `reason` at line 3, column 18"),
         ("version: 1\nexempt:\n- {reason: x, guard: [ssh]}", "missing field `until` at line 3, column 15"),
-        ("version: 1\nexempt:\n- {reason: x, until: never, guard: [rpd]}", "exempt: `rpd` is not guarded, expected one of ssh, rdp, mysql, mssql at line 3"),
-        ("version: 1\nexempt:\n- {reason: x, until: never, groups: []}", "exempt: a list is empty and so matches nothing, expected an entry, or the key left out at line 3"),
-        ("version: 1\nexempt:\n- {reason: x, until: never, principals: []}", "exempt: a list is empty and so matches nothing, expected an entry, or the key left out at line 3"),
-        ("version: 1\nexempt:\n- {reason: x, until: never, principals: ['*']}", "exempt: `*` is no principal: expected an ARN such as arn:aws:iam::*:role/BreakGlass at line 3"),
-        ("version: 1\nscopes:\n- {mode: alert}", "scopes: names nothing, expected accounts, regions, groups or vpcs at line 3"),
-        ("version: 1\nscopes:\n- {mode: alert, regions: []}", "scopes: a list is empty and so matches nothing, expected an entry at line 3"),
-        ("version: 1\nsweep: {max: 1}", "unknown field `max`, expected one of mode, max_revocations at line 2, column 9"),
+        (
+            "version: 1\nexempt:\n- {reason: x, until: never, guard: [rpd]}",
+            "exempt: `rpd` is not guarded, expected one of ssh, rdp, mysql, mssql at line 3",
+        ),
+        (
+            "version: 1\nexempt:\n- {reason: x, until: never, groups: []}",
+            "exempt: a list is empty and so matches nothing, expected an entry, or the key left out at line 3",
+        ),
+        (
+            "version: 1\nexempt:\n- {reason: x, until: never, principals: []}",
+            "exempt: a list is empty and so matches nothing, expected an entry, or the key left out at line 3",
+        ),
+        (
+            "version: 1\nexempt:\n- {reason: x, until: never, principals: ['*']}",
+            "exempt: `*` is no principal: expected an ARN such as arn:aws:iam::*:role/BreakGlass at line 3",
+        ),
+        (
+            "version: 1\nscopes:\n- {mode: alert}",
+            "scopes: names nothing, expected accounts, regions, groups or vpcs at line 3",
+        ),
+        (
+            "version: 1\nscopes:\n- {mode: alert, regions: []}",
+            "scopes: a list is empty and so matches nothing, expected an entry at line 3",
+        ),
+        (
+            "version: 1\nsweep: {max: 1}",
+            "unknown field `max`, expected one of mode, max_revocations at line 2, column 9",
+        ),
     ] {
         assert_eq!(error(yaml), message, "{yaml}");
     }
-    assert!(error("version: 1\nguard: [shh]").starts_with("`shh` is no service that is known: expected {name, protocol, ports} or one of ssh, "));
+    assert!(
+        error("version: 1\nguard: [shh]")
+            .starts_with("`shh` is no service that is known: expected {name, protocol, ports} or one of ssh, ")
+    );
     assert!(error("").contains("line 1"));
     assert!(Policy::parse("version: 1\nmode: off").unwrap_err().snippet.contains("2 | mode: off"));
 }
@@ -103,7 +163,8 @@ fn an_unquoted_account_id_is_an_error_not_a_number() {
 
 #[test]
 fn json_is_yaml() {
-    let json = r#"{"version": 1, "guard": ["ssh", {"name": "kafka", "protocol": "tcp", "ports": [9092, "9094-9098"]}]}"#;
+    let json =
+        r#"{"version": 1, "guard": ["ssh", {"name": "kafka", "protocol": "tcp", "ports": [9092, "9094-9098"]}]}"#;
     let policy = policy(json);
     assert_eq!(policy.guards().len(), 3);
     assert_eq!(policy.guards()[2].ports, PortRange::new(9094, 9098).unwrap());
@@ -161,7 +222,10 @@ fn an_exemption_holds_where_every_key_matches_and_until_its_time() {
     ] {
         assert_eq!(case.exempt(keys, &[], NOW), holds, "{keys}");
     }
-    assert!(!Case { vpc: None, ..Case::new() }.exempt("until: never, vpcs: [vpc-1]", &[], NOW), "an unknown VPC is none");
+    assert!(
+        !Case { vpc: None, ..Case::new() }.exempt("until: never, vpcs: [vpc-1]", &[], NOW),
+        "an unknown VPC is none"
+    );
     assert!(policy("version: 1\nexempt: [{reason: x, until: never, vpcs: [vpc-1]}]").needs_vpc());
     assert!(policy("version: 1\nscopes: [{mode: alert, vpcs: [vpc-1]}]").needs_vpc());
 }
@@ -178,7 +242,8 @@ fn an_exemption_by_source_does_not_hold_for_sources_that_could_not_be_looked_up(
 fn an_exemption_by_principal_covers_what_only_such_principals_made() {
     let case = Case::new();
     let keys = "until: never, principals: ['arn:aws:iam::*:role/BreakGlass']";
-    let role = vec!["arn:aws:sts::111122223333:assumed-role/BreakGlass/jo", "arn:aws:iam::111122223333:role/BreakGlass"];
+    let role =
+        vec!["arn:aws:sts::111122223333:assumed-role/BreakGlass/jo", "arn:aws:iam::111122223333:role/BreakGlass"];
     let other = vec!["arn:aws:iam::111122223333:user/mallory"];
     assert!(case.exempt(keys, std::slice::from_ref(&role), NOW));
     assert!(!case.exempt(keys, std::slice::from_ref(&other), NOW));

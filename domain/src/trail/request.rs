@@ -54,7 +54,9 @@ fn authorize(request: &Part<'_>, response: &Part<'_>) -> Result<Described, Strin
             let at = At("requestParameters");
             (at.group_id(fields, "groupId")?, at.text(fields, "groupName")?, asked_permissions(fields)?)
         }
-        Part::Absent if listed.is_empty() => return Err("requestParameters is missing, expected what the call asked for".to_owned()),
+        Part::Absent if listed.is_empty() => {
+            return Err("requestParameters is missing, expected what the call asked for".to_owned());
+        }
         // The answer alone says everything, if it lists rules.
         Part::Omitted | Part::Absent => (None, None, Asked { permissions: Vec::new(), all: !listed.is_empty() }),
     };
@@ -66,7 +68,9 @@ fn authorize(request: &Part<'_>, response: &Part<'_>) -> Result<Described, Strin
         (None, None) => return Err("requestParameters has neither groupId nor groupName".to_owned()),
     };
     if asked.permissions.is_empty() && asked.all && listed.is_empty() {
-        return Err("requestParameters asks for no permission: neither ipPermissions nor ipProtocol says any".to_owned());
+        return Err(
+            "requestParameters asks for no permission: neither ipPermissions nor ipProtocol says any".to_owned()
+        );
     }
     let says = asked.all.then(|| {
         let answered = listed.iter().map(|rule| (Some(rule.id.clone()), rule.permission.clone()));
@@ -182,7 +186,9 @@ fn modify(request: &Part<'_>) -> Result<Described, String> {
     let group = at.group_id(fields, "GroupId")?.ok_or_else(|| format!("{place}.GroupId is missing"))?;
     let mut rules = Vec::new();
     let mut says = Some(Vec::new());
-    for (n, item) in list(fields.get("SecurityGroupRule"), &format!("{place}.SecurityGroupRule"))?.into_iter().enumerate() {
+    for (n, item) in
+        list(fields.get("SecurityGroupRule"), &format!("{place}.SecurityGroupRule"))?.into_iter().enumerate()
+    {
         let place = format!("{place}.SecurityGroupRule[{n}]");
         let outer = object(item, &place)?;
         let id = At(&place).need(outer, "SecurityGroupRuleId")?;
