@@ -79,9 +79,11 @@ impl AwsError {
 /// EC2 API Reference, "Error codes for the Amazon EC2 API".
 fn effect_of(code: &str) -> Effect {
     match code {
-        "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "RequestThrottled" | "EC2ThrottledException" => {
-            Effect::NotYet
-        }
+        "RequestLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "RequestThrottled"
+        | "EC2ThrottledException" => Effect::NotYet,
         "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable" | "BadAnswer" => Effect::Unknown,
         _ if code.ends_with(".NotFound") => Effect::NotFound,
         _ => Effect::Refused,
@@ -182,7 +184,10 @@ impl Aws {
             .await
             .map_err(|error| AwsError::from_sdk("RevokeSecurityGroupIngress", &error))?;
         let listed = answer.revoked_security_group_rules().iter();
-        Ok(listed.filter_map(RevokedSecurityGroupRule::security_group_rule_id).filter_map(|id| id.parse().ok()).collect())
+        Ok(listed
+            .filter_map(RevokedSecurityGroupRule::security_group_rule_id)
+            .filter_map(|id| id.parse().ok())
+            .collect())
     }
 
     /// Publishes a message.
@@ -215,7 +220,12 @@ impl Aws {
         );
         let answer = s3.get_object().bucket(bucket).key(key).send().await;
         let mut body = answer.map_err(|error| AwsError::from_sdk("GetObject", &error))?.body;
-        let failed = |code: &str, message: String, effect| AwsError { call: "GetObject", code: code.to_owned(), message, effect };
+        let failed = |code: &str, message: String, effect| AwsError {
+            call: "GetObject",
+            code: code.to_owned(),
+            message,
+            effect,
+        };
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|error| failed("NoAnswer", error.to_string(), Effect::NotYet))?;
@@ -270,9 +280,6 @@ mod tests {
     #[test]
     fn a_role_is_in_the_partition_of_its_region() {
         let of = |region: &str| partition(&Region::parse(region).unwrap());
-        assert_eq!(
-            [of("eu-west-1"), of("cn-north-1"), of("us-gov-west-1")],
-            ["aws", "aws-cn", "aws-us-gov"]
-        );
+        assert_eq!([of("eu-west-1"), of("cn-north-1"), of("us-gov-west-1")], ["aws", "aws-cn", "aws-us-gov"]);
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use portcullis_domain::ids::{AccountId, shown};
 use portcullis_domain::policy::Mode;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// What the function was told.
 #[derive(Debug, Clone)]
@@ -144,9 +144,11 @@ fn member_role(name: Option<String>, external_id: Option<String>) -> Result<Opti
     match (name, external_id) {
         (Some(name), external_id) => Ok(Some(MemberRole { name, external_id })),
         (None, None) => Ok(None),
-        (None, Some(id)) => {
-            Err(refused("PORTCULLIS_EXTERNAL_ID", &id, "PORTCULLIS_MEMBER_ROLE beside it: it is that role's external id"))
-        }
+        (None, Some(id)) => Err(refused(
+            "PORTCULLIS_EXTERNAL_ID",
+            &id,
+            "PORTCULLIS_MEMBER_ROLE beside it: it is that role's external id",
+        )),
     }
 }
 
@@ -171,7 +173,9 @@ fn topic(value: String) -> Result<String, ConfigError> {
 }
 
 fn log_filter(value: &str) -> Result<Targets, ConfigError> {
-    value.parse().map_err(|_| {
+    // Taken alone, a word that is no level would be the name of a target, and a typo would log everything.
+    let is_directive = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+    value.split(',').all(is_directive).then(|| value.parse().ok()).flatten().ok_or_else(|| {
         refused("RUST_LOG", value, "off, error, warn, info, debug, trace, or a list such as info,portcullis=debug")
     })
 }

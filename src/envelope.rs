@@ -107,6 +107,13 @@ fn letters(value: &Value, depth: u8) -> Vec<Letter> {
     if let Some(message) = text(value, "Message").filter(|_| text(value, "Type") == Some("Notification")) {
         return parse(message, "the SNS notification's Message", depth);
     }
+    // What `aws cloudtrail lookup-events` prints: the whole record as a text inside.
+    if let Some(events) = value.get("Events").and_then(Value::as_array) {
+        return events.iter().flat_map(|event| letters(event, depth)).collect();
+    }
+    if let Some(record) = text(value, "CloudTrailEvent") {
+        return parse(record, "the looked-up event's CloudTrailEvent", depth);
+    }
     if let Some(records) = value.get("Records").and_then(Value::as_array) {
         return records.iter().flat_map(|record| record_of_many(record, depth)).collect();
     }

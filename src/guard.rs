@@ -144,7 +144,9 @@ impl Guard {
         };
         match (allowed, own) {
             (true, _) => None,
-            (false, None) => Some("the function's own account is not known, and PORTCULLIS_ACCOUNTS lists none".to_owned()),
+            (false, None) => {
+                Some("the function's own account is not known, and PORTCULLIS_ACCOUNTS lists none".to_owned())
+            }
             (false, Some(own)) => {
                 Some(format!("account {account} is not one that this function of account {own} may act in: refused"))
             }

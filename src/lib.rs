@@ -5,13 +5,14 @@
 //! plan is carried out (enforce) or not (alert), and what was seen, decided and done is told ([`report`]). [`guard`] is
 //! the order of these things and nothing else. [`check`] is the same path offline, with the record as the only facts.
 
+// In the order in which data takes them.
 pub mod config;
-pub mod envelope;
-pub mod aws;
-pub mod guard;
 pub mod function;
+pub mod envelope;
+pub mod guard;
+pub mod aws;
 pub mod report;
-// pub mod check;
+pub mod check;
 
 pub use portcullis_domain as domain;
 

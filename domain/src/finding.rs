@@ -320,9 +320,7 @@ fn reason(
                 let standing = if exposure.standing { " even without this change: left to the sweep" } else { "" };
                 let ExposureFinding { protocol, port, guard, .. } = exposure;
                 let addresses = few_digits(&exposure.public_addresses);
-                format!(
-                    "{protocol} {port}{ports} ({guard}) {verb} open to {addresses} public addresses{standing}"
-                )
+                format!("{protocol} {port}{ports} ({guard}) {verb} open to {addresses} public addresses{standing}")
             }));
         }
         Verdict::Exempt => {

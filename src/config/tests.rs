@@ -1,0 +1,92 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
+    Config::read(|name| variables.get(name).map(|value| (*value).to_owned()))
+}
+
+#[test]
+fn with_nothing_set_the_function_alerts_by_the_built_in_policy_in_its_own_account() {
+    let config = read(&[]).unwrap();
+    assert_eq!(config.mode, Mode::Alert);
+    assert_eq!(config.policy, PolicySource::BuiltIn);
+    assert_eq!(config.accounts, Accounts::Own);
+    assert_eq!((config.member_role, config.topic), (None, None));
+    assert_eq!(config.log.to_string(), "info");
+}
+
+#[test]
+fn every_variable_is_taken() {
+    let config = read(&[
+        ("PORTCULLIS_MODE", "enforce"),
+        ("PORTCULLIS_POLICY", "s3://bucket/a/policy.yaml"),
+        ("PORTCULLIS_MEMBER_ROLE", "PortcullisMember"),
+        ("PORTCULLIS_EXTERNAL_ID", "org:1/x"),
+        ("PORTCULLIS_ACCOUNTS", "111122223333, 444455556666"),
+        ("PORTCULLIS_TOPIC_ARN", "arn:aws-us-gov:sns:us-gov-west-1:111122223333:findings"),
+        ("RUST_LOG", "warn,portcullis=debug"),
+    ])
+    .unwrap();
+    assert_eq!(config.mode, Mode::Enforce);
+    assert_eq!(config.policy, PolicySource::S3 { bucket: "bucket".into(), key: "a/policy.yaml".into() });
+    let role = MemberRole { name: "PortcullisMember".into(), external_id: Some("org:1/x".into()) };
+    assert_eq!(config.member_role, Some(role));
+    let ids = ["111122223333", "444455556666"].map(|id| AccountId::parse(id).unwrap());
+    assert_eq!(config.accounts, Accounts::Listed(ids.into()));
+    assert!(config.topic.is_some());
+    assert_eq!(read(&[("PORTCULLIS_ACCOUNTS", "*")]).unwrap().accounts, Accounts::Any);
+    assert_eq!(read(&[("PORTCULLIS_POLICY", "p.yaml")]).unwrap().policy, PolicySource::File("p.yaml".into()));
+    assert_eq!(read(&[("PORTCULLIS_MODE", "")]).unwrap().mode, Mode::Alert, "empty is unset");
+}
+
+#[test]
+fn a_value_that_does_not_parse_is_named_with_its_variable_and_what_is_accepted() {
+    for (variable, value, message) in [
+        ("PORTCULLIS_MODE", "Enforce", "PORTCULLIS_MODE=`Enforce`: expected alert or enforce"),
+        (
+            "PORTCULLIS_POLICY",
+            "s3://bucket",
+            "PORTCULLIS_POLICY=`s3://bucket`: expected a file's path, or s3://bucket/key",
+        ),
+        (
+            "PORTCULLIS_POLICY",
+            "https://x/y",
+            "PORTCULLIS_POLICY=`https://x/y`: expected a file's path, or s3://bucket/key",
+        ),
+        (
+            "PORTCULLIS_MEMBER_ROLE",
+            "path/Role",
+            "PORTCULLIS_MEMBER_ROLE=`path/Role`: expected a role's name without a path: 1 to 64 letters, digits and _+=,.@-",
+        ),
+        ("PORTCULLIS_EXTERNAL_ID", "x", "PORTCULLIS_EXTERNAL_ID=`x`: expected 2 to 1224 letters, digits and _+=,.@:/-"),
+        (
+            "PORTCULLIS_EXTERNAL_ID",
+            "xyz",
+            "PORTCULLIS_EXTERNAL_ID=`xyz`: expected PORTCULLIS_MEMBER_ROLE beside it: it is that role's external id",
+        ),
+        (
+            "PORTCULLIS_ACCOUNTS",
+            "111122223333,12",
+            "PORTCULLIS_ACCOUNTS=`12`: expected twelve-digit account ids separated by commas, or *",
+        ),
+        (
+            "PORTCULLIS_TOPIC_ARN",
+            "arn:aws:sqs:x:1:q",
+            "PORTCULLIS_TOPIC_ARN=`arn:aws:sqs:x:1:q`: expected an SNS topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME",
+        ),
+        (
+            "PORTCULLIS_QUEUE_URL",
+            "https://q",
+            "PORTCULLIS_QUEUE_URL=`https://q`: expected nothing yet: this version has no sweep to fan out",
+        ),
+        (
+            "RUST_LOG",
+            "loud",
+            "RUST_LOG=`loud`: expected off, error, warn, info, debug, trace, or a list such as info,portcullis=debug",
+        ),
+    ] {
+        assert_eq!(read(&[(variable, value)]).unwrap_err().to_string(), message);
+    }
+}

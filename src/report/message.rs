@@ -101,11 +101,17 @@ fn title(finding: &Finding) -> String {
 /// What the reader should do about it.
 fn next_step(finding: &Finding) -> &'static str {
     match (finding.verdict, finding.outcome) {
-        (_, Outcome::Failed) => "Close it by hand now, then find out why: the error names AWS's reason. The function tries again.",
+        (_, Outcome::Failed) => {
+            "Close it by hand now, then find out why: the error names AWS's reason. The function tries again."
+        }
         (Verdict::Undecided, _) => "Look at the group by hand: Portcullis could not tell what this change did.",
-        (_, Outcome::Reverted) => "Tell whoever opened it. If it is lawful, add an exemption with a reason to the policy.",
+        (_, Outcome::Reverted) => {
+            "Tell whoever opened it. If it is lawful, add an exemption with a reason to the policy."
+        }
         (_, Outcome::WouldRevert) => "Close it, or add an exemption with a reason. Nothing is touched in alert mode.",
-        (Verdict::Exposed, _) => "Close it by hand: it stood there before this change, and an event never takes back what another made.",
+        (Verdict::Exposed, _) => {
+            "Close it by hand: it stood there before this change, and an event never takes back what another made."
+        }
         (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, _) => "Nothing to do.",
     }
 }
@@ -131,7 +137,13 @@ fn rule_lines(finding: &Finding) -> Vec<String> {
     let line = |rule: &portcullis_domain::finding::RuleFinding| {
         let ports = format!("{} to {}", number(rule.from_port), number(rule.to_port));
         let error = rule.error.as_ref().map_or_else(String::new, |error| format!(" ({error})"));
-        format!("{} {} ports {ports} from {}: {}{error}", rule.id, part(&rule.protocol), part(&rule.source), rule.action)
+        format!(
+            "{} {} ports {ports} from {}: {}{error}",
+            rule.id,
+            part(&rule.protocol),
+            part(&rule.source),
+            rule.action
+        )
     };
     finding.rules.iter().map(line).collect()
 }
