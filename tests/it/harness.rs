@@ -20,9 +20,9 @@ use portcullis::domain::policy::{Mode, Policy};
 use portcullis::guard::{Answer, Guard, Invocation};
 use serde_json::{Value, json};
 
-pub const ACCOUNT: &str = "111122223333";
-pub const REGION: &str = "eu-west-1";
-pub const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:portcullis";
+pub(crate) const ACCOUNT: &str = "111122223333";
+pub(crate) const REGION: &str = "eu-west-1";
+pub(crate) const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:portcullis";
 
 /// The SDK's connection to the model.
 #[derive(Debug, Clone)]
@@ -72,21 +72,21 @@ impl HttpClient for Wire {
 }
 
 /// A world with one group in it, and a guard that watches it.
-pub struct Watch {
-    pub world: World,
-    pub guard: Guard,
-    pub group: String,
-    pub lines: Arc<Mutex<Vec<String>>>,
+pub(crate) struct Watch {
+    pub(crate) world: World,
+    pub(crate) guard: Guard,
+    pub(crate) group: String,
+    pub(crate) lines: Arc<Mutex<Vec<String>>>,
 }
 
 /// How the guard is set up.
-pub struct Setup {
-    pub mode: Mode,
-    pub policy: &'static str,
-    pub vpc: Vpc,
-    pub topic: bool,
-    pub accounts: Accounts,
-    pub member_role: Option<MemberRole>,
+pub(crate) struct Setup {
+    pub(crate) mode: Mode,
+    pub(crate) policy: &'static str,
+    pub(crate) vpc: Vpc,
+    pub(crate) topic: bool,
+    pub(crate) accounts: Accounts,
+    pub(crate) member_role: Option<MemberRole>,
 }
 
 impl Default for Setup {
@@ -98,7 +98,7 @@ impl Default for Setup {
 }
 
 impl Setup {
-    pub async fn start(self) -> Watch {
+    pub(crate) async fn start(self) -> Watch {
         let world = World::new(7);
         world.set_now(1_795_000_000_000);
         let group = world.create_group(ACCOUNT, REGION, "web", self.vpc);
@@ -123,23 +123,23 @@ impl Setup {
 }
 
 /// A guard in enforce mode with the built-in policy.
-pub async fn enforcing() -> Watch {
+pub(crate) async fn enforcing() -> Watch {
     Setup::default().start().await
 }
 
 impl Watch {
     /// Opens the group; the event that EventBridge makes of it.
-    pub fn open(&self, permissions: &[ec2_model::Permission]) -> Value {
+    pub(crate) fn open(&self, permissions: &[ec2_model::Permission]) -> Value {
         self.world.authorize(ACCOUNT, REGION, &self.group, permissions).unwrap();
         self.event()
     }
 
     /// The event of the last call.
-    pub fn event(&self) -> Value {
+    pub(crate) fn event(&self) -> Value {
         ec2_model::eventbridge(self.world.take_records().last().unwrap())
     }
 
-    pub async fn deliver(&self, payload: &Value) -> Answer {
+    pub(crate) async fn deliver(&self, payload: &Value) -> Answer {
         let invocation = Invocation {
             own_account: Some(AccountId::parse(ACCOUNT).unwrap()),
             deadline: tokio::time::Instant::now() + Duration::from_secs(30),
@@ -148,28 +148,28 @@ impl Watch {
     }
 
     /// Delivers, expects one finding and returns it.
-    pub async fn finding(&self, payload: &Value) -> Finding {
+    pub(crate) async fn finding(&self, payload: &Value) -> Finding {
         let mut answer = self.deliver(payload).await;
         assert_eq!(answer.findings.len(), 1, "{:#?}", answer.findings);
         answer.findings.remove(0)
     }
 
     /// The ingress rules that are there: protocol, ports and source of each.
-    pub fn ingress(&self) -> Vec<String> {
+    pub(crate) fn ingress(&self) -> Vec<String> {
         let rules = self.world.rules(ACCOUNT, REGION, &self.group).into_iter();
         let ingress = rules.filter(|rule| rule.direction == ec2_model::Direction::Ingress);
         ingress.map(|r| format!("{} {}-{} {}", r.protocol, r.from_port, r.to_port, r.source.text())).collect()
     }
 
     /// The names of the EC2 calls so far.
-    pub fn ec2_calls(&self) -> Vec<String> {
+    pub(crate) fn ec2_calls(&self) -> Vec<String> {
         let calls = self.world.calls().into_iter();
         calls.filter(|call: &Call| call.service == "ec2").map(|call| call.action).collect()
     }
 }
 
 /// An SQS delivery of these bodies, with the message ids `m0`, `m1` …
-pub fn sqs(bodies: &[String]) -> Value {
+pub(crate) fn sqs(bodies: &[String]) -> Value {
     let message = |(n, body): (usize, &String)| json!({"messageId": format!("m{n}"), "body": body, "eventSource": "aws:sqs", "awsRegion": REGION});
     json!({"Records": bodies.iter().enumerate().map(message).collect::<Vec<_>>()})
 }
