@@ -112,16 +112,19 @@ fn asked_permissions(request: &Object) -> Result<Asked, String> {
         let at = At(&place);
         let traffic = at.traffic(fields, ["ipProtocol", "fromPort", "toPort"])?;
         let mut add = |source| asked.permissions.push(Permission { traffic: traffic.clone(), source });
+        let of = |field: &str| format!("{place}.{field}");
         for (field, key) in [("ipRanges", "cidrIp"), ("ipv6Ranges", "cidrIpv6")] {
-            let place = format!("{place}.{field}");
+            let place = of(field);
             for range in list(fields.get(field), &place)? {
                 add(At(&place).cidr(object(range, &place)?, key)?);
             }
         }
-        for list_item in list(fields.get("prefixListIds"), &format!("{place}.prefixListIds"))? {
-            add(at.prefix_list(object(list_item, &place)?, "prefixListId")?);
+        let place = of("prefixListIds");
+        for list_item in list(fields.get("prefixListIds"), &place)? {
+            add(At(&place).prefix_list(object(list_item, &place)?, "prefixListId")?);
         }
-        for group in list(fields.get("groups"), &format!("{place}.groups"))? {
+        let place = of("groups");
+        for group in list(fields.get("groups"), &place)? {
             add(group_source(object(group, &place)?, ["groupId", "groupName", "userId"]));
         }
         // A kind of source that this version does not know: the record does not say all.
@@ -194,6 +197,7 @@ fn modify(request: &Part<'_>) -> Result<Described, String> {
         let id = At(&place).need(outer, "SecurityGroupRuleId")?;
         let id = RuleId::parse(id).map_err(|error| format!("{place}.SecurityGroupRuleId: {error}"))?;
         rules.push(id.clone());
+        let place = format!("{place}.SecurityGroupRule");
         let inner = object(outer.get("SecurityGroupRule").unwrap_or(&Value::Null), &place)?;
         let at = At(&place);
         let source = at.source(inner, ["CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId"])?;
