@@ -194,8 +194,12 @@ fn classify(record: &Value) -> Result<Call, NotOurs> {
 }
 
 fn change(record: &Value, call: Call, seen: Seen, postmark: &Postmark) -> Result<Change, String> {
-    let identifier = |place: &str, value: &Option<String>| {
-        value.clone().ok_or_else(|| format!("{place} is missing: the record does not say whose group it was"))
+    let identifier = |place: &str, value: &Option<String>| match record.get(place) {
+        None | Some(Value::Null | Value::String(_)) => {
+            value.clone().ok_or_else(|| format!("{place} is missing: the record does not say whose group it was"))
+        }
+        // No stand-in for what is there and cannot be read.
+        Some(other) => Err(format!("{place} is {}, expected a text", excerpt(other))),
     };
     let account = identifier("recipientAccountId", &seen.account)?;
     let account = AccountId::parse(&account).map_err(|error| format!("recipientAccountId: {error}"))?;
