@@ -22,7 +22,6 @@ examples:
 """
 
 import argparse
-import gc
 import json
 import os
 import platform
@@ -42,10 +41,13 @@ import cpu_share
 import lifetimes
 import stage
 from runtime_api import FunctionFailed
-from table import Measured, Row, printed
+from table import Bar, Measured, Row, printed
 
 PARTS = ["full", "share", "zip", "harmless"]
-BARS = {"cold": 35, "memory": 6, "zip_mb": 3.5, "harmless_us": 50}
+COLD_BAR = Bar(ratio=35)
+MEMORY_BAR = Bar(ratio=6)
+ZIP_BAR = Bar(value=3.5, unit="MB")
+HARMLESS_BAR = Bar(value=50, unit="µs")
 EXPECTED_CALLS = ["DescribeSecurityGroupRules", "RevokeSecurityGroupIngress"]
 HERE = Path(__file__).parent
 RELEASE = HERE.parent / "target" / "release"
@@ -55,19 +57,18 @@ def main():
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        rows, samples = measure(options)
+        rows = measure(options)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (FunctionFailed, OSError) as error:
+    except (FunctionFailed, OSError, subprocess.CalledProcessError) as error:
         progress("")
         sys.exit(f"bench: {error}")
-    print(f"\n{machine()}; {options.rounds} rounds in turns, {options.warm} warm events in each\n")
+    print(f"\n{machine()}\n{options.rounds} rounds in turns, {options.warm} warm events in each\n")
     print(printed(rows))
     if options.json:
-        report = {"machine": machine(), "rounds": options.rounds, "samples": samples}
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(report(options, rows), indent=1) + "\n", encoding="utf-8")
     if missed := [row.title for row in rows if row.is_met is False]:
-        sys.exit(f"\nbench: bar missed: {', '.join(missed)}")
+        sys.exit(f"\nbench: bar missed: {'; '.join(missed)}")
 
 
 def arguments():
@@ -111,34 +112,49 @@ def at_least_one(text):
     return int(text)
 
 
+def parts(text):
+    chosen = text.split(",")
+    if unknown := [part for part in chosen if part not in PARTS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(PARTS)}")
+    return chosen
+
+
+def at_least_one(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
+    return int(text)
+
+
 def measure(options):
-    """The rows of the table, and every sample behind them."""
-    rows, samples = [], {}
-    needs_lives = {"full", "share"} & set(options.only)
-    if needs_lives:
+    """The rows of the table."""
+    rows = []
+    if {"full", "share"} & set(options.only):
         with ExitStack() as ends:
             folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="portcullis-bench-")))
             authority = stage.Authority(folder)
-            ec2 = ends.enter_context(stage.ec2_model(options.model, authority))
-            contest = Contest(options, ec2, authority)
+            contest = Contest(options, ends.enter_context(stage.ec2_model(options.model, authority)), authority)
             contest.warm_up()
             if "full" in options.only:
-                rows += contest.rows(samples, "", None)
+                rows += contest.rows("")
             if "share" in options.only:
-                if why := cpu_share.why_not():
-                    rows.append(Row("at 128 MB: start, cold, warm", "not measured"))
-                    print(f"bench: nothing is measured at 128 MB: {why}", file=sys.stderr)
-                else:
-                    rows += contest.rows(samples, ", at 128 MB", options.period * 1000)
+                rows += contest.share_rows()
     if "zip" in options.only:
         rows.append(zip_row(options.bootstrap))
     if "harmless" in options.only:
         rows.append(harmless_row(options.bootstrap.parent / "examples" / "harmless"))
+    return rows
+
+
+def report(options, rows):
+    """Every sample, for a program to read."""
+    table = []
     for row in rows:
+        entry = {"row": row.title, "bar": str(row.bar or ""), "met": row.is_met}
         for name, measured in (("portcullis", row.ours), ("boto3", row.theirs)):
             if isinstance(measured, Measured):
-                samples.setdefault(row.title, {"unit": measured.unit})[name] = measured.samples
-    return rows, samples
+                entry[name] = {"unit": measured.unit, "median": measured.median, "samples": measured.samples}
+        table.append(entry)
+    return {"machine": machine(), "rounds": options.rounds, "warm": options.warm, "table": table}
 
 
 class Contest:
@@ -157,53 +173,57 @@ class Contest:
             if (calls := self.ec2.actions()[before:]) != EXPECTED_CALLS:
                 raise FunctionFailed(f"{function.name} called {calls}, not {EXPECTED_CALLS}")
 
-    def rows(self, samples, where, period_us):
-        alone = f"  trusting 1 CA, not {self.authority.trusted}"
+    def share_rows(self):
+        if why := cpu_share.why_not():
+            print(f"bench: nothing is measured at 128 MB: {why}", file=sys.stderr)
+            return [Row("at 128 MB", "not measured")]
+        return self.rows(" at 128 MB", self.options.period * 1000)
+
+    def rows(self, where, period_us=None):
+        among_all, alone = self.authority.among_all, self.authority.alone
         turns = [
-            ("ours", self.ours, self.authority.among_all, self.options.warm),
-            ("theirs", self.theirs, self.authority.among_all, self.options.warm),
-            ("alone", self.ours, self.authority.alone, 0),
+            ("ours", self.ours, among_all, self.options.warm),
+            ("theirs", self.theirs, among_all, self.options.warm),
+            ("alone", self.ours, alone, 0),
         ]
         lives = defaultdict(list)
         for round_number in range(1, self.options.rounds + 1):
             for key, function, trusted, warm_events in turns:
                 progress(f"round {round_number} of {self.options.rounds}{where}: {function.name}")
-                gc.collect()
                 lives[key].append(lifetimes.live(function, self.ec2, trusted, warm_events, period_us))
         progress("")
 
         def of(key, what, unit="ms"):
             return Measured([what(life) for life in lives[key]], unit)
 
-        def both(title, what, **bar):
-            return Row(title, of("ours", what), of("theirs", what), **bar)
+        def both(title, what, unit="ms", bar=None):
+            return Row(title, of("ours", what, unit), of("theirs", what, unit), bar)
 
         rows = [
             both(f"start{where}", lambda life: life.start),
-            both(f"start + cold{where}", lambda life: life.cold, ratio_bar=BARS["cold"]),
-            Row(alone, of("alone", lambda life: life.cold), of("theirs", lambda life: life.cold)),
+            both(f"start + cold{where}", lambda life: life.cold, bar=COLD_BAR),
+            Row("  trusting 1 authority", of("alone", lambda life: life.cold), of("theirs", lambda life: life.cold)),
             both(f"warm{where}", lambda life: median(life.warm)),
         ]
         if period_us is None:
-            peak = of("ours", lambda life: life.peak, "MiB"), of("theirs", lambda life: life.peak, "MiB")
-            rows.append(Row("peak memory", *peak, ratio_bar=BARS["memory"]))
+            rows.append(both("peak memory", lambda life: life.peak, "MiB", MEMORY_BAR))
         return rows
 
 
 def zip_row(bootstrap):
     """What is uploaded; boto3 itself is in Lambda's own Python runtime."""
     with tempfile.TemporaryDirectory() as folder:
-        ours = zipped(bootstrap, "bootstrap", Path(folder))
-        theirs = zipped(HERE / "boto3_handler.py", "boto3_handler.py", Path(folder))
-    return Row("zip (boto3: handler alone)", Measured([ours], "MB"), Measured([theirs], "MB"), value_bar=BARS["zip_mb"])
+        ours = zipped(bootstrap, "bootstrap", Path(folder)) / 1e6
+        theirs = zipped(HERE / "boto3_handler.py", "boto3_handler.py", Path(folder)) / 1e3
+    return Row("zip (boto3: handler alone)", Measured([ours], "MB"), Measured([theirs], "kB"), ZIP_BAR)
 
 
 def zipped(file, name, folder):
-    """Its size as a deployment package, in MB of a million bytes."""
+    """Its size as a deployment package, in bytes."""
     package = folder / f"{name}.zip"
     with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.write(file, name)
-    return package.stat().st_size / 1e6
+    return package.stat().st_size
 
 
 def harmless_row(program):

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from statistics import median
 
-WIDTHS = [31, 22, 23, 7, 8, 4]
+WIDTHS = [30, 23, 23, 6, 7, 4]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One number a round."""
+    """One number a round, in a unit."""
 
     samples: list
     unit: str
@@ -18,49 +18,55 @@ class Measured:
         return median(self.samples)
 
     def __str__(self):
-        low, high = min(self.samples), max(self.samples)
-        text = f"{number(self.median)} {self.unit}"
-        return text if low == high else f"{text} ({number(low)}-{number(high)})"
+        scale, unit = (1000, "s") if self.unit == "ms" and self.median >= 1000 else (1, self.unit)
+        low, middle, high = (number(each / scale) for each in (min(self.samples), self.median, max(self.samples)))
+        return f"{middle} {unit}" + (f" ({low}-{high})" if len(self.samples) > 1 else "")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The largest that is accepted: of our number over theirs, as 1/N; or of our number, as it is."""
+
+    ratio: int | None = None
+    value: float | None = None
+    unit: str = ""
+
+    def __str__(self):
+        return f"1/{self.ratio}" if self.ratio else f"{self.value:g} {self.unit}"
+
+    def is_met(self, ours, theirs):
+        if self.ratio:
+            return ours.median * self.ratio <= theirs.median
+        return ours.median <= self.value
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is compared. A bar is the largest that is accepted: of the ratio, as 1/N, or of the function's number."""
+    """Ours beside theirs; where ours could not be measured, the word that says so."""
 
     title: str
     ours: Measured | str
     theirs: Measured | None = None
-    ratio_bar: int | None = None
-    value_bar: float | None = None
-
-    @property
-    def ratio(self):
-        return self.ours.median / self.theirs.median if self.theirs and isinstance(self.ours, Measured) else None
+    bar: Bar | None = None
 
     @property
     def is_met(self):
         """None where there is no bar, or nothing to hold against it."""
-        if not isinstance(self.ours, Measured) or (self.ratio_bar is None and self.value_bar is None):
-            return None
-        if self.ratio_bar is not None:
-            return self.ratio is not None and self.ratio * self.ratio_bar <= 1
-        return self.ours.median <= self.value_bar
+        return self.bar.is_met(self.ours, self.theirs) if self.bar and isinstance(self.ours, Measured) else None
 
     def cells(self):
-        if self.ratio_bar is not None:
-            bar = f"1/{self.ratio_bar}"
-        else:
-            bar = f"{self.value_bar:g} {self.ours_unit()}" if self.value_bar is not None else ""
-        ratio = "" if self.ratio is None else f"1/{number(1 / self.ratio)}"
         met = {None: "", True: "yes", False: "NO"}[self.is_met]
-        return [self.title, str(self.ours), str(self.theirs or ""), ratio, bar, met]
+        return [self.title, str(self.ours), str(self.theirs or ""), self.ratio(), str(self.bar or ""), met]
 
-    def ours_unit(self):
-        return self.ours.unit if isinstance(self.ours, Measured) else ""
+    def ratio(self):
+        if self.theirs is None or self.theirs.unit != self.ours.unit:
+            return ""
+        times = self.theirs.median / self.ours.median
+        return f"1/{number(times)}" if times >= 1 else f"{number(1 / times)} x"
 
 
 def number(value):
-    """Three digits that count, and no more."""
+    """Three digits, and no more."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -163,8 +163,12 @@ fn classify(record: &Value) -> Result<Call, NotOurs> {
         let what = format!("the record is {}, expected a CloudTrail record (a JSON object)", excerpt(record));
         return Err(NotOurs::Unreadable(what));
     };
-    if fields.get("eventCategory").and_then(Value::as_str) == Some("Insight") {
-        return irrelevant("an Insight record, not a call".to_owned());
+    match fields.get("eventCategory").and_then(Value::as_str) {
+        Some("Insight") => return irrelevant("an Insight record, not a call".to_owned()),
+        // It names the call but not its parameters, and may be about another account's group. The call has a record of
+        // its own (CloudTrail User Guide, "Logging network activity events").
+        Some("NetworkActivity") => return irrelevant("a VPC endpoint's record of a call, not the call".to_owned()),
+        _ => {}
     }
     let text = |key: &str| match fields.get(key) {
         Some(Value::String(text)) => Ok(text.as_str()),

@@ -1,1 +1,1063 @@
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::json;
 
+use super::*;
+use crate::exposure::harmless;
+use crate::net::Protocol;
+use crate::policy::Policy;
+
+// Records, and the notation in which the tests say what was read.
+
+const GROUP: &str = "sg-0123456789abcdef0";
+
+/// A record with everything around the parameters that a real one has.
+fn record(call: &str, request: Value, response: Value) -> Value {
+    json!({
+        "eventVersion": "1.11",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "principalId": "AROAEXAMPLE:jo",
+            "arn": "arn:aws:sts::111122223333:assumed-role/Deploy/jo",
+            "accountId": "111122223333",
+            "sessionContext": {"sessionIssuer": {"type": "Role", "arn": "arn:aws:iam::111122223333:role/Deploy"}}
+        },
+        "eventTime": "2026-11-21T10:00:00Z",
+        "eventSource": "ec2.amazonaws.com",
+        "eventName": call,
+        "awsRegion": "eu-west-1",
+        "sourceIPAddress": "198.51.100.7",
+        "userAgent": "aws-cli/2.31",
+        "requestParameters": request,
+        "responseElements": response,
+        "requestID": "11111111-2222-3333-4444-555555555555",
+        "eventID": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+        "readOnly": false,
+        "eventType": "AwsApiCall",
+        "managementEvent": true,
+        "recipientAccountId": "111122223333",
+        "eventCategory": "Management",
+        "tlsDetails": {"tlsVersion": "TLSv1.3"}
+    })
+}
+
+fn authorize(request: Value, response: Value) -> Value {
+    record("AuthorizeSecurityGroupIngress", request, response)
+}
+
+fn modify(rules: Value) -> Value {
+    let request = json!({"ModifySecurityGroupRulesRequest": {"GroupId": GROUP, "SecurityGroupRule": rules}});
+    let response = json!({"ModifySecurityGroupRulesResponse": {"requestId": "r", "return": true}});
+    record("ModifySecurityGroupRules", request, response)
+}
+
+/// The nested request: one permission as CloudTrail writes it.
+fn nested(permission: Value) -> Value {
+    json!({"groupId": GROUP, "ipPermissions": {"items": [permission]}})
+}
+
+fn flat() -> Value {
+    let ports = json!({"groupId": GROUP, "ipPermissions": {}, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22});
+    with(ports, "/cidrIp", json!("0.0.0.0/0"))
+}
+
+/// What `ec2:Authorize…` answers with for one rule.
+fn answer(rules: Value) -> Value {
+    json!({"requestId": "r", "_return": true, "securityGroupRuleSet": {"items": rules}})
+}
+
+fn answered_ssh() -> Value {
+    json!([{"groupOwnerId": "111122223333", "groupId": GROUP, "securityGroupRuleId": "sgr-1", "isEgress": false,
+        "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIpv4": "0.0.0.0/0"}])
+}
+
+fn ssh_from_anywhere() -> Value {
+    authorize(flat(), answer(answered_ssh()))
+}
+
+fn omitted() -> Value {
+    json!({"reason": "requestParameters too large", "omitted": true, "originalSize": 131_072})
+}
+
+/// The value with the node at the pointer replaced or added.
+fn with(mut value: Value, pointer: &str, node: Value) -> Value {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    match value.pointer_mut(parent).unwrap() {
+        Value::Object(fields) => _ = fields.insert(key.to_owned(), node),
+        Value::Array(elements) => elements[key.parse::<usize>().unwrap()] = node,
+        other => panic!("{pointer}: {other} has no children"),
+    }
+    value
+}
+
+fn without(mut value: Value, pointer: &str) -> Value {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    match value.pointer_mut(parent).unwrap() {
+        Value::Object(fields) => _ = fields.remove(key).unwrap(),
+        Value::Array(elements) => _ = elements.remove(key.parse().unwrap()),
+        other => panic!("{pointer}: {other} has no children"),
+    }
+    value
+}
+
+fn read_alone(record: &Value) -> Reading {
+    read(record, &Postmark::default())
+}
+
+fn change(record: &Value) -> Change {
+    match read_alone(record) {
+        Reading::Change(change) => *change,
+        other => panic!("no change: {other:?}"),
+    }
+}
+
+fn irrelevant(record: &Value) -> String {
+    match read_alone(record) {
+        Reading::Irrelevant { why, .. } => why,
+        other => panic!("not irrelevant: {other:?}"),
+    }
+}
+
+fn undecided(record: &Value) -> String {
+    match read_alone(record) {
+        Reading::Undecided { why, .. } => why,
+        other => panic!("not undecided: {other:?}"),
+    }
+}
+
+fn text(permission: &Permission) -> String {
+    let Permission { traffic, source } = permission;
+    let end = |port: Option<i64>| port.map_or_else(|| "none".to_owned(), |port| port.to_string());
+    let ports = format!("{}-{}", end(traffic.from_port()), end(traffic.to_port()));
+    let source = match source {
+        Source::Unknown(what) => format!("unknown ({what})"),
+        known => known.to_string(),
+    };
+    format!("{} {ports} {source}", traffic.protocol())
+}
+
+/// All that the record says, one line a rule; the ids first where it lists them.
+fn says(record: &Value) -> Vec<String> {
+    let said = change(record).says.expect("the record says all");
+    said.iter().map(|(id, p)| id.as_ref().map_or_else(|| text(p), |id| format!("{id}: {}", text(p)))).collect()
+}
+
+fn claim(record: &Value) -> Vec<String> {
+    match change(record).claim {
+        Claim::Rules(ids) => ids.iter().map(ToString::to_string).collect(),
+        Claim::Permissions(permissions) => permissions.iter().map(text).collect(),
+        Claim::Any => vec!["any".to_owned()],
+    }
+}
+
+fn subject(record: &Value) -> Subject {
+    change(record).subject
+}
+
+fn the_group() -> Subject {
+    Subject::Group(GroupId::parse(GROUP).unwrap())
+}
+
+// AuthorizeSecurityGroupIngress.
+
+#[test]
+fn a_nested_request_without_an_answer_claims_what_it_asks_for() {
+    let permission = json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "groups": {}, "ipv6Ranges": {},
+        "prefixListIds": {}, "ipRanges": {"items": [{"cidrIp": "203.0.113.0/24", "description": "vpn"}]}});
+    let record = authorize(nested(permission), json!({"requestId": "r", "_return": true}));
+    assert_eq!(subject(&record), the_group());
+    assert_eq!(claim(&record), ["tcp 22-22 203.0.113.0/24"]);
+    assert_eq!(says(&record), claim(&record), "an older record has no rules in its answer");
+    for nothing in [Value::Null, json!({}), omitted(), json!({"securityGroupRuleSet": {}})] {
+        assert_eq!(change(&with(record.clone(), "/responseElements", nothing)), change(&record));
+    }
+}
+
+#[test]
+fn the_legacy_flat_form_stands_beside_an_empty_ip_permissions() {
+    let record = authorize(flat(), Value::Null);
+    assert_eq!(subject(&record), the_group());
+    assert_eq!(claim(&record), ["tcp 22-22 0.0.0.0/0"]);
+    let record = without(record, "/requestParameters/ipPermissions");
+    assert_eq!(claim(&record), ["tcp 22-22 0.0.0.0/0"]);
+    let v6 = with(without(record, "/requestParameters/cidrIp"), "/requestParameters/cidrIpv6", json!("::/0"));
+    assert_eq!(claim(&v6), ["tcp 22-22 ::/0"]);
+}
+
+#[test]
+fn an_answer_that_lists_rules_is_believed_over_the_request() {
+    let rules = json!([
+        {"groupId": GROUP, "securityGroupRuleId": "sgr-1", "ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
+            "cidrIpv4": "100.64.0.0/10", "description": "x", "tagSet": {}},
+        {"groupId": GROUP, "securityGroupRuleId": "sgr-2", "ipProtocol": "-1", "fromPort": -1, "toPort": -1,
+            "cidrIpv6": "::/0"},
+        {"groupId": GROUP, "securityGroupRuleId": "sgr-3", "ipProtocol": "udp", "fromPort": 1, "toPort": 2,
+            "prefixListId": "pl-1"},
+        {"groupId": GROUP, "securityGroupRuleId": "sgr-4", "ipProtocol": "icmp", "fromPort": 8, "toPort": -1,
+            "referencedGroupInfo": {"groupId": "sg-2", "userId": "111122223333"}},
+    ]);
+    let record = authorize(flat(), answer(rules));
+    assert_eq!(claim(&record), ["sgr-1", "sgr-2", "sgr-3", "sgr-4"]);
+    assert_eq!(
+        says(&record),
+        ["sgr-1: tcp 22-22 100.64.0.0/10", "sgr-2: -1 none-none ::/0", "sgr-3: udp 1-2 pl-1", "sgr-4: icmp 8--1 sg-2"]
+    );
+}
+
+#[test]
+fn an_answered_rule_without_a_known_source_is_said_to_be_unknown() {
+    let rules = json!([{"securityGroupRuleId": "sgr-1", "ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
+        "satelliteId": "sat-1"}]);
+    let record = authorize(flat(), answer(rules));
+    assert_eq!(says(&record), ["sgr-1: tcp 22-22 unknown (no source that is known)"]);
+    assert_eq!(harmless(&change(&record), &Policy::built_in()), None);
+}
+
+#[test]
+fn a_group_that_is_asked_for_by_name_is_known_by_the_id_in_the_answer() {
+    let by_name = with(without(flat(), "/groupId"), "/groupName", json!("web"));
+    assert_eq!(subject(&authorize(by_name.clone(), answer(answered_ssh()))), the_group());
+    let record = authorize(by_name, json!({"requestId": "r", "_return": true}));
+    assert_eq!(subject(&record), Subject::GroupName("web".to_owned()));
+    assert_eq!(claim(&record), ["tcp 22-22 0.0.0.0/0"]);
+}
+
+#[test]
+fn minus_one_has_no_ports_whatever_the_client_sent() {
+    let all = |ports: Value| {
+        let mut permission = json!({"ipProtocol": "-1", "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]}});
+        permission.as_object_mut().unwrap().extend(ports.as_object().unwrap().clone());
+        authorize(nested(permission), Value::Null)
+    };
+    for ports in [json!({}), json!({"fromPort": 0, "toPort": 0}), json!({"fromPort": -1, "toPort": -1})] {
+        assert_eq!(claim(&all(ports)), ["-1 none-none 0.0.0.0/0"]);
+    }
+}
+
+#[test]
+fn every_source_of_a_permission_is_read() {
+    let permission = json!({
+        "ipProtocol": "6", "fromPort": 20, "toPort": 25,
+        "ipRanges": {"items": [{"cidrIp": "1.2.3.4/0"}, {"cidrIp": "10.0.0.0/8"}]},
+        "ipv6Ranges": {"items": [{"cidrIpv6": "2001:DB8::1/32"}]},
+        "prefixListIds": {"items": [{"prefixListId": "pl-1"}]},
+        "groups": {"items": [{"groupId": "sg-2", "userId": "111122223333"}, {"groupName": "web"}, {"userId": "9"}, {}]},
+    });
+    let asked = [
+        "tcp 20-25 0.0.0.0/0",
+        "tcp 20-25 10.0.0.0/8",
+        "tcp 20-25 2001:db8::/32",
+        "tcp 20-25 pl-1",
+        "tcp 20-25 sg-2",
+        "tcp 20-25 web",
+        "tcp 20-25 9",
+        "tcp 20-25 a security group",
+    ];
+    assert_eq!(claim(&authorize(nested(permission), Value::Null)), asked);
+}
+
+#[test]
+fn several_permissions_and_the_flat_form_beside_them_all_count() {
+    let item = |protocol: &str| json!({"ipProtocol": protocol, "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]}});
+    let request = with(flat(), "/ipPermissions", json!({"items": [item("17"), item("47")]}));
+    let asked = ["udp 0-65535 0.0.0.0/0", "47 none-none 0.0.0.0/0", "tcp 22-22 0.0.0.0/0"];
+    assert_eq!(claim(&authorize(request, Value::Null)), asked);
+}
+
+#[test]
+fn a_flat_request_may_name_a_source_group() {
+    let by_group = json!({"groupId": GROUP, "sourceSecurityGroupName": "web", "sourceSecurityGroupOwnerId": "1"});
+    assert_eq!(claim(&authorize(by_group.clone(), Value::Null)), ["-1 none-none web"], "without a protocol: all");
+    let tcp = with(by_group, "/ipProtocol", json!("tcp"));
+    assert_eq!(claim(&authorize(tcp, Value::Null)), ["tcp 0-65535 web"]);
+}
+
+#[test]
+fn lists_are_read_as_converters_write_them() {
+    let item = json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": [{"cidrIp": "0.0.0.0/0"}]});
+    for list in [
+        json!({"items": [item]}),
+        json!({"item": [item]}),
+        json!({"items": item}),
+        json!({"item": item}),
+        json!([item]),
+        item.clone(),
+    ] {
+        let request = json!({"groupId": GROUP, "ipPermissions": list});
+        assert_eq!(claim(&authorize(request, Value::Null)), ["tcp 22-22 0.0.0.0/0"], "{list}");
+    }
+    for empty in [json!({}), json!([]), json!(""), Value::Null, json!({"items": []}), json!({"items": null})] {
+        let request = with(flat(), "/ipPermissions", empty.clone());
+        assert_eq!(claim(&authorize(request, Value::Null)), ["tcp 22-22 0.0.0.0/0"], "{empty}");
+    }
+}
+
+#[test]
+fn a_kind_of_source_that_is_not_known_leaves_the_claim_open() {
+    let permission = json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
+        "ipRanges": {"items": [{"cidrIp": "10.0.0.0/8"}]}, "satelliteRanges": {"items": [{"satellite": "any"}]}});
+    let record = authorize(nested(permission), Value::Null);
+    assert_eq!((change(&record).claim, change(&record).says), (Claim::Any, None));
+    let answered = with(record.clone(), "/responseElements", answer(answered_ssh()));
+    assert_eq!((claim(&answered), change(&answered).says), (vec!["sgr-1".to_owned()], None), "the ids are known");
+    for empty in [json!({}), json!([]), json!(""), Value::Null] {
+        let record = with(record.clone(), "/requestParameters/ipPermissions/items/0/satelliteRanges", empty.clone());
+        assert_eq!(claim(&record), ["tcp 22-22 10.0.0.0/8"], "{empty}");
+    }
+    for some in [json!(0), json!(false), json!("x")] {
+        let record = with(record.clone(), "/requestParameters/ipPermissions/items/0/satelliteRanges", some.clone());
+        assert_eq!(claim(&record), ["any"], "{some}");
+    }
+    let flat = authorize(without(flat(), "/cidrIp"), Value::Null);
+    assert_eq!(claim(&flat), ["any"], "a flat request without a source that is known");
+}
+
+// What CloudTrail leaves out.
+
+#[test]
+fn omitted_parameters_leave_the_answer_to_say_all() {
+    let record = authorize(omitted(), answer(answered_ssh()));
+    assert_eq!(subject(&record), the_group());
+    assert_eq!(claim(&record), ["sgr-1"]);
+    assert_eq!(says(&record), ["sgr-1: tcp 22-22 0.0.0.0/0"]);
+    let absent = without(record, "/requestParameters");
+    assert_eq!(claim(&absent), ["sgr-1"]);
+}
+
+#[test]
+fn an_omitted_answer_leaves_the_request_to_say_all() {
+    let record = authorize(flat(), omitted());
+    assert_eq!(subject(&record), the_group());
+    assert_eq!(claim(&record), ["tcp 22-22 0.0.0.0/0"]);
+}
+
+#[test]
+fn a_record_without_both_is_about_the_whole_region() {
+    for word in [json!(true), json!("true"), json!("True")] {
+        let omitted = with(omitted(), "/omitted", word);
+        for record in [
+            authorize(omitted.clone(), omitted.clone()),
+            authorize(omitted.clone(), json!({"requestId": "r", "_return": true})),
+            authorize(omitted.clone(), Value::Null),
+            with(modify(json!({})), "/requestParameters", omitted.clone()),
+        ] {
+            let change = change(&record);
+            assert_eq!((change.subject, change.claim, change.says), (Subject::Region, Claim::Any, None));
+        }
+    }
+}
+
+#[test]
+fn parameters_that_are_not_said_to_be_omitted_are_taken_at_their_word() {
+    for word in [json!(false), json!("false"), json!(1), Value::Null] {
+        let record = authorize(with(flat(), "/omitted", word), Value::Null);
+        assert_eq!(claim(&record), ["tcp 22-22 0.0.0.0/0"]);
+    }
+}
+
+// ModifySecurityGroupRules.
+
+#[test]
+fn a_modify_of_one_rule_is_an_object_and_of_several_an_array() {
+    let first = json!({"SecurityGroupRuleId": "sgr-1", "tag": 1, "SecurityGroupRule":
+        {"CidrIpv4": "0.0.0.0/0", "FromPort": 443, "ToPort": 443, "IpProtocol": "tcp"}});
+    let second = json!({"SecurityGroupRuleId": "sgr-2", "tag": 2, "SecurityGroupRule":
+        {"CidrIpv6": "::/0", "FromPort": 22, "ToPort": 22, "IpProtocol": "tcp", "Description": true}});
+    let one = modify(first.clone());
+    assert_eq!(change(&one).call, Call::Modify);
+    assert_eq!(subject(&one), the_group());
+    assert_eq!(claim(&one), ["sgr-1"]);
+    assert_eq!(says(&one), ["sgr-1: tcp 443-443 0.0.0.0/0"]);
+    for several in [json!([first, second]), json!({"items": [first, second]})] {
+        let several = modify(several);
+        assert_eq!(claim(&several), ["sgr-1", "sgr-2"]);
+        assert_eq!(says(&several), ["sgr-1: tcp 443-443 0.0.0.0/0", "sgr-2: tcp 22-22 ::/0"]);
+    }
+    let bare = without(one.clone(), "/requestParameters/ModifySecurityGroupRulesRequest");
+    let inner = one["requestParameters"]["ModifySecurityGroupRulesRequest"].clone();
+    assert_eq!(change(&with(bare, "/requestParameters", inner)), change(&one), "the wrapper may be missing");
+}
+
+#[test]
+fn types_that_the_converter_guessed_are_guessed_back() {
+    let rule = |fields: Value| modify(json!({"SecurityGroupRuleId": "sgr-1", "SecurityGroupRule": fields}));
+    for (fields, said) in [
+        (json!({"IpProtocol": -1, "CidrIpv4": "0.0.0.0/0"}), "-1 none-none 0.0.0.0/0"),
+        (json!({"IpProtocol": 6, "FromPort": "22", "ToPort": "22", "CidrIpv4": "0.0.0.0/0"}), "tcp 22-22 0.0.0.0/0"),
+        (
+            json!({"IpProtocol": "TCP", "FromPort": 22, "ToPort": 22, "CidrIpv4": "0.0.0.0/0", "CidrIpv6": ""}),
+            "tcp 22-22 0.0.0.0/0",
+        ),
+        (
+            json!({"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIpv4": "", "CidrIpv6": "::/0"}),
+            "tcp 22-22 ::/0",
+        ),
+        (json!({"IpProtocol": 17, "FromPort": 1, "ToPort": 2, "PrefixListId": "pl-1"}), "udp 1-2 pl-1"),
+        (
+            json!({"IpProtocol": "icmp", "FromPort": "-1", "ToPort": "-1", "ReferencedGroupId": "sg-2"}),
+            "icmp -1--1 sg-2",
+        ),
+    ] {
+        assert_eq!(says(&rule(fields)), [format!("sgr-1: {said}")]);
+    }
+}
+
+#[test]
+fn a_modify_that_gives_only_a_part_leaves_the_rest_to_ec2() {
+    let whole =
+        json!({"SecurityGroupRuleId": "sgr-2", "SecurityGroupRule": {"CidrIpv4": "10.0.0.0/8", "IpProtocol": -1}});
+    for part in [
+        json!({"Description": "office"}),
+        json!({"Description": 5}),
+        json!({}),
+        json!({"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}),
+        json!({"CidrIpv4": "10.0.0.0/8"}),
+    ] {
+        let part = json!({"SecurityGroupRuleId": "sgr-1", "SecurityGroupRule": part});
+        for (rules, ids) in [
+            (json!(part), vec!["sgr-1"]),
+            (json!([part, whole]), vec!["sgr-1", "sgr-2"]),
+            (json!([whole, part]), vec!["sgr-2", "sgr-1"]),
+        ] {
+            let record = modify(rules);
+            assert_eq!(claim(&record), ids);
+            assert_eq!(change(&record).says, None, "{part}");
+            assert_eq!(harmless(&change(&record), &Policy::built_in()), None);
+        }
+    }
+}
+
+// What is none of ours.
+
+#[test]
+fn what_changed_no_ingress_is_irrelevant_and_says_why() {
+    let ours = ssh_from_anywhere();
+    let modify = modify(json!({"SecurityGroupRuleId": "sgr-1", "SecurityGroupRule": {"Description": "x"}}));
+    let failed = |record: &Value, code: &str| {
+        with(with(record.clone(), "/errorCode", json!(code)), "/responseElements", Value::Null)
+    };
+    let insight = json!({"eventVersion": "1.07", "eventCategory": "Insight", "insightDetails": {"state": "Start"}});
+    let endpoint = without(with(ours.clone(), "/eventCategory", json!("NetworkActivity")), "/requestParameters");
+    for (record, why) in [
+        (failed(&ours, "Client.UnauthorizedOperation"), "the call failed with Client.UnauthorizedOperation"),
+        (
+            failed(&ours, "Client.InvalidPermission.Duplicate"),
+            "the call failed with Client.InvalidPermission.Duplicate",
+        ),
+        (failed(&modify, "Client.DryRunOperation"), "the call failed with Client.DryRunOperation"),
+        (with(ours.clone(), "/readOnly", json!(true)), "a read-only call"),
+        (with(ours.clone(), "/eventSource", json!("rds.amazonaws.com")), "a call to rds.amazonaws.com, not to EC2"),
+        (with(ours.clone(), "/eventName", json!("RunInstances")), "RunInstances opens no ingress rule"),
+        (
+            with(ours.clone(), "/eventName", json!("AuthorizeSecurityGroupEgress")),
+            "AuthorizeSecurityGroupEgress opens no ingress rule",
+        ),
+        (with(ours, "/eventName", json!("a\nb")), "a\\nb opens no ingress rule"),
+        (insight, "an Insight record, not a call"),
+        (endpoint, "a VPC endpoint's record of a call, not the call"),
+    ] {
+        assert_eq!(irrelevant(&record), why);
+    }
+}
+
+#[test]
+fn an_error_code_of_null_and_a_read_only_that_is_not_true_are_a_success() {
+    for (pointer, value) in [("/errorCode", Value::Null), ("/readOnly", Value::Null), ("/readOnly", json!("true"))] {
+        assert_eq!(change(&with(ssh_from_anywhere(), pointer, value)), change(&ssh_from_anywhere()));
+    }
+    let older = without(without(ssh_from_anywhere(), "/readOnly"), "/managementEvent");
+    assert_eq!(change(&older), change(&ssh_from_anywhere()));
+}
+
+// Who, where, when.
+
+#[test]
+fn the_record_says_who_did_it_from_where_and_when() {
+    let change = change(&ssh_from_anywhere());
+    let seen = Seen {
+        id: Some("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee".to_owned()),
+        time: Some("2026-11-21T10:00:00Z".parse().unwrap()),
+        account: Some("111122223333".to_owned()),
+        region: Some("eu-west-1".to_owned()),
+        call: Some("AuthorizeSecurityGroupIngress".to_owned()),
+        actor: Some("arn:aws:sts::111122223333:assumed-role/Deploy/jo".to_owned()),
+        issuer: Some("arn:aws:iam::111122223333:role/Deploy".to_owned()),
+        source_ip: Some("198.51.100.7".to_owned()),
+        user_agent: Some("aws-cli/2.31".to_owned()),
+    };
+    assert_eq!(change.seen, seen);
+    assert_eq!((change.account.as_str(), change.region.as_str()), ("111122223333", "eu-west-1"));
+    assert_eq!(change.call, Call::Authorize);
+}
+
+#[test]
+fn a_sparse_identity_gives_the_next_best_actor() {
+    for (identity, actor) in [
+        (
+            json!({"accountId": "111122223333", "invokedBy": "cloudformation.amazonaws.com"}),
+            "cloudformation.amazonaws.com",
+        ),
+        (json!({"type": "IAMUser", "userName": "jo", "principalId": "AIDA"}), "jo"),
+        (json!({"principalId": "AIDA", "arn": "", "userName": null}), "AIDA"),
+        (json!({"accountId": "111122223333", "sessionContext": {"sessionIssuer": {}}}), "111122223333"),
+    ] {
+        let seen = change(&with(ssh_from_anywhere(), "/userIdentity", identity)).seen;
+        assert_eq!((seen.actor.as_deref(), seen.issuer), (Some(actor), None));
+    }
+    for nobody in [json!({}), Value::Null, json!("root"), json!([1])] {
+        let seen = change(&with(ssh_from_anywhere(), "/userIdentity", nobody)).seen;
+        assert_eq!((seen.actor, seen.account.as_deref()), (None, Some("111122223333")));
+    }
+}
+
+#[test]
+fn an_older_record_is_of_the_callers_account_or_else_the_envelopes() {
+    let older = without(ssh_from_anywhere(), "/recipientAccountId");
+    assert_eq!(change(&older).account.as_str(), "111122223333");
+    let anonymous = without(without(older, "/userIdentity"), "/awsRegion");
+    let postmark = Postmark { account: Some("444455556666".to_owned()), region: Some("eu-north-1".to_owned()) };
+    let Reading::Change(change) = read(&anonymous, &postmark) else { panic!() };
+    assert_eq!((change.account.as_str(), change.region.as_str()), ("444455556666", "eu-north-1"));
+    assert_eq!(change.seen.account.as_deref(), Some("444455556666"));
+    assert_eq!(undecided(&anonymous), "recipientAccountId is missing: the record does not say whose group it was");
+}
+
+#[test]
+fn an_envelope_that_disagrees_with_its_record_is_refused() {
+    let postmark = |account: Option<&str>, region: Option<&str>| Postmark {
+        account: account.map(str::to_owned),
+        region: region.map(str::to_owned),
+    };
+    for (postmark, why) in [
+        (
+            postmark(Some("444455556666"), Some("eu-west-1")),
+            "the envelope's account is `444455556666`, the record's is `111122223333`: refused",
+        ),
+        (
+            postmark(None, Some("us-east-1\u{7}")),
+            "the envelope's region is `us-east-1\\u{7}`, the record's is `eu-west-1`: refused",
+        ),
+    ] {
+        let Reading::Undecided { why: found, seen } = read(&ssh_from_anywhere(), &postmark) else { panic!() };
+        assert_eq!(found, why);
+        assert_eq!(seen.account.as_deref(), Some("111122223333"));
+    }
+    for agreeing in [postmark(Some("111122223333"), Some("eu-west-1")), postmark(None, None)] {
+        assert!(matches!(read(&ssh_from_anywhere(), &agreeing), Reading::Change(_)));
+    }
+}
+
+#[test]
+fn what_the_record_says_of_itself_is_kept_short() {
+    let long = json!("é".repeat(600));
+    let seen = change(&with(ssh_from_anywhere(), "/userAgent", long)).seen;
+    assert_eq!(seen.user_agent.map(|agent| agent.chars().count()), Some(512));
+    let seen = change(&with(ssh_from_anywhere(), "/eventTime", json!("yesterday"))).seen;
+    assert_eq!(seen.time, None);
+}
+
+#[test]
+fn unknown_fields_other_versions_and_the_order_of_keys_do_not_matter() {
+    let other = with(with(ssh_from_anywhere(), "/eventVersion", json!("2.0")), "/eventContext", json!({"tags": [1]}));
+    let other = with(other, "/requestParameters/dryRun", json!(false));
+    let other = with(other, "/responseElements/securityGroupRuleSet/items/0/securityGroupRuleArn", json!("arn:x"));
+    assert_eq!(change(&other), change(&ssh_from_anywhere()));
+    let reversed: Vec<String> = {
+        let fields = ssh_from_anywhere();
+        fields.as_object().unwrap().iter().rev().map(|(key, value)| format!("{}:{value}", json!(key))).collect()
+    };
+    let reversed: Value = serde_json::from_str(&format!("{{{}}}", reversed.join(","))).unwrap();
+    assert_eq!(change(&reversed), change(&ssh_from_anywhere()));
+}
+
+// What cannot be read.
+
+#[test]
+fn what_is_no_record_is_undecided() {
+    for (value, shown) in [
+        (Value::Null, "`null`"),
+        (json!([]), "`[]`"),
+        (json!("a\u{1b}[31m"), "`a\\u{1b}[31m`"),
+        (json!(1e300), "`1e+300`"),
+        (json!(true), "`true`"),
+    ] {
+        let expected = format!("the record is {shown}, expected a CloudTrail record (a JSON object)");
+        assert_eq!(undecided(&value), expected);
+    }
+    assert_eq!(undecided(&json!({})), "eventSource is missing, expected a text: is this a CloudTrail record?");
+}
+
+/// Each: where in the record, what stands there instead, and what the message says.
+fn check_undecided(record: &Value, cases: &[(&str, Value, &str)]) {
+    for (pointer, value, why) in cases {
+        assert_eq!(undecided(&with(record.clone(), pointer, value.clone())), *why, "{pointer} = {value}");
+    }
+}
+
+#[test]
+fn a_malformed_record_is_undecided_and_names_place_value_and_what_is_accepted() {
+    check_undecided(
+        &ssh_from_anywhere(),
+        &[
+            ("/eventName", json!(5), "eventName is `5`, expected a text: is this a CloudTrail record?"),
+            ("/eventSource", Value::Null, "eventSource is `null`, expected a text: is this a CloudTrail record?"),
+            ("/errorCode", json!(403), "errorCode is `403`, expected a text"),
+            ("/errorCode", json!({}), "errorCode is `{}`, expected a text"),
+            ("/requestParameters", json!("none"), "requestParameters is `none`, expected an object"),
+            ("/responseElements", json!([1]), "responseElements is `[1]`, expected an object"),
+            (
+                "/recipientAccountId",
+                json!("1111"),
+                "recipientAccountId: `1111` is no account id: expected twelve digits in quotes, such as \"012345678901\"",
+            ),
+            (
+                "/recipientAccountId",
+                json!(111_122_223_333_u64),
+                "recipientAccountId is `111122223333`, expected a text",
+            ),
+            (
+                "/recipientAccountId",
+                json!(["111122223333"]),
+                "recipientAccountId is `[\"111122223333\"]`, expected a text",
+            ),
+            (
+                "/awsRegion",
+                json!("eu_west_1"),
+                "awsRegion: `eu_west_1` is no Region: expected a Region code such as eu-west-1",
+            ),
+            ("/awsRegion", json!(1), "awsRegion is `1`, expected a text"),
+            ("/awsRegion", json!(""), "awsRegion is missing: the record does not say whose group it was"),
+        ],
+    );
+}
+
+#[test]
+fn a_malformed_authorize_request_is_undecided_and_names_the_place() {
+    let permission = json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
+        "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]}, "ipv6Ranges": {"items": [{"cidrIpv6": "::/0"}]},
+        "prefixListIds": {"items": [{"prefixListId": "pl-1"}]}, "groups": {"items": [{"groupId": "sg-2"}]}});
+    let record = authorize(nested(permission), Value::Null);
+    let item = "/requestParameters/ipPermissions/items/0";
+    let at = |field: &str| format!("{item}{field}");
+    let place = "requestParameters.ipPermissions[0]";
+    let cidr = "expected an address and a prefix length, such as 203.0.113.0/24 or 2001:db8::/32";
+    let protocol = "expected a protocol such as \"tcp\", \"6\" or \"-1\"";
+    let list = "expected a list ({\"items\":[…]})";
+    for (pointer, value, why) in [
+        (
+            "/requestParameters/groupId".to_owned(),
+            json!("sg-!"),
+            "requestParameters.groupId: `sg-!` is no security group id: expected sg- and 8 or 17 hexadecimal digits"
+                .to_owned(),
+        ),
+        (
+            "/requestParameters/groupId".to_owned(),
+            json!(7),
+            "requestParameters.groupId is `7`, expected a text".to_owned(),
+        ),
+        (
+            "/requestParameters/groupName".to_owned(),
+            json!(7),
+            "requestParameters.groupName is `7`, expected a text".to_owned(),
+        ),
+        (
+            "/requestParameters/ipPermissions".to_owned(),
+            json!("all"),
+            format!("requestParameters.ipPermissions is `all`, {list}"),
+        ),
+        (
+            "/requestParameters/ipPermissions/items".to_owned(),
+            json!(true),
+            format!("requestParameters.ipPermissions is `true`, {list}"),
+        ),
+        (item.to_owned(), json!("tcp"), format!("{place} is `tcp`, expected an object")),
+        (item.to_owned(), Value::Null, format!("{place} is `null`, expected an object")),
+        (at("/ipProtocol"), Value::Null, format!("{place}.ipProtocol is `null`, {protocol}")),
+        (at("/ipProtocol"), json!(true), format!("{place}.ipProtocol is `true`, {protocol}")),
+        (at("/fromPort"), json!("ssh"), format!("{place}.fromPort is `ssh`, expected a port number")),
+        (at("/fromPort"), json!(""), format!("{place}.fromPort is ``, expected a port number")),
+        (at("/toPort"), json!(22.5), format!("{place}.toPort is `22.5`, expected a port number")),
+        (at("/toPort"), json!(u64::MAX), format!("{place}.toPort is `18446744073709551615`, expected a port number")),
+        (at("/toPort"), json!([22]), format!("{place}.toPort is `[22]`, expected a port number")),
+        (at("/ipRanges"), json!(1), format!("{place}.ipRanges is `1`, {list}")),
+        (at("/ipRanges/items/0"), json!("0.0.0.0/0"), format!("{place}.ipRanges is `0.0.0.0/0`, expected an object")),
+        (
+            at("/ipRanges/items/0/cidrIp"),
+            json!("0.0.0.0/33"),
+            format!("{place}.ipRanges.cidrIp: `0.0.0.0/33` is no CIDR block: {cidr}"),
+        ),
+        (at("/ipRanges/items/0/cidrIp"), json!(0), format!("{place}.ipRanges.cidrIp is `0`, expected a text")),
+        (at("/ipRanges/items/0"), json!({}), format!("{place}.ipRanges.cidrIp is missing")),
+        (
+            at("/ipv6Ranges/items/0/cidrIpv6"),
+            json!("any"),
+            format!("{place}.ipv6Ranges.cidrIpv6: `any` is no CIDR block: {cidr}"),
+        ),
+        (at("/prefixListIds/items/0"), json!("pl-1"), format!("{place}.prefixListIds is `pl-1`, expected an object")),
+        (
+            at("/prefixListIds/items/0/prefixListId"),
+            json!("list"),
+            format!(
+                "{place}.prefixListIds.prefixListId: `list` is no prefix list id: expected pl- and 8 or 17 hexadecimal digits"
+            ),
+        ),
+        (at("/groups/items/0"), json!(3), format!("{place}.groups is `3`, expected an object")),
+    ] {
+        assert_eq!(undecided(&with(record.clone(), &pointer, value.clone())), why, "{pointer} = {value}");
+    }
+    let second =
+        nested(json!({"ipProtocol": "tcp", "ipRanges": {"items": [{"cidrIp": "10.0.0.0/8"}, {"cidrIp": "x"}]}}));
+    assert!(
+        undecided(&authorize(second, Value::Null))
+            .starts_with("requestParameters.ipPermissions[0].ipRanges.cidrIp: `x`")
+    );
+}
+
+#[test]
+fn a_malformed_flat_request_is_undecided_and_names_the_place() {
+    let record = authorize(flat(), Value::Null);
+    check_undecided(
+        &record,
+        &[
+            (
+                "/requestParameters/cidrIp",
+                json!("0.0.0.0"),
+                "requestParameters.cidrIp: `0.0.0.0` is no CIDR block: expected an address and a prefix length, such as 203.0.113.0/24 or 2001:db8::/32",
+            ),
+            ("/requestParameters/cidrIp", Value::Null, "requestParameters.cidrIp is missing"),
+            (
+                "/requestParameters/ipProtocol",
+                json!([]),
+                "requestParameters.ipProtocol is `[]`, expected a protocol such as \"tcp\", \"6\" or \"-1\"",
+            ),
+            (
+                "/requestParameters/toPort",
+                json!("22-25"),
+                "requestParameters.toPort is `22-25`, expected a port number",
+            ),
+        ],
+    );
+    for (pointer, why) in [
+        ("/requestParameters", "requestParameters is missing, expected what the call asked for"),
+        ("/requestParameters/groupId", "requestParameters has neither groupId nor groupName"),
+        (
+            "/requestParameters/ipProtocol",
+            "requestParameters.ipProtocol is missing, expected a protocol such as \"tcp\", \"6\" or \"-1\"",
+        ),
+    ] {
+        assert_eq!(undecided(&without(record.clone(), pointer)), why);
+    }
+    for nothing in [json!({"groupId": GROUP}), json!({"groupId": GROUP, "ipPermissions": {}})] {
+        let why = "requestParameters asks for no permission: neither ipPermissions nor ipProtocol says any";
+        assert_eq!(undecided(&authorize(nothing, Value::Null)), why);
+    }
+}
+
+#[test]
+fn a_malformed_answer_is_undecided_and_names_the_place() {
+    let place = "responseElements.securityGroupRuleSet[0]";
+    let item = "/responseElements/securityGroupRuleSet/items/0";
+    let at = |field: &str| format!("{item}{field}");
+    for (pointer, value, why) in [
+        (
+            at("/securityGroupRuleId"),
+            json!("rule"),
+            format!(
+                "{place}.securityGroupRuleId: `rule` is no security group rule id: expected sgr- and 17 hexadecimal digits"
+            ),
+        ),
+        (at("/securityGroupRuleId"), Value::Null, format!("{place}.securityGroupRuleId is missing")),
+        (
+            at("/groupId"),
+            json!("web"),
+            format!("{place}.groupId: `web` is no security group id: expected sg- and 8 or 17 hexadecimal digits"),
+        ),
+        (
+            at("/cidrIpv4"),
+            json!("0/0"),
+            format!(
+                "{place}.cidrIpv4: `0/0` is no CIDR block: expected an address and a prefix length, such as 203.0.113.0/24 or 2001:db8::/32"
+            ),
+        ),
+        (at("/fromPort"), json!({}), format!("{place}.fromPort is `{{}}`, expected a port number")),
+        (item.to_owned(), json!([]), format!("{place} is `[]`, expected an object")),
+        (
+            "/responseElements/securityGroupRuleSet".to_owned(),
+            json!(1),
+            "responseElements.securityGroupRuleSet is `1`, expected a list ({\"items\":[…]})".to_owned(),
+        ),
+    ] {
+        assert_eq!(undecided(&with(ssh_from_anywhere(), &pointer, value.clone())), why, "{pointer} = {value}");
+    }
+}
+
+#[test]
+fn a_malformed_modify_is_undecided_and_names_the_place() {
+    let record = modify(json!([{"SecurityGroupRuleId": "sgr-1", "SecurityGroupRule":
+        {"CidrIpv4": "0.0.0.0/0", "FromPort": 22, "ToPort": 22, "IpProtocol": "tcp"}}]));
+    let request = "/requestParameters/ModifySecurityGroupRulesRequest";
+    let place = "requestParameters.ModifySecurityGroupRulesRequest";
+    let at = |field: &str| format!("{request}{field}");
+    let cidr = "expected an address and a prefix length, such as 203.0.113.0/24 or 2001:db8::/32";
+    for (pointer, value, why) in [
+        (request.to_owned(), json!("x"), format!("{place} is `x`, expected an object")),
+        (at("/GroupId"), Value::Null, format!("{place}.GroupId is missing")),
+        (at("/GroupId"), json!(1), format!("{place}.GroupId is `1`, expected a text")),
+        (
+            at("/GroupId"),
+            json!("sg_1"),
+            format!("{place}.GroupId: `sg_1` is no security group id: expected sg- and 8 or 17 hexadecimal digits"),
+        ),
+        (at("/SecurityGroupRule"), json!([]), format!("{place}.SecurityGroupRule names no rule")),
+        (at("/SecurityGroupRule"), Value::Null, format!("{place}.SecurityGroupRule names no rule")),
+        (
+            at("/SecurityGroupRule"),
+            json!(5),
+            format!("{place}.SecurityGroupRule is `5`, expected a list ({{\"items\":[…]}})"),
+        ),
+        (
+            at("/SecurityGroupRule/0"),
+            Value::Null,
+            format!("{place}.SecurityGroupRule[0] is `null`, expected an object"),
+        ),
+        (
+            at("/SecurityGroupRule/0/SecurityGroupRuleId"),
+            json!(9),
+            format!("{place}.SecurityGroupRule[0].SecurityGroupRuleId is `9`, expected a text"),
+        ),
+        (
+            at("/SecurityGroupRule/0/SecurityGroupRuleId"),
+            json!("sgr-"),
+            format!(
+                "{place}.SecurityGroupRule[0].SecurityGroupRuleId: `sgr-` is no security group rule id: expected sgr- and 17 hexadecimal digits"
+            ),
+        ),
+        (
+            at("/SecurityGroupRule/0/SecurityGroupRule"),
+            json!([]),
+            format!("{place}.SecurityGroupRule[0].SecurityGroupRule is `[]`, expected an object"),
+        ),
+        (
+            at("/SecurityGroupRule/0/SecurityGroupRule/CidrIpv4"),
+            json!("world"),
+            format!("{place}.SecurityGroupRule[0].SecurityGroupRule.CidrIpv4: `world` is no CIDR block: {cidr}"),
+        ),
+        (
+            at("/SecurityGroupRule/0/SecurityGroupRule/CidrIpv4"),
+            json!(false),
+            format!("{place}.SecurityGroupRule[0].SecurityGroupRule.CidrIpv4 is `false`, expected a text"),
+        ),
+        (
+            at("/SecurityGroupRule/0/SecurityGroupRule/FromPort"),
+            json!("x"),
+            format!("{place}.SecurityGroupRule[0].SecurityGroupRule.FromPort is `x`, expected a port number"),
+        ),
+    ] {
+        assert_eq!(undecided(&with(record.clone(), &pointer, value.clone())), why, "{pointer} = {value}");
+    }
+    let why = "requestParameters is missing, expected what the call asked for";
+    assert_eq!(undecided(&without(record, "/requestParameters")), why);
+}
+
+#[test]
+fn senseless_ports_make_no_change_harmless() {
+    for (from, to) in [(25, 20), (-2, 22), (0, 65_536), (22, -1), (70_000, 70_000), (i64::MIN, i64::MAX)] {
+        let flat = with(with(flat(), "/fromPort", json!(from)), "/toPort", json!(to));
+        let record = authorize(flat, Value::Null);
+        assert_eq!(says(&record), [format!("tcp {from}-{to} 0.0.0.0/0")]);
+        assert_eq!(harmless(&change(&record), &Policy::built_in()), None, "{from}-{to}");
+    }
+    let sctp = with(authorize(flat(), Value::Null), "/requestParameters/ipProtocol", json!("sctp"));
+    assert_eq!(change(&sctp).says.unwrap()[0].1.traffic.protocol(), &Protocol::Unknown("sctp".to_owned()));
+    assert_eq!(harmless(&change(&sctp), &Policy::built_in()), None);
+}
+
+// Any record at all.
+
+/// Every node below the root.
+fn pointers(value: &Value) -> Vec<String> {
+    let below = |key: String, child: &Value| {
+        let deeper = pointers(child).into_iter().map(|rest| format!("/{key}{rest}"));
+        std::iter::once(format!("/{key}")).chain(deeper).collect::<Vec<_>>()
+    };
+    match value {
+        Value::Object(fields) => fields.iter().flat_map(|(key, child)| below(key.clone(), child)).collect(),
+        Value::Array(elements) => {
+            elements.iter().enumerate().flat_map(|(n, child)| below(n.to_string(), child)).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
+}
+
+/// Records that open ssh to everyone, in every shape.
+fn dangerous() -> Vec<Value> {
+    let range = json!({"items": [{"cidrIp": "0.0.0.0/0"}]});
+    let ssh = json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": range});
+    let all = json!({"ipProtocol": "-1", "ipRanges": range});
+    let rule = json!({"SecurityGroupRuleId": "sgr-1", "SecurityGroupRule":
+        {"CidrIpv4": "0.0.0.0/0", "FromPort": 22, "ToPort": 22, "IpProtocol": "tcp"}});
+    vec![
+        ssh_from_anywhere(),
+        authorize(flat(), Value::Null),
+        authorize(nested(ssh.clone()), Value::Null),
+        authorize(nested(ssh), answer(answered_ssh())),
+        authorize(nested(all), omitted()),
+        authorize(omitted(), answer(answered_ssh())),
+        authorize(omitted(), omitted()),
+        modify(rule.clone()),
+        modify(json!([rule])),
+    ]
+}
+
+#[test]
+fn nothing_that_is_missing_makes_a_dangerous_record_look_harmless() {
+    let policy = Policy::built_in();
+    for record in dangerous() {
+        assert_eq!(harmless(&change(&record), &policy), None);
+        for pointer in pointers(&record) {
+            for (how, maimed) in [
+                ("removed", without(record.clone(), &pointer)),
+                ("null", with(record.clone(), &pointer, Value::Null)),
+                ("{}", with(record.clone(), &pointer, json!({}))),
+            ] {
+                match read_alone(&maimed) {
+                    Reading::Change(change) => assert_eq!(harmless(&change, &policy), None, "{pointer} {how}"),
+                    Reading::Undecided { why, .. } => assert!(!why.is_empty(), "{pointer} {how}"),
+                    Reading::Irrelevant { why, .. } => panic!("{pointer} {how}: {why}"),
+                }
+            }
+        }
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    const KEYS: [&str; 8] = ["items", "item", "omitted", "cidrIp", "IpProtocol", "SecurityGroupRule", "groupId", "x"];
+    const WORDS: [&str; 17] = [
+        "",
+        "-1",
+        "22",
+        "tcp",
+        "0.0.0.0/0",
+        "::/0",
+        "10.0.0.0/8",
+        "sg-1",
+        "sgr-1",
+        "pl-1",
+        "true",
+        "ec2.amazonaws.com",
+        "AuthorizeSecurityGroupIngress",
+        "ModifySecurityGroupRules",
+        "111122223333",
+        "eu-west-1",
+        "\u{0}\"\\é😀",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        (-2i64..70_000).prop_map(Value::from),
+        select(&WORDS[..]).prop_map(Value::from),
+        ".{0,100}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            proptest::collection::hash_map(select(&KEYS[..]).prop_map(str::to_owned), inner, 0..3)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+/// One thing done to one node.
+#[derive(Debug, Clone)]
+enum Mutation {
+    Replace(Value),
+    Remove,
+    Duplicate,
+    Wrap,
+}
+
+fn mutation() -> impl Strategy<Value = (Index, Mutation)> {
+    let how = prop_oneof![
+        4 => any_json().prop_map(Mutation::Replace),
+        2 => Just(Mutation::Remove),
+        1 => Just(Mutation::Duplicate),
+        1 => Just(Mutation::Wrap),
+    ];
+    (any::<Index>(), how)
+}
+
+fn mutate(record: Value, (index, mutation): (Index, Mutation)) -> Value {
+    let pointers = pointers(&record);
+    if pointers.is_empty() {
+        return record;
+    }
+    let pointer = index.get(&pointers);
+    let node = record.pointer(pointer).unwrap().clone();
+    match mutation {
+        Mutation::Replace(value) => with(record, pointer, value),
+        Mutation::Remove => without(record, pointer),
+        Mutation::Duplicate => with(record, pointer, json!([node, node])),
+        Mutation::Wrap => with(record, pointer, json!({"items": node})),
+    }
+}
+
+/// Fields that say nothing about what was opened, and one that no version knows.
+const IMMATERIAL: [&str; 14] = [
+    "/eventVersion",
+    "/userIdentity",
+    "/eventTime",
+    "/sourceIPAddress",
+    "/userAgent",
+    "/requestID",
+    "/eventID",
+    "/eventType",
+    "/managementEvent",
+    "/tlsDetails",
+    "/additionalEventData",
+    "/sharedEventID",
+    "/requestParameters/dryRun",
+    "/responseElements/requestId",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn no_record_however_mutated_makes_the_reader_panic(
+        record in select(dangerous()),
+        mutations in proptest::collection::vec(mutation(), 1..5),
+    ) {
+        let mutated = mutations.into_iter().fold(record, mutate);
+        let postmark = Postmark { account: Some("111122223333".to_owned()), region: None };
+        match read(&mutated, &postmark) {
+            Reading::Change(change) => _ = harmless(&change, &Policy::built_in()),
+            Reading::Undecided { why, .. } | Reading::Irrelevant { why, .. } => {
+                prop_assert!(!why.is_empty() && why.len() < 1200 && !why.contains(char::is_control), "{why}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_json_at_all_makes_the_reader_panic(value in any_json()) {
+        let is_change = matches!(read_alone(&value), Reading::Change(_));
+        prop_assert!(!is_change);
+    }
+
+    #[test]
+    fn fields_that_do_not_matter_leave_the_change_as_it_is(
+        record in select(vec![ssh_from_anywhere(), authorize(flat(), Value::Null)]),
+        edits in proptest::collection::vec((select(&IMMATERIAL[..]), any_json()), 1..6),
+    ) {
+        let pristine = change(&record);
+        let mut edited = record;
+        for (pointer, value) in edits {
+            if !pointer.starts_with("/responseElements") || edited["responseElements"].is_object() {
+                edited = with(edited, pointer, value);
+            }
+        }
+        let read = change(&edited);
+        prop_assert_eq!(Change { seen: pristine.seen.clone(), ..read }, pristine);
+    }
+}
