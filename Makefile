@@ -6,6 +6,8 @@ HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
 ARCH ?= $(HOST_ARCH)
 STACK ?= portcullis
 PROFILE_DIR := target/debug
+# One set of features for demo, invoke and test: each other set would build the AWS SDK again.
+WORKSPACE := --workspace --features ec2-model/serve --locked
 
 export SAM_CLI_TELEMETRY := 0
 
@@ -20,26 +22,30 @@ help: ## Show this list
 
 .PHONY: demo
 demo: need-cargo .venv/demo/.installed ## See it work on this machine: alert, then enforce, on an AWS emulator
-	$(CARGO) build --bins --locked
+	$(CARGO) build $(WORKSPACE) --all-targets
 	.venv/demo/bin/python demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda
 
 .PHONY: invoke
 invoke: need-cargo .venv/build/.installed ## Run the function on one event: make invoke EVENT=events/NAME.json
 	@test -f "$(EVENT)" || { echo "make: which event? make invoke EVENT=events/NAME.json" >&2; exit 1; }
-	$(CARGO) build --bins --locked
-	$(CARGO) build --package ec2-model --features serve --locked
+	$(CARGO) build $(WORKSPACE) --all-targets
 	.venv/build/bin/python demo/invoke.py --programs $(PROFILE_DIR) "$(EVENT)"
 
 .PHONY: test
 test: need-cargo .venv/witness/.installed ## Run all tests, against the model and a public mock
-	PORTCULLIS_TEST_MOTO=$(CURDIR)/.venv/witness/bin/moto_server $(CARGO) test --workspace --locked
+	PORTCULLIS_TEST_MOTO=$(CURDIR)/.venv/witness/bin/moto_server $(CARGO) test $(WORKSPACE)
 
 .PHONY: lint
 lint: need-cargo .venv/build/.installed ## Check format, code and template
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
 	.venv/build/bin/cfn-lint template.yaml
 	AWS_DEFAULT_REGION=us-east-1 .venv/build/bin/sam validate --lint --template template.yaml
+
+.PHONY: deny
+deny: need-cargo ## Check licences and sources of all dependencies (installs cargo-deny once)
+	@command -v cargo-deny > /dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check licenses bans sources
 
 .PHONY: bench
 bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size beside a boto3 handler

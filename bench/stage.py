@@ -23,7 +23,8 @@ SYSTEM_BUNDLES = [
 
 
 class Authority:
-    """A certificate for 127.0.0.1, RSA as EC2's own, and the two trust stores to read it with."""
+    """A certificate for 127.0.0.1, RSA as EC2's own, and two trust stores for it: among all that the machine trusts,
+    which is what a client usually reads, and alone."""
 
     def __init__(self, folder):
         authority = trustme.CA(key_type=trustme.KeyType.RSA)
@@ -35,11 +36,6 @@ class Authority:
         own = authority.cert_pem.bytes()
         self.alone.write_bytes(own)
         self.among_all.write_bytes(system_bundle().read_bytes() + own)
-
-    @property
-    def trusted(self):
-        """How many authorities the large store holds."""
-        return self.among_all.read_bytes().count(b"-----BEGIN CERTIFICATE-----")
 
 
 def system_bundle():

@@ -112,8 +112,7 @@ impl Guard {
     /// A letter that needs a look, or the finding where it needs none.
     fn read(&self, letter: Letter) -> Result<Box<Change>, Box<Finding>> {
         let plain = |seen: &Seen, verdict, why: String| {
-            let outcome = if verdict == Verdict::Undecided { Outcome::Failed } else { Outcome::None };
-            Err(Box::new(Finding::plain(seen, verdict, outcome, self.mode, why)))
+            Err(Box::new(Finding::plain(seen, verdict, Outcome::None, self.mode, why)))
         };
         let (record, postmark) = match letter {
             Letter::Record { record, postmark } => (record, postmark),
@@ -160,10 +159,10 @@ impl Guard {
         received: Vec<Received>,
         invocation: &Invocation,
     ) -> Vec<(Finding, String)> {
-        let told_alike = |verdict, why: &str| {
+        let undecided = |outcome, why: &str| {
             let finding = |received: &Received| {
                 let mut finding =
-                    Finding::plain(&received.change.seen, verdict, Outcome::Failed, self.mode, why.to_owned());
+                    Finding::plain(&received.change.seen, Verdict::Undecided, outcome, self.mode, why.to_owned());
                 if let Subject::Group(group) = subject {
                     finding.group = Some(group.to_string());
                 }
@@ -172,15 +171,15 @@ impl Guard {
             received.iter().map(finding).collect()
         };
         if let Some(why) = self.refusal(&target.account, invocation.own_account.as_ref()) {
-            return told_alike(Verdict::Undecided, &why);
+            return undecided(Outcome::None, &why);
         }
         let own = invocation.own_account.as_ref().unwrap_or(&target.account);
         let work = self.work(target, own, subject, &received);
         let until = invocation.deadline.checked_sub(TO_TELL).unwrap_or(invocation.deadline);
         match tokio::time::timeout_at(until, work).await {
             Ok(Ok(told)) => told,
-            Ok(Err(error)) => told_alike(Verdict::Undecided, &error.to_string()),
-            Err(_) => told_alike(Verdict::Undecided, "the invocation ran out of time before this was done"),
+            Ok(Err(error)) => undecided(Outcome::Failed, &error.to_string()),
+            Err(_) => undecided(Outcome::Failed, "the invocation ran out of time before this was done"),
         }
     }
 

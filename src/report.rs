@@ -30,7 +30,7 @@ pub fn metrics(findings: &[Finding], publish_failures: usize, now: Timestamp) ->
         ("Exposures", count(&|f| f.verdict == Verdict::Exposed)),
         ("Reverted", count(&reverted)),
         ("WouldRevert", count(&|f| f.outcome == Outcome::WouldRevert)),
-        ("Failed", count(&|f| f.outcome == Outcome::Failed)),
+        ("Failed", count(&|f| f.outcome == Outcome::Failed && f.verdict != Verdict::Undecided)),
         ("Undecided", count(&|f| f.verdict == Verdict::Undecided)),
         ("PublishFailed", publish_failures),
     ]

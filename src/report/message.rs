@@ -79,8 +79,8 @@ fn or_unknown(value: Option<&String>) -> &str {
 /// What happened, in few words.
 fn happened(finding: &Finding) -> &'static str {
     match (finding.verdict, finding.outcome) {
-        (_, Outcome::Failed) => "NOT taken back",
         (Verdict::Undecided, _) => "cannot be decided",
+        (_, Outcome::Failed) => "open and NOT taken back",
         (_, Outcome::Reverted) => "opened and taken back",
         (_, Outcome::WouldRevert) => "open (alert mode: not touched)",
         (Verdict::Exposed, Outcome::None) => "open, and left to the sweep",
@@ -101,10 +101,10 @@ fn title(finding: &Finding) -> String {
 /// What the reader should do about it.
 fn next_step(finding: &Finding) -> &'static str {
     match (finding.verdict, finding.outcome) {
+        (Verdict::Undecided, _) => "Look at the group by hand: Portcullis could not tell what this change did.",
         (_, Outcome::Failed) => {
             "Close it by hand now, then find out why: the error names AWS's reason. The function tries again."
         }
-        (Verdict::Undecided, _) => "Look at the group by hand: Portcullis could not tell what this change did.",
         (_, Outcome::Reverted) => {
             "Tell whoever opened it. If it is lawful, add an exemption with a reason to the policy."
         }

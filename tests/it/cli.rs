@@ -87,10 +87,11 @@ fn records_are_read_plain_zipped_by_line_and_from_standard_input() {
     let folder = folder("inputs");
     let compact = |name: &str| serde_json::from_str::<serde_json::Value>(&event(name)).unwrap().to_string();
     let (open, safe) = (compact("ssh-open"), compact("https-open"));
-    let log = format!("{{\"Records\":[{},{}]}}", serde_json::from_str::<serde_json::Value>(&open).unwrap()["detail"], {
-        let safe: serde_json::Value = serde_json::from_str(&safe).unwrap();
-        safe["detail"].clone()
-    });
+    let log =
+        format!("{{\"Records\":[{},{}]}}", serde_json::from_str::<serde_json::Value>(&open).unwrap()["detail"], {
+            let safe: serde_json::Value = serde_json::from_str(&safe).unwrap();
+            safe["detail"].clone()
+        });
     std::fs::write(folder.join("log.json.gz"), gzip(&log)).unwrap();
     // Two gzip members, one after the other, are one file.
     std::fs::write(folder.join("two.json.gz"), [gzip(&log[..100]), gzip(&log[100..])].concat()).unwrap();
@@ -110,7 +111,8 @@ fn records_are_read_plain_zipped_by_line_and_from_standard_input() {
 
 #[test]
 fn a_cell_that_begins_like_a_formula_is_made_harmless() {
-    let formula = event("ssh-open").replace("arn:aws:sts::111122223333:assumed-role/Developer/alice", "=cmd|' /C calc'!A1");
+    let formula =
+        event("ssh-open").replace("arn:aws:sts::111122223333:assumed-role/Developer/alice", "=cmd|' /C calc'!A1");
     let ran = check(&["--format", "csv", "-"], &formula);
     let rows: Vec<&str> = ran.stdout.lines().collect();
     assert_eq!(rows.len(), 3, "a header and a row a rule: {}", ran.stdout);

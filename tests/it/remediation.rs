@@ -376,7 +376,7 @@ async fn an_event_of_another_account_is_refused_without_a_call() {
     watch.world.authorize("999988887777", REGION, &group, &[Permission::tcp(22, "0.0.0.0/0")]).unwrap();
     let event = watch.event();
     let answer = watch.deliver(&event).await;
-    assert_eq!(judged(&answer.findings[0]), (Verdict::Undecided, Outcome::Failed));
+    assert_eq!(judged(&answer.findings[0]), (Verdict::Undecided, Outcome::None));
     assert!(answer.findings[0].reason.contains("account 999988887777 is not one"), "{}", answer.findings[0].reason);
     assert!(watch.world.calls().is_empty());
     let mut forged = event;
@@ -419,10 +419,13 @@ async fn what_cannot_be_read_is_told_and_the_next_event_works() {
         (json!({"Records": "x"}), "the delivery is"),
         (json!({"detail-type": "AWS API Call via CloudTrail", "detail": null}), "the record is `null`"),
         (json!({"detail-type": "AWS API Call via CloudTrail", "detail": {"eventSource": 5}}), "eventSource is `5`"),
-        (json!({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": ""}]}), "the SQS message's body is no JSON"),
+        (
+            json!({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": ""}]}),
+            "the SQS message's body is no JSON",
+        ),
     ] {
         let answer = watch.deliver(&payload).await;
-        assert_eq!(judged(&answer.findings[0]), (Verdict::Undecided, Outcome::Failed), "{payload}");
+        assert_eq!(judged(&answer.findings[0]), (Verdict::Undecided, Outcome::None), "{payload}");
         assert!(answer.findings[0].reason.contains(reason), "{}", answer.findings[0].reason);
         assert_eq!(answer.failed.len(), 1);
     }
