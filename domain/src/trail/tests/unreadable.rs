@@ -166,7 +166,6 @@ fn a_malformed_modify_is_undecided() {
         /SecurityGroupRule = []       → .SecurityGroupRule is `[]`, expected an object
         /SecurityGroupRule/CidrIpv4 = "world" → .SecurityGroupRule.CidrIpv4: `world` is no CIDR block: expected
         /SecurityGroupRule/CidrIpv4 = false   → .SecurityGroupRule.CidrIpv4 is `false`, expected a text
-        /SecurityGroupRule/CidrIpv6 = 5       → .SecurityGroupRule.CidrIpv6 is `5`, expected a text
         /SecurityGroupRule/FromPort = "x"     → .SecurityGroupRule.FromPort is `x`, expected a port number
         /SecurityGroupRule/IpProtocol = {}    → .SecurityGroupRule.IpProtocol is `{}`, expected a protocol
     "#;
