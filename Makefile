@@ -48,8 +48,10 @@ deny: need-cargo ## Check licences and sources of all dependencies (installs car
 	$(CARGO) deny check licenses bans sources
 
 .PHONY: bench
-bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size beside a boto3 handler
-	@echo "make: bench is not there yet" >&2; exit 1
+bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size beside boto3: BENCH="--rounds 31"
+	$(CARGO) build --release --locked --bin portcullis-lambda
+	$(CARGO) build --release --locked --package ec2-model --features serve
+	.venv/bench/bin/python bench/bench.py $(BENCH)
 
 # --- Ship it -------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The function's counterpart: the same remediation as a boto3 handler, written as one would for Lambda.
 
-The client is made while the module loads, so that warm invocations find it; a wanted port open to 0.0.0.0/0 or ::/0 is
-judged on what EC2 shows now; the rules go by id, in one call.
+The client is made while the module loads, so that warm invocations find it. What counts is what EC2 shows now: a
+guarded port open to 0.0.0.0/0 or ::/0. The rules go by id, in one call.
 """
 
 import json

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use portcullis_domain::finding::Finding;
 use portcullis_domain::ids::AccountId;
 use portcullis_domain::policy::{Policy, PolicyError};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use tokio::time::Instant;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -122,23 +124,28 @@ fn invocation(context: &Context) -> Invocation {
     Invocation { own_account, deadline }
 }
 
+/// What the function answers, in the form that the delivery asks for.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Response {
+    Findings { findings: Vec<Finding> },
+    Batch(SqsBatchResponse),
+}
+
 /// The function's answer, or the error that makes AWS deliver again. Everything has been told by then.
-fn answer(answer: Answer) -> Result<Value, Error> {
+fn answer(answer: Answer) -> Result<Response, Error> {
     match answer.kind {
         Kind::ByItem => {
+            let failure = |id| {
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier = id;
+                failure
+            };
             let mut response = SqsBatchResponse::default();
-            response.batch_item_failures = answer
-                .failed
-                .into_iter()
-                .map(|id| {
-                    let mut failure = BatchItemFailure::default();
-                    failure.item_identifier = id;
-                    failure
-                })
-                .collect();
-            Ok(serde_json::to_value(response)?)
+            response.batch_item_failures = answer.failed.into_iter().map(failure).collect();
+            Ok(Response::Batch(response))
         }
-        Kind::Whole if answer.failed.is_empty() => Ok(json!({ "findings": answer.findings })),
+        Kind::Whole if answer.failed.is_empty() => Ok(Response::Findings { findings: answer.findings }),
         Kind::Whole => {
             let failed = answer.findings.iter().filter(|finding| finding.needs_retry());
             let reasons: Vec<String> = failed.map(|finding| finding.reason.clone()).collect();

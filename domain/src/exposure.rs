@@ -312,4 +312,4 @@ fn unknown_traffic(rule: &Rule) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
