@@ -169,13 +169,15 @@ pub fn judge(
         judgement.rules.push(judged);
     }
     for guard in policy.guards() {
+        let mut found: Vec<Exposure> = Vec::new();
         for family in Family::BOTH {
             let counts = |(n, rule): &(usize, &JudgedRule)| {
                 !rule.counted.get(family).is_empty() && !exempt.contains(&(*n, guard.name.as_str()))
             };
-            let found = expose(&judgement, guard, family, counts);
-            judgement.exposures.extend(found);
+            found.extend(expose(&judgement, guard, family, counts));
         }
+        found.sort_by_key(|exposure| (exposure.ports.from(), exposure.family));
+        judgement.exposures.extend(found);
     }
     judgement
 }
