@@ -130,7 +130,7 @@ impl Aws {
             return Ok(client.clone());
         }
         let region = SdkRegion::new(target.region.to_string());
-        let mut config = aws_sdk_ec2::config::Builder::from(&self.base).region(region.clone());
+        let mut config = aws_sdk_ec2::config::Builder::from(&self.base).region(region);
         if target.account != *own {
             let role = self.member_role.as_ref().ok_or_else(|| AwsError {
                 call: "AssumeRole",
@@ -138,7 +138,7 @@ impl Aws {
                 message: "no PORTCULLIS_MEMBER_ROLE is set".to_owned(),
                 effect: Effect::Refused,
             })?;
-            config = config.credentials_provider(self.member_credentials(role, target, region).await);
+            config = config.credentials_provider(self.member_credentials(role, target).await);
         }
         if clients.len() >= MOST_CLIENTS {
             clients.clear();
@@ -148,10 +148,11 @@ impl Aws {
         Ok(client)
     }
 
-    async fn member_credentials(&self, role: &MemberRole, target: &Target, region: SdkRegion) -> AssumeRoleProvider {
+    /// The member role's credentials, from STS in the function's own Region: they hold in every other, and the member's
+    /// may not be enabled here.
+    async fn member_credentials(&self, role: &MemberRole, target: &Target) -> AssumeRoleProvider {
         let arn = format!("arn:{}:iam::{}:role/{}", partition(&target.region), target.account, role.name);
-        let mut provider =
-            AssumeRoleProvider::builder(arn).configure(&self.base).region(region).session_name("portcullis-guard");
+        let mut provider = AssumeRoleProvider::builder(arn).configure(&self.base).session_name("portcullis-guard");
         if let Some(id) = &role.external_id {
             provider = provider.external_id(id);
         }
@@ -207,7 +208,16 @@ impl Aws {
             message: error.to_string(),
             effect: Effect::Refused,
         })?;
-        publish.send().await.map(|_| ()).map_err(|error| AwsError::from_sdk("Publish", &error))
+        // The topic may be in another Region than the function.
+        let region = topic.split(':').nth(3).map(|region| SdkRegion::new(region.to_owned()));
+        let there = aws_sdk_sns::config::Builder::new().set_region(region).to_owned();
+        publish
+            .customize()
+            .config_override(there)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| AwsError::from_sdk("Publish", &error))
     }
 
     /// Reads an object of at most `most` bytes from S3.

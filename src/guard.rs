@@ -134,22 +134,17 @@ impl Guard {
         }
     }
 
-    /// Why the account is none of ours to act in.
-    fn refusal(&self, account: &AccountId, own: Option<&AccountId>) -> Option<String> {
+    /// The function's own account, unless the target's is none of ours to act in: then why.
+    fn permitted<'a>(&self, account: &AccountId, own: Option<&'a AccountId>) -> Result<&'a AccountId, String> {
+        // Without it nobody could tell whose groups our own credentials show.
+        let own = own.ok_or("the function's own account is not known: its ARN names none")?;
         let allowed = match &self.accounts {
-            Accounts::Own => own == Some(account),
+            Accounts::Own => own == account,
             Accounts::Any => true,
             Accounts::Listed(listed) => listed.contains(account),
         };
-        match (allowed, own) {
-            (true, _) => None,
-            (false, None) => {
-                Some("the function's own account is not known, and PORTCULLIS_ACCOUNTS lists none".to_owned())
-            }
-            (false, Some(own)) => {
-                Some(format!("account {account} is not one that this function of account {own} may act in: refused"))
-            }
-        }
+        let why = || format!("account {account} is not one that this function of account {own} may act in: refused");
+        allowed.then_some(own).ok_or_else(why)
     }
 
     async fn subject(
@@ -170,10 +165,10 @@ impl Guard {
             };
             received.iter().map(finding).collect()
         };
-        if let Some(why) = self.refusal(&target.account, invocation.own_account.as_ref()) {
-            return undecided(Outcome::None, &why);
-        }
-        let own = invocation.own_account.as_ref().unwrap_or(&target.account);
+        let own = match self.permitted(&target.account, invocation.own_account.as_ref()) {
+            Ok(own) => own,
+            Err(why) => return undecided(Outcome::None, &why),
+        };
         let work = self.work(target, own, subject, &received);
         let until = invocation.deadline.checked_sub(TO_TELL).unwrap_or(invocation.deadline);
         match tokio::time::timeout_at(until, work).await {

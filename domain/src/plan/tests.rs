@@ -1,1 +1,165 @@
+mod naive;
 
+use crate::exposure::tests::Case;
+
+/// Lines of rules, and those of them that go; ` *` at a line's end means that it goes.
+#[track_caller]
+fn check(policy: &str, marked: &[&str]) {
+    let lines: Vec<&str> = marked.iter().map(|line| line.trim_end_matches(" *")).collect();
+    let goes = marked.iter().filter_map(|line| line.strip_suffix(" *"));
+    assert_eq!(Case::under(policy, &lines).planned(), goes.collect::<Vec<_>>(), "{marked:?}");
+}
+
+// One rule that reaches the limit by itself.
+
+#[test]
+fn a_rule_that_exposes_by_itself_goes_and_nothing_beside_it() {
+    check(
+        "",
+        &[
+            "a tcp 22 0.0.0.0/0 *",
+            "a tcp 22 198.51.100.0/24",
+            "a tcp 22 10.0.0.0/8",
+            "a tcp 22 sg-1",
+            "a tcp 443 0.0.0.0/0",
+            "a icmp 3-22 0.0.0.0/0",
+            "a 47 - 0.0.0.0/0",
+            "old tcp 443 0.0.0.0/0",
+        ],
+    );
+}
+
+#[test]
+fn every_form_of_open_to_all_goes() {
+    for line in [
+        "a tcp 22 1.2.3.4/0 *",
+        "a tcp 22 ::/0 *",
+        "a tcp 22 2000::/3 *",
+        "a tcp 20-25 0.0.0.0/0 *",
+        "a tcp 0-65535 0.0.0.0/0 *",
+        "a tcp - 0.0.0.0/0 *",
+        "a -1 - 0.0.0.0/0 *",
+        "a 6 22 0.0.0.0/0 *",
+        "a udp 3389 0.0.0.0/0 *",
+        "a tcp 22 8.0.0.0/8 *",
+    ] {
+        check("", &[line]);
+    }
+    for harmless in ["a icmp 3-22 0.0.0.0/0", "a 47 22 0.0.0.0/0", "a tcp 23 0.0.0.0/0", "a tcp 22 8.0.0.0/9"] {
+        check("", &[harmless]);
+    }
+}
+
+#[test]
+fn only_the_open_source_of_a_permission_goes() {
+    check("", &["a tcp 22 0.0.0.0/0 *", "a tcp 22 8.8.8.8/32", "a tcp 22 2600::1/128", "a tcp 22 ::/0 *"]);
+}
+
+#[test]
+fn an_open_rule_goes_even_while_the_exposure_stands_without_it() {
+    check("", &["old tcp 22 0.0.0.0/0", "a tcp 0-65535 0.0.0.0/0 *", "a tcp 22 8.0.0.0/9"]);
+}
+
+#[test]
+fn nothing_that_no_change_made_ever_goes() {
+    check("", &["old tcp 22 0.0.0.0/0", "old -1 - ::/0", "a tcp 22 8.8.8.8/32", "a tcp 22 2600::1/128"]);
+}
+
+// Rules that reach it together.
+
+#[test]
+fn halves_in_one_change_go_both() {
+    check("", &["a tcp 22 0.0.0.0/1 *", "a tcp 22 128.0.0.0/1 *"]);
+    check("internet: {ipv4: /0}", &["a tcp 22 0.0.0.0/1 *", "a tcp 22 128.0.0.0/1"]);
+}
+
+#[test]
+fn halves_over_two_changes_in_one_batch_go_as_those_of_one() {
+    check("", &["a tcp 22 8.0.0.0/9 *", "b tcp 22 8.128.0.0/9"]);
+    check("internet: {ipv4: /0}", &["a tcp 22 128.0.0.0/1", "b tcp 22 0.0.0.0/1 *"]);
+}
+
+#[test]
+fn the_half_that_comes_later_goes_and_the_standing_half_stays() {
+    check("", &["old tcp 22 8.0.0.0/9", "a tcp 22 8.128.0.0/9 *"]);
+    check("", &["old tcp 0-65535 8.0.0.0/9", "a tcp 20-25 8.128.0.0/9 *", "a tcp 22 8.8.8.8/32"]);
+}
+
+#[test]
+fn the_widest_go_first_and_no_more_than_needed() {
+    check("", &["a tcp 22 8.0.0.0/10", "a tcp 22 9.0.0.0/9 *", "a tcp 22 8.64.0.0/10", "a tcp 22 11.0.0.0/10"]);
+    check("", &["a tcp 22 9.0.0.0/10", "a tcp 22 9.64.0.0/10", "a tcp 22 9.128.0.0/9 *"]);
+    let alike = ["a tcp 22 8.64.0.0/10 *", "a tcp 22 8.0.0.0/10", "a tcp 22 8.128.0.0/10", "a tcp 22 8.192.0.0/10"];
+    check("", &alike);
+}
+
+#[test]
+fn many_small_blocks_that_add_up_go_until_the_rest_is_under() {
+    let blocks = |from: u32, to: u32| (from..to).map(|n| format!("a tcp 22 {}.{}.0.0/16", 8 + n / 256, n % 256));
+    let case = |lines: Vec<String>| {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        Case::of(&lines).planned().len()
+    };
+    assert_eq!(case(blocks(0, 255).collect()), 0);
+    assert_eq!(case(blocks(0, 256).collect()), 1);
+    assert_eq!(case(blocks(0, 300).collect()), 45);
+    assert_eq!(case(blocks(0, 255).chain(["a tcp 22 9.0.0.0/10".to_owned()]).collect()), 1);
+}
+
+#[test]
+fn a_rule_whose_addresses_the_rest_of_the_group_admits_anyway_stays() {
+    check("", &["old tcp 22 8.0.0.0/9", "a tcp 22 8.0.0.0/10", "a tcp 22 8.128.0.0/11", "a tcp 22 8.160.0.0/11"]);
+    check("", &["old tcp 22 8.0.0.0/9", "a tcp 22 8.0.0.0/9", "a tcp 22 8.128.0.0/9 *"]);
+}
+
+#[test]
+fn small_rules_stay_while_the_exposure_stands_without_them() {
+    check("", &["old tcp 22 8.0.0.0/8", "a tcp 22 9.0.0.0/9", "a tcp 22 9.128.0.0/9"]);
+}
+
+#[test]
+fn each_family_is_rolled_back_by_itself() {
+    check("", &["old tcp 22 ::/0", "a tcp 22 2600::/33", "a tcp 22 8.0.0.0/9 *", "a tcp 22 8.128.0.0/9"]);
+    check("", &["a tcp 22 2600::/33 *", "a tcp 22 2600:0:8000::/33", "a tcp 22 8.0.0.0/9"]);
+}
+
+#[test]
+fn a_rule_that_went_for_one_port_counts_for_no_other() {
+    check(
+        "guard: [ssh, mysql]",
+        &["a tcp 0-65535 8.0.0.0/9 *", "a tcp 22 8.128.0.0/10", "a tcp 22 8.192.0.0/10", "a tcp 3306 8.128.0.0/9"],
+    );
+}
+
+#[test]
+fn each_run_of_a_guarded_range_is_brought_under() {
+    let guard = "guard: [{name: app, protocol: tcp, ports: [20-29]}]";
+    check(guard, &["a tcp 20-24 8.0.0.0/9 *", "a tcp 24-29 8.128.0.0/9"]);
+    check(guard, &["old tcp 20 0.0.0.0/0", "a tcp 20-22 8.0.0.0/9 *", "a tcp 20-22 8.128.0.0/9", "a tcp 29 8.0.0.0/9"]);
+}
+
+// Trusted, exempt, prefix lists.
+
+#[test]
+fn what_is_trusted_makes_a_rule_no_wider() {
+    check("trusted: [8.0.0.0/9]", &["a tcp 22 8.0.0.0/8", "a tcp 22 9.0.0.0/8 *"]);
+    check("trusted: [8.0.0.0/9]", &["a tcp 22 8.0.0.0/8 *", "a tcp 22 9.0.0.0/9"]);
+}
+
+#[test]
+fn an_exempt_rule_neither_goes_nor_counts() {
+    let policy = "exempt: [{reason: x, until: never, sources: [8.0.0.0/8]}]";
+    check(policy, &["a tcp 22 8.0.0.0/8", "a tcp 22 8.0.0.0/9", "a tcp 22 9.0.0.0/9", "a tcp 22 0.0.0.0/0 *"]);
+    let elapsed = "exempt: [{reason: x, until: 2026-11-21T10:00:00Z, sources: [8.0.0.0/8]}]";
+    check(elapsed, &["a tcp 22 8.0.0.0/8 *"]);
+}
+
+#[test]
+fn a_prefix_list_goes_as_the_one_rule_it_is() {
+    let case = Case::of(&["a tcp 22 pl-1", "a tcp 22 9.0.0.0/9"]);
+    assert_eq!(case.planned(), [""; 0], "what cannot be read is a doubt, not an exposure");
+    let case = case.list("pl-1", Ok(&["8.0.0.0/9", "8.128.0.0/9"]));
+    assert_eq!(case.planned(), ["a tcp 22 pl-1"]);
+    let case = case.list("pl-1", Ok(&["9.0.0.0/9", "9.128.0.0/10"]));
+    assert_eq!(case.planned(), [""; 0]);
+}
