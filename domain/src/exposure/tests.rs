@@ -11,6 +11,7 @@ const ALL_V4: &str = "3702258432";
 /// A group to judge, written one rule a line: `WHOSE PROTOCOL PORTS SOURCE`. Whose: `old` is no change's, `a` the first
 /// change's, `b` the second's, `ab` both's. Ports: `22`, `20-25` or `-` for none. Source: a CIDR, `pl-…`, `sg-…`, or
 /// `?` for one that is not known. The rules' ids are `sgr-1`, `sgr-2` and so on.
+#[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) policy: Policy,
     pub(crate) facts: GroupFacts,

@@ -154,7 +154,7 @@ const IMMATERIAL: [&str; 14] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn no_record_however_mutated_makes_the_reader_panic(
