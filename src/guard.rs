@@ -1,19 +1,21 @@
 //! The order of things: open, read, group, look, judge, plan, act, tell.
 
+mod look;
+mod rollback;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_domain::exposure::{GroupFacts, Judgement, PrefixLists, harmless, judge, needs_prefix_list};
-use portcullis_domain::finding::{Action, Done, Finding, Outcome, Verdict};
-use portcullis_domain::ids::{AccountId, RuleId};
-use portcullis_domain::plan::plan;
-use portcullis_domain::policy::{Mode, Policy, Whereabouts};
+use portcullis_domain::exposure::harmless;
+use portcullis_domain::finding::{Finding, Outcome, Verdict};
+use portcullis_domain::ids::AccountId;
+use portcullis_domain::policy::{Mode, Policy};
 use portcullis_domain::trail::{self, Change, Reading, Seen, Subject};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::aws::{Aws, AwsError, Effect, Facts, Target, Wanted};
+use crate::aws::{Aws, AwsError, Target};
 use crate::config::Accounts;
 use crate::envelope::{self, Kind, Letter};
 use crate::report::{self, Message};
@@ -56,12 +58,6 @@ pub struct Answer {
     pub failed: BTreeSet<String>,
 }
 
-/// How often a revoke is asked for, with a look between.
-const MOST_REVOKES: u32 = 5;
-/// How long a rule that the record lists may stay unseen before it counts as gone: EC2 is eventually consistent.
-const SETTLING: Duration = Duration::from_secs(20);
-/// The pauses between looks for such a rule.
-const SETTLING_LOOKS: [Duration; 2] = [Duration::from_millis(400), Duration::from_millis(1600)];
 /// What is kept back of the deadline, to tell of what was not done.
 const TO_TELL: Duration = Duration::from_millis(1500);
 
@@ -197,7 +193,7 @@ impl Guard {
             }));
         }
         for group in &facts.groups {
-            let (judgement, done, mode) = self.group(target, own, &changes, group, &facts.prefix_lists).await;
+            let (judgement, done, mode) = self.roll_back(target, own, &changes, group, &facts.prefix_lists).await;
             for (n, received) in received.iter().enumerate() {
                 let finding = Finding::judged(&received.change, n, &group.group, &judgement, &done, mode);
                 told.push((finding, received.item.clone()));
@@ -209,106 +205,6 @@ impl Guard {
             told = if news.is_empty() { quiet.into_iter().take(received.len()).collect() } else { news };
         }
         Ok(told)
-    }
-
-    async fn look(&self, target: &Target, own: &AccountId, subject: &Subject) -> Result<Facts, AwsError> {
-        let prefix_list_of = |permission: &trail::Permission| needs_prefix_list(permission, &self.policy);
-        let wanted = Wanted { vpc: self.policy.needs_vpc(), prefix_list_of: &prefix_list_of };
-        self.aws.look(target, own, subject, wanted).await
-    }
-
-    /// A look that shows the rules of a young change: right after the call EC2 may not show them yet, and what is not
-    /// seen yet must not pass for gone.
-    async fn settled_look(
-        &self,
-        target: &Target,
-        own: &AccountId,
-        subject: &Subject,
-        changes: &[&Change],
-    ) -> Result<Facts, AwsError> {
-        let mut facts = self.look(target, own, subject).await?;
-        for pause in SETTLING_LOOKS {
-            let now = (self.clock)();
-            let unsettled = changes.iter().any(|change| {
-                let age = change.seen.time.map(|time| now.duration_since(time));
-                let young = age.is_none_or(|age| age.unsigned_abs() < SETTLING);
-                young && !facts.agree_with(change)
-            });
-            if !unsettled {
-                break;
-            }
-            tokio::time::sleep(pause).await;
-            facts = self.look(target, own, subject).await?;
-        }
-        Ok(facts)
-    }
-
-    /// Judges a group and does what the plan says, looking again whenever EC2 leaves doubt about what was done.
-    async fn group(
-        &self,
-        target: &Target,
-        own: &AccountId,
-        changes: &[&Change],
-        facts: &GroupFacts,
-        prefix_lists: &PrefixLists,
-    ) -> (Judgement, Done, Mode) {
-        let mode = self.policy.mode(whereabouts(target, facts), self.mode);
-        let assess = |facts: &GroupFacts, lists: &PrefixLists| {
-            let judgement = judge(changes, facts, lists, &self.policy, whereabouts(target, facts), (self.clock)());
-            let ids = plan(&judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone()));
-            let ids: BTreeSet<RuleId> = ids.collect();
-            (judgement, ids)
-        };
-        let (judgement, mut left) = assess(facts, prefix_lists);
-        if mode == Mode::Alert {
-            return (judgement, left.into_iter().map(|id| (id, Action::WouldRevoke)).collect(), mode);
-        }
-        let mut done = Done::new();
-        // A call of ours may have taken effect without our hearing of it: what is gone then is our doing.
-        let mut unheard = false;
-        let mut error = String::new();
-        for attempt in 0..MOST_REVOKES {
-            if left.is_empty() {
-                break;
-            }
-            if attempt > 0 {
-                tokio::time::sleep(backoff(attempt)).await;
-            }
-            match self.aws.revoke(target, own, &facts.group, &left).await {
-                Ok(listed) => {
-                    let (revoked, silent) = left.into_iter().partition(|id| listed.contains(id));
-                    left = silent;
-                    done.extend(BTreeSet::into_iter(revoked).map(|id| (id, Action::Revoked)));
-                    (unheard, error) = (true, "NotListed".to_owned());
-                }
-                Err(failure) => {
-                    tracing::warn!(group = %facts.group, code = failure.code, message = failure.message, "revoke failed");
-                    error = failure.code;
-                    match failure.effect {
-                        Effect::Refused => break,
-                        Effect::NotYet => continue,
-                        Effect::Unknown => unheard = true,
-                        Effect::NotFound => {}
-                    }
-                }
-            }
-            if left.is_empty() {
-                break;
-            }
-            match self.look(target, own, &Subject::Group(facts.group.clone())).await {
-                Ok(second) => {
-                    let rules = second.groups.iter().flat_map(|group| &group.rules);
-                    let shown: BTreeSet<&RuleId> = rules.map(|rule| &rule.id).collect();
-                    let gone = if unheard { Action::Revoked } else { Action::AlreadyGone };
-                    done.extend(left.iter().filter(|id| !shown.contains(id)).map(|id| (id.clone(), gone.clone())));
-                    // What is left is judged anew: it may have been closed by a change of the rule itself meanwhile.
-                    left = second.groups.iter().flat_map(|group| assess(group, &second.prefix_lists).1).collect();
-                }
-                Err(failure) => error = failure.code,
-            }
-        }
-        done.extend(left.into_iter().map(|id| (id, Action::Failed { error: error.clone() })));
-        (judgement, done, mode)
     }
 
     /// Publishes a finding; a topic that fails is logged and counted and changes nothing else.
@@ -327,13 +223,4 @@ impl Guard {
             }
         }
     }
-}
-
-fn whereabouts<'a>(target: &'a Target, facts: &'a GroupFacts) -> Whereabouts<'a> {
-    Whereabouts { account: &target.account, region: &target.region, group: &facts.group, vpc: facts.vpc.as_ref() }
-}
-
-/// 200 ms, doubled each time.
-fn backoff(attempt: u32) -> Duration {
-    Duration::from_millis(100).saturating_mul(2u32.saturating_pow(attempt))
 }

@@ -207,6 +207,9 @@ impl Finding {
                 RuleFinding::of(&judged.rule, action)
             })
             .collect();
+        // What had to go and went before it could be taken back, or a change of which nothing is left.
+        let gone = rules.iter().any(|rule| rule.action == Action::AlreadyGone.as_str())
+            || (claim.rules.is_empty() && !claim.missing.is_empty());
         rules.extend(claim.missing.iter().flatten().map(RuleFinding::gone));
         let verdict = if !exposures.is_empty() {
             Verdict::Exposed
@@ -219,7 +222,7 @@ impl Finding {
         };
         let exposures: Vec<ExposureFinding> =
             exposures.into_iter().map(|exposure| ExposureFinding::of(exposure, judgement)).collect();
-        let outcome = outcome(&rules, !claim.rules.is_empty() || claim.missing.is_empty());
+        let outcome = outcome(&rules, gone);
         let reason = reason(verdict, outcome, &exposures, &rules, judgement, claim);
         let plain = Self::plain(&change.seen, verdict, outcome, mode, reason);
         Self { group: Some(group.to_string()), exposures, rules, ..plain }
@@ -286,7 +289,7 @@ fn few_digits(count: &str) -> String {
     }
 }
 
-fn outcome(rules: &[RuleFinding], some_left: bool) -> Outcome {
+fn outcome(rules: &[RuleFinding], gone: bool) -> Outcome {
     let any = |action: &Action| rules.iter().any(|rule| rule.action == action.as_str());
     if any(&Action::Failed { error: String::new() }) {
         Outcome::Failed
@@ -294,7 +297,7 @@ fn outcome(rules: &[RuleFinding], some_left: bool) -> Outcome {
         Outcome::Reverted
     } else if any(&Action::WouldRevoke) {
         Outcome::WouldRevert
-    } else if !some_left || (any(&Action::AlreadyGone) && !any(&Action::Kept)) {
+    } else if gone {
         Outcome::AlreadyGone
     } else {
         Outcome::None

@@ -1,1 +1,349 @@
+use super::*;
+use crate::exposure::tests::Case;
+use crate::trail::Claim;
 
+fn rule(id: &str) -> RuleId {
+    RuleId::parse(id).unwrap()
+}
+
+/// What became of rules, one each: `sgr-1 revoked`, `sgr-2 failed:UnauthorizedOperation`.
+fn done(became: &str) -> Done {
+    let action = |word: &str| match word.split_once(':') {
+        Some(("failed", code)) => Action::Failed { error: code.to_owned() },
+        _ => match word {
+            "revoked" => Action::Revoked,
+            "would_revoke" => Action::WouldRevoke,
+            "already_gone" => Action::AlreadyGone,
+            other => panic!("{other}"),
+        },
+    };
+    let became = became.split(", ").filter(|one| !one.is_empty());
+    became.map(|one| one.split_once(' ').unwrap()).map(|(id, word)| (rule(id), action(word))).collect()
+}
+
+fn finding(case: &Case, n: usize, became: &str, mode: Mode) -> Finding {
+    let group = &case.facts.group;
+    Finding::judged(&case.changes[n], n, group, &case.judge(), &done(became), mode)
+}
+
+/// Verdict and outcome, and each rule with its action.
+fn summary(finding: &Finding) -> (String, String) {
+    let word = |value: serde_json::Value| value.as_str().unwrap().to_owned();
+    let verdict = word(serde_json::to_value(finding.verdict).unwrap());
+    let outcome = word(serde_json::to_value(finding.outcome).unwrap());
+    let rule = |rule: &RuleFinding| format!("{} {}", rule.id, rule.action);
+    (format!("{verdict} {outcome}"), finding.rules.iter().map(rule).collect::<Vec<_>>().join(", "))
+}
+
+/// The group's rules; what became of those that had to go; then of the first change: verdict and outcome, rules, reason.
+#[track_caller]
+fn check(lines: &[&str], became: &str, expected: [&str; 3]) {
+    let mode = if became.contains("would_revoke") { Mode::Alert } else { Mode::Enforce };
+    let policy = "exempt: [{reason: SEC-1, until: never, sources: [9.0.0.0/8]}]";
+    let case = Case::under(policy, lines).list("pl-1", Err("AccessDenied"));
+    let finding = finding(&case, 0, became, mode);
+    let (decided, rules) = summary(&finding);
+    assert_eq!([&*decided, &*rules, &*finding.reason], expected, "{lines:?} {became}");
+}
+
+/// Takes the first change's claim to rules that EC2 does not show too.
+fn claiming(mut case: Case, ids: &[&str]) -> Case {
+    let Claim::Rules(claimed) = &mut case.changes[0].claim else { panic!() };
+    claimed.extend(ids.iter().map(|id| rule(id)));
+    case
+}
+
+// The table of verdicts and outcomes.
+
+#[test]
+fn what_was_exposed_and_taken_back_is_reverted() {
+    let reason = "tcp 22 (ssh) was open to 3702258432 public addresses";
+    check(&["a tcp 22 0.0.0.0/0"], "sgr-1 revoked", ["exposed reverted", "sgr-1 revoked", reason]);
+    check(
+        &["a tcp 22 0.0.0.0/0", "a tcp 22 10.0.0.0/8", "old tcp 443 0.0.0.0/0"],
+        "sgr-1 revoked",
+        ["exposed reverted", "sgr-1 revoked, sgr-2 kept", reason],
+    );
+    check(
+        &["a tcp 22 0.0.0.0/1", "a tcp 22 128.0.0.0/1"],
+        "sgr-1 revoked, sgr-2 already_gone",
+        ["exposed reverted", "sgr-1 revoked, sgr-2 already_gone", reason],
+    );
+}
+
+#[test]
+fn in_alert_mode_it_would_be_reverted() {
+    let reason = "tcp 22 (ssh) is open to 3702258432 public addresses";
+    check(&["a tcp 22 0.0.0.0/0"], "sgr-1 would_revoke", ["exposed would_revert", "sgr-1 would_revoke", reason]);
+}
+
+#[test]
+fn what_someone_else_took_back_first_is_already_gone() {
+    let reason = "tcp 22 (ssh) was open to 3702258432 public addresses";
+    check(&["a tcp 22 0.0.0.0/0"], "sgr-1 already_gone", ["exposed already_gone", "sgr-1 already_gone", reason]);
+    check(
+        &["a tcp 22 0.0.0.0/0", "a tcp 22 10.0.0.0/8"],
+        "sgr-1 already_gone",
+        ["exposed already_gone", "sgr-1 already_gone, sgr-2 kept", reason],
+    );
+}
+
+#[test]
+fn one_failure_among_several_is_a_failure() {
+    check(
+        &["a tcp 22 0.0.0.0/0", "a tcp 22 8.0.0.0/8", "a tcp 22 11.0.0.0/8"],
+        "sgr-1 revoked, sgr-2 failed:UnauthorizedOperation, sgr-3 already_gone",
+        [
+            "exposed failed",
+            "sgr-1 revoked, sgr-2 failed, sgr-3 already_gone",
+            "tcp 22 (ssh) is open to 3702258432 public addresses; not taken back: UnauthorizedOperation",
+        ],
+    );
+    check(
+        &["a tcp 22 0.0.0.0/0", "a tcp 22 8.0.0.0/8"],
+        "sgr-1 failed:RequestLimitExceeded, sgr-2 failed:RequestLimitExceeded",
+        [
+            "exposed failed",
+            "sgr-1 failed, sgr-2 failed",
+            "tcp 22 (ssh) is open to 3702258432 public addresses; not taken back: RequestLimitExceeded",
+        ],
+    );
+}
+
+#[test]
+fn what_exposes_nothing_is_safe_and_kept() {
+    check(
+        &["a tcp 22 8.8.8.8/32", "a tcp 443 0.0.0.0/0"],
+        "",
+        ["safe none", "sgr-1 kept, sgr-2 kept", "no guarded port is open to the internet"],
+    );
+}
+
+#[test]
+fn what_only_an_exemption_allows_is_exempt() {
+    check(
+        &["a tcp 22 9.0.0.0/8", "a tcp 22 8.8.8.8/32"],
+        "",
+        ["exempt none", "sgr-1 kept, sgr-2 kept", "exempt: SEC-1"],
+    );
+    let other = ["old tcp 22 9.0.0.0/8", "a tcp 22 8.8.8.8/32"];
+    check(&other, "", ["safe none", "sgr-2 kept", "no guarded port is open to the internet"]);
+}
+
+#[test]
+fn what_cannot_be_decided_is_undecided_and_says_why() {
+    check(
+        &["a tcp 22 pl-1", "a tcp 22 9.0.0.0/8"],
+        "",
+        [
+            "undecided none",
+            "sgr-1 kept, sgr-2 kept",
+            "cannot be decided: sgr-1: the entries of pl-1 could not be read: AccessDenied",
+        ],
+    );
+}
+
+#[test]
+fn an_exposure_with_a_doubt_beside_it_tells_both() {
+    check(
+        &["a tcp 22 8.0.0.0/8", "a tcp 22 pl-1"],
+        "sgr-1 revoked",
+        [
+            "exposed reverted",
+            "sgr-1 revoked, sgr-2 kept",
+            "tcp 22 (ssh) was open to 16777216 public addresses; \
+             cannot be decided: sgr-2: the entries of pl-1 could not be read: AccessDenied",
+        ],
+    );
+}
+
+#[test]
+fn a_standing_exposure_is_told_and_left() {
+    let left = "even without this change: left to the sweep";
+    check(
+        &["old tcp 22 8.0.0.0/8", "a tcp 22 8.8.8.8/32"],
+        "",
+        ["exposed none", "sgr-2 kept", &format!("tcp 22 (ssh) is open to 16777216 public addresses {left}")],
+    );
+    let both = ["old tcp 22 8.0.0.0/8", "a tcp 22 0.0.0.0/0", "a tcp 3306 8.0.0.0/8"];
+    let reason = format!(
+        "tcp 22 (ssh) is open to 3702258432 public addresses {left}; tcp 3306 (mysql) was open to 16777216 public addresses"
+    );
+    let rules = "sgr-2 revoked, sgr-3 revoked";
+    check(&both, "sgr-2 revoked, sgr-3 revoked", ["exposed reverted", rules, &reason]);
+}
+
+#[test]
+fn rules_of_the_change_that_are_no_longer_there_need_nothing() {
+    let gone = claiming(Case::of(&[]), &["sgr-8", "sgr-9"]);
+    let found = finding(&gone, 0, "", Mode::Enforce);
+    assert_eq!(summary(&found), ("safe already_gone".to_owned(), "sgr-8 already_gone, sgr-9 already_gone".to_owned()));
+    assert_eq!(found.reason, "the rules of this change are no longer there");
+    assert!(!found.needs_retry() && !found.is_news());
+
+    let some_left = claiming(Case::of(&["a tcp 22 8.8.8.8/32"]), &["sgr-9"]);
+    let found = finding(&some_left, 0, "", Mode::Enforce);
+    assert_eq!(summary(&found), ("safe none".to_owned(), "sgr-1 kept, sgr-9 already_gone".to_owned()));
+
+    let mut unlisted = Case::of(&[]);
+    unlisted.changes[0].claim = Claim::Permissions(vec![crate::exposure::tests::permission("tcp 22 0.0.0.0/0")]);
+    let found = finding(&unlisted, 0, "", Mode::Enforce);
+    assert_eq!(summary(&found), ("safe already_gone".to_owned(), String::new()));
+}
+
+#[test]
+fn a_change_that_names_no_rule_of_a_group_without_rules_leaves_nothing_to_do() {
+    let mut any = Case::of(&[]);
+    any.changes[0].claim = Claim::Any;
+    let found = finding(&any, 0, "", Mode::Enforce);
+    assert_eq!(summary(&found), ("safe none".to_owned(), String::new()));
+}
+
+// Batches.
+
+#[test]
+fn two_changes_that_expose_together_are_both_told_of_all_that_went() {
+    let case = Case::of(&["a tcp 22 8.0.0.0/9", "b tcp 22 8.128.0.0/9", "b tcp 22 8.8.8.8/32"]);
+    for (n, rules) in [(0, "sgr-1 revoked"), (1, "sgr-1 revoked, sgr-2 kept, sgr-3 kept")] {
+        let found = finding(&case, n, "sgr-1 revoked", Mode::Enforce);
+        assert_eq!(summary(&found), ("exposed reverted".to_owned(), rules.to_owned()));
+        assert_eq!(found.exposures[0].rules, [rule("sgr-1"), rule("sgr-2"), rule("sgr-3")]);
+    }
+}
+
+#[test]
+fn a_change_beside_one_that_exposes_has_no_part_in_it() {
+    let case = Case::of(&["a tcp 22 0.0.0.0/0", "b tcp 3306 8.8.8.8/32"]);
+    let became = "sgr-1 revoked";
+    assert_eq!(summary(&finding(&case, 0, became, Mode::Enforce)).0, "exposed reverted");
+    let beside = finding(&case, 1, became, Mode::Enforce);
+    assert_eq!(summary(&beside), ("safe none".to_owned(), "sgr-2 kept".to_owned()));
+    assert_eq!((beside.exposures, beside.reason.as_str()), (vec![], "no guarded port is open to the internet"));
+}
+
+#[test]
+fn a_failure_of_one_change_is_no_failure_of_the_other() {
+    let case = Case::of(&["a tcp 22 0.0.0.0/0", "b tcp 3306 0.0.0.0/0"]);
+    let became = "sgr-1 failed:UnauthorizedOperation, sgr-2 revoked";
+    assert_eq!(summary(&finding(&case, 0, became, Mode::Enforce)).0, "exposed failed");
+    assert_eq!(summary(&finding(&case, 1, became, Mode::Enforce)).0, "exposed reverted");
+}
+
+// What people and machines read.
+
+#[test]
+fn a_run_of_ports_is_told_from_first_to_last() {
+    let case = Case::under("guard: [{name: app, protocol: udp, ports: [20-29]}]", &["a udp 22-25 ::/0"]);
+    let found = finding(&case, 0, "sgr-1 would_revoke", Mode::Alert);
+    assert!(found.reason.starts_with("udp 22-25 (app) is open to "), "{}", found.reason);
+    let exposure = &found.exposures[0];
+    assert_eq!((exposure.port, exposure.to_port, exposure.protocol.as_str()), (22, Some(25), "udp"));
+}
+
+#[test]
+fn each_source_and_each_exemption_is_told_once() {
+    let lines = ["a tcp 22-23 0.0.0.0/0", "a tcp 22 8.0.0.0/8", "old tcp 20-25 8.0.0.0/8"];
+    let found = finding(&Case::of(&lines), 0, "", Mode::Enforce);
+    assert_eq!(found.exposures[0].sources, ["0.0.0.0/0", "8.0.0.0/8"]);
+    let policy = "exempt: [{reason: B, until: never, guard: [ssh]}, {reason: A, until: never, guard: [mysql]}]";
+    let lines = ["a tcp 22 0.0.0.0/0", "a tcp 3306 0.0.0.0/0", "a tcp 22 ::/0", "old tcp 22 8.0.0.0/8"];
+    assert_eq!(finding(&Case::under(policy, &lines), 0, "", Mode::Enforce).reason, "exempt: A; B");
+}
+
+/// The first change's record, filled in.
+fn recorded(mut case: Case) -> Case {
+    let text = |text: &str| Some(text.to_owned());
+    case.changes[0].seen = Seen {
+        id: text("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"),
+        time: Some("2026-11-21T10:00:00Z".parse().unwrap()),
+        account: text("111122223333"),
+        region: text("eu-west-1"),
+        call: text("AuthorizeSecurityGroupIngress"),
+        actor: text("arn:aws:iam::111122223333:user/jo"),
+        issuer: None,
+        source_ip: text("198.51.100.7"),
+        user_agent: text("aws-cli/2.31"),
+    };
+    case
+}
+
+#[test]
+fn the_json_of_a_finding_is_the_documented_one() {
+    let case = recorded(Case::of(&["a tcp 22 0.0.0.0/0"]));
+    let found = finding(&case, 0, "sgr-1 revoked", Mode::Enforce);
+    let golden = concat!(
+        r#"{"schema":1,"id":"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee","time":"2026-11-21T10:00:00Z","#,
+        r#""account":"111122223333","region":"eu-west-1","group":"sg-0123456789abcdef0","#,
+        r#""call":"AuthorizeSecurityGroupIngress","actor":"arn:aws:iam::111122223333:user/jo","#,
+        r#""source_ip":"198.51.100.7","user_agent":"aws-cli/2.31","#,
+        r#""verdict":"exposed","outcome":"reverted","mode":"enforce","#,
+        r#""exposures":[{"guard":"ssh","protocol":"tcp","port":22,"rules":["sgr-1"],"sources":["0.0.0.0/0"],"#,
+        r#""public_addresses":"3702258432"}],"#,
+        r#""rules":[{"id":"sgr-1","protocol":"tcp","from_port":22,"to_port":22,"source":"0.0.0.0/0","#,
+        r#""action":"revoked"}],"#,
+        r#""reason":"tcp 22 (ssh) was open to 3702258432 public addresses"}"#,
+    );
+    assert_eq!(serde_json::to_string(&found).unwrap(), golden);
+}
+
+#[test]
+fn keys_that_say_nothing_are_left_out_and_those_that_say_something_are_there() {
+    let lines = ["old tcp 22-25 8.0.0.0/8", "a -1 - 9.0.0.0/9", "a tcp 20-30 0.0.0.0/0"];
+    let case = claiming(Case::under("guard: [{name: app, protocol: tcp, ports: [22-25]}]", &lines), &["sgr-9"]);
+    let found = finding(&case, 0, "sgr-3 failed:UnauthorizedOperation", Mode::Enforce);
+    let json = serde_json::to_value(&found).unwrap();
+    assert_eq!(
+        json["exposures"],
+        serde_json::json!([{"guard": "app", "protocol": "tcp", "port": 22, "to_port": 25, "standing": true,
+            "rules": ["sgr-1", "sgr-2", "sgr-3"], "sources": ["0.0.0.0/0", "8.0.0.0/8", "9.0.0.0/9"],
+            "public_addresses": "3702258432"}])
+    );
+    assert_eq!(
+        json["rules"],
+        serde_json::json!([
+            {"id": "sgr-2", "protocol": "-1", "from_port": null, "to_port": null, "source": "9.0.0.0/9",
+                "action": "kept"},
+            {"id": "sgr-3", "protocol": "tcp", "from_port": 20, "to_port": 30, "source": "0.0.0.0/0",
+                "action": "failed", "error": "UnauthorizedOperation"},
+            {"id": "sgr-9", "protocol": null, "from_port": null, "to_port": null, "source": null,
+                "action": "already_gone"},
+        ])
+    );
+    assert_eq!(json["id"], serde_json::Value::Null, "what the record does not say is null, not missing");
+}
+
+#[test]
+fn a_plain_finding_rests_on_the_record_alone() {
+    let seen = recorded(Case::of(&[])).changes[0].seen.clone();
+    let found = Finding::plain(&seen, Verdict::Irrelevant, Outcome::None, Mode::Alert, "why".to_owned());
+    let json = serde_json::to_value(&found).unwrap();
+    assert_eq!(json["verdict"], "irrelevant");
+    assert_eq!(
+        (&json["group"], &json["mode"], &json["reason"]),
+        (&serde_json::Value::Null, &"alert".into(), &"why".into())
+    );
+    assert_eq!((&json["exposures"], &json["rules"]), (&serde_json::json!([]), &serde_json::json!([])));
+}
+
+#[test]
+fn what_failed_or_cannot_be_decided_is_tried_again_and_what_was_exposed_is_news() {
+    use Outcome::{AlreadyGone, Failed, Reverted, WouldRevert};
+    use Verdict::{Exempt, Exposed, Irrelevant, Safe, Undecided};
+    for (verdict, outcome, needs_retry, is_news) in [
+        (Exposed, Reverted, false, true),
+        (Exposed, WouldRevert, false, true),
+        (Exposed, AlreadyGone, false, true),
+        (Exposed, Outcome::None, false, true),
+        (Exposed, Failed, true, true),
+        (Undecided, Outcome::None, true, true),
+        (Undecided, Failed, true, true),
+        (Undecided, AlreadyGone, true, true),
+        (Exempt, Outcome::None, false, false),
+        (Safe, Outcome::None, false, false),
+        (Safe, AlreadyGone, false, false),
+        (Irrelevant, Outcome::None, false, false),
+    ] {
+        let found = Finding::plain(&Seen::default(), verdict, outcome, Mode::Enforce, String::new());
+        assert_eq!((found.needs_retry(), found.is_news()), (needs_retry, is_news), "{verdict:?} {outcome:?}");
+    }
+}
