@@ -241,6 +241,15 @@ fn a_run_of_ports_is_told_from_first_to_last() {
 }
 
 #[test]
+fn a_count_too_long_to_read_is_rounded_in_the_reason_and_exact_beside_it() {
+    let found = finding(&Case::of(&["a tcp 22 2600::/32"]), 0, "", Mode::Alert);
+    assert_eq!(found.reason, "tcp 22 (ssh) is open to 7.9e28 public addresses");
+    assert_eq!(found.exposures[0].public_addresses, "79228162514264337593543950336");
+    assert_eq!(few_digits("999999999999999"), "999999999999999");
+    assert_eq!(few_digits("1000000000000000"), "1.0e15");
+}
+
+#[test]
 fn each_source_and_each_exemption_is_told_once() {
     let lines = ["a tcp 22-23 0.0.0.0/0", "a tcp 22 8.0.0.0/8", "old tcp 20-25 8.0.0.0/8"];
     let found = finding(&Case::of(&lines), 0, "", Mode::Enforce);
