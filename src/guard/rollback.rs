@@ -37,6 +37,7 @@ impl Guard {
         if mode == Mode::Alert {
             return (judgement, left.into_iter().map(|id| (id, Action::WouldRevoke)).collect(), mode);
         }
+        let (mut seen, mut seen_lists) = (facts.clone(), prefix_lists.clone());
         let mut done = Done::new();
         // A call of ours may have taken effect without our hearing of it: what is gone then is our doing.
         let mut unheard = false;
@@ -77,11 +78,17 @@ impl Guard {
                     done.extend(left.iter().filter(|id| !shown.contains(id)).map(|id| (id.clone(), gone.clone())));
                     // What is left is judged anew: it may have been closed by a change of the rule itself meanwhile.
                     left = second.groups.iter().flat_map(|group| assess(group, &second.prefix_lists).1).collect();
+                    let new = second.groups.into_iter().flat_map(|group| group.rules);
+                    let new: Vec<_> = new.filter(|rule| seen.rules.iter().all(|old| old.id != rule.id)).collect();
+                    seen.rules.extend(new);
+                    seen_lists.extend(second.prefix_lists);
                 }
                 Err(failure) => error = failure.code,
             }
         }
         done.extend(left.into_iter().map(|id| (id, Action::Failed { error: error.clone() })));
+        // A rule that only a later look showed must not be missing from what is told.
+        let judgement = if seen.rules.len() > facts.rules.len() { assess(&seen, &seen_lists).0 } else { judgement };
         (judgement, done, mode)
     }
 }

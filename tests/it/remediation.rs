@@ -332,6 +332,28 @@ async fn a_rule_that_someone_else_revokes_meanwhile_does_not_stop_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rule_that_only_the_second_look_shows_is_told_as_well() {
+    let watch = enforcing().await;
+    watch.world.deny(ACCOUNT, REVOKE);
+    let first = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]).to_string();
+    let mut second = watch.open(&[Permission::tcp(3389, "0.0.0.0/0")]);
+    watch.world.permit(ACCOUNT, REVOKE);
+    // The second record is old enough not to be waited for, and EC2 shows its rule late.
+    second["detail"]["eventTime"] = json!("2026-01-01T00:00:00Z");
+    let rule = watch.world.rules(ACCOUNT, REGION, &watch.group).into_iter().find(|r| r.from_port == 3389).unwrap().id;
+    watch.world.revoke(ACCOUNT, REGION, &watch.group, &[&rule]).unwrap();
+    watch.world.set_visibility_lag(Lag::Calls(1), Lag::None);
+    let late = watch.open(&[Permission::tcp(3389, "0.0.0.0/0")]);
+    second["detail"]["responseElements"] = late["detail"]["responseElements"].clone();
+    watch.world.inject(Fault::next(REVOKE, FaultKind::LostBefore));
+    let answer = watch.deliver(&sqs(&[first, second.to_string()])).await;
+    assert!(watch.ingress().is_empty());
+    let outcomes: Vec<Outcome> = answer.findings.iter().map(|finding| finding.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Reverted, Outcome::Reverted], "{:#?}", answer.findings);
+    assert_eq!(actions(&answer.findings[1]), ["revoked"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_look_that_is_refused_is_undecided_and_nothing_is_touched() {
     let watch = enforcing().await;
     let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
