@@ -7,6 +7,7 @@ mod http;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
@@ -14,11 +15,11 @@ use aws_config::{BehaviorVersion, ConfigLoader, Region as SdkRegion, SdkConfig};
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::RevokedSecurityGroupRule;
 use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId, shown};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 pub use facts::{Facts, Wanted};
 
-use crate::config::MemberRole;
+use crate::config::{Ambient, MemberRole};
 
 /// A call that did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,23 +106,30 @@ pub struct Aws {
     base: SdkConfig,
     member_role: Option<MemberRole>,
     ec2: Mutex<BTreeMap<Target, aws_sdk_ec2::Client>>,
-    sns: aws_sdk_sns::Client,
+    sns: OnceCell<aws_sdk_sns::Client>,
 }
 
 /// More clients than this are not kept: an organisation's busiest (account, Region)s at a time.
 const MOST_CLIENTS: usize = 256;
 
 impl Aws {
-    /// Clients for the process's own credentials and Region.
-    pub async fn new(member_role: Option<MemberRole>) -> Self {
-        Self::load(aws_config::defaults(BehaviorVersion::latest()).http_client(http::client()), member_role).await
+    /// Clients for the process's own credentials and Region. What the environment holds is taken from there at once; the
+    /// SDK would first set up every other place that it could come from, with a connector for each.
+    pub async fn new(ambient: Ambient, member_role: Option<MemberRole>) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http::client());
+        if let Some(region) = ambient.region {
+            loader = loader.region(SdkRegion::new(region.to_string()));
+        }
+        if ambient.credentials {
+            loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
+        }
+        Self::load(loader, member_role).await
     }
 
     /// Clients over what `loader` has been given: in tests, a transport and credentials of their own.
     pub async fn load(loader: ConfigLoader, member_role: Option<MemberRole>) -> Self {
         let base = loader.retry_config(retries()).timeout_config(timeouts()).load().await;
-        let sns = aws_sdk_sns::Client::new(&base);
-        Self { sns, member_role, ec2: Mutex::default(), base }
+        Self { base, member_role, ec2: Mutex::default(), sns: OnceCell::new() }
     }
 
     async fn ec2(&self, target: &Target, own: &AccountId) -> Result<aws_sdk_ec2::Client, AwsError> {
@@ -196,7 +204,8 @@ impl Aws {
     /// # Errors
     /// [`AwsError`].
     pub async fn publish(&self, topic: &str, message: crate::report::Message) -> Result<(), AwsError> {
-        let publish = self.sns.publish().topic_arn(topic).subject(message.subject).message(message.body);
+        let sns = self.sns.get_or_init(async || aws_sdk_sns::Client::new(&self.base)).await;
+        let publish = sns.publish().topic_arn(topic).subject(message.subject).message(message.body);
         let publish = publish.message_structure("json");
         let with_attributes = message.attributes.into_iter().try_fold(publish, |publish, (name, value)| {
             let value = aws_sdk_sns::types::MessageAttributeValue::builder().data_type("String").string_value(value);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use portcullis_domain::ids::{AccountId, shown};
+use portcullis_domain::ids::{AccountId, Region, shown};
 use portcullis_domain::policy::Mode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -22,6 +22,17 @@ pub struct Config {
     pub topic: Option<String>,
     /// `RUST_LOG`.
     pub log: Targets,
+    /// `AWS_REGION` and the credentials beside it.
+    pub ambient: Ambient,
+}
+
+/// What of the SDK's own variables is there, as it always is in Lambda.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ambient {
+    /// `AWS_REGION`.
+    pub region: Option<Region>,
+    /// Whether `AWS_ACCESS_KEY_ID` is set: credentials come from the environment and from nowhere else.
+    pub credentials: bool,
 }
 
 /// Where the policy is.
@@ -103,6 +114,10 @@ impl Config {
             accounts: get("PORTCULLIS_ACCOUNTS").map_or(Ok(Accounts::Own), |value| accounts(&value))?,
             topic: get("PORTCULLIS_TOPIC_ARN").map(topic).transpose()?,
             log: log_filter(get("RUST_LOG").as_deref().unwrap_or("info"))?,
+            ambient: Ambient {
+                region: get("AWS_REGION").map(|value| region(&value)).transpose()?,
+                credentials: get("AWS_ACCESS_KEY_ID").is_some(),
+            },
         })
     }
 }
@@ -170,6 +185,10 @@ fn topic(value: String) -> Result<String, ConfigError> {
     } else {
         Err(refused("PORTCULLIS_TOPIC_ARN", &value, "an SNS topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME"))
     }
+}
+
+fn region(value: &str) -> Result<Region, ConfigError> {
+    Region::parse(value).map_err(|error| refused("AWS_REGION", value, error.accepted))
 }
 
 fn log_filter(value: &str) -> Result<Targets, ConfigError> {

@@ -59,7 +59,7 @@ const LARGEST_POLICY: usize = 1 << 20;
 /// # Errors
 /// [`InitError`]: a policy that cannot be had. The function does not run on another one instead.
 pub async fn guard(config: Config) -> Result<Guard, InitError> {
-    let aws = Aws::new(config.member_role).await;
+    let aws = Aws::new(config.ambient, config.member_role).await;
     let policy = policy(&config.policy, &aws).await?;
     Ok(Guard {
         aws,

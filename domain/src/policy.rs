@@ -11,15 +11,6 @@ use jiff::Timestamp;
 use crate::ids::{AccountId, GroupId, Region, VpcId};
 use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport, public_addresses};
 
-/// The policy that holds where none is given: the documented example without its examples.
-pub const BUILT_IN: &str = "\
-version: 1
-mode: enforce
-guard: [ssh, rdp, mysql, mssql]
-internet: {ipv4: /8, ipv6: /32}
-sweep: {mode: alert, max_revocations: 25}
-";
-
 /// Whether rules are taken back or only reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -151,8 +142,7 @@ impl Policy {
     /// The built-in policy.
     #[must_use]
     pub fn built_in() -> Self {
-        #[expect(clippy::expect_used, reason = "a constant, parsed by every test of this file")]
-        parse::parse(BUILT_IN).expect("the built-in policy parses")
+        parse::built_in()
     }
 
     /// Parses and resolves a policy.

@@ -36,6 +36,9 @@ fn every_variable_is_taken() {
     let ids = ["111122223333", "444455556666"].map(|id| AccountId::parse(id).unwrap());
     assert_eq!(config.accounts, Accounts::Listed(ids.into()));
     assert!(config.topic.is_some());
+    let ambient = read(&[("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "AKIA")]).unwrap().ambient;
+    assert_eq!(ambient, Ambient { region: Some(Region::parse("eu-west-1").unwrap()), credentials: true });
+    assert_eq!(read(&[]).unwrap().ambient, Ambient::default());
     assert_eq!(read(&[("PORTCULLIS_ACCOUNTS", "*")]).unwrap().accounts, Accounts::Any);
     assert_eq!(read(&[("PORTCULLIS_POLICY", "p.yaml")]).unwrap().policy, PolicySource::File("p.yaml".into()));
     assert_eq!(read(&[("PORTCULLIS_MODE", "")]).unwrap().mode, Mode::Alert, "empty is unset");

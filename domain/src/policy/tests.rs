@@ -55,6 +55,11 @@ fn the_built_in_policy_guards_four_services_against_a_slash_8() {
     assert_eq!(policy.sweep(), Sweep { mode: Mode::Alert, max_revocations: 25 });
     assert!(!policy.needs_vpc());
     assert_eq!(Policy::parse("version: 1").unwrap(), policy, "every default is the built-in one");
+    let readme = include_str!("../../../README.md");
+    let documented = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(Policy::parse(documented).unwrap(), policy, "and the README shows it");
+    let fuller = readme.split("```yaml\n").nth(2).unwrap().split("```").next().unwrap();
+    assert!(Policy::parse(fuller).is_ok());
 }
 
 #[test]
