@@ -83,6 +83,8 @@ pub struct Claimed {
     pub rules: BTreeSet<usize>,
     /// Rules that it claims and that EC2 does not show (any more): their ids, where the record lists them.
     pub missing: Vec<Option<RuleId>>,
+    /// Rules that it made and that are something else now: what they are is another change's doing.
+    pub replaced: Vec<RuleId>,
 }
 
 /// The verdict on one group, with all its reasons.
@@ -127,7 +129,7 @@ pub fn judge(
     at: Whereabouts<'_>,
     now: Timestamp,
 ) -> Judgement {
-    let claims: Vec<Claimed> = changes.iter().map(|change| claimed(&change.claim, &facts.rules)).collect();
+    let claims: Vec<Claimed> = changes.iter().map(|change| claimed(change, &facts.rules)).collect();
     let mut judgement = Judgement {
         rules: Vec::with_capacity(facts.rules.len()),
         exposures: Vec::new(),
@@ -168,18 +170,32 @@ pub fn judge(
         judgement.doubts.extend(doubt);
         judgement.rules.push(judged);
     }
-    for guard in policy.guards() {
-        let mut found: Vec<Exposure> = Vec::new();
-        for family in Family::BOTH {
-            let counts = |(n, rule): &(usize, &JudgedRule)| {
-                !rule.counted.get(family).is_empty() && !exempt.contains(&(*n, guard.name.as_str()))
-            };
-            found.extend(expose(&judgement, guard, family, counts));
+    judgement.exposures = exposures(&judgement, policy, |n, guard| !exempt.contains(&(n, guard)));
+    if !exempt.is_empty() {
+        // An exemption is told only where there would be an exposure without it.
+        let without = exposures(&judgement, policy, |_, _| true);
+        let exposing: BTreeSet<usize> = without.into_iter().flat_map(|exposure| exposure.rules).collect();
+        for (_, rule) in judgement.rules.iter_mut().enumerate().filter(|(n, _)| !exposing.contains(n)) {
+            rule.exempt = None;
         }
-        found.sort_by_key(|exposure| (exposure.ports.from(), exposure.family));
-        judgement.exposures.extend(found);
     }
     judgement
+}
+
+/// All exposures through the rules that count for a guard: in the policy's order of guards, then by port and family.
+fn exposures(judgement: &Judgement, policy: &Policy, counts: impl Fn(usize, &str) -> bool) -> Vec<Exposure> {
+    let mut all = Vec::new();
+    for guard in policy.guards() {
+        let admits = |family| {
+            let counts = &counts;
+            move |(n, rule): &(usize, &JudgedRule)| !rule.counted.get(family).is_empty() && counts(*n, &guard.name)
+        };
+        let both = Family::BOTH.into_iter().flat_map(|family| expose(judgement, guard, family, admits(family)));
+        let mut found: Vec<Exposure> = both.collect();
+        found.sort_by_key(|exposure| (exposure.ports.from(), exposure.family));
+        all.extend(found);
+    }
+    all
 }
 
 /// The exposures of one guard in one family, one for each run of ports that the same rules admit.
@@ -263,16 +279,20 @@ fn may_reach(permission: &Permission, guard: &Guard) -> bool {
     }
 }
 
-fn claimed(claim: &Claim, rules: &[Rule]) -> Claimed {
+fn claimed(change: &Change, rules: &[Rule]) -> Claimed {
     let mut claimed = Claimed::default();
-    match claim {
+    match &change.claim {
         Claim::Any => claimed.rules.extend(0..rules.len()),
         Claim::Rules(ids) => {
             let by_id: BTreeMap<&RuleId, usize> = rules.iter().enumerate().map(|(n, rule)| (&rule.id, n)).collect();
+            let says = |id: &RuleId| change.says.iter().flatten().find(|(said, _)| said.as_ref() == Some(id));
             for id in ids {
-                match by_id.get(id) {
-                    Some(n) => _ = claimed.rules.insert(*n),
+                match by_id.get(id).and_then(|n| Some((n, rules.get(*n)?))) {
                     None => claimed.missing.push(Some(id.clone())),
+                    Some((_, rule)) if says(id).is_some_and(|(_, made)| differs(made, &rule.permission)) => {
+                        claimed.replaced.push(id.clone());
+                    }
+                    Some((n, _)) => _ = claimed.rules.insert(*n),
                 }
             }
         }
@@ -289,6 +309,15 @@ fn claimed(claim: &Claim, rules: &[Rule]) -> Claimed {
         }
     }
     claimed
+}
+
+/// Whether a rule is not what a change made it. What either of them does not know cannot tell them apart.
+fn differs(made: &Permission, shown: &Permission) -> bool {
+    let known = |permission: &Permission| {
+        !matches!(permission.source, Source::Unknown(_))
+            && !matches!(permission.traffic.protocol(), crate::net::Protocol::Unknown(_))
+    };
+    known(made) && known(shown) && made != shown
 }
 
 /// All addresses that a source admits, or why they are not known.

@@ -109,6 +109,12 @@ pub struct Finding {
     pub rules: Vec<RuleFinding>,
     /// All that in a sentence.
     pub reason: String,
+    /// Something about the group could not be decided, whatever else was found.
+    #[serde(skip)]
+    pub doubtful: bool,
+    /// When what had to be done was done.
+    #[serde(skip)]
+    pub done_at: Option<Timestamp>,
 }
 
 /// One exposed port, or run of ports.
@@ -179,6 +185,8 @@ impl Finding {
             exposures: Vec::new(),
             rules: Vec::new(),
             reason,
+            doubtful: verdict == Verdict::Undecided,
+            done_at: None,
         }
     }
 
@@ -209,7 +217,7 @@ impl Finding {
             .collect();
         // What had to go and went before it could be taken back, or a change of which nothing is left.
         let gone = rules.iter().any(|rule| rule.action == Action::AlreadyGone.as_str())
-            || (claim.rules.is_empty() && !claim.missing.is_empty());
+            || (claim.rules.is_empty() && !(claim.missing.is_empty() && claim.replaced.is_empty()));
         rules.extend(claim.missing.iter().flatten().map(RuleFinding::gone));
         let verdict = if !exposures.is_empty() {
             Verdict::Exposed
@@ -225,13 +233,14 @@ impl Finding {
         let outcome = outcome(&rules, gone);
         let reason = reason(verdict, outcome, &exposures, &rules, judgement, claim);
         let plain = Self::plain(&change.seen, verdict, outcome, mode, reason);
-        Self { group: Some(group.to_string()), exposures, rules, ..plain }
+        let doubtful = !judgement.doubts.is_empty();
+        Self { group: Some(group.to_string()), exposures, rules, doubtful, ..plain }
     }
 
     /// Whether the delivery must be tried again, and failing that end where someone sees it.
     #[must_use]
     pub fn needs_retry(&self) -> bool {
-        self.outcome == Outcome::Failed || self.verdict == Verdict::Undecided
+        self.outcome == Outcome::Failed || self.doubtful
     }
 
     /// Whether someone should hear of it: exposures that are or were real, what failed and what cannot be decided.
@@ -320,7 +329,7 @@ fn reason(
                 let ports = exposure.to_port.map_or_else(String::new, |to| format!("-{to}"));
                 // A standing exposure stays, whatever was taken back beside it.
                 let verb = if exposure.standing { "is" } else { verb };
-                let standing = if exposure.standing { " even without this change: left to the sweep" } else { "" };
+                let standing = if exposure.standing { " even without this change: left as it is" } else { "" };
                 let ExposureFinding { protocol, port, guard, .. } = exposure;
                 let addresses = few_digits(&exposure.public_addresses);
                 format!("{protocol} {port}{ports} ({guard}) {verb} open to {addresses} public addresses{standing}")
@@ -332,7 +341,7 @@ fn reason(
             parts.push(format!("exempt: {}", reasons.into_iter().cloned().collect::<Vec<_>>().join("; ")));
         }
         Verdict::Safe if outcome == Outcome::AlreadyGone => {
-            parts.push("the rules of this change are no longer there".to_owned());
+            parts.push("the rules of this change are no longer there, or no longer what it made them".to_owned());
         }
         Verdict::Safe => parts.push("no guarded port is open to the internet".to_owned()),
         Verdict::Irrelevant | Verdict::Undecided => {}

@@ -186,6 +186,7 @@ fn classify(record: &Value) -> Result<Call, NotOurs> {
     };
     match fields.get("errorCode") {
         None | Some(Value::Null) => {}
+        Some(Value::String(code)) if code.is_empty() => {}
         Some(Value::String(code)) => return irrelevant(format!("the call failed with {}", shown(code))),
         Some(other) => {
             return Err(NotOurs::Unreadable(format!("errorCode is {}, expected a text", excerpt(other))));

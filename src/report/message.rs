@@ -83,7 +83,7 @@ fn happened(finding: &Finding) -> &'static str {
         (_, Outcome::Failed) => "open and NOT taken back",
         (_, Outcome::Reverted) => "opened and taken back",
         (_, Outcome::WouldRevert) => "open (alert mode: not touched)",
-        (Verdict::Exposed, Outcome::None) => "open, and left to the sweep",
+        (Verdict::Exposed, Outcome::None) => "open before this change, and not touched",
         (_, Outcome::AlreadyGone) => "already gone",
         (_, Outcome::None) => "looked at",
     }
@@ -182,7 +182,8 @@ fn chat(finding: &Finding) -> String {
     json!({
         "version": "1.0",
         "source": "custom",
-        "id": finding.id,
+        // The schema knows no null.
+        "id": or_unknown(finding.id.as_ref()),
         "content": {
             "textType": "client-markdown",
             "title": title(finding).chars().take(250).collect::<String>(),

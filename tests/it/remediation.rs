@@ -148,7 +148,7 @@ async fn a_standing_exposure_is_reported_and_left() {
     let event = watch.open(&[Permission::tcp(22, "198.18.0.0/16"), Permission::tcp(22, "9.9.9.9/32")]);
     let finding = watch.finding(&event).await;
     assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::None));
-    assert!(finding.reason.contains("even without this change: left to the sweep"), "{}", finding.reason);
+    assert!(finding.reason.contains("even without this change: left as it is"), "{}", finding.reason);
     assert_eq!(watch.ingress().len(), 3);
     assert_eq!(watch.ec2_calls(), [DESCRIBE]);
 }

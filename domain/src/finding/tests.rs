@@ -159,7 +159,7 @@ fn an_exposure_with_a_doubt_beside_it_tells_both() {
 
 #[test]
 fn a_standing_exposure_is_told_and_left() {
-    let left = "even without this change: left to the sweep";
+    let left = "even without this change: left as it is";
     check(
         &["old tcp 22 8.0.0.0/8", "a tcp 22 8.8.8.8/32"],
         "",
@@ -178,7 +178,7 @@ fn rules_of_the_change_that_are_no_longer_there_need_nothing() {
     let gone = claiming(Case::of(&[]), &["sgr-8", "sgr-9"]);
     let found = finding(&gone, 0, "", Mode::Enforce);
     assert_eq!(summary(&found), ("safe already_gone".to_owned(), "sgr-8 already_gone, sgr-9 already_gone".to_owned()));
-    assert_eq!(found.reason, "the rules of this change are no longer there");
+    assert_eq!(found.reason, "the rules of this change are no longer there, or no longer what it made them");
     assert!(!found.needs_retry() && !found.is_news());
 
     let some_left = claiming(Case::of(&["a tcp 22 8.8.8.8/32"]), &["sgr-9"]);
