@@ -14,7 +14,9 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region as SdkRegion, SdkConfig};
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::RevokedSecurityGroupRule;
-use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId, shown};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId, shown_up_to};
+use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use facts::{Facts, Wanted};
@@ -52,14 +54,17 @@ impl AwsError {
     fn from_sdk<E, R>(call: &'static str, error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: std::fmt::Debug,
+        R: std::fmt::Debug + 'static,
     {
         let without_answer = |code: &str, effect| Self {
             call,
             code: code.to_owned(),
-            message: shown(&aws_sdk_ec2::error::DisplayErrorContext(error).to_string()),
+            message: message(&aws_sdk_ec2::error::DisplayErrorContext(error).to_string()),
             effect,
         };
+        if let Some(refusal) = credentials_refused(error) {
+            return refusal;
+        }
         match error {
             SdkError::ConstructionFailure(_) => without_answer("NotSent", Effect::Refused),
             SdkError::TimeoutError(_) => without_answer("Timeout", Effect::Unknown),
@@ -68,13 +73,27 @@ impl AwsError {
             SdkError::ServiceError(answer) => {
                 let error = answer.err();
                 let code = error.code().unwrap_or("BadAnswer").to_owned();
-                let message = shown(error.message().unwrap_or("no message"));
+                let message = message(error.message().unwrap_or("no message"));
                 Self { call, effect: effect_of(&code), code, message }
             }
             // Whatever the SDK may add: an answer that cannot be read says nothing.
             SdkError::ResponseError(_) | _ => without_answer("BadAnswer", Effect::Unknown),
         }
     }
+}
+
+/// AWS's own words in full: they name the caller, the action and the policy that denies it.
+fn message(text: &str) -> String {
+    shown_up_to(text, 1000)
+}
+
+/// The error of an AssumeRole that was made for the sake of a call. Then the call itself was never sent.
+fn credentials_refused(error: &(dyn std::error::Error + 'static)) -> Option<AwsError> {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let assume_role = chain.filter_map(|error| error.downcast_ref::<AssumeRoleError>()).next()?;
+    let code = assume_role.code().unwrap_or("BadAnswer").to_owned();
+    let effect = if effect_of(&code) == Effect::NotYet { Effect::NotYet } else { Effect::Refused };
+    Some(AwsError { call: "AssumeRole", code, message: message(assume_role.message().unwrap_or("no message")), effect })
 }
 
 /// EC2 API Reference, "Error codes for the Amazon EC2 API".
@@ -88,6 +107,25 @@ fn effect_of(code: &str) -> Effect {
         "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable" | "BadAnswer" => Effect::Unknown,
         _ if code.ends_with(".NotFound") => Effect::NotFound,
         _ => Effect::Refused,
+    }
+}
+
+/// Who the function is: whose groups its own credentials show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// Its account.
+    pub account: AccountId,
+    /// `aws`, `aws-cn`, `aws-us-gov` …: roles of other accounts are of the same.
+    pub partition: String,
+}
+
+impl Own {
+    /// From the function's ARN, `arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME`.
+    #[must_use]
+    pub fn of_arn(arn: &str) -> Option<Self> {
+        let mut parts = arn.split(':');
+        let partition = parts.nth(1).filter(|name| name.starts_with("aws") && !name.contains('/'))?.to_owned();
+        Some(Self { account: AccountId::parse(parts.nth(2)?).ok()?, partition })
     }
 }
 
@@ -105,9 +143,13 @@ pub struct Target {
 pub struct Aws {
     base: SdkConfig,
     member_role: Option<MemberRole>,
+    mode: Mode,
     ec2: Mutex<BTreeMap<Target, aws_sdk_ec2::Client>>,
     sns: OnceCell<aws_sdk_sns::Client>,
 }
+
+/// The session policy of alert mode: what a look needs.
+const LOOK_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries"]}}"#;
 
 /// More clients than this are not kept: an organisation's busiest (account, Region)s at a time.
 const MOST_CLIENTS: usize = 256;
@@ -115,7 +157,7 @@ const MOST_CLIENTS: usize = 256;
 impl Aws {
     /// Clients for the process's own credentials and Region. What the environment holds is taken from there at once; the
     /// SDK would first set up every other place that it could come from, with a connector for each.
-    pub async fn new(ambient: Ambient, member_role: Option<MemberRole>) -> Self {
+    pub async fn new(ambient: Ambient, member_role: Option<MemberRole>, mode: Mode) -> Self {
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http::client());
         if let Some(region) = ambient.region {
             loader = loader.region(SdkRegion::new(region.to_string()));
@@ -123,30 +165,30 @@ impl Aws {
         if ambient.credentials {
             loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
         }
-        Self::load(loader, member_role).await
+        Self::load(loader, member_role, mode).await
     }
 
     /// Clients over what `loader` has been given: in tests, a transport and credentials of their own.
-    pub async fn load(loader: ConfigLoader, member_role: Option<MemberRole>) -> Self {
+    pub async fn load(loader: ConfigLoader, member_role: Option<MemberRole>, mode: Mode) -> Self {
         let base = loader.retry_config(retries()).timeout_config(timeouts()).load().await;
-        Self { base, member_role, ec2: Mutex::default(), sns: OnceCell::new() }
+        Self { base, member_role, mode, ec2: Mutex::default(), sns: OnceCell::new() }
     }
 
-    async fn ec2(&self, target: &Target, own: &AccountId) -> Result<aws_sdk_ec2::Client, AwsError> {
+    async fn ec2(&self, target: &Target, own: &Own) -> Result<aws_sdk_ec2::Client, AwsError> {
         let mut clients = self.ec2.lock().await;
         if let Some(client) = clients.get(target) {
             return Ok(client.clone());
         }
         let region = SdkRegion::new(target.region.to_string());
         let mut config = aws_sdk_ec2::config::Builder::from(&self.base).region(region);
-        if target.account != *own {
+        if target.account != own.account {
             let role = self.member_role.as_ref().ok_or_else(|| AwsError {
                 call: "AssumeRole",
                 code: "NotSent".to_owned(),
                 message: "no PORTCULLIS_MEMBER_ROLE is set".to_owned(),
                 effect: Effect::Refused,
             })?;
-            config = config.credentials_provider(self.member_credentials(role, target).await);
+            config = config.credentials_provider(self.member_credentials(role, target, own).await);
         }
         if clients.len() >= MOST_CLIENTS {
             clients.clear();
@@ -158,11 +200,15 @@ impl Aws {
 
     /// The member role's credentials, from STS in the function's own Region: they hold in every other, and the member's
     /// may not be enabled here.
-    async fn member_credentials(&self, role: &MemberRole, target: &Target) -> AssumeRoleProvider {
-        let arn = format!("arn:{}:iam::{}:role/{}", partition(&target.region), target.account, role.name);
+    async fn member_credentials(&self, role: &MemberRole, target: &Target, own: &Own) -> AssumeRoleProvider {
+        let arn = format!("arn:{}:iam::{}:role/{}", own.partition, target.account, role.name);
         let mut provider = AssumeRoleProvider::builder(arn).configure(&self.base).session_name("portcullis-guard");
         if let Some(id) = &role.external_id {
             provider = provider.external_id(id);
+        }
+        if self.mode == Mode::Alert {
+            // Alert mode holds by permission in other accounts as well, whatever the member role may do.
+            provider = provider.policy(LOOK_ONLY);
         }
         provider.build().await
     }
@@ -176,7 +222,7 @@ impl Aws {
     pub async fn revoke(
         &self,
         target: &Target,
-        own: &AccountId,
+        own: &Own,
         group: &GroupId,
         rules: &BTreeSet<RuleId>,
     ) -> Result<BTreeSet<RuleId>, AwsError> {
@@ -269,15 +315,6 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// The partition that a Region belongs to (AWS General Reference, "Partitions").
-fn partition(region: &Region) -> &'static str {
-    match region.as_str() {
-        name if name.starts_with("cn-") => "aws-cn",
-        name if name.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,8 +334,15 @@ mod tests {
     }
 
     #[test]
-    fn a_role_is_in_the_partition_of_its_region() {
-        let of = |region: &str| partition(&Region::parse(region).unwrap());
-        assert_eq!([of("eu-west-1"), of("cn-north-1"), of("us-gov-west-1")], ["aws", "aws-cn", "aws-us-gov"]);
+    fn the_functions_arn_tells_account_and_partition() {
+        let own = |arn| Own::of_arn(arn).map(|own| format!("{} {}", own.partition, own.account));
+        assert_eq!(own("arn:aws:lambda:eu-west-1:111122223333:function:p").as_deref(), Some("aws 111122223333"));
+        assert_eq!(
+            own("arn:aws-cn:lambda:cn-north-1:111122223333:function:p:1").as_deref(),
+            Some("aws-cn 111122223333")
+        );
+        for odd in ["", "function-arn", "arn:aws:lambda:eu-west-1:1:function:p", "arn:x:lambda:e:111122223333:f:p"] {
+            assert_eq!(own(odd), None, "{odd}");
+        }
     }
 }

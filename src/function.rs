@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
-use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
 use portcullis_domain::finding::Finding;
-use portcullis_domain::ids::AccountId;
 use portcullis_domain::policy::{Policy, PolicyError};
 use serde::Serialize;
 use serde_json::Value;
@@ -17,7 +16,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::aws::{Aws, AwsError};
+use crate::aws::{Aws, AwsError, Own};
 use crate::config::{Config, PolicySource};
 use crate::envelope::Kind;
 use crate::guard::{Answer, Guard, Invocation};
@@ -59,7 +58,7 @@ const LARGEST_POLICY: usize = 1 << 20;
 /// # Errors
 /// [`InitError`]: a policy that cannot be had. The function does not run on another one instead.
 pub async fn guard(config: Config) -> Result<Guard, InitError> {
-    let aws = Aws::new(config.ambient, config.member_role).await;
+    let aws = Aws::new(config.ambient, config.member_role, config.mode).await;
     let policy = policy(&config.policy, &aws).await?;
     Ok(Guard {
         aws,
@@ -117,11 +116,10 @@ pub async fn serve(guard: Guard) -> Result<(), Error> {
 }
 
 fn invocation(context: &Context) -> Invocation {
-    let own_account = context.invoked_function_arn.split(':').nth(4).and_then(|id| AccountId::parse(id).ok());
     let left = i128::from(context.deadline).saturating_sub(crate::now().as_millisecond().into());
     let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
     let deadline = Instant::now() + left;
-    Invocation { own_account, deadline }
+    Invocation { own: Own::of_arn(&context.invoked_function_arn), deadline }
 }
 
 /// What the function answers, in the form that the delivery asks for.
@@ -133,7 +131,7 @@ enum Response {
 }
 
 /// The function's answer, or the error that makes AWS deliver again. Everything has been told by then.
-fn answer(answer: Answer) -> Result<Response, Error> {
+fn answer(answer: Answer) -> Result<Response, Diagnostic> {
     match answer.kind {
         Kind::ByItem => {
             let failure = |id| {
@@ -149,7 +147,8 @@ fn answer(answer: Answer) -> Result<Response, Error> {
         Kind::Whole => {
             let failed = answer.findings.iter().filter(|finding| finding.needs_retry());
             let reasons: Vec<String> = failed.map(|finding| finding.reason.clone()).collect();
-            Err(format!("not done: {}", reasons.join("; ")).into())
+            let error_message = format!("not done: {}", reasons.join("; "));
+            Err(Diagnostic { error_type: "NotDone".to_owned(), error_message })
         }
     }
 }

@@ -6,19 +6,21 @@ mod rollback;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use portcullis_domain::exposure::harmless;
-use portcullis_domain::finding::{Finding, Outcome, Verdict};
+use portcullis_domain::finding::{Action, Finding, Outcome, Verdict};
 use portcullis_domain::ids::AccountId;
 use portcullis_domain::policy::{Mode, Policy};
 use portcullis_domain::trail::{self, Change, Reading, Seen, Subject};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::aws::{Aws, AwsError, Target};
+use crate::aws::{Aws, Own, Target};
 use crate::config::Accounts;
 use crate::envelope::{self, Kind, Letter};
 use crate::report::{self, Message};
+use rollback::{Job, Settled};
 
 /// Everything that outlives an invocation.
 pub struct Guard {
@@ -41,8 +43,8 @@ pub struct Guard {
 /// What the invocation knows of itself.
 #[derive(Debug, Clone)]
 pub struct Invocation {
-    /// The function's own account, if its ARN tells.
-    pub own_account: Option<AccountId>,
+    /// Who the function is, if its ARN tells.
+    pub own: Option<Own>,
     /// When it must have answered.
     pub deadline: Instant,
 }
@@ -64,45 +66,86 @@ const TO_TELL: Duration = Duration::from_millis(1500);
 /// What is kept back to answer at all.
 const TO_ANSWER: Duration = Duration::from_millis(300);
 
-/// A change and the item it came in.
+/// So many subjects are worked on at a time: EC2's token buckets hold 50 revokes and 100 looks.
+const MOST_AT_ONCE: usize = 8;
+
+/// A change, the item it came in, and its place among all letters of the delivery.
 struct Received {
-    change: Change,
+    place: usize,
     item: String,
+    change: Change,
+}
+
+impl Received {
+    fn told(&self, finding: Finding) -> Told {
+        Told { place: self.place, item: self.item.clone(), finding }
+    }
+}
+
+/// A finding and the letter that it answers.
+struct Told {
+    place: usize,
+    item: String,
+    finding: Finding,
+}
+
+fn named(subject: &Subject) -> Option<String> {
+    match subject {
+        Subject::Group(id) => Some(id.to_string()),
+        Subject::GroupName(name) => Some(name.clone()),
+        Subject::Region => None,
+    }
 }
 
 impl Guard {
     /// Handles one delivery to the end. What fails is in the answer; nothing is lost on the way.
     pub async fn handle(&self, payload: &Value, invocation: &Invocation) -> Answer {
         let delivery = envelope::open(payload);
-        let mut told: Vec<(Finding, String)> = Vec::new();
+        let mut told: Vec<Told> = Vec::new();
         let mut subjects: BTreeMap<(Target, Subject), Vec<Received>> = BTreeMap::new();
-        for item in delivery.items {
-            for letter in item.letters {
-                match self.read(letter) {
-                    Ok(change) => {
-                        let target = Target { account: change.account.clone(), region: change.region.clone() };
-                        let received = Received { item: item.id.clone(), change: *change };
-                        subjects.entry((target, received.change.subject.clone())).or_default().push(received);
-                    }
-                    Err(finding) => told.push((*finding, item.id.clone())),
+        let letters = delivery.items.into_iter().flat_map(|item| {
+            let id = item.id;
+            item.letters.into_iter().map(move |letter| (id.clone(), letter))
+        });
+        for (place, (item, letter)) in letters.enumerate() {
+            match self.read(letter) {
+                Ok(change) => {
+                    let target = Target { account: change.account.clone(), region: change.region.clone() };
+                    let subject = (target, change.subject.clone());
+                    subjects.entry(subject).or_default().push(Received { place, item, change: *change });
                 }
+                Err(finding) => told.push(Told { place, item, finding: *finding }),
             }
         }
-        for ((target, subject), received) in subjects {
-            told.extend(self.subject(&target, &subject, received, invocation).await);
+        // Each subject is told as soon as it is done, and none waits for another that hangs.
+        let work = subjects.into_iter().map(|((target, subject), received)| async move {
+            let told = self.subject(&target, &subject, received, invocation).await;
+            let failures = self.tell(&told, invocation).await;
+            (told, failures)
+        });
+        let mut publish_failures = self.tell(&told, invocation).await;
+        let mut work = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
+        while let Some((done, failures)) = work.next().await {
+            told.extend(done);
+            publish_failures += failures;
         }
-        // The log first: it costs nothing and cannot fail.
-        told.iter().for_each(|(finding, _)| (self.out)(&report::line(finding)));
-        let mut publish_failures = 0;
-        for (finding, _) in told.iter().filter(|(finding, _)| finding.is_news()) {
-            publish_failures += usize::from(!self.publish(finding, invocation).await);
-        }
-        let failed = told.iter().filter(|(finding, _)| finding.needs_retry()).map(|(_, item)| item.clone()).collect();
-        let findings: Vec<Finding> = told.into_iter().map(|(finding, _)| finding).collect();
+        told.sort_by_key(|told| told.place);
+        let failed = told.iter().filter(|told| told.finding.needs_retry()).map(|told| told.item.clone()).collect();
+        let findings: Vec<Finding> = told.into_iter().map(|told| told.finding).collect();
         if let Some(metrics) = report::metrics(&findings, publish_failures, (self.clock)()) {
             (self.out)(&metrics);
         }
         Answer { kind: delivery.kind, findings, failed }
+    }
+
+    /// Writes findings to the log, which cannot fail, and publishes the news in them. How many were not published.
+    async fn tell(&self, told: &[Told], invocation: &Invocation) -> usize {
+        told.iter().for_each(|told| (self.out)(&report::line(&told.finding)));
+        let mut failures = 0;
+        for told in told.iter().filter(|told| told.finding.is_news()) {
+            failures += usize::from(!self.publish(&told.finding, invocation).await);
+        }
+        failures
     }
 
     /// A letter that needs a look, or the finding where it needs none.
@@ -120,9 +163,7 @@ impl Guard {
             Reading::Undecided { seen, why } => plain(&seen, Verdict::Undecided, why),
             Reading::Change(change) => match harmless(&change, &self.policy) {
                 Some(why) => plain(&change.seen, Verdict::Safe, why.to_owned()).map_err(|mut finding| {
-                    if let Subject::Group(group) = &change.subject {
-                        finding.group = Some(group.to_string());
-                    }
+                    finding.group = named(&change.subject);
                     finding
                 }),
                 None => Ok(change),
@@ -130,16 +171,17 @@ impl Guard {
         }
     }
 
-    /// The function's own account, unless the target's is none of ours to act in: then why.
-    fn permitted<'a>(&self, account: &AccountId, own: Option<&'a AccountId>) -> Result<&'a AccountId, String> {
+    /// Who the function is, unless the target's account is none of ours to act in: then why.
+    fn permitted<'a>(&self, account: &AccountId, own: Option<&'a Own>) -> Result<&'a Own, String> {
         // Without it nobody could tell whose groups our own credentials show.
         let own = own.ok_or("the function's own account is not known: its ARN names none")?;
         let allowed = match &self.accounts {
-            Accounts::Own => own == account,
+            Accounts::Own => own.account == *account,
             Accounts::Any => true,
             Accounts::Listed(listed) => listed.contains(account),
         };
-        let why = || format!("account {account} is not one that this function of account {own} may act in: refused");
+        let Own { account: home, .. } = own;
+        let why = || format!("account {account} is not one that this function of account {home} may act in: refused");
         allowed.then_some(own).ok_or_else(why)
     }
 
@@ -149,62 +191,56 @@ impl Guard {
         subject: &Subject,
         received: Vec<Received>,
         invocation: &Invocation,
-    ) -> Vec<(Finding, String)> {
-        let undecided = |outcome, why: &str| {
+    ) -> Vec<Told> {
+        let alike = |verdict, outcome, why: &str| {
             let finding = |received: &Received| {
-                let mut finding =
-                    Finding::plain(&received.change.seen, Verdict::Undecided, outcome, self.mode, why.to_owned());
-                if let Subject::Group(group) = subject {
-                    finding.group = Some(group.to_string());
-                }
-                (finding, received.item.clone())
+                let plain = Finding::plain(&received.change.seen, verdict, outcome, self.mode, why.to_owned());
+                received.told(Finding { group: named(subject), ..plain })
             };
             received.iter().map(finding).collect()
         };
-        let own = match self.permitted(&target.account, invocation.own_account.as_ref()) {
+        let own = match self.permitted(&target.account, invocation.own.as_ref()) {
             Ok(own) => own,
-            Err(why) => return undecided(Outcome::None, &why),
+            Err(why) => return alike(Verdict::Undecided, Outcome::None, &why),
         };
-        let work = self.work(target, own, subject, &received);
-        let until = invocation.deadline.checked_sub(TO_TELL).unwrap_or(invocation.deadline);
-        match tokio::time::timeout_at(until, work).await {
-            Ok(Ok(told)) => told,
-            Ok(Err(error)) => undecided(Outcome::Failed, &error.to_string()),
-            Err(_) => undecided(Outcome::Failed, "the invocation ran out of time before this was done"),
-        }
-    }
-
-    async fn work(
-        &self,
-        target: &Target,
-        own: &AccountId,
-        subject: &Subject,
-        received: &[Received],
-    ) -> Result<Vec<(Finding, String)>, AwsError> {
         let changes: Vec<&Change> = received.iter().map(|received| &received.change).collect();
-        let facts = self.settled_look(target, own, subject, &changes).await?;
-        let mut told = Vec::new();
-        if facts.groups.is_empty() {
-            let why = "the group is no longer there";
-            told.extend(received.iter().map(|received| {
-                let seen = &received.change.seen;
-                let finding = Finding::plain(seen, Verdict::Safe, Outcome::AlreadyGone, self.mode, why.to_owned());
-                (finding, received.item.clone())
-            }));
+        let until = invocation.deadline.checked_sub(TO_TELL).unwrap_or(invocation.deadline);
+        // A record that does not say where it changed something makes everything in the Region a candidate, as in a
+        // sweep: then the sweep's rules hold.
+        let sweep = self.policy.sweep();
+        let (mode, mut most) = match subject {
+            Subject::Region => {
+                (self.mode.min(sweep.mode), usize::try_from(sweep.max_revocations).unwrap_or(usize::MAX))
+            }
+            Subject::Group(_) | Subject::GroupName(_) => (self.mode, usize::MAX),
+        };
+        let job = Job { target, own, changes: &changes, mode, until };
+        let facts = match self.first_look(&job, subject).await {
+            Ok(facts) => facts,
+            Err(error) => return alike(Verdict::Undecided, Outcome::Failed, &error.to_string()),
+        };
+        if facts.groups.is_empty() && *subject != Subject::Region {
+            return alike(Verdict::Safe, Outcome::AlreadyGone, "the group is no longer there");
         }
-        for group in &facts.groups {
-            let (judgement, done, mode) = self.roll_back(target, own, &changes, group, &facts.prefix_lists).await;
+        let mut told = Vec::new();
+        for group in facts.groups {
+            let id = group.group.clone();
+            let Settled { judgement, done, mode } = self.roll_back(&job, group, facts.prefix_lists.clone(), most).await;
+            most = most.saturating_sub(done.values().filter(|action| **action == Action::Revoked).count());
+            let done_at = Some((self.clock)());
             for (n, received) in received.iter().enumerate() {
-                let finding = Finding::judged(&received.change, n, &group.group, &judgement, &done, mode);
-                told.push((finding, received.item.clone()));
+                let finding = Finding::judged(&received.change, n, &id, &judgement, &done, mode);
+                told.push(received.told(Finding { done_at, ..finding }));
             }
         }
         if *subject == Subject::Region {
-            // Of a whole Region only what matters is told, and one finding where nothing does.
-            let (news, quiet): (Vec<_>, Vec<_>) = told.into_iter().partition(|(f, _)| f.verdict != Verdict::Safe);
-            told = if news.is_empty() { quiet.into_iter().take(received.len()).collect() } else { news };
+            // Of a whole Region only what matters is told, and one finding for each record where nothing does.
+            told.retain(|told| told.finding.verdict != Verdict::Safe);
+            if told.is_empty() {
+                return alike(Verdict::Safe, Outcome::None, "no guarded port is open to the internet in the Region");
+            }
         }
-        Ok(told)
+        told
     }
 
     /// Publishes a finding; a topic that fails is logged and counted and changes nothing else.

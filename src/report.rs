@@ -31,7 +31,7 @@ pub fn metrics(findings: &[Finding], publish_failures: usize, now: Timestamp) ->
         ("Reverted", count(&reverted)),
         ("WouldRevert", count(&|f| f.outcome == Outcome::WouldRevert)),
         ("Failed", count(&|f| f.outcome == Outcome::Failed && f.verdict != Verdict::Undecided)),
-        ("Undecided", count(&|f| f.verdict == Verdict::Undecided)),
+        ("Undecided", count(&|f| f.doubtful)),
         ("PublishFailed", publish_failures),
     ]
     .into_iter()
@@ -39,8 +39,8 @@ pub fn metrics(findings: &[Finding], publish_failures: usize, now: Timestamp) ->
     .map(|(name, count)| (name, json!(count)))
     .collect();
     // From the call to the confirmed revoke; CloudTrail gives whole seconds.
-    let took = |time: Timestamp| now.duration_since(time).as_millis().max(0);
-    let times: Vec<i128> = findings.iter().filter(|f| reverted(f)).filter_map(|f| f.time).map(took).collect();
+    let took = |f: &Finding| Some(f.done_at.unwrap_or(now).duration_since(f.time?).as_millis().max(0));
+    let times: Vec<i128> = findings.iter().filter(|f| reverted(f)).filter_map(took).collect();
     if !times.is_empty() {
         // EMF: a metric's value may be an array, of at most 100.
         values.insert("ExposureMillis", json!(times.iter().take(100).map(|t| *t as i64).collect::<Vec<_>>()));

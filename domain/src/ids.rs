@@ -20,11 +20,17 @@ pub struct IdError {
 /// The text as it may stand in a message: what does not print is escaped, at most 80 characters.
 #[must_use]
 pub fn shown(text: &str) -> String {
+    shown_up_to(text, 80)
+}
+
+/// The same with at most so many characters.
+#[must_use]
+pub fn shown_up_to(text: &str, most: usize) -> String {
     let mut escaped = String::new();
-    for c in text.chars().take(80) {
+    for c in text.chars().take(most) {
         if matches!(c, '"' | '\'' | '\\') { escaped.push(c) } else { escaped.extend(c.escape_debug()) }
     }
-    if text.chars().nth(80).is_some() { format!("{escaped}…") } else { escaped }
+    if text.chars().nth(most).is_some() { format!("{escaped}…") } else { escaped }
 }
 
 macro_rules! identifier {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, SecurityGroupRule};
 use portcullis_domain::exposure::{GroupFacts, PrefixLists, Rule};
-use portcullis_domain::ids::{AccountId, GroupId, PrefixListId, RuleId, VpcId, shown};
+use portcullis_domain::ids::{GroupId, PrefixListId, RuleId, VpcId, shown};
 use portcullis_domain::net::{Cidr, Protocol, Source, Traffic};
-use portcullis_domain::trail::{Change, Claim, Permission, Subject};
+use portcullis_domain::trail::{Permission, Subject};
 
-use super::{Aws, AwsError, Effect, Target};
+use super::{Aws, AwsError, Effect, Own, Target};
 
 /// What a look at a subject found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,7 +39,7 @@ impl Aws {
     pub async fn look(
         &self,
         target: &Target,
-        own: &AccountId,
+        own: &Own,
         subject: &Subject,
         wanted: Wanted<'_>,
     ) -> Result<Facts, AwsError> {
@@ -67,6 +67,12 @@ impl Aws {
                     facts.vpc = Some(vpc);
                 }
             }
+            // Right after its creation a group may not be listed yet. Not knowing its VPC must not make us bolder.
+            if let Some(unknown) = groups.values().find(|group| group.vpc.is_none() && !group.rules.is_empty()) {
+                let message = format!("{} has rules, but its VPC is not listed", unknown.group);
+                let (call, code) = ("DescribeSecurityGroups", "Incomplete".to_owned());
+                return Err(AwsError { call, code, message, effect: Effect::NotYet });
+            }
         }
         let rules = groups.values().flat_map(|group| &group.rules).map(|rule| &rule.permission);
         let lists: BTreeSet<PrefixListId> = rules
@@ -82,24 +88,6 @@ impl Aws {
             prefix_lists.insert(list, entries);
         }
         Ok(Facts { groups: groups.into_values().collect(), prefix_lists })
-    }
-}
-
-impl Facts {
-    /// Whether the facts show every rule of the change as the record says it is. They may not, yet or any more.
-    #[must_use]
-    pub fn agree_with(&self, change: &Change) -> bool {
-        let rules = || self.groups.iter().flat_map(|group| &group.rules);
-        let shows = |permission: &Permission| rules().any(|rule| rule.permission == *permission);
-        let says = |id: &RuleId| change.says.iter().flatten().find(|(said, _)| said.as_ref() == Some(id));
-        match &change.claim {
-            Claim::Any => true,
-            Claim::Permissions(permissions) => permissions.iter().all(shows),
-            Claim::Rules(ids) => ids.iter().all(|id| {
-                let rule = rules().find(|rule| rule.id == *id);
-                rule.is_some_and(|rule| says(id).is_none_or(|(_, permission)| rule.permission == *permission))
-            }),
-        }
     }
 }
 

@@ -1,95 +1,197 @@
-//! What the plan says is done, and looked at again whenever EC2 leaves doubt about what was done.
+//! Look, judge, plan, revoke, and again, until nothing is left to do. No write without a look of the same turn.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use portcullis_domain::exposure::{GroupFacts, Judgement, PrefixLists, judge};
+use portcullis_domain::exposure::{Claimed, GroupFacts, Judgement, PrefixLists, Rule, judge};
 use portcullis_domain::finding::{Action, Done};
-use portcullis_domain::ids::{AccountId, RuleId};
+use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::plan::plan;
 use portcullis_domain::policy::{Mode, Whereabouts};
 use portcullis_domain::trail::{Change, Subject};
+use tokio::time::{Instant, timeout_at};
 
 use super::Guard;
-use crate::aws::{Effect, Target};
+use crate::aws::{AwsError, Effect, Own, Target};
 
-/// How often a revoke is asked for, with a look between.
-const MOST_REVOKES: u32 = 5;
+/// What is to be done, for whom, and until when.
+pub(super) struct Job<'a> {
+    pub(super) target: &'a Target,
+    pub(super) own: &'a Own,
+    pub(super) changes: &'a [&'a Change],
+    /// The most that may be done: the function's mode, or the sweep's where the subject is a whole Region.
+    pub(super) mode: Mode,
+    pub(super) until: Instant,
+}
+
+/// What came of a group.
+pub(super) struct Settled {
+    pub(super) judgement: Judgement,
+    pub(super) done: Done,
+    pub(super) mode: Mode,
+}
+
+/// What is known of a group over all looks, and what was done.
+#[derive(Default)]
+struct Ledger {
+    /// Every rule that any look showed, as it was last.
+    seen: BTreeMap<RuleId, Rule>,
+    lists: PrefixLists,
+    done: Done,
+    /// Planned and not done.
+    pending: BTreeSet<RuleId>,
+    /// A call of ours may have taken effect without our hearing of it: what is gone then is our doing.
+    unheard: bool,
+    error: String,
+}
+
+impl Ledger {
+    /// Takes in a look: what is pending and not shown any more is gone.
+    fn note(&mut self, facts: &GroupFacts, lists: &PrefixLists) {
+        self.seen.extend(facts.rules.iter().map(|rule| (rule.id.clone(), rule.clone())));
+        self.lists.extend(lists.clone());
+        let shown: BTreeSet<&RuleId> = facts.rules.iter().map(|rule| &rule.id).collect();
+        let gone = if self.unheard { Action::Revoked } else { Action::AlreadyGone };
+        let (left, vanished) = std::mem::take(&mut self.pending).into_iter().partition(|id| shown.contains(id));
+        self.pending = left;
+        self.done.extend(BTreeSet::into_iter(vanished).map(|id| (id, gone.clone())));
+    }
+
+    /// Takes in a plan: what was pending and is not planned any more has been closed by a change of the rule itself.
+    fn plan(&mut self, planned: BTreeSet<RuleId>) {
+        let closed = self.pending.difference(&planned).map(|id| (id.clone(), Action::AlreadyGone));
+        self.done.extend(closed.collect::<Vec<_>>());
+        self.pending = planned;
+    }
+
+    /// Takes in an answer to a revoke of all that is pending. Whether another turn may help.
+    fn answer(&mut self, answer: Result<BTreeSet<RuleId>, AwsError>) -> bool {
+        match answer {
+            Ok(listed) => {
+                let (revoked, silent) =
+                    std::mem::take(&mut self.pending).into_iter().partition(|id| listed.contains(id));
+                self.pending = silent;
+                self.done.extend(BTreeSet::into_iter(revoked).map(|id| (id, Action::Revoked)));
+                (self.unheard, self.error) = (true, "NotListed".to_owned());
+                true
+            }
+            Err(error) => {
+                self.unheard |= error.effect == Effect::Unknown;
+                let again = error.effect != Effect::Refused;
+                self.error = error.code;
+                again
+            }
+        }
+    }
+
+    /// What is left, as the look shows it, of a group whose revoked rules EC2 may still show.
+    fn left(&self, facts: &GroupFacts) -> GroupFacts {
+        let gone = |rule: &&Rule| !matches!(self.done.get(&rule.id), Some(Action::Revoked));
+        GroupFacts { rules: facts.rules.iter().filter(gone).cloned().collect(), ..facts.clone() }
+    }
+
+    /// The group with everything in it that any look showed.
+    fn whole(&self, facts: &GroupFacts) -> GroupFacts {
+        GroupFacts { rules: self.seen.values().cloned().collect(), ..facts.clone() }
+    }
+}
 
 impl Guard {
-    /// Judges a group and does what the plan says, looking again whenever EC2 leaves doubt about what was done.
-    pub(super) async fn roll_back(
-        &self,
-        target: &Target,
-        own: &AccountId,
-        changes: &[&Change],
-        facts: &GroupFacts,
-        prefix_lists: &PrefixLists,
-    ) -> (Judgement, Done, Mode) {
-        let mode = self.policy.mode(whereabouts(target, facts), self.mode);
-        let assess = |facts: &GroupFacts, lists: &PrefixLists| {
-            let judgement = judge(changes, facts, lists, &self.policy, whereabouts(target, facts), (self.clock)());
-            let ids = plan(&judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone()));
-            let ids: BTreeSet<RuleId> = ids.collect();
-            (judgement, ids)
+    /// Does what the plan says about a group, at most `most` revocations, looking again until nothing is left to do and
+    /// EC2 shows what the records speak of.
+    pub(super) async fn roll_back(&self, job: &Job<'_>, facts: GroupFacts, lists: PrefixLists, most: usize) -> Settled {
+        let mut ledger = Ledger::default();
+        let mut mode = self.policy.mode(whereabouts(job.target, &facts), job.mode);
+        let (mut facts, mut lists, mut turn) = (facts, lists, 0);
+        let unsettled = loop {
+            ledger.note(&facts, &lists);
+            ledger.plan(self.planned(job, &ledger.left(&facts), &ledger.lists));
+            if ledger.pending.len() > most {
+                mode = Mode::Alert;
+            }
+            let unsettled = self.young(job.changes) && !settled(&self.judge(job, &ledger.whole(&facts), &ledger.lists));
+            let mut again = unsettled;
+            if mode == Mode::Enforce && !ledger.pending.is_empty() {
+                let revoke = self.aws.revoke(job.target, job.own, &facts.group, &ledger.pending);
+                let answer = timeout_at(job.until, revoke)
+                    .await
+                    .unwrap_or_else(|_| Err(out_of_time("RevokeSecurityGroupIngress")));
+                again = ledger.answer(answer) && (unsettled || !ledger.pending.is_empty());
+            }
+            if !again {
+                break false;
+            }
+            match self.look_again(job, &facts.group, &mut turn, &mut ledger.error).await {
+                Some(look) => (facts, lists) = look,
+                None => break unsettled,
+            }
         };
-        let (judgement, mut left) = assess(facts, prefix_lists);
-        if mode == Mode::Alert {
-            return (judgement, left.into_iter().map(|id| (id, Action::WouldRevoke)).collect(), mode);
+        let mut judgement = self.judge(job, &ledger.whole(&facts), &ledger.lists);
+        if unsettled {
+            judgement.doubts.push("EC2 does not show yet what the record says".to_owned());
         }
-        let (mut seen, mut seen_lists) = (facts.clone(), prefix_lists.clone());
-        let mut done = Done::new();
-        // A call of ours may have taken effect without our hearing of it: what is gone then is our doing.
-        let mut unheard = false;
-        let mut error = String::new();
-        for attempt in 0..MOST_REVOKES {
-            if left.is_empty() {
-                break;
+        let rest = match mode {
+            Mode::Alert => Action::WouldRevoke,
+            Mode::Enforce => Action::Failed { error: ledger.error },
+        };
+        let mut done = ledger.done;
+        done.extend(ledger.pending.into_iter().map(|id| (id, rest.clone())));
+        Settled { judgement, done, mode }
+    }
+
+    fn judge(&self, job: &Job<'_>, facts: &GroupFacts, lists: &PrefixLists) -> Judgement {
+        judge(job.changes, facts, lists, &self.policy, whereabouts(job.target, facts), (self.clock)())
+    }
+
+    fn planned(&self, job: &Job<'_>, facts: &GroupFacts, lists: &PrefixLists) -> BTreeSet<RuleId> {
+        let judgement = self.judge(job, facts, lists);
+        plan(&judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
+    }
+
+    /// The next look that succeeds, after a pause; nothing when time has run out or the look is refused.
+    async fn look_again(
+        &self,
+        job: &Job<'_>,
+        group: &GroupId,
+        turn: &mut u32,
+        error: &mut String,
+    ) -> Option<(GroupFacts, PrefixLists)> {
+        loop {
+            *turn = turn.saturating_add(1);
+            let pause = backoff(*turn);
+            if job.until.duration_since(Instant::now()) <= pause {
+                return None;
             }
-            if attempt > 0 {
-                tokio::time::sleep(backoff(attempt)).await;
-            }
-            match self.aws.revoke(target, own, &facts.group, &left).await {
-                Ok(listed) => {
-                    let (revoked, silent) = left.into_iter().partition(|id| listed.contains(id));
-                    left = silent;
-                    done.extend(BTreeSet::into_iter(revoked).map(|id| (id, Action::Revoked)));
-                    (unheard, error) = (true, "NotListed".to_owned());
-                }
+            tokio::time::sleep(pause).await;
+            match self.look(job, &Subject::Group(group.clone())).await {
+                Ok(mut facts) => return facts.groups.pop().map(|group| (group, facts.prefix_lists)),
                 Err(failure) => {
-                    tracing::warn!(group = %facts.group, code = failure.code, message = failure.message, "revoke failed");
-                    error = failure.code;
-                    match failure.effect {
-                        Effect::Refused => break,
-                        Effect::NotYet => continue,
-                        Effect::Unknown => unheard = true,
-                        Effect::NotFound => {}
+                    tracing::warn!(%group, code = failure.code, message = failure.message, "a second look failed");
+                    *error = failure.code;
+                    if failure.effect == Effect::Refused {
+                        return None;
                     }
                 }
             }
-            if left.is_empty() {
-                break;
-            }
-            match self.look(target, own, &Subject::Group(facts.group.clone())).await {
-                Ok(second) => {
-                    let rules = second.groups.iter().flat_map(|group| &group.rules);
-                    let shown: BTreeSet<&RuleId> = rules.map(|rule| &rule.id).collect();
-                    let gone = if unheard { Action::Revoked } else { Action::AlreadyGone };
-                    done.extend(left.iter().filter(|id| !shown.contains(id)).map(|id| (id.clone(), gone.clone())));
-                    // What is left is judged anew: it may have been closed by a change of the rule itself meanwhile.
-                    left = second.groups.iter().flat_map(|group| assess(group, &second.prefix_lists).1).collect();
-                    let new = second.groups.into_iter().flat_map(|group| group.rules);
-                    let new: Vec<_> = new.filter(|rule| seen.rules.iter().all(|old| old.id != rule.id)).collect();
-                    seen.rules.extend(new);
-                    seen_lists.extend(second.prefix_lists);
-                }
-                Err(failure) => error = failure.code,
-            }
         }
-        done.extend(left.into_iter().map(|id| (id, Action::Failed { error: error.clone() })));
-        // A rule that only a later look showed must not be missing from what is told.
-        let judgement = if seen.rules.len() > facts.rules.len() { assess(&seen, &seen_lists).0 } else { judgement };
-        (judgement, done, mode)
+    }
+}
+
+/// Whether EC2 has shown every rule that the changes claim, as they made it or as another change at hand did.
+fn settled(judgement: &Judgement) -> bool {
+    let claimed: BTreeSet<&RuleId> =
+        judgement.rules.iter().filter(|judged| judged.claimed).map(|judged| &judged.rule.id).collect();
+    let shown = |claim: &Claimed| claim.missing.is_empty() && claim.replaced.iter().all(|id| claimed.contains(id));
+    judgement.claims.iter().all(shown)
+}
+
+/// The invocation's time is up: whether the call took effect nobody knows.
+pub(super) fn out_of_time(call: &'static str) -> AwsError {
+    AwsError {
+        call,
+        code: "Timeout".to_owned(),
+        message: "the invocation ran out of time".to_owned(),
+        effect: Effect::Unknown,
     }
 }
 
@@ -97,7 +199,8 @@ fn whereabouts<'a>(target: &'a Target, facts: &'a GroupFacts) -> Whereabouts<'a>
     Whereabouts { account: &target.account, region: &target.region, group: &facts.group, vpc: facts.vpc.as_ref() }
 }
 
-/// 200 ms, doubled each time.
-fn backoff(attempt: u32) -> Duration {
-    Duration::from_millis(100).saturating_mul(2u32.saturating_pow(attempt))
+/// From 200 ms doubled each turn, at most 4 s; half of it by chance, so that throttled invocations do not stay in step.
+pub(super) fn backoff(turn: u32) -> Duration {
+    let pause = Duration::from_millis(100).saturating_mul(2u32.saturating_pow(turn)).min(Duration::from_secs(4));
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }

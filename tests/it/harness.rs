@@ -12,10 +12,9 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use ec2_model::{Call, Reply, Request, Response, Vpc, World};
-use portcullis::aws::Aws;
+use portcullis::aws::{Aws, Own};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::Finding;
-use portcullis::domain::ids::AccountId;
 use portcullis::domain::policy::{Mode, Policy};
 use portcullis::guard::{Answer, Guard, Invocation};
 use serde_json::{Value, json};
@@ -108,14 +107,15 @@ impl Setup {
             .region(Region::from_static(REGION))
             .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let (kept, clock) = (Arc::clone(&lines), world.clone());
+        let (kept, clock, start) = (Arc::clone(&lines), world.clone(), tokio::time::Instant::now());
         let guard = Guard {
-            aws: Aws::load(loader, self.member_role).await,
+            aws: Aws::load(loader, self.member_role, self.mode).await,
             policy: Policy::parse(self.policy).unwrap(),
             mode: self.mode,
             accounts: self.accounts,
             topic: self.topic.then(|| TOPIC.to_owned()),
-            clock: Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap()),
+            // The world's time, which stands, and what tokio has slept since.
+            clock: Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + start.elapsed()),
             out: Box::new(move |line| kept.lock().unwrap().push(line.to_owned())),
         };
         Watch { world, guard, group, lines }
@@ -141,7 +141,7 @@ impl Watch {
 
     pub(crate) async fn deliver(&self, payload: &Value) -> Answer {
         let invocation = Invocation {
-            own_account: Some(AccountId::parse(ACCOUNT).unwrap()),
+            own: Own::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis"),
             deadline: tokio::time::Instant::now() + Duration::from_secs(30),
         };
         self.guard.handle(payload, &invocation).await

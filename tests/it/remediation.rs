@@ -185,17 +185,114 @@ async fn a_late_event_does_not_touch_what_was_made_since() {
     let closed = RuleChange { rule, permission: Permission::tcp(22, "10.0.0.0/8") };
     watch.world.modify_rules(ACCOUNT, REGION, &watch.group, &[closed]).unwrap();
     watch.world.set_now(watch.world.now() + 600_000);
-    assert_eq!(judged(&watch.finding(&event).await), (Verdict::Safe, Outcome::None));
+    assert_eq!(judged(&watch.finding(&event).await), (Verdict::Safe, Outcome::AlreadyGone));
     assert_eq!(watch.ingress(), ["tcp 22-22 10.0.0.0/8"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rule_that_ec2_does_not_show_yet_is_waited_for() {
     let watch = enforcing().await;
-    watch.world.set_visibility_lag(Lag::Calls(2), Lag::None);
+    watch.world.set_visibility_lag(Lag::Calls(5), Lag::None);
     let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
     assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));
     assert!(watch.ingress().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ec2_shows_already_is_taken_back_before_the_rest_is_waited_for() {
+    let watch = enforcing().await;
+    let first = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]).to_string();
+    watch.world.set_visibility_lag(Lag::Calls(3), Lag::None);
+    let second = watch.open(&[Permission::tcp(3389, "0.0.0.0/0")]).to_string();
+    let answer = watch.deliver(&sqs(&[first, second])).await;
+    assert!(answer.findings.iter().all(|finding| finding.outcome == Outcome::Reverted), "{:#?}", answer.findings);
+    assert_eq!(watch.ec2_calls()[..2], [DESCRIBE, REVOKE]);
+    assert!(watch.ingress().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ec2_does_not_show_while_it_is_too_early_to_believe_that_it_is_gone_is_undecided() {
+    let watch = enforcing().await;
+    watch.world.set_visibility_lag(Lag::Calls(1000), Lag::None);
+    let mut event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+    event["detail"]["eventTime"] = Value::Null;
+    let answer = watch.deliver(&event).await;
+    assert_eq!(answer.findings[0].verdict, Verdict::Undecided, "{:#?}", answer.findings);
+    assert_eq!(answer.failed.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_was_made_lawful_between_two_attempts_is_not_revoked() {
+    for kind in [FaultKind::Throttle, FaultKind::LostBefore] {
+        let watch = enforcing().await;
+        let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+        let rule = watch.world.rules(ACCOUNT, REGION, &watch.group).pop().unwrap().id;
+        watch.world.inject(Fault::next(REVOKE, kind.clone()));
+        let owner = async {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            let closed = RuleChange { rule: rule.clone(), permission: Permission::tcp(22, "10.0.0.0/8") };
+            watch.world.modify_rules(ACCOUNT, REGION, &watch.group, &[closed]).unwrap();
+        };
+        let (answer, ()) = tokio::join!(watch.deliver(&event), owner);
+        assert_eq!(watch.ingress(), ["tcp 22-22 10.0.0.0/8"], "{kind:?}");
+        let finding = &answer.findings[0];
+        assert_eq!(judged(finding), (Verdict::Safe, Outcome::AlreadyGone), "{kind:?}: {finding:#?}");
+        assert!(!finding.reason.contains("is open"), "{}", finding.reason);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_event_does_not_claim_a_rule_that_another_change_has_made_since() {
+    let policy = "version: 1\nexempt:\n- {reason: SEC-1, until: never, principals: ['arn:aws:iam::*:role/BreakGlass']}";
+    let watch = Setup { policy, ..Setup::default() }.start().await;
+    let late = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+    let rule = watch.world.rules(ACCOUNT, REGION, &watch.group).pop().unwrap().id;
+    watch.world.set_actor(Actor::Role { role: "BreakGlass".into(), session: "jo".into() });
+    let lawful = RuleChange { rule, permission: Permission::tcp(3389, "0.0.0.0/0") };
+    watch.world.modify_rules(ACCOUNT, REGION, &watch.group, &[lawful]).unwrap();
+    assert_eq!(watch.finding(&watch.event()).await.verdict, Verdict::Exempt);
+    watch.world.set_now(watch.world.now() + 120_000);
+    let finding = watch.finding(&late).await;
+    assert_eq!(watch.ingress(), ["tcp 3389-3389 0.0.0.0/0"]);
+    assert!(finding.exposures.iter().all(|exposure| exposure.standing), "{finding:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_revoked_before_time_ran_out_is_told() {
+    let policy = "version: 1\nsweep: {mode: enforce}";
+    let watch = Setup { policy, ..Setup::default() }.start().await;
+    for n in 0..2 {
+        let group = watch.world.create_group(ACCOUNT, REGION, &format!("g{n}"), Vpc::Other);
+        watch.world.authorize(ACCOUNT, REGION, &group, &[Permission::tcp(22, "0.0.0.0/0")]).unwrap();
+    }
+    let event = omitted(watch.event());
+    for nth in 1..40 {
+        watch.world.inject(Fault { action: Some(REVOKE.into()), nth, kind: FaultKind::LostBefore });
+    }
+    let answer = watch.deliver(&event).await;
+    let mut outcomes: Vec<Outcome> = answer.findings.iter().map(|finding| finding.outcome).collect();
+    outcomes.sort_by_key(|outcome| format!("{outcome:?}"));
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Reverted], "{:#?}", answer.findings);
+    assert_eq!(answer.failed.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subject_that_hangs_does_not_hold_up_the_others_of_its_batch() {
+    let watch = enforcing().await;
+    let hanging = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]).to_string();
+    let region = "us-east-1";
+    let group = watch.world.create_group(ACCOUNT, region, "web", Vpc::Other);
+    watch.world.authorize(ACCOUNT, region, &group, &[Permission::tcp(22, "0.0.0.0/0")]).unwrap();
+    let other = watch.event().to_string();
+    // The first look is that of eu-west-1; it and all that follow in that Region hang.
+    for nth in [0, 2, 3, 4, 5, 6, 7, 8] {
+        let kind = FaultKind::Slow(std::time::Duration::from_secs(60));
+        watch.world.inject(Fault { action: Some(DESCRIBE.into()), nth, kind });
+    }
+    let answer = watch.deliver(&sqs(&[hanging, other])).await;
+    let outcomes: Vec<_> = answer.findings.iter().map(judged).collect();
+    assert_eq!(outcomes, [(Verdict::Undecided, Outcome::Failed), (Verdict::Exposed, Outcome::Reverted)]);
+    assert_eq!(answer.failed, ["m0".to_owned()].into());
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,20 +306,41 @@ async fn a_group_with_more_rules_than_a_page_is_seen_whole() {
     assert_eq!(watch.ec2_calls(), [DESCRIBE, DESCRIBE, REVOKE]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_event_that_leaves_out_what_was_changed_makes_the_whole_region_looked_at() {
-    let watch = enforcing().await;
-    watch.open(&[Permission::tcp(443, "0.0.0.0/0")]);
-    let other = watch.world.create_group(ACCOUNT, REGION, "other", Vpc::Other);
-    watch.world.authorize(ACCOUNT, REGION, &other, &[Permission::tcp(22, "0.0.0.0/0")]).unwrap();
-    let mut event = watch.event();
+/// The event of a call so large that CloudTrail left out what was asked and what was answered.
+fn omitted(mut event: Value) -> Value {
     let omitted = json!({"reason": "requestParameters too large", "omitted": true, "originalSize": 131_072});
     event["detail"]["requestParameters"] = omitted.clone();
     event["detail"]["responseElements"] = omitted;
-    let finding = watch.finding(&event).await;
-    assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted));
-    assert_eq!(finding.group, Some(other));
-    assert_eq!(watch.ingress().len(), 1);
+    event
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_leaves_out_what_was_changed_makes_the_whole_region_looked_at_by_the_sweeps_rules() {
+    for (policy, outcome) in
+        [("version: 1", Outcome::WouldRevert), ("version: 1\nsweep: {mode: enforce}", Outcome::Reverted)]
+    {
+        let watch = Setup { policy, ..Setup::default() }.start().await;
+        watch.open(&[Permission::tcp(443, "0.0.0.0/0")]);
+        let other = watch.world.create_group(ACCOUNT, REGION, "other", Vpc::Other);
+        watch.world.authorize(ACCOUNT, REGION, &other, &[Permission::tcp(22, "0.0.0.0/0")]).unwrap();
+        let finding = watch.finding(&omitted(watch.event())).await;
+        assert_eq!(judged(&finding), (Verdict::Exposed, outcome));
+        assert_eq!(finding.group, Some(other));
+        assert_eq!(watch.ingress().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn past_the_sweeps_cap_it_only_alerts() {
+    let policy = "version: 1\nsweep: {mode: enforce, max_revocations: 2}";
+    let watch = Setup { policy, ..Setup::default() }.start().await;
+    for n in 0..5 {
+        let group = watch.world.create_group(ACCOUNT, REGION, &format!("g{n}"), Vpc::Other);
+        watch.world.authorize(ACCOUNT, REGION, &group, &[Permission::tcp(22, "0.0.0.0/0")]).unwrap();
+    }
+    let answer = watch.deliver(&omitted(watch.event())).await;
+    let count = |outcome| answer.findings.iter().filter(|finding| finding.outcome == outcome).count();
+    assert_eq!((count(Outcome::Reverted), count(Outcome::WouldRevert)), (2, 3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,6 +361,9 @@ async fn a_prefix_list_is_judged_by_its_entries_and_undecided_when_they_cannot_b
     let answer = watch.deliver(&event).await;
     let finding = &answer.findings[0];
     assert_eq!(judged(finding), (Verdict::Exposed, Outcome::Reverted), "what can be decided is done");
+    assert_eq!(answer.failed.len(), 1, "and what cannot is tried again");
+    let metrics = lines(&watch).pop().unwrap();
+    assert_eq!((&metrics["Undecided"], &metrics["Reverted"]), (&json!(1), &json!(1)));
     assert!(finding.reason.contains("UnauthorizedOperation"), "{}", finding.reason);
     assert_eq!(watch.ingress().len(), 1);
     let event = watch.open(&[Permission::tcp(3306, &list)]);
@@ -414,7 +535,7 @@ async fn a_function_that_does_not_know_its_own_account_calls_nobody() {
     let watch = Setup { accounts: Accounts::Any, ..Setup::default() }.start().await;
     let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
-    let answer = watch.guard.handle(&event, &Invocation { own_account: None, deadline }).await;
+    let answer = watch.guard.handle(&event, &Invocation { own: None, deadline }).await;
     assert_eq!(judged(&answer.findings[0]), (Verdict::Undecided, Outcome::None));
     assert_eq!(answer.findings[0].reason, "the function's own account is not known: its ARN names none");
     assert!(watch.world.calls().is_empty());
@@ -436,6 +557,19 @@ async fn a_member_account_is_guarded_through_its_role() {
     let calls: Vec<_> = watch.world.calls().into_iter().map(|call| (call.account, call.action)).collect();
     let expected = [(ACCOUNT, "AssumeRole"), (member, DESCRIBE), (member, REVOKE)];
     assert_eq!(calls, expected.map(|(account, action)| (account.to_owned(), action.to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_cannot_be_assumed_is_a_failure_with_awss_code() {
+    let member = "444455556666";
+    let role = MemberRole { name: "PortcullisMember".into(), external_id: None };
+    let watch = Setup { accounts: Accounts::Any, member_role: Some(role), ..Setup::default() }.start().await;
+    let group = watch.world.create_group(member, REGION, "theirs", Vpc::Other);
+    watch.world.authorize(member, REGION, &group, &[Permission::tcp(22, "0.0.0.0/0")]).unwrap();
+    let event = watch.event();
+    let answer = watch.deliver(&event).await;
+    assert_eq!(judged(&answer.findings[0]), (Verdict::Undecided, Outcome::Failed));
+    assert!(answer.findings[0].reason.starts_with("AssumeRole: AccessDenied: "), "{}", answer.findings[0].reason);
 }
 
 #[tokio::test(start_paused = true)]

@@ -383,7 +383,10 @@ fn a_change_claims_rules_by_id_by_permission_or_all_of_them() {
         let case = Case { changes: vec![change(Claim::Rules(vec![])), change(claim)], ..Case::of(&lines) };
         let judgement = case.judge();
         assert_eq!(judgement.claims[0], Claimed::default());
-        assert_eq!(judgement.claims[1], Claimed { rules: rules.iter().copied().collect(), missing, replaced: Vec::new() });
+        assert_eq!(
+            judgement.claims[1],
+            Claimed { rules: rules.iter().copied().collect(), missing, replaced: Vec::new() }
+        );
         let claimed: Vec<usize> = (0..3).filter(|n| judgement.is_claimed(*n)).collect();
         assert_eq!(claimed, rules);
     }
