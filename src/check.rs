@@ -79,6 +79,10 @@ fn judge_change(change: &Change, policy: &Policy, now: Timestamp) -> Finding {
     // Everything in the record is the change's own, whether it lists rule ids or not.
     let own = Change { claim: trail::Claim::Any, ..change.clone() };
     let judgement = judge(&[&own], &facts, &PrefixLists::new(), policy, at, now);
+    if policy.exempts_by_vpc() && !judgement.exposures.is_empty() {
+        let why = "an exemption of the policy names VPCs, and the record does not say the group's: only EC2 knows";
+        return plain(&change.seen, Verdict::Undecided, why);
+    }
     let planned = plan(&judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone()));
     let done: Done = planned.map(|id| (id, Action::WouldRevoke)).collect();
     Finding::judged(change, 0, group, &judgement, &done, Mode::Alert)

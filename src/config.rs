@@ -99,10 +99,6 @@ impl Config {
     /// The first variable that does not parse.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |variable: &'static str| get(variable).filter(|value| !value.is_empty());
-        if let Some(queue) = get("PORTCULLIS_QUEUE_URL") {
-            let accepted = "nothing yet: this version has no sweep to fan out";
-            return Err(refused("PORTCULLIS_QUEUE_URL", &queue, accepted));
-        }
         Ok(Self {
             mode: match get("PORTCULLIS_MODE").as_deref() {
                 None | Some("alert") => Mode::Alert,

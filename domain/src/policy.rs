@@ -184,6 +184,12 @@ impl Policy {
         places.into_iter().any(|place| place.vpcs.is_some())
     }
 
+    /// Whether what is lawful depends on a group's VPC.
+    #[must_use]
+    pub fn exempts_by_vpc(&self) -> bool {
+        self.exemptions.iter().any(|exemption| exemption.place.vpcs.is_some())
+    }
+
     /// The mode for a group: the function's own, unless the policy is the meeker one. First matching scope wins.
     #[must_use]
     pub fn mode(&self, at: Whereabouts<'_>, function: Mode) -> Mode {

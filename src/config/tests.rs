@@ -80,11 +80,6 @@ fn a_value_that_does_not_parse_is_named_with_its_variable_and_what_is_accepted()
             "PORTCULLIS_TOPIC_ARN=`arn:aws:sqs:x:1:q`: expected an SNS topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME",
         ),
         (
-            "PORTCULLIS_QUEUE_URL",
-            "https://q",
-            "PORTCULLIS_QUEUE_URL=`https://q`: expected nothing yet: this version has no sweep to fan out",
-        ),
-        (
             "RUST_LOG",
             "loud",
             "RUST_LOG=`loud`: expected off, error, warn, info, debug, trace, or a list such as info,portcullis=debug",

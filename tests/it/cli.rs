@@ -134,6 +134,15 @@ fn a_policy_of_ones_own_is_used_and_an_error_in_it_is_shown_where_it_is() {
 }
 
 #[test]
+fn an_exemption_by_vpc_leaves_an_exposure_undecided_offline() {
+    let policy = folder("vpc").join("policy.yaml");
+    std::fs::write(&policy, "version: 1\nexempt: [{reason: lab, until: never, vpcs: [vpc-1]}]").unwrap();
+    let ran = check(&["--policy", policy.to_str().unwrap(), "--format", "json", "events/ssh-open.json"], "");
+    assert_eq!(ran.code, 2);
+    assert!(ran.stdout.contains("an exemption of the policy names VPCs"), "{}", ran.stdout);
+}
+
+#[test]
 fn text_of_a_record_cannot_steer_the_terminal() {
     let escape = event("ssh-open").replace("assumed-role/Developer/alice", "assumed-role/\\u001b[2J\\u202ealice");
     let ran = check(&["-"], &escape);
