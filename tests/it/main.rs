@@ -1,4 +1,13 @@
 //! The one integration-test binary: each further one would link the AWS SDK again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    reason = "a test that panics fails, as it should"
+)]
 
 mod cli;
 mod corpus;
