@@ -51,6 +51,7 @@ deny: need-cargo ## Check licences and sources of all dependencies (installs car
 bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size beside boto3: BENCH="--rounds 31"
 	$(CARGO) build --release --locked --bin portcullis-lambda
 	$(CARGO) build --release --locked --package ec2-model --features serve
+	$(CARGO) build --release --locked --package portcullis-domain --example harmless
 	.venv/bench/bin/python bench/bench.py $(BENCH)
 
 # --- Ship it -------------------------------------------------------------------------------------------------------
