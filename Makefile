@@ -21,14 +21,19 @@ help: ## Show this list
 # --- Try it, test it -----------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: need-cargo .venv/demo/.installed ## See it work on this machine: alert, then enforce, on an AWS emulator
-	$(CARGO) build $(WORKSPACE) --all-targets
+demo: ## See it work on this machine: alert, then enforce, on an AWS emulator
+	@$(MAKE) --no-print-directory --jobs=2 programs .venv/demo/.installed
 	.venv/demo/bin/python demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda
+
+# While one core compiles the AWS SDK, the other installs the tools.
+.PHONY: programs
+programs: need-cargo
+	$(CARGO) build $(WORKSPACE) --all-targets
 
 .PHONY: invoke
 invoke: need-cargo .venv/build/.installed ## Run the function on one event: make invoke EVENT=events/NAME.json
 	@test -f "$(EVENT)" || { echo "make: which event? make invoke EVENT=events/NAME.json" >&2; exit 1; }
-	$(CARGO) build $(WORKSPACE) --all-targets
+	@$(MAKE) --no-print-directory programs
 	.venv/build/bin/python demo/invoke.py --programs $(PROFILE_DIR) "$(EVENT)"
 
 .PHONY: test
