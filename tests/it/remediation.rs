@@ -382,6 +382,9 @@ async fn an_exemption_is_told_and_nothing_is_touched() {
     assert_eq!(judged(&finding), (Verdict::Exempt, Outcome::None));
     assert_eq!(finding.reason, "exempt: bastion, SEC-1");
     assert_eq!(watch.ingress().len(), 1);
+    let other = watch.world.create_group(ACCOUNT, REGION, "other", Vpc::Other);
+    watch.world.authorize(ACCOUNT, REGION, &other, &[Permission::tcp(22, "9.9.9.9/32")]).unwrap();
+    assert_eq!(watch.finding(&watch.event()).await.verdict, Verdict::Safe, "what exposes nothing needs no exemption");
 }
 
 #[tokio::test(start_paused = true)]
@@ -395,6 +398,20 @@ async fn an_exemption_by_vpc_is_looked_up_and_a_failed_look_up_exempts_nothing_a
     assert_eq!((watch.ingress().len(), answer.failed.len()), (1, 1));
     watch.world.permit(ACCOUNT, "DescribeSecurityGroups");
     assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_whose_vpc_is_not_listed_yet_is_not_judged_as_if_it_had_none() {
+    let policy = "version: 1\nscopes: [{mode: alert, vpcs: [vpc-0]}]";
+    let watch = Setup { policy, ..Setup::default() }.start().await;
+    watch.world.set_visibility_lag(Lag::Calls(1000), Lag::None);
+    let group = watch.world.create_group(ACCOUNT, REGION, "new", Vpc::Other);
+    watch.world.set_visibility_lag(Lag::None, Lag::None);
+    watch.world.authorize(ACCOUNT, REGION, &group, &[Permission::tcp(22, "0.0.0.0/0")]).unwrap();
+    let answer = watch.deliver(&watch.event()).await;
+    assert_eq!(judged(&answer.findings[0]), (Verdict::Undecided, Outcome::Failed), "{:#?}", answer.findings);
+    assert!(answer.findings[0].reason.contains("its VPC is not listed"), "{}", answer.findings[0].reason);
+    assert!(!watch.ec2_calls().contains(&REVOKE.to_owned()));
 }
 
 /// Every way in which the revoke can go wrong once, and what must come of it.
@@ -557,6 +574,24 @@ async fn a_member_account_is_guarded_through_its_role() {
     let calls: Vec<_> = watch.world.calls().into_iter().map(|call| (call.account, call.action)).collect();
     let expected = [(ACCOUNT, "AssumeRole"), (member, DESCRIBE), (member, REVOKE)];
     assert_eq!(calls, expected.map(|(account, action)| (account.to_owned(), action.to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_alert_mode_a_member_role_is_assumed_for_looking_only() {
+    for (mode, may_revoke) in [(Mode::Alert, false), (Mode::Enforce, true)] {
+        let member = "444455556666";
+        let role = MemberRole { name: "PortcullisMember".into(), external_id: None };
+        let watch = Setup { mode, accounts: Accounts::Any, member_role: Some(role), ..Setup::default() }.start().await;
+        watch.world.set_now(portcullis::now().as_millisecond());
+        watch.world.allow_role(member, "PortcullisMember", None);
+        let group = watch.world.create_group(member, REGION, "theirs", Vpc::Other);
+        watch.world.authorize(member, REGION, &group, &[Permission::tcp(22, "0.0.0.0/0")]).unwrap();
+        watch.deliver(&watch.event()).await;
+        let calls = watch.world.calls();
+        let policy = calls.iter().find(|call| call.action == "AssumeRole").unwrap().param("Policy");
+        assert_eq!(policy.is_none(), may_revoke);
+        assert!(policy.is_none_or(|policy| policy.contains("ec2:Describe") && !policy.contains("Revoke")));
+    }
 }
 
 #[tokio::test(start_paused = true)]
