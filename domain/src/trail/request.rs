@@ -73,10 +73,10 @@ fn authorize(request: &Part<'_>, response: &Part<'_>) -> Result<Described, Strin
         );
     }
     let says = asked.all.then(|| {
+        // The answer is canonical and carries the ids. What was asked and is not in it is not let out of sight.
         let answered = listed.iter().map(|rule| (Some(rule.id.clone()), rule.permission.clone()));
-        // The answer is canonical and carries the ids; the request is what there is without it.
-        let asked = asked.permissions.iter().map(|permission| (None, permission.clone()));
-        if listed.is_empty() { asked.collect() } else { answered.collect() }
+        let missing = asked.permissions.iter().filter(|asked| listed.iter().all(|rule| rule.permission != **asked));
+        answered.chain(missing.map(|permission| (None, permission.clone()))).collect()
     });
     let claim = if !listed.is_empty() {
         Claim::Rules(listed.into_iter().map(|rule| rule.id).collect())

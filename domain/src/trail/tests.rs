@@ -179,7 +179,7 @@ fn the_legacy_flat_form_stands_beside_an_empty_ip_permissions() {
 }
 
 #[test]
-fn an_answer_that_lists_rules_is_believed_over_the_request() {
+fn an_answer_that_lists_rules_is_the_claim_and_what_it_does_not_answer_for_stays_in_sight() {
     let rules = json!([
         {"groupId": GROUP, "securityGroupRuleId": "sgr-1", "ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
             "cidrIpv4": "100.64.0.0/10", "description": "x", "tagSet": {}},
@@ -194,7 +194,13 @@ fn an_answer_that_lists_rules_is_believed_over_the_request() {
     assert_eq!(claim(&record), ["sgr-1", "sgr-2", "sgr-3", "sgr-4"]);
     assert_eq!(
         says(&record),
-        ["sgr-1: tcp 22-22 100.64.0.0/10", "sgr-2: -1 none-none ::/0", "sgr-3: udp 1-2 pl-1", "sgr-4: icmp 8--1 sg-2"]
+        [
+            "sgr-1: tcp 22-22 100.64.0.0/10",
+            "sgr-2: -1 none-none ::/0",
+            "sgr-3: udp 1-2 pl-1",
+            "sgr-4: icmp 8--1 sg-2",
+            "tcp 22-22 0.0.0.0/0"
+        ]
     );
 }
 
@@ -203,7 +209,7 @@ fn an_answered_rule_without_a_known_source_is_said_to_be_unknown() {
     let rules = json!([{"securityGroupRuleId": "sgr-1", "ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
         "satelliteId": "sat-1"}]);
     let record = authorize(flat(), answer(rules));
-    assert_eq!(says(&record), ["sgr-1: tcp 22-22 unknown: no source that is known"]);
+    assert_eq!(says(&record), ["sgr-1: tcp 22-22 unknown: no source that is known", "tcp 22-22 0.0.0.0/0"]);
     assert_eq!(harmless(&change(&record), &Policy::built_in()), None);
 }
 
