@@ -69,6 +69,9 @@ const TO_ANSWER: Duration = Duration::from_millis(300);
 /// So many subjects are worked on at a time: EC2's token buckets hold 50 revokes and 100 looks.
 const MOST_AT_ONCE: usize = 8;
 
+/// So many subjects are told of at a time. More than are worked on, so that a slow topic holds up no work.
+const MOST_TOLD_AT_ONCE: usize = 64;
+
 /// A change, the item it came in, and its place among all letters of the delivery.
 struct Received {
     place: usize,
@@ -117,15 +120,20 @@ impl Guard {
                 Err(finding) => told.push(Told { place, item, finding: *finding }),
             }
         }
-        // Each subject is told as soon as it is done, and none waits for another that hangs.
         let work = subjects.into_iter().map(|((target, subject), received)| async move {
-            let told = self.subject(&target, &subject, received, invocation).await;
-            let failures = self.tell(&told, invocation).await;
-            (told, failures)
+            self.subject(&target, &subject, received, invocation).await
         });
-        let mut publish_failures = self.tell(&told, invocation).await;
-        let mut work = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
-        while let Some((done, failures)) = work.next().await {
+        let work = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
+        // Each subject is told of as soon as it is done; no work waits for another that hangs, nor for a topic that does.
+        let mut telling = stream::iter([std::mem::take(&mut told)])
+            .chain(work)
+            .map(|told| async move {
+                let failures = self.tell(&told, invocation).await;
+                (told, failures)
+            })
+            .buffer_unordered(MOST_TOLD_AT_ONCE);
+        let mut publish_failures = 0;
+        while let Some((done, failures)) = telling.next().await {
             told.extend(done);
             publish_failures += failures;
         }

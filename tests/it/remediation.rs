@@ -672,6 +672,22 @@ async fn a_topic_that_fails_hides_nothing_and_is_counted() {
     assert_eq!((&lines[1]["PublishFailed"], &lines[1]["Reverted"]), (&json!(1), &json!(1)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_hangs_holds_up_no_work() {
+    let watch = Setup { topic: true, ..Setup::default() }.start().await;
+    for nth in 0..100 {
+        let kind = FaultKind::Slow(std::time::Duration::from_secs(60));
+        watch.world.inject(Fault { action: Some("Publish".into()), nth, kind });
+    }
+    let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]).to_string();
+    let answer = watch.deliver(&sqs(&["not json".to_owned(), event])).await;
+    assert_eq!(judged(&answer.findings[1]), (Verdict::Exposed, Outcome::Reverted));
+    assert!(watch.ingress().is_empty());
+    let metrics = lines(&watch).pop().unwrap();
+    assert_eq!(metrics["PublishFailed"], json!(2));
+    assert!(metrics["ExposureMillis"][0].as_i64().unwrap() < 1000, "{metrics}");
+}
+
 fn lines(watch: &Watch) -> Vec<Value> {
     watch.lines.lock().unwrap().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
