@@ -68,7 +68,7 @@ ifeq ($(HOST_ARCH)-$(ARCH),arm64-x86_64)
 endif
 
 .PHONY: build
-build: need-cargo .venv/build/.installed ## Build what is deployed, into .aws-sam (10 to 20 minutes): ARCH=x86_64|arm64
+build: need-cargo .venv/build/.installed ## Build what is deployed, into .aws-sam (10 to 25 minutes): ARCH=x86_64|arm64
 	@test -z "$(CANNOT_BUILD)" || { echo "make: $(CANNOT_BUILD)" >&2; exit 1; }
 	@test -d "$$(rustc --print target-libdir --target $(RUST_TARGET))" \
 	  || { echo "make: $(ARCH) needs its standard library: rustup target add $(RUST_TARGET)" >&2; exit 1; }
