@@ -6,6 +6,8 @@
 pub mod input;
 pub mod show;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use portcullis_domain::exposure::{GroupFacts, PrefixLists, Rule, harmless, judge};
 use portcullis_domain::finding::{Action, Done, Finding, Outcome, Verdict};
@@ -43,7 +45,7 @@ fn judge_letter(letter: Letter, policy: &Policy, now: Timestamp) -> Result<Findi
             let group = match &change.subject {
                 Subject::Group(id) => Some(id.to_string()),
                 Subject::GroupName(name) => Some(name.clone()),
-                Subject::Region => None,
+                Subject::PrefixList(_) | Subject::Region => None,
             };
             Finding { group, ..finding }
         }
@@ -55,9 +57,15 @@ fn judge_change(change: &Change, policy: &Policy, now: Timestamp) -> Finding {
         return plain(&change.seen, Verdict::Safe, why);
     }
     let Some(says) = &change.says else {
-        return plain(&change.seen, Verdict::Undecided, "the record does not say all that was changed: only EC2 knows");
+        let why = match change.subject {
+            Subject::PrefixList(_) => "the record does not say which rules refer to the prefix list: only EC2 knows",
+            Subject::Group(_) | Subject::GroupName(_) | Subject::Region => {
+                "the record does not say all that was changed: only EC2 knows"
+            }
+        };
+        return plain(&change.seen, Verdict::Undecided, why);
     };
-    if change.call == Call::Modify {
+    if change.call != Call::Authorize {
         let why = "the record does not say whether the rules it modifies are ingress rules: only EC2 knows";
         return plain(&change.seen, Verdict::Undecided, why);
     }
@@ -71,9 +79,9 @@ fn judge_change(change: &Change, policy: &Policy, now: Timestamp) -> Finding {
         .collect();
     let group = match &change.subject {
         Subject::Group(id) => id.clone(),
-        Subject::GroupName(_) | Subject::Region => GroupId::unlisted(),
+        Subject::GroupName(_) | Subject::PrefixList(_) | Subject::Region => GroupId::unlisted(),
     };
-    let facts = GroupFacts { group, vpc: None, rules };
+    let facts = GroupFacts { group, vpc: None, rules, egress: BTreeSet::new() };
     let (account, region, group) = (&change.account, &change.region, &facts.group);
     let at = Whereabouts { account, region, group, vpc: None };
     // Everything in the record is the change's own, whether it lists rule ids or not.

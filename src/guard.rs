@@ -96,7 +96,7 @@ fn named(subject: &Subject) -> Option<String> {
     match subject {
         Subject::Group(id) => Some(id.to_string()),
         Subject::GroupName(name) => Some(name.clone()),
-        Subject::Region => None,
+        Subject::PrefixList(_) | Subject::Region => None,
     }
 }
 
@@ -220,7 +220,7 @@ impl Guard {
             Subject::Region => {
                 (self.mode.min(sweep.mode), usize::try_from(sweep.max_revocations).unwrap_or(usize::MAX))
             }
-            Subject::Group(_) | Subject::GroupName(_) => (self.mode, usize::MAX),
+            Subject::Group(_) | Subject::GroupName(_) | Subject::PrefixList(_) => (self.mode, usize::MAX),
         };
         let job = Job { target, own, changes: &changes, mode, until };
         let facts = match self.first_look(&job, subject).await {

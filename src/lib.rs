@@ -8,12 +8,12 @@
 // In the order in which data takes them.
 pub mod config;
 pub mod function;
-pub mod envelope;
 pub mod guard;
 pub mod aws;
 pub mod report;
 pub mod check;
 
+pub use portcullis_delivery::envelope;
 pub use portcullis_domain as domain;
 
 /// The time now. Everything else takes the time as an argument.

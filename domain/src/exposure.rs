@@ -31,6 +31,8 @@ pub struct GroupFacts {
     pub vpc: Option<VpcId>,
     /// All of its ingress rules.
     pub rules: Vec<Rule>,
+    /// The ids of its egress rules: a Modify may name them, and they open nothing.
+    pub egress: BTreeSet<RuleId>,
 }
 
 /// The entries of the prefix lists that rules refer to, or why they could not be read.
@@ -45,6 +47,9 @@ pub struct JudgedRule {
     pub claimed: bool,
     /// The addresses it admits that count; nothing where they are not known.
     pub counted: PerFamily<AddressSet>,
+    /// Those of them that it would admit without the changes at hand: all where no change made it, none where one did,
+    /// and where one added to its prefix list, what was in the list besides.
+    pub without: PerFamily<AddressSet>,
     /// The reason of the exemption that covers it for some guard.
     pub exempt: Option<String>,
 }
@@ -81,7 +86,8 @@ pub struct Exposure {
 pub struct Claimed {
     /// Indexes into [`Judgement::rules`].
     pub rules: BTreeSet<usize>,
-    /// Rules that it claims and that EC2 does not show (any more): their ids, where the record lists them.
+    /// Rules that it claims and that EC2 does not show (any more): their ids, where the record lists them. Without an id
+    /// also what a prefix list should have in it and has not.
     pub missing: Vec<Option<RuleId>>,
     /// Rules that it made and that are something else now: what they are is another change's doing.
     pub replaced: Vec<RuleId>,
@@ -112,6 +118,11 @@ impl Judgement {
         AddressSet::union(rules.into_iter().filter_map(|n| Some(self.rules.get(n)?.counted.get(family))))
     }
 
+    /// What some of the rules would admit together without the changes at hand.
+    pub(crate) fn union_without(&self, rules: impl IntoIterator<Item = usize>, family: Family) -> AddressSet {
+        AddressSet::union(rules.into_iter().filter_map(|n| Some(self.rules.get(n)?.without.get(family))))
+    }
+
     /// Whether a change at hand made the rule.
     #[must_use]
     pub fn is_claimed(&self, rule: usize) -> bool {
@@ -121,15 +132,15 @@ impl Judgement {
 
 /// Judges the group. The changes must be of its account and Region.
 #[must_use]
-pub fn judge(
-    changes: &[&Change],
+pub fn judge<'a>(
+    changes: &[&'a Change],
     facts: &GroupFacts,
     prefix_lists: &PrefixLists,
     policy: &Policy,
     at: Whereabouts<'_>,
     now: Timestamp,
 ) -> Judgement {
-    let claims: Vec<Claimed> = changes.iter().map(|change| claimed(change, &facts.rules)).collect();
+    let claims: Vec<Claimed> = changes.iter().map(|change| claimed(change, facts, prefix_lists)).collect();
     let mut judgement = Judgement {
         rules: Vec::with_capacity(facts.rules.len()),
         exposures: Vec::new(),
@@ -139,18 +150,23 @@ pub fn judge(
     };
     let mut exempt: BTreeSet<(usize, &str)> = BTreeSet::new();
     for (n, rule) in facts.rules.iter().enumerate() {
-        let makers: Vec<Vec<&str>> = changes
+        let made_by: Vec<&Change> = changes
             .iter()
             .zip(&judgement.claims)
             .filter(|(_, claim)| claim.rules.contains(&n))
-            .map(|(change, _)| change.seen.actor.iter().chain(&change.seen.issuer).map(String::as_str).collect())
+            .map(|(change, _)| *change)
             .collect();
+        let arns = |change: &&'a Change| {
+            change.seen.actor.iter().chain(&change.seen.issuer).map(String::as_str).collect::<Vec<&str>>()
+        };
+        let makers: Vec<Vec<&str>> = made_by.iter().map(arns).collect();
         let sources = sources(&rule.permission.source, prefix_lists);
         let counted = sources.as_ref().map_or_else(
             |_| PerFamily::default(),
             |sources| PerFamily::each(|family| sources.get(family).intersection(policy.counted(family))),
         );
-        let mut judged = JudgedRule { rule: rule.clone(), claimed: !makers.is_empty(), counted, exempt: None };
+        let without = without(&counted, &made_by);
+        let mut judged = JudgedRule { rule: rule.clone(), claimed: !makers.is_empty(), counted, without, exempt: None };
         let mut doubt = None;
         for guard in policy.guards() {
             let admits = sources.is_err() || Family::BOTH.into_iter().any(|f| !judged.counted.get(f).is_empty());
@@ -229,8 +245,7 @@ fn expose(
         let rules: Vec<usize> = admitting.iter().filter(|(_, ports)| ports.contains(from)).map(|(n, _)| *n).collect();
         let addresses = judgement.width(rules.iter().copied(), family);
         let Some(ports) = PortRange::new(from, to).filter(|_| addresses >= limit) else { continue };
-        let others = rules.iter().copied().filter(|n| !judgement.is_claimed(*n));
-        let standing = judgement.width(others, family) >= limit;
+        let standing = judgement.union_without(rules.iter().copied(), family).count() >= limit;
         let (guard, transport) = (guard.name.clone(), guard.transport);
         exposures.push(Exposure { guard, transport, ports, family, rules, addresses, standing });
     }
@@ -241,6 +256,10 @@ fn expose(
 /// look.
 #[must_use]
 pub fn harmless(change: &Change, policy: &Policy) -> Option<&'static str> {
+    if let Claim::PrefixList { added: Some(added), .. } = &change.claim {
+        let counts = |family| !AddressSet::from_cidrs(family, added).intersection(policy.counted(family)).is_empty();
+        return (!Family::BOTH.into_iter().any(counts)).then_some("adds no public address to the prefix list");
+    }
     let mut reason = "reaches no guarded port";
     for (_, permission) in change.says.as_ref()? {
         for guard in policy.guards() {
@@ -279,17 +298,20 @@ fn may_reach(permission: &Permission, guard: &Guard) -> bool {
     }
 }
 
-fn claimed(change: &Change, rules: &[Rule]) -> Claimed {
+fn claimed(change: &Change, facts: &GroupFacts, prefix_lists: &PrefixLists) -> Claimed {
+    let rules = &facts.rules;
     let mut claimed = Claimed::default();
     match &change.claim {
         Claim::Any => claimed.rules.extend(0..rules.len()),
         Claim::Rules(ids) => {
             let by_id: BTreeMap<&RuleId, usize> = rules.iter().enumerate().map(|(n, rule)| (&rule.id, n)).collect();
-            let says = |id: &RuleId| change.says.iter().flatten().find(|(said, _)| said.as_ref() == Some(id));
+            let said = change.says.iter().flatten().filter_map(|(id, made)| Some((id.as_ref()?, made)));
+            let says: BTreeMap<&RuleId, &Permission> = said.collect();
             for id in ids {
                 match by_id.get(id).and_then(|n| Some((n, rules.get(*n)?))) {
+                    None if facts.egress.contains(id) => {}
                     None => claimed.missing.push(Some(id.clone())),
-                    Some((_, rule)) if says(id).is_some_and(|(_, made)| differs(made, &rule.permission)) => {
+                    Some((_, rule)) if says.get(id).is_some_and(|made| differs(made, &rule.permission)) => {
                         claimed.replaced.push(id.clone());
                     }
                     Some((n, _)) => _ = claimed.rules.insert(*n),
@@ -307,8 +329,35 @@ fn claimed(change: &Change, rules: &[Rule]) -> Claimed {
                 }
             }
         }
+        Claim::PrefixList { list, added } => {
+            let refers = |rule: &Rule| matches!(&rule.permission.source, Source::PrefixList(id) if id == list);
+            claimed.rules.extend(rules.iter().enumerate().filter(|(_, rule)| refers(rule)).map(|(n, _)| n));
+            // A list takes a while to change. Whether it has can be told only where the record says what was added.
+            let shows = match prefix_lists.get(list) {
+                Some(Ok(entries)) => {
+                    added.as_ref().is_some_and(|added| added.iter().all(|cidr| entries.contains(cidr)))
+                }
+                // No rule that matters refers to it, or it cannot be read, which is a doubt of its own.
+                None | Some(Err(_)) => true,
+            };
+            claimed.missing.extend((!shows).then_some(None));
+        }
     }
     claimed
+}
+
+/// What a rule would admit without the changes that made it what it is.
+fn without(counted: &PerFamily<AddressSet>, made_by: &[&Change]) -> PerFamily<AddressSet> {
+    let mut added: Vec<Cidr> = Vec::new();
+    for change in made_by {
+        match &change.claim {
+            Claim::PrefixList { added: Some(blocks), .. } => added.extend(blocks),
+            Claim::PrefixList { added: None, .. } | Claim::Rules(_) | Claim::Permissions(_) | Claim::Any => {
+                return PerFamily::default();
+            }
+        }
+    }
+    PerFamily::each(|family| counted.get(family).difference(&AddressSet::from_cidrs(family, &added)))
 }
 
 /// Whether a rule is not what a change made it. What either of them does not know cannot tell them apart.

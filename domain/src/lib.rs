@@ -7,6 +7,7 @@
 pub mod exposure;
 pub mod finding;
 pub mod ids;
+pub mod json;
 pub mod net;
 pub mod plan;
 pub mod policy;

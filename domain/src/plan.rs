@@ -18,7 +18,11 @@ pub fn plan(judgement: &Judgement) -> BTreeSet<usize> {
     let mut gone = BTreeSet::new();
     for exposure in &judgement.exposures {
         let limit = *judgement.limit.get(exposure.family);
-        gone.extend(claimed(judgement, exposure).filter(|n| width(judgement, *n, exposure.family) >= limit));
+        let made_so = |n: &usize| {
+            let without = judgement.union_without([*n], exposure.family).count();
+            width(judgement, *n, exposure.family) >= limit && without < limit
+        };
+        gone.extend(claimed(judgement, exposure).filter(made_so));
     }
     for exposure in judgement.exposures.iter().filter(|exposure| !exposure.standing) {
         let further = further(judgement, exposure, &gone);
@@ -30,7 +34,7 @@ pub fn plan(judgement: &Judgement) -> BTreeSet<usize> {
 fn further(judgement: &Judgement, exposure: &Exposure, gone: &BTreeSet<usize>) -> Vec<usize> {
     let (family, limit) = (exposure.family, *judgement.limit.get(exposure.family));
     let left: Vec<usize> = exposure.rules.iter().copied().filter(|n| !gone.contains(n)).collect();
-    let others = judgement.union(left.iter().copied().filter(|n| !judgement.is_claimed(*n)), family);
+    let others = judgement.union_without(left.iter().copied(), family);
     let adds = |n: &usize| !judgement.union([*n], family).difference(&others).is_empty();
     let mut candidates: Vec<usize> = claimed(judgement, exposure).filter(|n| !gone.contains(n)).filter(adds).collect();
     let id = |n: usize| judgement.rules.get(n).map(|judged| &judged.rule.id);

@@ -4,16 +4,16 @@
 //! versions, sparse identities, types that a converter guessed), but nothing is guessed in turn: what should be there
 //! and cannot be read makes the record [`Reading::Undecided`], which alerts.
 //!
-//! Shapes: CloudTrail User Guide, "CloudTrail record contents"; EC2 API Reference, AuthorizeSecurityGroupIngress and
-//! ModifySecurityGroupRules.
+//! Shapes: CloudTrail User Guide, "CloudTrail record contents"; EC2 API Reference, AuthorizeSecurityGroupIngress,
+//! ModifySecurityGroupRules, ModifyManagedPrefixList and RestoreManagedPrefixListVersion.
 
 mod request;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::ids::{AccountId, GroupId, Region, RuleId, shown};
-use crate::net::{Source, Traffic};
+use crate::ids::{AccountId, GroupId, PrefixListId, Region, RuleId, shown};
+use crate::net::{Cidr, Source, Traffic};
 use request::Described;
 
 /// What a record turned out to be.
@@ -60,22 +60,33 @@ pub struct Seen {
     pub user_agent: Option<String>,
 }
 
-/// The calls that open ingress.
+/// What makes Portcullis look: the calls that open ingress, and the sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Call {
     /// AuthorizeSecurityGroupIngress: new ingress rules.
     Authorize,
     /// ModifySecurityGroupRules: rules replaced, ingress and egress alike.
     Modify,
+    /// ModifyManagedPrefixList: the rules stay, and what they admit changes.
+    ModifyPrefixList,
+    /// RestoreManagedPrefixListVersion: likewise.
+    RestorePrefixList,
+    /// No call at all: the look at everything.
+    Sweep,
 }
 
 impl Call {
+    /// The names of the calls, as records have them. No other record matters.
+    pub const NAMES: [&'static str; 4] = [
+        "AuthorizeSecurityGroupIngress",
+        "ModifySecurityGroupRules",
+        "ModifyManagedPrefixList",
+        "RestoreManagedPrefixListVersion",
+    ];
+
     fn parse(name: &str) -> Option<Self> {
-        match name {
-            "AuthorizeSecurityGroupIngress" => Some(Self::Authorize),
-            "ModifySecurityGroupRules" => Some(Self::Modify),
-            _ => None,
-        }
+        let calls = [Self::Authorize, Self::Modify, Self::ModifyPrefixList, Self::RestorePrefixList];
+        Self::NAMES.into_iter().zip(calls).find(|(known, _)| *known == name).map(|(_, call)| call)
     }
 }
 
@@ -86,6 +97,8 @@ pub enum Subject {
     Group(GroupId),
     /// A group of the default VPC, known by name only.
     GroupName(String),
+    /// Every group of the Region with a rule that refers to this prefix list.
+    PrefixList(PrefixListId),
     /// Every group of the Region: the record does not say which.
     Region,
 }
@@ -97,6 +110,13 @@ pub enum Claim {
     Rules(Vec<RuleId>),
     /// Those that admit exactly this.
     Permissions(Vec<Permission>),
+    /// Those whose source is this prefix list, as far as they admit what was added to it.
+    PrefixList {
+        /// The list.
+        list: PrefixListId,
+        /// The blocks that were added. `None`: the record does not say, so it may be any.
+        added: Option<Vec<Cidr>>,
+    },
     /// Any ingress rule: the record does not say.
     Any,
 }
@@ -127,6 +147,23 @@ pub struct Change {
     pub claim: Claim,
     /// All that the record says its rules admit, with the rules' ids where it lists them. `None`: it does not say all.
     pub says: Option<Vec<(Option<RuleId>, Permission)>>,
+}
+
+impl Change {
+    /// The sweep of an account's Region: everything in it is looked at, and any rule may have to go.
+    #[must_use]
+    pub fn sweep(id: Option<String>, time: Option<Timestamp>, account: AccountId, region: Region) -> Self {
+        let seen = Seen {
+            id,
+            time,
+            account: Some(account.to_string()),
+            region: Some(region.to_string()),
+            call: Some("Sweep".to_owned()),
+            ..Seen::default()
+        };
+        let (call, subject, claim) = (Call::Sweep, Subject::Region, Claim::Any);
+        Self { seen, account, region, call, subject, claim, says: None }
+    }
 }
 
 /// What the envelope around a record says; the record must agree.

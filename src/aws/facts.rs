@@ -45,26 +45,39 @@ impl Aws {
     ) -> Result<Facts, AwsError> {
         let ec2 = self.ec2(target, own).await?;
         let mut groups: BTreeMap<GroupId, GroupFacts> = BTreeMap::new();
-        let empty = |group: &GroupId| GroupFacts { group: group.clone(), vpc: None, rules: Vec::new() };
+        let empty = |group: &GroupId| GroupFacts {
+            group: group.clone(),
+            vpc: None,
+            rules: Vec::new(),
+            egress: BTreeSet::new(),
+        };
         let looked_at = match subject {
             Subject::Group(group) => Some(vec![group.clone()]),
             Subject::GroupName(name) => Some(groups_named(&ec2, name).await?),
+            Subject::PrefixList(list) => Some(groups_that_refer_to(&ec2, list).await?),
             Subject::Region => None,
         };
         for group in looked_at.iter().flatten() {
             groups.insert(group.clone(), empty(group));
         }
-        if looked_at.as_ref().is_none_or(|groups| !groups.is_empty()) {
-            for rule in rules(&ec2, looked_at.as_deref()).await? {
-                if let Some((group, rule)) = ingress_rule(&rule)? {
-                    groups.entry(group.clone()).or_insert_with(|| empty(&group)).rules.push(rule);
+        let portions =
+            looked_at.as_deref().map_or_else(|| vec![None], |all| all.chunks(MOST_VALUES).map(Some).collect());
+        for portion in &portions {
+            for rule in rules(&ec2, *portion).await? {
+                let (group, rule) = read_rule(&rule)?;
+                let facts = groups.entry(group.clone()).or_insert_with(|| empty(&group));
+                match rule {
+                    Direction::Ingress(rule) => facts.rules.push(rule),
+                    Direction::Egress(id) => _ = facts.egress.insert(id),
                 }
             }
         }
         if wanted.vpc {
-            for (group, vpc) in vpcs(&ec2, looked_at.as_deref()).await? {
-                if let Some(facts) = groups.get_mut(&group) {
-                    facts.vpc = Some(vpc);
+            for portion in portions {
+                for (group, vpc) in vpcs(&ec2, portion).await? {
+                    if let Some(facts) = groups.get_mut(&group) {
+                        facts.vpc = Some(vpc);
+                    }
                 }
             }
             // Right after its creation a group may not be listed yet. Not knowing its VPC must not make us bolder.
@@ -90,6 +103,9 @@ impl Aws {
         Ok(Facts { groups: groups.into_values().collect(), prefix_lists })
     }
 }
+
+/// A filter takes at most so many values (EC2 User Guide, "List and filter using the CLI and API").
+const MOST_VALUES: usize = 200;
 
 fn filter(name: &str, values: Option<Vec<String>>) -> Option<Vec<Filter>> {
     values.map(|values| vec![Filter::builder().name(name).set_values(Some(values)).build()])
@@ -126,6 +142,19 @@ async fn groups_named(ec2: &Client, name: &str) -> Result<Vec<GroupId>, AwsError
     Ok(groups)
 }
 
+/// Groups with an ingress rule whose source is the list.
+async fn groups_that_refer_to(ec2: &Client, list: &PrefixListId) -> Result<Vec<GroupId>, AwsError> {
+    let call = "DescribeSecurityGroups";
+    let filters = filter("ip-permission.prefix-list-id", Some(vec![list.to_string()]));
+    let mut pages = ec2.describe_security_groups().set_filters(filters).into_paginator().items().send();
+    let mut groups = Vec::new();
+    while let Some(group) = pages.next().await {
+        let group = group.map_err(|error| AwsError::from_sdk(call, &error))?;
+        groups.push(group.group_id().unwrap_or_default().parse().map_err(|error| odd(call, &error))?);
+    }
+    Ok(groups)
+}
+
 async fn vpcs(ec2: &Client, groups: Option<&[GroupId]>) -> Result<Vec<(GroupId, VpcId)>, AwsError> {
     let call = "DescribeSecurityGroups";
     let filters = filter("group-id", groups.map(texts));
@@ -153,18 +182,24 @@ async fn prefix_list(ec2: &Client, list: &PrefixListId) -> Result<Vec<Cidr>, Aws
     Ok(cidrs)
 }
 
-/// An ingress rule and its group; nothing for an egress rule. What cannot be understood stays in it as unknown and is
-/// the judge's to doubt; only a rule without usable ids makes the whole look useless.
-fn ingress_rule(rule: &SecurityGroupRule) -> Result<Option<(GroupId, Rule)>, AwsError> {
+/// A rule, as far as it matters.
+enum Direction {
+    Ingress(Rule),
+    Egress(RuleId),
+}
+
+/// A rule and its group. What cannot be understood stays in it as unknown and is the judge's to doubt; only a rule
+/// without usable ids makes the whole look useless.
+fn read_rule(rule: &SecurityGroupRule) -> Result<(GroupId, Direction), AwsError> {
     let call = "DescribeSecurityGroupRules";
-    if rule.is_egress() == Some(true) {
-        return Ok(None);
-    }
     let id: RuleId = rule.security_group_rule_id().unwrap_or_default().parse().map_err(|error| odd(call, &error))?;
     let group: GroupId = rule.group_id().unwrap_or_default().parse().map_err(|error| odd(call, &error))?;
+    if rule.is_egress() == Some(true) {
+        return Ok((group, Direction::Egress(id)));
+    }
     let protocol = Protocol::from(rule.ip_protocol().unwrap_or("missing"));
     let traffic = Traffic::new(protocol, rule.from_port().map(i64::from), rule.to_port().map(i64::from));
-    Ok(Some((group, Rule { id, permission: Permission { traffic, source: source(rule) } })))
+    Ok((group, Direction::Ingress(Rule { id, permission: Permission { traffic, source: source(rule) } })))
 }
 
 fn source(rule: &SecurityGroupRule) -> Source {

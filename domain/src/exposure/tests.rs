@@ -41,7 +41,12 @@ impl Case {
             let ids = lines.iter().zip(&rules).filter(|(line, _)| own(line)).map(|(_, rule)| rule.id.clone());
             change(Claim::Rules(ids.collect()))
         };
-        let facts = GroupFacts { group: GroupId::parse(GROUP).unwrap(), vpc: None, rules: rules.clone() };
+        let facts = GroupFacts {
+            group: GroupId::parse(GROUP).unwrap(),
+            vpc: None,
+            rules: rules.clone(),
+            egress: BTreeSet::new(),
+        };
         let changes = vec![claim('a'), claim('b')];
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
         Self { policy, facts, lists: PrefixLists::new(), changes, lines }

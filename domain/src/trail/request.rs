@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Call, Claim, Permission, Subject, excerpt};
 use crate::ids::{GroupId, PrefixListId, RuleId, shown};
-use crate::net::{Protocol, Source, Traffic};
+use crate::net::{Cidr, Protocol, Source, Traffic};
 
 pub(super) struct Described {
     pub(super) subject: Subject,
@@ -28,6 +28,9 @@ pub(super) fn describe(call: Call, record: &Value) -> Result<Described, String> 
     match call {
         Call::Authorize => authorize(&request, &response),
         Call::Modify => modify(&request),
+        Call::ModifyPrefixList => prefix_list(&request, &response, "ModifyManagedPrefixList"),
+        Call::RestorePrefixList => prefix_list(&request, &response, "RestoreManagedPrefixListVersion"),
+        Call::Sweep => Err("a sweep has no record".to_owned()),
     }
 }
 
@@ -213,6 +216,60 @@ fn modify(request: &Part<'_>) -> Result<Described, String> {
         return Err(format!("{place}.SecurityGroupRule names no rule"));
     }
     Ok(Described { subject: Subject::Group(group), claim: Claim::Rules(rules), says })
+}
+
+/// ModifyManagedPrefixList and RestoreManagedPrefixListVersion. Few records of them have been seen, so their fields are
+/// found with and without the wrapper, in the API's spelling and in the one of older calls. A block that cannot be read
+/// leaves the list known, and that is what has to be looked at: then any entry may be new.
+fn prefix_list(request: &Part<'_>, response: &Part<'_>, call: &str) -> Result<Described, String> {
+    let described = |list: PrefixListId, added| {
+        let subject = Subject::PrefixList(list.clone());
+        Ok(Described { subject, claim: Claim::PrefixList { list, added }, says: None })
+    };
+    if let Part::Given(outer) = request {
+        let wrapper = format!("{call}Request");
+        let place = format!("requestParameters.{wrapper}");
+        let fields = outer.get(&wrapper).map_or(Ok(*outer), |inner| object(inner, &place))?;
+        let (_, id) = field(fields, &["PrefixListId", "prefixListId"])
+            .ok_or_else(|| format!("{place}.PrefixListId is missing"))?;
+        let id = id.as_str().ok_or_else(|| format!("{place}.PrefixListId is {}, expected a text", excerpt(id)))?;
+        let id = PrefixListId::parse(id).map_err(|error| format!("{place}.PrefixListId: {error}"))?;
+        return described(id, if call == "ModifyManagedPrefixList" { added_entries(fields) } else { None });
+    }
+    if let Part::Given(outer) = response {
+        let inner = outer.get(&format!("{call}Response")).and_then(Value::as_object).unwrap_or(*outer);
+        let list = inner.get("prefixList").and_then(Value::as_object).unwrap_or(inner);
+        let id = list.get("prefixListId").and_then(Value::as_str).and_then(|id| PrefixListId::parse(id).ok());
+        if let Some(id) = id {
+            return described(id, None);
+        }
+    }
+    match request {
+        // A rule of any group may refer to the list that the record does not name.
+        Part::Omitted => Ok(Described { subject: Subject::Region, claim: Claim::Any, says: None }),
+        Part::Given(_) | Part::Absent => {
+            Err("requestParameters is missing, expected what the call asked for".to_owned())
+        }
+    }
+}
+
+/// What was added to the list; `None` when that cannot be told.
+fn added_entries(fields: &Object) -> Option<Vec<Cidr>> {
+    let Some((_, entries)) = field(fields, &["AddEntry", "AddEntries", "addEntry", "addEntries"]) else {
+        // Keys that are not known may be another spelling of it.
+        let known = ["PrefixListId", "CurrentVersion", "PrefixListName", "RemoveEntry", "MaxEntries", "DryRun"];
+        let same = |key: &str| known.iter().any(|known| known.eq_ignore_ascii_case(key));
+        let other = |key: &&String| !same(key) && !["RemoveEntries", "removeEntries", "xmlns"].contains(&key.as_str());
+        return fields.keys().find(other).is_none().then(Vec::new);
+    };
+    let entries = list(Some(entries), "AddEntry").ok()?;
+    let cidr = |entry: &Value| field(entry.as_object()?, &["Cidr", "cidr"])?.1.as_str()?.parse().ok();
+    entries.into_iter().map(cidr).collect()
+}
+
+/// The first of several spellings that is there.
+fn field<'a>(fields: &'a Object, spellings: &[&str]) -> Option<(&'a String, &'a Value)> {
+    spellings.iter().find_map(|key| fields.get_key_value(*key))
 }
 
 /// A list as CloudTrail writes it: `{"items":[…]}`, `{}` when empty; converters also say `item`, leave the brackets off

@@ -141,6 +141,11 @@ fn claim(record: &Value) -> Vec<String> {
         Claim::Rules(ids) => ids.iter().map(ToString::to_string).collect(),
         Claim::Permissions(permissions) => permissions.iter().map(text).collect(),
         Claim::Any => vec!["any".to_owned()],
+        Claim::PrefixList { list, added } => {
+            let added =
+                added.map_or_else(|| vec!["any entry".to_owned()], |a| a.iter().map(ToString::to_string).collect());
+            vec![format!("{list}: {}", added.join(" "))]
+        }
     }
 }
 
