@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::{
-    Actor, Call, Fault, Lag, Published, Reply, Request, Rule, Vpc, caller::RoleTrust, dispatch, state::State,
+    Actor, Call, Fault, Lag, Published, Reply, Request, Rule, Vpc, caller::RoleTrust, dispatch, ec2, state::State,
     throttle::Throttling,
 };
 
@@ -13,8 +13,7 @@ use crate::{
 ///
 /// Not modelled: the `default` group that every VPC has, instances and network interfaces, VPC creation (each place has
 /// one default and one other VPC), peering, tags after creation, EC2-Classic, IAM policies (see [`World::deny`]),
-/// signatures, resource-rate throttling, sharing of prefix lists, and
-/// AWS-managed prefix lists.
+/// signatures, resource-rate throttling, and sharing of prefix lists.
 #[derive(Clone, Debug)]
 pub struct World(Arc<Mutex<State>>);
 
@@ -100,6 +99,25 @@ impl World {
     pub fn set_visibility_lag(&self, created: Lag, removed: Lag) {
         let mut state = self.state();
         (state.core.created_lag, state.core.removed_lag) = (created, removed);
+    }
+
+    /// From now on new versions of prefix lists become current only after `millis`; until then the state is
+    /// `…-in-progress` and another change is refused.
+    pub fn set_prefix_list_lag(&self, millis: i64) {
+        self.state().core.prefix_list_lag = millis;
+    }
+
+    /// Makes a prefix list that AWS manages, such as `com.amazonaws.eu-west-1.s3`: every account of the Region has it.
+    /// The family is that of the first CIDR, IPv4 for none; an empty id when a CIDR is malformed.
+    pub fn create_aws_prefix_list(&self, region: &str, name: &str, cidrs: &[&str]) -> String {
+        let mut state = self.state();
+        let Ok(list) = ec2::prefix_lists::aws(&mut state.core, name, cidrs) else { return String::new() };
+        for place in state.places.values_mut().filter(|place| place.region == region) {
+            place.prefix_lists.push(list.clone());
+        }
+        let id = list.id.clone();
+        state.core.aws_prefix_lists.push((region.into(), list));
+        id
     }
 
     /// How many rules a group may have in each direction and family; 60 in a new world.
