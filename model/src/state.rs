@@ -9,6 +9,8 @@ use crate::{
     caller::{RoleTrust, Session},
     fault::Faults,
     ids::Ids,
+    organizations::Organization,
+    sqs::Queue,
     throttle::{Buckets, Throttling},
     trail::Actor,
 };
@@ -193,6 +195,8 @@ pub(crate) struct State {
     pub(crate) published: Vec<Published>,
     pub(crate) objects: BTreeMap<(String, String), Vec<u8>>,
     pub(crate) s3_buckets: BTreeSet<String>,
+    pub(crate) queues: Vec<Queue>,
+    pub(crate) organization: Option<Organization>,
     pub(crate) actor: Actor,
 }
 
@@ -225,6 +229,8 @@ impl State {
             published: Vec::new(),
             objects: BTreeMap::new(),
             s3_buckets: BTreeSet::new(),
+            queues: Vec::new(),
+            organization: None,
             actor: Actor::default(),
         }
     }

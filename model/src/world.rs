@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::{
-    Actor, Call, Fault, Lag, Published, Reply, Request, Rule, Vpc, caller::RoleTrust, dispatch, ec2, state::State,
-    throttle::Throttling,
+    Actor, Call, Fault, Lag, Published, Reply, Request, Rule, Vpc, caller::RoleTrust, dispatch, ec2,
+    organizations::Organization, sqs::Queue, state::State, throttle::Throttling,
 };
 
 /// A world of accounts and Regions. A clone is another handle on the same world.
 ///
 /// Not modelled: the `default` group that every VPC has, instances and network interfaces, VPC creation (each place has
 /// one default and one other VPC), peering, tags after creation, EC2-Classic, IAM policies (see [`World::deny`]),
-/// signatures, resource-rate throttling, and sharing of prefix lists.
+/// signatures, resource-rate throttling, sharing of prefix lists, queue policies, FIFO queues, attributes of SQS messages,
+/// and delegated administrators of an organization.
 #[derive(Clone, Debug)]
 pub struct World(Arc<Mutex<State>>);
 
@@ -135,6 +136,32 @@ impl World {
         let mut state = self.state();
         state.s3_buckets.insert(bucket.into());
         state.objects.insert((bucket.into(), key.into()), bytes.into());
+    }
+
+    /// Makes an SQS queue; its URL.
+    pub fn create_queue(&self, account: &str, region: &str, name: &str) -> String {
+        let queue = Queue::new(account, region, name);
+        let url = queue.url.clone();
+        self.state().queues.push(queue);
+        url
+    }
+
+    /// Takes the bodies of all messages of a queue, oldest first; none for an unknown queue.
+    pub fn take_messages(&self, url: &str) -> Vec<String> {
+        let mut state = self.state();
+        let queue = state.queues.iter_mut().find(|queue| queue.url == url);
+        queue.map(|queue| std::mem::take(&mut queue.messages)).unwrap_or_default()
+    }
+
+    /// Makes the organization: its management account, and its accounts with their states, `ACTIVE`, `SUSPENDED`,
+    /// `PENDING_CLOSURE`, `CLOSED` or `PENDING_ACTIVATION`. A management account that is not among them is added as
+    /// active.
+    pub fn set_organization(&self, management_account: &str, accounts: &[(&str, &str)]) {
+        let mut accounts = accounts.iter().map(|(id, state)| ((*id).into(), (*state).into())).collect::<Vec<_>>();
+        if !accounts.iter().any(|(id, _)| id == management_account) {
+            accounts.insert(0, (management_account.to_owned(), "ACTIVE".to_owned()));
+        }
+        self.state().organization = Some(Organization { management: management_account.into(), accounts });
     }
 
     /// Makes a role that AssumeRole accepts from every caller, if the external id fits.
