@@ -242,7 +242,8 @@ impl Aws {
                     credentials
                 }
             };
-            config = config.credentials_provider(credentials);
+            // Set as it is: wrapped anew, it would have a place of its own among the identities.
+            config.set_credentials_provider(Some(credentials));
         }
         let client = aws_sdk_ec2::Client::from_conf(config.build());
         pool.clients.insert(target.clone(), client.clone());

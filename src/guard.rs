@@ -102,6 +102,15 @@ struct Told {
     finding: Finding,
 }
 
+/// What came of a subject.
+#[derive(Default)]
+struct Worked {
+    told: Vec<Told>,
+    /// How many groups were looked at, and for which sweeps.
+    groups: usize,
+    sweeps: Vec<usize>,
+}
+
 /// What is worked on at once: changes by subject, and findings that need no look.
 #[derive(Default)]
 struct Batch {
@@ -191,16 +200,17 @@ impl Guard {
             .into_iter()
             .map(|((target, subject), received)| async move { self.subject(&target, &subject, received, run).await });
         let work = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
-        let mut telling = stream::iter([batch.told])
+        let mut telling = stream::iter([Worked { told: batch.told, ..Worked::default() }])
             .chain(work)
-            .map(|told| async move {
-                let failures = self.tell(&told, run.invocation).await;
-                (told, failures)
+            .map(|worked| async move {
+                let failures = self.tell(&worked.told, run.invocation).await;
+                (worked, failures)
             })
             .buffer_unordered(MOST_TOLD_AT_ONCE);
-        while let Some((told, failures)) = telling.next().await {
+        while let Some((worked, failures)) = telling.next().await {
             tally.publish_failures += failures;
-            sweep::note(&mut tally.sweeps, &told);
+            sweep::note(&mut tally.sweeps, &worked);
+            let told = worked.told;
             let failed = told.iter().filter(|told| told.finding.needs_retry());
             tally.failed.extend(failed.map(|told| told.origin.item.clone()));
             tally.told.extend(told);
