@@ -29,11 +29,18 @@ pub fn plan(judgement: &Judgement) -> BTreeSet<usize> {
         let alone = alone.get(exposure.family);
         gone.extend(exposure.rules.iter().copied().filter(|n| alone.get(*n).is_some_and(|alone| *alone)));
     }
-    for exposure in judgement.exposures.iter().filter(|exposure| !exposure.standing) {
-        let further = further(judgement, exposure, &gone);
-        gone.extend(further);
+    // A rule that goes takes with it what its prefix list held before it was added to: a port that stood by that may not
+    // stand without it. So again, until nothing more goes; nearly always the second look finds nothing.
+    loop {
+        let before = gone.len();
+        for exposure in &judgement.exposures {
+            let further = further(judgement, exposure, &gone);
+            gone.extend(further);
+        }
+        if gone.len() == before {
+            return gone;
+        }
     }
-    gone
 }
 
 fn further(judgement: &Judgement, exposure: &Exposure, gone: &BTreeSet<usize>) -> Vec<usize> {
@@ -43,6 +50,9 @@ fn further(judgement: &Judgement, exposure: &Exposure, gone: &BTreeSet<usize>) -
         return Vec::new();
     }
     let others = judgement.union_without(left.iter().copied(), family);
+    if others.count() >= limit {
+        return Vec::new();
+    }
     let rules = left.iter().filter_map(|n| Some((*n, judgement.rules.get(*n)?)));
     let adds = |judged: &JudgedRule| judged.claimed && !judged.counted.get(family).is_within(&others);
     let (mut candidates, rest): (Vec<(usize, &JudgedRule)>, Vec<_>) = rules.partition(|(_, judged)| adds(judged));
