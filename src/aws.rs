@@ -3,6 +3,7 @@
 
 mod facts;
 mod http;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -180,7 +181,7 @@ impl Aws {
             return Ok(client.clone());
         }
         let region = SdkRegion::new(target.region.to_string());
-        let mut config = aws_sdk_ec2::config::Builder::from(&self.base).region(region);
+        let mut config = aws_sdk_ec2::config::Builder::from(&self.base).region(region).interceptor(whole::OnlyWhole);
         if target.account != own.account {
             let role = self.member_role.as_ref().ok_or_else(|| AwsError {
                 call: "AssumeRole",

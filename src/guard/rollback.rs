@@ -57,9 +57,11 @@ impl Ledger {
         self.done.extend(BTreeSet::into_iter(vanished).map(|id| (id, gone.clone())));
     }
 
-    /// Takes in a plan: what was pending and is not planned any more has been closed by a change of the rule itself.
-    fn plan(&mut self, planned: BTreeSet<RuleId>) {
-        let closed = self.pending.difference(&planned).map(|id| (id.clone(), Action::AlreadyGone));
+    /// Takes in a plan: what was pending and is not planned any more has been closed by a change of the rule itself. Of a
+    /// look that could not decide everything nobody can say that.
+    fn plan(&mut self, planned: BTreeSet<RuleId>, decided: bool) {
+        let action = if decided { Action::AlreadyGone } else { Action::Failed { error: self.error.clone() } };
+        let closed = self.pending.difference(&planned).map(|id| (id.clone(), action.clone()));
         self.done.extend(closed.collect::<Vec<_>>());
         self.pending = planned;
     }
@@ -105,7 +107,8 @@ impl Guard {
         let (mut facts, mut lists, mut turn) = (facts, lists, 0);
         let unsettled = loop {
             ledger.note(&facts, &lists);
-            ledger.plan(self.planned(job, &ledger.left(&facts), &ledger.lists));
+            let left = self.judge(job, &ledger.left(&facts), &ledger.lists);
+            ledger.plan(planned(&left), left.doubts.is_empty());
             if ledger.pending.len() > most {
                 mode = Mode::Alert;
             }
@@ -143,11 +146,6 @@ impl Guard {
         judge(job.changes, facts, lists, &self.policy, whereabouts(job.target, facts), (self.clock)())
     }
 
-    fn planned(&self, job: &Job<'_>, facts: &GroupFacts, lists: &PrefixLists) -> BTreeSet<RuleId> {
-        let judgement = self.judge(job, facts, lists);
-        plan(&judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
-    }
-
     /// The next look that succeeds, after a pause; nothing when time has run out or the look is refused.
     async fn look_again(
         &self,
@@ -175,6 +173,11 @@ impl Guard {
             }
         }
     }
+}
+
+/// The ids of the rules that have to go.
+fn planned(judgement: &Judgement) -> BTreeSet<RuleId> {
+    plan(judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
 }
 
 /// Whether EC2 has shown every rule that the changes claim, as they made it or as another change at hand did.

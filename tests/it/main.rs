@@ -11,8 +11,10 @@
 
 mod cli;
 mod corpus;
+mod faults;
 mod function;
 mod harness;
 mod lambda;
 mod remediation;
+mod simulation;
 mod witness;
