@@ -5,6 +5,7 @@ mod facts;
 mod http;
 mod pace;
 mod sweep;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -190,7 +191,7 @@ impl Drop for Pass<'_> {
 }
 
 /// The session policy of alert mode: what a look needs.
-const LOOK_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries"]}}"#;
+const LOOK_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeRegions"]}}"#;
 
 /// More clients than this are not kept: an organisation's busiest (account, Region)s at a time.
 const MOST_CLIENTS: usize = 256;
@@ -224,8 +225,10 @@ impl Aws {
             *pool = Pool::default();
         }
         let region = SdkRegion::new(target.region.to_string());
-        let mut config =
-            aws_sdk_ec2::config::Builder::from(&self.base).region(region).identity_cache(pool.identities.clone());
+        let mut config = aws_sdk_ec2::config::Builder::from(&self.base)
+            .region(region)
+            .identity_cache(pool.identities.clone())
+            .interceptor(whole::OnlyWhole);
         if target.account != own.account {
             let credentials = match pool.credentials.get(&target.account) {
                 Some(credentials) => credentials.clone(),

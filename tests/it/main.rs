@@ -11,10 +11,12 @@
 
 mod cli;
 mod corpus;
+mod faults;
 mod function;
 mod harness;
 mod lambda;
 mod prefix_lists;
 mod remediation;
+mod simulation;
 mod sweep;
 mod witness;

@@ -389,7 +389,9 @@ impl World {
                     let asked = among(of).map(|n| self.rules[n].permission(form));
                     Claim::Permissions(asked.chain(missing.then(other)).collect())
                 }
-                SmallClaim::List { list, added } => Claim::PrefixList { list: list_id(list), added: added.map(parsed) },
+                SmallClaim::List { list, added } => {
+                    Claim::PrefixList { list: list_id(list), restored: None, added: added.map(parsed) }
+                }
                 SmallClaim::Any => Claim::Any,
             };
             let mut made = change(claim);
