@@ -25,7 +25,7 @@ pub(crate) const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:portcullis";
 
 /// The SDK's connection to the model.
 #[derive(Debug, Clone)]
-struct Wire(World);
+pub(crate) struct Wire(pub(crate) World);
 
 impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {

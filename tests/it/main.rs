@@ -14,5 +14,6 @@ mod corpus;
 mod function;
 mod harness;
 mod lambda;
+mod neighbours;
 mod remediation;
 mod witness;
