@@ -15,6 +15,7 @@ mod faults;
 mod function;
 mod harness;
 mod lambda;
+mod neighbours;
 mod prefix_lists;
 mod remediation;
 mod simulation;
