@@ -59,7 +59,7 @@ PROOF_GROUPS ?= 5000
 PROOFS := proof-domain proof-z3
 
 .PHONY: proof
-proof: $(PROOFS) ## Prove the judging: a naive definition, every small world, z3 (ten minutes)
+proof: $(PROOFS) ## Prove the judging: a naive definition, every small world, z3 (a quarter of an hour)
 
 .PHONY: proof-domain
 proof-domain: need-cargo
