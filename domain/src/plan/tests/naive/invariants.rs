@@ -101,7 +101,8 @@ fn read_text(text: &str) -> Change {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases(200, 10)))]
+    // As many more may be passed over as a property does not speak of.
+    #![proptest_config(ProptestConfig { max_global_rejects: cases(2_000, 1), ..ProptestConfig::with_cases(cases(200, 10)) })]
 
     #[test]
     fn what_goes_is_a_changes_own_reaches_a_guard_admits_what_counts_and_is_not_exempt(world in world()) {
