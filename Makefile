@@ -41,11 +41,12 @@ test: need-cargo .venv/witness/.installed ## Run all tests, against the model an
 	PORTCULLIS_TEST_MOTO=$(CURDIR)/.venv/witness/bin/moto_server $(CARGO) test $(WORKSPACE)
 
 .PHONY: lint
-lint: need-cargo .venv/build/.installed ## Check format, code and template
+lint: need-cargo .venv/build/.installed ## Check format, code and templates
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
-	.venv/build/bin/cfn-lint template.yaml
+	.venv/build/bin/cfn-lint template.yaml member.yaml
 	AWS_DEFAULT_REGION=us-east-1 .venv/build/bin/sam validate --lint --template template.yaml
+	AWS_DEFAULT_REGION=us-east-1 .venv/build/bin/sam validate --lint --template member.yaml
 
 .PHONY: deny
 deny: need-cargo ## Check licences and sources of all dependencies (installs cargo-deny once)
@@ -76,12 +77,12 @@ build: need-cargo .venv/build/.installed ## Build what is deployed, into .aws-sa
 	  sam build --template template.yaml --parameter-overrides Architecture=$(ARCH)
 
 # The first time SAM asks for every parameter (Mode is alert unless told otherwise) and keeps the answers in
-# samconfig.toml; after that it asks nothing. Without MODE a stack keeps the mode that it has.
+# samconfig.toml; after that it asks nothing. What is not given here keeps the value that the stack has.
 .PHONY: deploy
-deploy: build ## Deploy with SAM, in alert mode at first: MODE=enforce arms it, STACK=name
+deploy: build ## Deploy with SAM, in alert mode at first: MODE=enforce, PARAMETERS="Key=Value …", STACK=name
 	.venv/build/bin/sam deploy --stack-name $(STACK) --capabilities CAPABILITY_IAM \
 	  $(if $(wildcard samconfig.toml),,--guided) \
-	  --parameter-overrides Architecture=$(ARCH) $(if $(MODE),Mode=$(MODE))
+	  --parameter-overrides Architecture=$(ARCH) $(if $(MODE),Mode=$(MODE)) $(PARAMETERS)
 
 # --- Tools ---------------------------------------------------------------------------------------------------------
 

@@ -14,5 +14,7 @@ mod corpus;
 mod function;
 mod harness;
 mod lambda;
+mod prefix_lists;
 mod remediation;
+mod sweep;
 mod witness;
