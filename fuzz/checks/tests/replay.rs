@@ -1,0 +1,63 @@
+//! Replays `fuzz/findings`: every input that ever broke a check, and the seeds. The word before the first `-` of a seed's
+//! name is what must become of it; a finding's file is named for what it broke.
+
+use std::path::Path;
+
+fn replay(target: &str, check: fn(&[u8]) -> &'static str, outcomes: &[&str]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../findings").join(target);
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let mut seen: Vec<&str> = Vec::new();
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        println!("{target}/{name}");
+        let outcome = check(&std::fs::read(&file).unwrap());
+        if let Some(expected) = outcomes.iter().find(|word| name.starts_with(&format!("{}-", word.replace(' ', "-")))) {
+            assert_eq!(&outcome, expected, "{target}/{name}");
+            seen.push(outcome);
+        }
+    }
+    for outcome in outcomes {
+        assert!(seen.contains(outcome), "no seed of {target} is `{outcome}`");
+    }
+}
+
+#[test]
+fn deliveries() {
+    let outcomes = ["no json", "record", "ignored", "unreadable", "empty"];
+    replay("delivery", portcullis_checks::delivery, &outcomes);
+}
+
+#[test]
+fn records() {
+    let outcomes = ["no json", "irrelevant", "undecided", "harmless", "exposed", "safe"];
+    replay("record", portcullis_checks::record, &outcomes);
+}
+
+#[test]
+fn policies() {
+    replay("policy", portcullis_checks::policy, &["refused", "taken"]);
+}
+
+#[test]
+fn blocks_and_sets() {
+    replay("cidr", portcullis_checks::cidr, &["block", "none"]);
+}
+
+/// The corpus of events is a seed of both.
+#[test]
+fn events() {
+    let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events");
+    let mut seen = 0;
+    for file in std::fs::read_dir(events).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        println!("{}", path.display());
+        portcullis_checks::record(&bytes);
+        if !path.to_str().unwrap().ends_with(".expected.json") {
+            assert_eq!(portcullis_checks::delivery(&bytes), "record");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 20, "{seen} events");
+}
