@@ -52,6 +52,11 @@ deny: need-cargo ## Check licences and sources of all dependencies (installs car
 	@command -v cargo-deny > /dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny check licenses bans sources
 
+.PHONY: fuzz
+fuzz: need-cargo need-python ## Fuzz each target (installs cargo-fuzz once): make fuzz SECONDS=60
+	@command -v cargo-fuzz > /dev/null || $(CARGO) install --locked cargo-fuzz
+	$(PYTHON) fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGET)
+
 .PHONY: bench
 bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size beside boto3: BENCH="--rounds 31"
 	$(CARGO) build --release --locked --bin portcullis-lambda

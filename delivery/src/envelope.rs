@@ -89,7 +89,7 @@ fn sqs_item(message: &Value) -> Item {
 }
 
 fn parse(json: &str, place: &str, depth: u8) -> Vec<Letter> {
-    match serde_json::from_str::<Value>(json) {
+    match portcullis_domain::json::parse(json.as_bytes()) {
         Ok(value) => letters(&value, depth),
         Err(error) => {
             vec![Letter::Unreadable(format!("{place} is no JSON: {error}: `{}`", shown(json)))]
@@ -101,26 +101,29 @@ fn letters(value: &Value, depth: u8) -> Vec<Letter> {
     let Some(depth) = depth.checked_sub(1) else {
         return vec![Letter::Unreadable("the delivery is nested deeper than AWS nests".to_owned())];
     };
+    // A document of more than one kind is none that AWS writes; nothing that is in it may get lost.
+    let mut found = Vec::new();
     if let Some(detail) = value.get("detail") {
-        return vec![eventbridge(value, detail)];
+        found.push(eventbridge(value, detail));
     }
     if let Some(message) = text(value, "Message").filter(|_| text(value, "Type") == Some("Notification")) {
-        return parse(message, "the SNS notification's Message", depth);
+        found.extend(parse(message, "the SNS notification's Message", depth));
     }
     // What `aws cloudtrail lookup-events` prints: the whole record as a text inside.
-    if let Some(events) = value.get("Events").and_then(Value::as_array) {
-        return events.iter().flat_map(|event| letters(event, depth)).collect();
-    }
+    let events = value.get("Events").and_then(Value::as_array);
+    found.extend(events.into_iter().flatten().flat_map(|event| letters(event, depth)));
     if let Some(record) = text(value, "CloudTrailEvent") {
-        return parse(record, "the looked-up event's CloudTrailEvent", depth);
+        found.extend(parse(record, "the looked-up event's CloudTrailEvent", depth));
     }
-    if let Some(records) = value.get("Records").and_then(Value::as_array) {
-        return records.iter().flat_map(|record| record_of_many(record, depth)).collect();
+    let records = value.get("Records").and_then(Value::as_array);
+    found.extend(records.into_iter().flatten().flat_map(|record| record_of_many(record, depth)));
+    if ["eventSource", "eventName", "eventVersion"].iter().any(|key| value.get(key).is_some()) {
+        found.push(Letter::Record { record: value.clone(), postmark: Postmark::default() });
     }
-    if value.get("eventSource").is_some() || value.get("eventName").is_some() || value.get("eventVersion").is_some() {
-        return vec![Letter::Record { record: value.clone(), postmark: Postmark::default() }];
+    if found.is_empty() && events.is_none() && records.is_none() {
+        found.push(unreadable("the delivery", value));
     }
-    vec![unreadable("the delivery", value)]
+    found
 }
 
 fn record_of_many(record: &Value, depth: u8) -> Vec<Letter> {

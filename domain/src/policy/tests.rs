@@ -83,11 +83,18 @@ fn an_error_names_the_value_what_is_accepted_and_the_line() {
             "`10.0.0.0/33` is no CIDR block: expected an address and a prefix length, such as 203.0.113.0/24 or 2001:db8::/32 at line 2, column 11",
         ),
         ("version: 1\ninternet: {ipv4: /33}", "`/33` is no prefix length: expected /0 to /32 at line 2, column 18"),
-        ("version: 1\nguard: []", "guard: the list is empty, expected at least one service: nothing would be guarded"),
-        ("version: 1\nguard: [ssh, ssh]", "guard: `ssh` stands there twice"),
+        (
+            "version: 1\nguard: []",
+            "guard: the list is empty, expected at least one service: nothing would be guarded at line 2",
+        ),
+        ("version: 1\nguard:\n- ssh\n- rdp\n- ssh", "guard: `ssh` stands there twice at line 5"),
+        (
+            "version: 1\nguard: [{name: \"a\\e[31m\", protocol: tcp, ports: [1]}]",
+            "`a\\u{1b}[31m` is no guard's name: expected at most 64 characters, all of which print at line 2, column 9",
+        ),
         (
             "version: 1\ntrusted: [0.0.0.0/1, 128.0.0.0/1]",
-            "trusted: covers all of IPv4, expected some internet to be left to guard against",
+            "trusted: covers all of IPv4, expected some internet to be left to guard against at line 2",
         ),
         (
             "version: 1\nguard: [{name: k, protocol: sctp, ports: [1]}]",
