@@ -278,3 +278,28 @@ fn an_arn_pattern_matches_part_by_part() {
         assert_eq!(arn_like(pattern, arn), matches, "{pattern} ~ {arn}");
     }
 }
+
+#[test]
+fn whatever_is_in_a_file_its_error_is_one_short_line_that_ends_with_the_place() {
+    let many: String = (0..2000).map(|n| format!("- {{name: service-{n}, protocol: tcp, ports: [1]}}\n")).collect();
+    let unguarded = format!("version: 1\nguard:\n{many}exempt:\n- {{reason: x, until: never, guard: [rpd]}}");
+    for (yaml, place) in [
+        (unguarded, "at line 2004"),
+        (format!("version: 1\n{}: 1", "x".repeat(60_000)), "at line 2, column 1"),
+        ("version: 1\n\"\\e[31m\\n\": 1".to_owned(), "at line 2, column 1"),
+    ] {
+        let error = Policy::parse(&yaml).unwrap_err();
+        let line = error.to_string();
+        assert!(line.ends_with(place) && line.chars().count() <= 1000 && !line.contains(char::is_control), "{line}");
+        assert!(!error.snippet.contains(|c: char| c.is_control() && c != '\n'), "{}", error.snippet);
+    }
+}
+
+#[test]
+fn a_bomb_of_aliases_is_refused() {
+    let mut yaml = "version: 1\ntrusted:\n- &a0 [10.0.0.0/8]\n".to_owned();
+    for n in 1..30 {
+        yaml.push_str(&format!("- &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", ")));
+    }
+    assert!(error(&yaml).contains(" line "), "{}", error(&yaml));
+}

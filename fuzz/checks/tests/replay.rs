@@ -1,5 +1,6 @@
 //! Replays `fuzz/findings`: every input that ever broke a check, and the seeds. The word before the first `-` of a seed's
 //! name is what must become of it; a finding's file is named for what it broke.
+#![allow(clippy::unwrap_used, reason = "a test that panics fails, as it should")]
 
 use std::path::Path;
 
