@@ -329,7 +329,7 @@ fn claimed(change: &Change, facts: &GroupFacts, prefix_lists: &PrefixLists) -> C
                 }
             }
         }
-        Claim::PrefixList { list, added } => {
+        Claim::PrefixList { list, added, .. } => {
             let refers = |rule: &Rule| matches!(&rule.permission.source, Source::PrefixList(id) if id == list);
             claimed.rules.extend(rules.iter().enumerate().filter(|(_, rule)| refers(rule)).map(|(n, _)| n));
             // A list takes a while to change. Whether it has can be told only where the record says what was added.

@@ -101,6 +101,9 @@ pub(crate) fn unknown_credentials(service: &str) -> ApiError {
             "InvalidAccessKeyId",
             "The AWS Access Key Id you provided does not exist in our records.",
         ),
+        "sqs" | "organizations" => {
+            ApiError::new("UnrecognizedClientException", "The security token included in the request is invalid.")
+        }
         _ => ApiError::with_status(401, "AuthFailure", "AWS was not able to validate the provided access credentials"),
     }
 }
@@ -110,6 +113,9 @@ pub(crate) fn expired(service: &str) -> ApiError {
     match service {
         "sts" | "sns" => {
             ApiError::with_status(403, "ExpiredToken", "The security token included in the request is expired")
+        }
+        "sqs" | "organizations" => {
+            ApiError::new("ExpiredTokenException", "The security token included in the request is expired")
         }
         "s3" => ApiError::new("ExpiredToken", "The provided token has expired."),
         _ => ApiError::new("RequestExpired", "Request has expired."),
@@ -121,6 +127,11 @@ pub(crate) fn denied(service: &str, action: &str, arn: &str) -> ApiError {
     match service {
         "sts" | "s3" => ApiError::with_status(403, "AccessDenied", sentence),
         "sns" => ApiError::with_status(403, "AuthorizationError", sentence),
+        // SQS writes its actions small, and has one for both ways to send.
+        "sqs" => {
+            ApiError::new("AccessDeniedException", format!("User: {arn} is not authorized to perform: sqs:sendmessage"))
+        }
+        "organizations" => ApiError::new("AccessDeniedException", sentence),
         _ => ApiError::with_status(
             403,
             "UnauthorizedOperation",
@@ -134,6 +145,10 @@ pub(crate) fn denied(service: &str, action: &str, arn: &str) -> ApiError {
 pub(crate) fn throttled(service: &str) -> ApiError {
     match service {
         "sts" | "sns" => ApiError::new("Throttling", "Rate exceeded"),
+        "sqs" => ApiError::new("RequestThrottled", "Request was throttled."),
+        "organizations" => {
+            ApiError::new("TooManyRequestsException", "You have sent too many requests in too short a period of time.")
+        }
         "s3" => ApiError::with_status(503, "SlowDown", "Please reduce your request rate."),
         _ => ApiError::with_status(503, "RequestLimitExceeded", "Request limit exceeded."),
     }

@@ -4,10 +4,10 @@
 use crate::{
     ApiError, Call, FaultKind, Outcome, Reply, Request, Response,
     caller::{self, Caller, Identity, Scope},
-    ec2,
+    ec2, json, organizations,
     params::Params,
     render::{error, success},
-    s3, sns,
+    s3, sns, sqs,
     state::State,
     sts,
     throttle::Throttling,
@@ -22,6 +22,8 @@ pub(crate) enum Service {
     Sts,
     Sns,
     S3,
+    Sqs,
+    Organizations,
 }
 
 impl Service {
@@ -31,6 +33,8 @@ impl Service {
             "sts" => Some(Self::Sts),
             "sns" => Some(Self::Sns),
             "s3" => Some(Self::S3),
+            "sqs" => Some(Self::Sqs),
+            "organizations" => Some(Self::Organizations),
             _ => None,
         }
     }
@@ -41,6 +45,8 @@ impl Service {
             Self::Sts => "sts",
             Self::Sns => "sns",
             Self::S3 => "s3",
+            Self::Sqs => "sqs",
+            Self::Organizations => "organizations",
         }
     }
 }
@@ -70,6 +76,7 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Reply {
     };
     let (action, params) = match service {
         Service::S3 => s3::read(request),
+        Service::Sqs | Service::Organizations => json::read(request),
         Service::Ec2 | Service::Sts | Service::Sns => query(request),
     };
     let incoming = Incoming { service, region: scope.region.clone(), action, params };
@@ -159,11 +166,13 @@ fn execute(state: &mut State, incoming: &Incoming, caller: &Caller) -> Result<Su
         }
         Service::Sts => sts::run(state, caller, action, params).map(Success::Tree),
         Service::Sns => sns::run(state, action, params).map(Success::Tree),
+        Service::Sqs => sqs::run(state, caller, region, action, params).map(Success::Tree),
+        Service::Organizations => organizations::run(state, caller, region, action, params).map(Success::Tree),
         Service::S3 => s3::run(state, action, params).map(Success::Bytes),
     }
 }
 
-/// Only management events: publishing and reading objects are data events, which trails leave out by default.
+/// Only management events: messages and reading objects are data events, which trails leave out by default.
 fn record(
     state: &mut State,
     request: &Request,

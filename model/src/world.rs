@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::{
-    Actor, Call, Fault, Lag, Published, Reply, Request, Rule, Vpc, caller::RoleTrust, dispatch, state::State,
-    throttle::Throttling,
+    Actor, Call, Fault, Lag, Published, Reply, Request, Rule, Vpc, caller::RoleTrust, dispatch, ec2,
+    organizations::Organization, sqs::Queue, state::State, throttle::Throttling,
 };
 
 /// A world of accounts and Regions. A clone is another handle on the same world.
 ///
 /// Not modelled: the `default` group that every VPC has, instances and network interfaces, VPC creation (each place has
 /// one default and one other VPC), peering, tags after creation, EC2-Classic, IAM policies (see [`World::deny`]),
-/// signatures, resource-rate throttling, sharing of prefix lists, and
-/// AWS-managed prefix lists.
+/// signatures, resource-rate throttling, sharing of prefix lists, queue policies, FIFO queues, attributes of SQS messages,
+/// and delegated administrators of an organization.
 #[derive(Clone, Debug)]
 pub struct World(Arc<Mutex<State>>);
 
@@ -102,6 +102,25 @@ impl World {
         (state.core.created_lag, state.core.removed_lag) = (created, removed);
     }
 
+    /// From now on new versions of prefix lists become current only after `millis`; until then the state is
+    /// `…-in-progress` and another change is refused.
+    pub fn set_prefix_list_lag(&self, millis: i64) {
+        self.state().core.prefix_list_lag = millis;
+    }
+
+    /// Makes a prefix list that AWS manages, such as `com.amazonaws.eu-west-1.s3`: every account of the Region has it.
+    /// The family is that of the first CIDR, IPv4 for none; an empty id when a CIDR is malformed.
+    pub fn create_aws_prefix_list(&self, region: &str, name: &str, cidrs: &[&str]) -> String {
+        let mut state = self.state();
+        let Ok(list) = ec2::prefix_lists::aws(&mut state.core, name, cidrs) else { return String::new() };
+        for place in state.places.values_mut().filter(|place| place.region == region) {
+            place.prefix_lists.push(list.clone());
+        }
+        let id = list.id.clone();
+        state.core.aws_prefix_lists.push((region.into(), list));
+        id
+    }
+
     /// How many rules a group may have in each direction and family; 60 in a new world.
     pub fn set_rules_per_group(&self, limit: usize) {
         self.state().core.rules_per_group = limit;
@@ -117,6 +136,32 @@ impl World {
         let mut state = self.state();
         state.s3_buckets.insert(bucket.into());
         state.objects.insert((bucket.into(), key.into()), bytes.into());
+    }
+
+    /// Makes an SQS queue; its URL.
+    pub fn create_queue(&self, account: &str, region: &str, name: &str) -> String {
+        let queue = Queue::new(account, region, name);
+        let url = queue.url.clone();
+        self.state().queues.push(queue);
+        url
+    }
+
+    /// Takes the bodies of all messages of a queue, oldest first; none for an unknown queue.
+    pub fn take_messages(&self, url: &str) -> Vec<String> {
+        let mut state = self.state();
+        let queue = state.queues.iter_mut().find(|queue| queue.url == url);
+        queue.map(|queue| std::mem::take(&mut queue.messages)).unwrap_or_default()
+    }
+
+    /// Makes the organization: its management account, and its accounts with their states, `ACTIVE`, `SUSPENDED`,
+    /// `PENDING_CLOSURE`, `CLOSED` or `PENDING_ACTIVATION`. A management account that is not among them is added as
+    /// active.
+    pub fn set_organization(&self, management_account: &str, accounts: &[(&str, &str)]) {
+        let mut accounts = accounts.iter().map(|(id, state)| ((*id).into(), (*state).into())).collect::<Vec<_>>();
+        if !accounts.iter().any(|(id, _)| id == management_account) {
+            accounts.insert(0, (management_account.to_owned(), "ACTIVE".to_owned()));
+        }
+        self.state().organization = Some(Organization { management: management_account.into(), accounts });
     }
 
     /// Makes a role that AssumeRole accepts from every caller, if the external id fits.

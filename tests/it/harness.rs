@@ -114,6 +114,7 @@ impl Setup {
             mode: self.mode,
             accounts: self.accounts,
             topic: self.topic.then(|| TOPIC.to_owned()),
+            queue: None,
             // The world's time, which stands, and what tokio has slept since.
             clock: Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + start.elapsed()),
             out: Box::new(move |line| kept.lock().unwrap().push(line.to_owned())),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use super::services::SERVICES;
-use super::{Exemption, Guard, Mode, Place, Policy, PolicyError, Scope, Sweep, counted, limit};
+use super::{Exemption, Guard, Mode, Place, Policy, PolicyError, Scope, Sources, Sweep, counted, limit};
 use crate::ids::shown;
 use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport};
 
@@ -44,24 +44,23 @@ fn resolve(written: Written) -> Result<Policy, PolicyError> {
         None => default_guard(),
         Some(list) => guards(list)?,
     };
-    let trusted_line = written.trusted.as_ref().map_or(0, |trusted| trusted.defined.line());
-    let counted = counted(&written.trusted.map(|trusted| trusted.value).unwrap_or_default());
+    let (trusted_line, trusted) = written.trusted.map(|list| (list.defined.line(), list.value)).unwrap_or_default();
+    let counted = counted(&trusted);
     for family in Family::BOTH {
         if counted.get(family).is_empty() {
             let what = format!("trusted: covers all of {family}, expected some internet to be left to guard against");
             return Err(wrong(trusted_line, &what));
         }
     }
-    let limit = PerFamily {
-        v4: limit(Family::V4, written.internet.ipv4.0, &counted.v4),
-        v6: limit(Family::V6, written.internet.ipv6.0, &counted.v6),
-    };
+    let internet = PerFamily { v4: written.internet.ipv4.0, v6: written.internet.ipv6.0 };
+    let limit = PerFamily::each(|family| limit(family, *internet.get(family), counted.get(family)));
     let exemptions: Result<Vec<_>, _> =
         written.exempt.into_iter().map(|entry| exemption(entry.defined.line(), entry.value, &guards)).collect();
     let scopes: Result<Vec<_>, _> =
         written.scopes.into_iter().map(|entry| scope(entry.defined.line(), entry.value)).collect();
     let (exemptions, scopes) = (exemptions?, scopes?);
-    Ok(Policy { mode: written.mode, guards, counted, limit, exemptions, scopes, sweep: written.sweep })
+    let Written { mode, sweep, .. } = written;
+    Ok(Policy { mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep })
 }
 
 fn guards(list: Spanned<Vec<Spanned<WrittenGuard>>>) -> Result<Vec<Guard>, PolicyError> {
@@ -118,7 +117,11 @@ fn exemption(line: u64, entry: WrittenExemption, guards: &[Guard]) -> Result<Exe
         place,
         principals: entry.principals,
         guards: entry.guard,
-        sources: entry.sources.map(|cidrs| PerFamily::each(|family| AddressSet::from_cidrs(family, &cidrs))),
+        line,
+        sources: entry.sources.map(|blocks| {
+            let addresses = PerFamily::each(|family| AddressSet::from_cidrs(family, &blocks));
+            Sources { blocks, addresses }
+        }),
     })
 }
 
@@ -130,7 +133,7 @@ fn scope(line: u64, entry: WrittenScope) -> Result<Scope, PolicyError> {
     if place.has_empty_list() {
         return Err(wrong(line, "scopes: a list is empty and so matches nothing, expected an entry"));
     }
-    Ok(Scope { place, mode: entry.mode })
+    Ok(Scope { place, mode: entry.mode, line })
 }
 
 impl Place {

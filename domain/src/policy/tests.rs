@@ -303,3 +303,44 @@ fn a_bomb_of_aliases_is_refused() {
     }
     assert!(error(&yaml).contains(" line "), "{}", error(&yaml));
 }
+
+#[test]
+fn what_a_policy_says_can_be_told() {
+    let policy = policy(
+        "version: 1\nmode: alert\ninternet: {ipv4: /12}\ntrusted: [1.2.3.4/24, '2001:4860::/32']\nexempt:\n- {reason: x, until: never, sources: [8.8.8.8/32, 8.8.8.9/32]}\n\nscopes:\n- mode: enforce\n  regions: [eu-west-1]",
+    );
+    assert_eq!(policy.mode_elsewhere(), Mode::Alert);
+    assert_eq!(Family::BOTH.map(|family| policy.internet(family)), [12, 32]);
+    let texts = |blocks: &[Cidr]| blocks.iter().map(Cidr::to_string).collect::<Vec<_>>();
+    assert_eq!(texts(policy.trusted()), ["1.2.3.0/24", "2001:4860::/32"]);
+    let [exemption] = policy.exemptions() else { panic!("one exemption") };
+    assert_eq!(texts(exemption.sources().unwrap()), ["8.8.8.8/32", "8.8.8.9/32"]);
+    assert_eq!((exemption.line, &exemption.place), (6, &Place::default()));
+    let [scope] = policy.scopes() else { panic!("one scope") };
+    assert_eq!((scope.line, scope.mode), (9, Mode::Enforce));
+    assert_eq!(scope.place.regions.as_ref().unwrap()[0].as_str(), "eu-west-1");
+}
+
+#[test]
+fn a_place_is_within_others_where_they_leave_nothing_of_it() {
+    let place = |keys: &str| policy(&format!("version: 1\nscopes: [{{mode: alert, {keys}}}]")).scopes[0].place.clone();
+    for (inner, outer, within) in [
+        ("groups: [sg-1]", vec!["groups: [sg-1]"], true),
+        ("groups: [sg-1], regions: [eu-west-1]", vec!["groups: [sg-1]"], true),
+        ("groups: [sg-1]", vec!["groups: [sg-1], regions: [eu-west-1]"], false),
+        ("groups: [sg-1]", vec!["groups: [sg-2, sg-1]"], true),
+        ("groups: [sg-1, sg-2]", vec!["groups: [sg-1]"], false),
+        ("groups: [sg-1, sg-2]", vec!["groups: [sg-1]", "groups: [sg-2]"], true),
+        ("groups: [sg-1, sg-2], vpcs: [vpc-1]", vec!["groups: [sg-1]", "vpcs: [vpc-1], groups: [sg-2]"], true),
+        (
+            "regions: [eu-west-1, eu-west-2], accounts: ['111122223333', '222233334444']",
+            vec!["regions: [eu-west-1]", "regions: [eu-west-2], accounts: ['111122223333']"],
+            false,
+        ),
+        ("regions: [eu-west-1]", vec!["accounts: ['111122223333']"], false),
+        ("regions: [eu-west-1]", vec![], false),
+    ] {
+        let outer: Vec<Place> = outer.into_iter().map(place).collect();
+        assert_eq!(place(inner).is_within(&outer.iter().collect::<Vec<_>>()), within, "{inner} in {outer:?}");
+    }
+}

@@ -222,9 +222,9 @@ fn modify(request: &Part<'_>) -> Result<Described, String> {
 /// found with and without the wrapper, in the API's spelling and in the one of older calls. A block that cannot be read
 /// leaves the list known, and that is what has to be looked at: then any entry may be new.
 fn prefix_list(request: &Part<'_>, response: &Part<'_>, call: &str) -> Result<Described, String> {
-    let described = |list: PrefixListId, added| {
+    let described = |list: PrefixListId, added, restored| {
         let subject = Subject::PrefixList(list.clone());
-        Ok(Described { subject, claim: Claim::PrefixList { list, added }, says: None })
+        Ok(Described { subject, claim: Claim::PrefixList { list, added, restored }, says: None })
     };
     if let Part::Given(outer) = request {
         let wrapper = format!("{call}Request");
@@ -234,14 +234,19 @@ fn prefix_list(request: &Part<'_>, response: &Part<'_>, call: &str) -> Result<De
             .ok_or_else(|| format!("{place}.PrefixListId is missing"))?;
         let id = id.as_str().ok_or_else(|| format!("{place}.PrefixListId is {}, expected a text", excerpt(id)))?;
         let id = PrefixListId::parse(id).map_err(|error| format!("{place}.PrefixListId: {error}"))?;
-        return described(id, if call == "ModifyManagedPrefixList" { added_entries(fields) } else { None });
+        if call == "ModifyManagedPrefixList" {
+            return described(id, added_entries(fields), None);
+        }
+        let version = field(fields, &["PreviousVersion", "previousVersion"]).map(|(_, version)| version);
+        let version = version.and_then(|v| v.as_i64().or_else(|| v.as_str()?.parse().ok()));
+        return described(id, None, version);
     }
     if let Part::Given(outer) = response {
         let inner = outer.get(&format!("{call}Response")).and_then(Value::as_object).unwrap_or(*outer);
         let list = inner.get("prefixList").and_then(Value::as_object).unwrap_or(inner);
         let id = list.get("prefixListId").and_then(Value::as_str).and_then(|id| PrefixListId::parse(id).ok());
         if let Some(id) = id {
-            return described(id, None);
+            return described(id, None, None);
         }
     }
     match request {

@@ -1,7 +1,11 @@
 //! A delivery, opened, and each of its records read.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use flate2::read::MultiGzDecoder;
 use portcullis_delivery::envelope::{self, Kind, Letter};
 use portcullis_domain::exposure::harmless;
 use portcullis_domain::json;
@@ -18,7 +22,8 @@ use crate::is_clear;
 /// - A letter's record stands in the delivery exactly so: nothing in it was read past, no double key overlooked.
 /// - It is the same every time.
 ///
-/// Says `no json`, or of the first letter `record`, `ignored`, `unreadable`, or `empty` where there is none.
+/// Says `no json`, or of the first letter what it is (`record`, `log file`, `sweep`, `ignored`, `passed`, `unreadable`),
+/// or `empty` where there is none.
 pub fn delivery(bytes: &[u8]) -> &'static str {
     let payload = match json::parse(bytes) {
         Ok(payload) => payload,
@@ -62,7 +67,10 @@ pub fn delivery(bytes: &[u8]) -> &'static str {
         None => "empty",
         Some(Letter::Record { .. }) => "record",
         Some(Letter::Ignored(_)) => "ignored",
-        Some(_) => "unreadable",
+        Some(Letter::Passed(_)) => "passed",
+        Some(Letter::LogFile(_)) => "log file",
+        Some(Letter::Sweep(_)) => "sweep",
+        Some(Letter::Unreadable(_)) => "unreadable",
     }
 }
 
@@ -76,7 +84,9 @@ fn look_at(letter: &Letter) {
                 Reading::Irrelevant { why, .. } | Reading::Undecided { why, .. } => is_clear(&why, 1200),
             }
         }
-        Letter::Ignored(why) | Letter::Unreadable(why) => is_clear(why, 1200),
+        Letter::LogFile(file) => assert!(file.key.ends_with(".json.gz") || file.key.ends_with(".json"), "{file:?}"),
+        Letter::Sweep(_) => {}
+        Letter::Ignored(why) | Letter::Passed(why) | Letter::Unreadable(why) => is_clear(why, 1200),
     }
 }
 
@@ -99,11 +109,22 @@ impl Found {
             }
             Value::Array(elements) => elements.iter().for_each(|element| self.look(element, depth)),
             Value::String(text) => {
-                if let (Some(depth), Ok(inner)) = (depth.checked_sub(1), json::parse(text.as_bytes())) {
+                let Some(depth) = depth.checked_sub(1) else { return };
+                if let Ok(inner) = json::parse(text.as_bytes()) {
+                    self.look(&inner, depth);
+                } else if let Some(inner) = unzipped(text) {
                     self.look(&inner, depth);
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
+}
+
+/// What a CloudWatch Logs subscription holds: JSON, zipped and in base64.
+fn unzipped(text: &str) -> Option<Value> {
+    let zipped = BASE64_STANDARD.decode(text).ok()?;
+    let mut plain = Vec::new();
+    MultiGzDecoder::new(zipped.as_slice()).take(16 << 20).read_to_end(&mut plain).ok()?;
+    json::parse(&plain).ok()
 }

@@ -66,7 +66,7 @@ pub fn record(bytes: &[u8]) -> &'static str {
 
 fn judged(change: &Change, policy: &Policy) -> &'static str {
     let harmless = harmless(change, policy);
-    if let Claim::PrefixList { list, added: Some(added) } = &change.claim {
+    if let Claim::PrefixList { list, added: Some(added), .. } = &change.claim {
         // A group whose every port stands open to the list, which holds what was added and nothing else.
         let traffic = portcullis_domain::net::Traffic::new("-1".into(), None, None);
         let permission = Permission { traffic, source: Source::PrefixList(list.clone()) };

@@ -8,7 +8,7 @@ mod groups;
 mod modify;
 mod page;
 mod permissions;
-mod prefix_lists;
+pub(crate) mod prefix_lists;
 mod revoke;
 mod show;
 
@@ -45,6 +45,7 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &str, params: &Params) -> Answe
         "CreateManagedPrefixList" => prefix_lists::create,
         "ModifyManagedPrefixList" => prefix_lists::modify,
         "RestoreManagedPrefixListVersion" => prefix_lists::restore,
+        "DescribeManagedPrefixLists" => prefix_lists::describe,
         "GetManagedPrefixListEntries" => prefix_lists::entries,
         unknown => {
             return Err(ApiError::new(

@@ -7,9 +7,11 @@ mod authorize;
 mod describe;
 mod groups;
 mod modify;
+mod organizations;
 mod prefix_lists;
 mod revoke;
 #[cfg(feature = "serve")]
 mod serve;
+mod sqs;
 mod trail;
 mod wire;
