@@ -24,6 +24,7 @@ TARGETS = {
     "record": ("json", [EVENTS], 16384),
     "policy": ("policy", [], 16384),
     "cidr": ("cidr", [], 512),
+    "logfile": ("json", [EVENTS], 16384),
 }
 # A step that takes longer, or a process that grows beyond, is a finding too.
 LIMITS = ["-timeout=10", "-rss_limit_mb=1024"]

@@ -1,5 +1,10 @@
 //! Mutations that keep JSON what it is, so that the fuzzer gets past the parser.
 
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use libfuzzer_sys::fuzzer_mutate;
 use serde_json::{Map, Value, json};
 
@@ -130,6 +135,52 @@ pub fn mutate_json(bytes: &mut [u8], size: usize, most: usize, seed: u32) -> usi
         }
         None => fuzzer_mutate(bytes, size, most),
     }
+}
+
+/// Unzips a file, mutates what is in it, mostly as JSON, and zips it again, in a member or two; now and then it mutates
+/// the zipped bytes, or leaves the text plain.
+pub fn mutate_zipped(bytes: &mut [u8], size: usize, most: usize, seed: u32) -> usize {
+    let mut dice = Dice(u64::from(seed));
+    let Some(file) = bytes.get(..size) else { return 0 };
+    let mut text = Vec::new();
+    let unzipped = MultiGzDecoder::new(file).take(most as u64).read_to_end(&mut text).is_ok();
+    if dice.below(8) == 0 {
+        return fuzzer_mutate(bytes, size, most);
+    }
+    if !unzipped {
+        text = file.to_vec();
+    }
+    let length = text.len();
+    text.resize(most.max(length), 0);
+    let length = if dice.below(4) == 0 {
+        fuzzer_mutate(&mut text, length, most)
+    } else {
+        mutate_json(&mut text, length, most, seed)
+    };
+    text.truncate(length);
+    let file = match dice.below(6) {
+        0 => text,
+        1 => {
+            let (first, second) = text.split_at(dice.below(text.len()));
+            [zipped(first, &mut dice), zipped(second, &mut dice)].concat()
+        }
+        _ => zipped(&text, &mut dice),
+    };
+    match bytes.get_mut(..file.len()).filter(|_| file.len() <= most) {
+        Some(place) => {
+            place.copy_from_slice(&file);
+            file.len()
+        }
+        None => fuzzer_mutate(bytes, size, most),
+    }
+}
+
+fn zipped(text: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let level = [Compression::none(), Compression::fast(), Compression::best()][dice.below(3)];
+    let mut encoder = GzEncoder::new(Vec::new(), level);
+    // Writing to memory does not fail.
+    let _ = encoder.write_all(text);
+    encoder.finish().unwrap_or_default()
 }
 
 /// Numbers from a seed, the same on every run (SplitMix64).

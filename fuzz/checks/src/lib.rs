@@ -6,11 +6,13 @@
 
 mod cidr;
 mod delivery;
+mod logfile;
 mod policy;
 mod record;
 
 pub use cidr::cidr;
 pub use delivery::delivery;
+pub use logfile::logfile;
 pub use policy::policy;
 pub use record::record;
 

@@ -46,7 +46,7 @@ pub fn policy(bytes: &[u8]) -> &'static str {
 }
 
 /// What is not optimised, as in the tests, is ten times as slow.
-const PATIENCE: Duration = Duration::from_secs(if cfg!(fuzzing) { 1 } else { 10 });
+const PATIENCE: Duration = Duration::from_secs(if cfg!(feature = "fast") { 1 } else { 10 });
 
 /// A busy machine is slow now and then, but not three times.
 #[expect(clippy::disallowed_methods, reason = "what is measured here is time")]

@@ -47,7 +47,12 @@ fn blocks_and_sets() {
     replay("cidr", portcullis_checks::cidr, &["block", "none"]);
 }
 
-/// The corpus of events is a seed of both.
+#[test]
+fn log_files() {
+    replay("logfile", portcullis_checks::logfile, &["found", "nothing", "damaged"]);
+}
+
+/// The corpus of events is a seed of three.
 #[test]
 fn events() {
     let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events");
@@ -57,6 +62,7 @@ fn events() {
         let bytes = std::fs::read(&path).unwrap();
         println!("{}", path.display());
         portcullis_checks::record(&bytes);
+        portcullis_checks::logfile(&bytes);
         if !path.to_str().unwrap().ends_with(".expected.json") {
             assert_eq!(portcullis_checks::delivery(&bytes), "record");
             seen += 1;
