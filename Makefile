@@ -80,6 +80,11 @@ mutants: need-cargo ## Test the domain's tests: does each change to the code bre
 	@command -v cargo-mutants > /dev/null || $(CARGO) install --locked cargo-mutants
 	PORTCULLIS_PROOF_CASES=100 $(CARGO) mutants --package portcullis-domain --output target $(MUTANTS)
 
+.PHONY: fuzz
+fuzz: need-cargo need-python ## Fuzz each target (installs cargo-fuzz once): make fuzz SECONDS=60
+	@command -v cargo-fuzz > /dev/null || $(CARGO) install --locked cargo-fuzz
+	$(PYTHON) fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGET)
+
 .PHONY: bench
 bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size beside boto3: BENCH="--rounds 31"
 	$(CARGO) build --release --locked --bin portcullis-lambda
