@@ -119,20 +119,22 @@ impl Setup {
         let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + start.elapsed());
         let handled = world.clone();
         let between: Between = Arc::new(move |request| (Duration::ZERO, handled.handle(request)));
-        let guard = self.guard(between, clock, Box::new(move |line| kept.lock().unwrap().push(line.to_owned()))).await;
+        let out = Box::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
+        let guard = self.guard(REGION, between, clock, out).await;
         Watch { world, guard, group, lines }
     }
 
-    /// The guard alone.
+    /// The guard alone, a function in `region`.
     pub(crate) async fn guard(
         self,
+        region: &str,
         between: Between,
         clock: Box<dyn Fn() -> jiff::Timestamp + Send + Sync>,
         out: Box<dyn Fn(&str) + Send + Sync>,
     ) -> Guard {
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(Wire(between))
-            .region(Region::from_static(REGION))
+            .region(Region::new(region.to_owned()))
             .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
         Guard {
             aws: Aws::load(loader, self.member_role, self.mode).await,
