@@ -12,6 +12,7 @@ use portcullis::guard::Answer;
 use serde_json::{Value, json};
 
 use crate::harness::{ACCOUNT, REGION, Setup, Watch, sqs};
+use crate::simulation;
 use crate::simulation::judge::{Change, Claim, Lists, Rule, plan};
 
 const MEMBER: &str = "444455556666";
@@ -237,8 +238,7 @@ const SCENARIOS: [Scenario; 20] = [
             watch.world.allow_role(MEMBER, "PortcullisMember", None);
             let group = watch.world.create_group(MEMBER, REGION, "theirs", Vpc::Other);
             watch.world.authorize(MEMBER, REGION, &group, &[tcp(22, "0.0.0.0/0"), tcp(80, "::/0")]).unwrap();
-            let items =
-                vec![(String::new(), vec![(MEMBER, group.clone())], Change::of(made(watch, MEMBER, &group)))];
+            let items = vec![(String::new(), vec![(MEMBER, group.clone())], Change::of(made(watch, MEMBER, &group)))];
             Case { payload: watch.event(), items, lists: Lists::new(), alert: false }
         },
     },
@@ -369,7 +369,11 @@ impl<'a> Run<'a> {
         let revokes = |call: &ec2_model::Call| call.action == "RevokeSecurityGroupIngress";
         assert!(!self.case.alert || !self.watch.world.calls().iter().any(revokes), "a write in alert mode: {}", what());
         for id in &answer.failed {
-            assert!(self.told(&answer, id).iter().any(|finding| finding.needs_retry()), "failed for no reason: {}", what());
+            assert!(
+                self.told(&answer, id).iter().any(|finding| finding.needs_retry()),
+                "failed for no reason: {}",
+                what()
+            );
         }
         done && answer.failed.is_empty()
     }
@@ -456,7 +460,10 @@ async fn every_fault_of_every_call_leaves_no_lie_and_no_gap() {
     }
     for ((scenario, kind), Count { at_once, again }) in &modes {
         let cases = at_once + again;
-        println!("{:<48} {cases:>3} cases: {at_once:>3} done at once, {again:>3} with one more delivery", format!("{scenario}: {kind}"));
+        println!(
+            "{:<48} {cases:>3} cases: {at_once:>3} done at once, {again:>3} with one more delivery",
+            format!("{scenario}: {kind}")
+        );
     }
     println!("{} failure modes, {} cases", modes.len(), modes.values().map(|c| c.at_once + c.again).sum::<usize>());
     assert_eq!(modes.len(), SCENARIOS.len() * kinds().len());
@@ -468,17 +475,24 @@ async fn every_fault_of_every_call_leaves_no_lie_and_no_gap() {
 
 #[tokio::test(start_paused = true)]
 async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
+    // All kinds where there is time for many seeds, else one of each sort: done unheard, not done, unreadable, refused.
+    let few = ["internal error after", "connection lost before", "answer malformed", "denied"];
+    let many = simulation::number("PORTCULLIS_SEEDS").is_some_and(|seeds| seeds >= 1000);
+    let kinds: Vec<_> = kinds().into_iter().filter(|(name, _)| many || few.contains(name)).collect();
     let (mut met, mut deliveries_needed) = (0, BTreeMap::<usize, usize>::new());
-    for scenario in SCENARIOS.iter().filter(|scenario| ["group by id", "prefix list as source"].contains(&scenario.name)) {
+    for scenario in
+        SCENARIOS.iter().filter(|scenario| ["group by id", "prefix list as source"].contains(&scenario.name))
+    {
         let calls = calls(scenario).await;
         // The call after the last of an action is its retry.
         let actions: BTreeSet<&String> = calls.iter().map(|(action, _)| action).collect();
-        let retries = actions.into_iter().map(|action| (action.clone(), calls.iter().filter(|(a, _)| a == action).count()));
+        let retries =
+            actions.into_iter().map(|action| (action.clone(), calls.iter().filter(|(a, _)| a == action).count()));
         let points: Vec<(String, usize)> = calls.iter().cloned().chain(retries).collect();
         for (n, first) in points.iter().enumerate() {
             for second in points.iter().skip(n + 1) {
-                for (one, first_kind) in kinds() {
-                    for (other, second_kind) in kinds() {
+                for (one, first_kind) in kinds.clone() {
+                    for (other, second_kind) in kinds.clone() {
                         let what = format!("{one} at {first:?}, then {other} at {second:?}");
                         let run = Run::start(scenario, what).await;
                         for ((action, nth), kind) in [(first, first_kind.clone()), (second, second_kind)] {
@@ -494,5 +508,5 @@ async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
         }
     }
     println!("{met} pairs of faults met; deliveries needed: {deliveries_needed:?}");
-    assert!(met > 500, "{met}");
+    assert!(met > 100, "{met}");
 }

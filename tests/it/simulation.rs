@@ -46,7 +46,8 @@ impl Rates {
     fn draw(rng: &mut fastrand::Rng) -> Self {
         let mut often = |choices: [f64; 4]| choices[rng.usize(..4)];
         let (faults, between) = (often([0.0, 0.05, 0.2, 0.5]), often([0.0, 0.1, 0.2, 0.4]));
-        let (lost, twice, late) = (often([0.0, 0.0, 0.3, 1.0]), often([0.0, 0.1, 0.5, 1.0]), often([0.0, 0.1, 0.5, 1.0]));
+        let (lost, twice, late) =
+            (often([0.0, 0.0, 0.3, 1.0]), often([0.0, 0.1, 0.5, 1.0]), often([0.0, 0.1, 0.5, 1.0]));
         let lag = [0, 0, 2_000, 17_000][rng.usize(..4)];
         Self { faults, between, lost, twice, late, lag, member_alert: rng.u8(..4) == 0, verbose: false }
     }
@@ -148,7 +149,8 @@ impl Run {
                 if late {
                     watcher.scene.count("events delayed");
                 }
-                let delay = if late { watcher.scene.rng.u64(5_000..300_000) } else { watcher.scene.rng.u64(300..2_000) };
+                let delay =
+                    if late { watcher.scene.rng.u64(5_000..300_000) } else { watcher.scene.rng.u64(300..2_000) };
                 sent.push((delay, event.clone(), watcher.scene.rng.bool()));
             }
         }
@@ -177,11 +179,12 @@ impl Run {
         let (payload, items) = match post {
             Post::Bus { event, .. } => (event.clone(), vec![(String::new(), id_of(event))]),
             Post::Queue { messages } => {
-                let message = |(id, event, _): &(String, Value, u32)| {
-                    json!({"messageId": id, "body": event.to_string(), "eventSource": "aws:sqs"})
-                };
+                let message = |(id, event, _): &(String, Value, u32)| json!({"messageId": id, "body": event.to_string(), "eventSource": "aws:sqs"});
                 let records: Vec<Value> = messages.iter().map(message).collect();
-                (json!({"Records": records}), messages.iter().map(|(id, event, _)| (id.clone(), id_of(event))).collect())
+                (
+                    json!({"Records": records}),
+                    messages.iter().map(|(id, event, _)| (id.clone(), id_of(event))).collect(),
+                )
             }
         };
         let ids: Vec<String> = items.iter().map(|(_, id)| id.clone()).collect();
@@ -240,7 +243,8 @@ impl Run {
             (times.into_iter().peekable(), watcher.scene.places.len())
         };
         if lock(&self.watcher).scene.chance(0.3) {
-            let (place, at) = (lock(&self.watcher).scene.rng.usize(..places), lock(&self.watcher).scene.rng.u64(..200_000));
+            let place = lock(&self.watcher).scene.rng.usize(..places);
+            let at = lock(&self.watcher).scene.rng.u64(..200_000);
             let sweep = self.sweep(place);
             self.post(at, sweep);
         }
@@ -342,7 +346,8 @@ fn run(seed: u64, verbose: bool) -> Outcome {
     Outcome { trace, wrong, tally }
 }
 
-fn number(variable: &str) -> Option<u64> {
+/// A number in the environment.
+pub(crate) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|value| value.parse().expect(variable))
 }
 
@@ -386,14 +391,17 @@ fn whatever_happens_nothing_lawful_is_touched_no_lie_is_told_and_nothing_is_lost
     println!("{seeds} seeds in {:.1?}", started.elapsed());
     for (seed, wrong) in wrong.iter().take(20) {
         println!("seed {seed}: {}", wrong[0]);
-        println!("  again: PORTCULLIS_SEED={seed} cargo test --workspace --features ec2-model/serve --test it simulation::whatever -- --nocapture");
+        println!(
+            "  again: PORTCULLIS_SEED={seed} cargo test --workspace --features ec2-model/serve --test it simulation::whatever -- --nocapture"
+        );
     }
     assert!(wrong.is_empty(), "{} of {seeds} seeds went wrong: {:?}", wrong.len(), wrong.keys());
     if seeds >= 100 {
         let faults = tally.keys().filter(|what| what.starts_with("fault: ")).count();
         assert_eq!(faults, 11, "every kind of fault happens");
         let happened = ["events lost", "events doubled", "events delayed", "rules revoked", "dead letters", "sweeps"];
-        let found = ["finding: exposed reverted", "finding: safe none", "finding: exempt none", "finding: exposed failed"];
+        let found =
+            ["finding: exposed reverted", "finding: safe none", "finding: exempt none", "finding: exposed failed"];
         for what in DEEDS.into_iter().chain(happened).chain(found).chain(["functions at the same time"]) {
             assert!(tally.contains_key(what), "never: {what}");
         }

@@ -93,7 +93,17 @@ const SPECIAL: [&[&str]; 2] = [
         "203.0.113.0/24",
         "224.0.0.0/3",
     ],
-    &["::/96", "::ffff:0:0/96", "100::/64", "2001:db8::/32", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "ff00::/8"],
+    &[
+        "::/96",
+        "::ffff:0:0/96",
+        "100::/64",
+        "2001:db8::/32",
+        "3fff::/20",
+        "5f00::/16",
+        "fc00::/7",
+        "fe80::/10",
+        "ff00::/8",
+    ],
 ];
 
 /// First and last address of disjoint ranges, in order.
@@ -262,7 +272,8 @@ fn the_naive_judge_takes_what_it_must_and_no_more() {
         id: id.to_owned(),
         shape: Shape { protocol: "tcp".to_owned(), ports: (port, port), source: source.to_owned() },
     };
-    let rules = [rule("a", 22, "8.0.0.0/9"), rule("b", 22, "8.128.0.0/9"), rule("c", 3389, "pl-1"), rule("d", 443, "::/0")];
+    let rules =
+        [rule("a", 22, "8.0.0.0/9"), rule("b", 22, "8.128.0.0/9"), rule("c", 3389, "pl-1"), rule("d", 443, "::/0")];
     let lists = Lists::from([("pl-1".to_owned(), vec!["9.0.0.0/8".to_owned()])]);
     let made = |ids: &[usize]| {
         Change::of(Claim::Made(ids.iter().map(|n| (rules[*n].id.clone(), rules[*n].shape.clone())).collect()))

@@ -136,7 +136,7 @@ impl Scene {
             rng: fastrand::Rng::with_seed(seed),
             world,
             started: tokio::time::Instant::now(),
-            versions: vec![(0, i64::MIN); places.len()],
+            versions: vec![(0, 0); places.len()],
             places,
             groups: Vec::new(),
             lists: Vec::new(),
@@ -412,13 +412,7 @@ impl Scene {
     }
 
     /// Puts the record of the last call into the outbox.
-    fn send(
-        &mut self,
-        place: usize,
-        subject: Subject,
-        change: Change,
-        cut: impl FnOnce(&mut Value),
-    ) -> Option<()> {
+    fn send(&mut self, place: usize, subject: Subject, change: Change, cut: impl FnOnce(&mut Value)) -> Option<()> {
         let mut event = ec2_model::eventbridge(self.world.take_records().last()?);
         cut(&mut event);
         self.records.insert(id_of(&event), Record { place, subject, change });

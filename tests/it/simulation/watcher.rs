@@ -20,6 +20,8 @@ struct Look {
     lists: Lists,
     /// What people had done by then.
     version: u64,
+    /// What the other function had revoked by then.
+    others: usize,
     at: i64,
     /// A write has followed it.
     used: bool,
@@ -41,10 +43,14 @@ struct InHand {
     gone: BTreeSet<String>,
 }
 
+/// How many rules each of the two functions has revoked, over all deliveries.
+type Writes = [usize; 2];
+
 pub(crate) struct Watcher {
     pub(crate) scene: Scene,
     pub(crate) rates: Rates,
     in_hand: [InHand; 2],
+    writes: Writes,
     pub(crate) wrong: Vec<String>,
     trace: DefaultHasher,
     /// So many more deeds may happen between calls.
@@ -120,8 +126,8 @@ fn values<'a>(call: &'a Call, prefix: &'a str) -> impl Iterator<Item = String> +
 
 impl Watcher {
     pub(crate) fn new(scene: Scene, rates: Rates, deeds_left: usize) -> Self {
-        let (in_hand, wrong, trace) = Default::default();
-        Self { scene, rates, in_hand, wrong, trace, deeds_left }
+        let (in_hand, writes, wrong, trace) = Default::default();
+        Self { scene, rates, in_hand, writes, wrong, trace, deeds_left }
     }
 
     pub(crate) fn hash(&self) -> u64 {
@@ -216,10 +222,10 @@ impl Watcher {
             false => asked,
             true => self.scene.groups_of(place, &Subject::Region).into_iter().collect(),
         };
-        let (version, at) = (self.scene.versions[place].0, self.scene.tick());
+        let (version, others, at) = (self.scene.versions[place].0, self.writes[1 - function], self.scene.tick());
         for group in asked {
             let rules = shown.remove(&group).unwrap_or_default();
-            let look = Look { rules, lists: Lists::new(), version, at, used: false };
+            let look = Look { rules, lists: Lists::new(), version, others, at, used: false };
             self.in_hand[function].looks.entry(group).or_default().push(look);
         }
     }
@@ -246,6 +252,8 @@ impl Watcher {
         for _ in &removed {
             self.scene.count("rules revoked");
         }
+        self.writes[function] += removed.len();
+        let others = self.writes[1 - function];
         let name = self.scene.groups.iter().find(|known| known.id == group).map(|known| known.name.clone());
         let hand = &mut self.in_hand[function];
         let jobs: Vec<&Job> = hand.jobs.iter().filter(|job| job.place == place).collect();
@@ -269,7 +277,7 @@ impl Watcher {
             })
         });
         let fresh = looks.last().is_some_and(|look| !look.used);
-        let seen = looks.last().map_or(0, |look| look.version);
+        let seen = looks.last().map_or((0, 0), |look| (look.version, look.others));
         if let Some(look) = looks.last_mut() {
             look.used = true;
         }
@@ -292,7 +300,8 @@ impl Watcher {
             }
         }
         let unlawful = exposing(before, &self.scene.lists(place));
-        let unseen = seen != self.scene.versions[place].0 || self.rates.lag > 0;
+        // Nobody can ask EC2 to revoke a rule only if nothing has changed since; what has, is all that excuses this.
+        let unseen = seen != (self.scene.versions[place].0, others) || self.rates.lag > 0;
         for rule in removed.iter().filter(|rule| !unlawful.contains(&rule.id)) {
             match unseen {
                 true => self.scene.count("rules made lawful between look and write"),
@@ -312,9 +321,14 @@ impl Watcher {
             return;
         }
         self.note(line);
-        self.scene.count(format!("finding: {} {}", said["verdict"].as_str().unwrap(), said["outcome"].as_str().unwrap()));
+        self.scene.count(format!(
+            "finding: {} {}",
+            said["verdict"].as_str().unwrap(),
+            said["outcome"].as_str().unwrap()
+        ));
         let (account, region) = (said["account"].as_str(), said["region"].as_str());
-        let place = self.scene.places.iter().position(|p| Some(p.account) == account && Some(p.region.as_str()) == region);
+        let place =
+            self.scene.places.iter().position(|p| Some(p.account) == account && Some(p.region.as_str()) == region);
         let (Some(place), Some(group)) = (place, said["group"].as_str()) else { return };
         let there = self.scene.rules(place, group);
         let rules = said["rules"].as_array().unwrap();
@@ -354,7 +368,9 @@ impl Watcher {
         let Record { place, subject, change } = record;
         let changes: Vec<Change> = {
             let jobs = self.in_hand[function].jobs.iter();
-            jobs.filter(|job| job.place == *place && job.subject == *subject).flat_map(|job| job.changes.clone()).collect()
+            jobs.filter(|job| job.place == *place && job.subject == *subject)
+                .flat_map(|job| job.changes.clone())
+                .collect()
         };
         for group in self.scene.groups_of(*place, subject) {
             let (mut rules, mut lists) = (self.scene.rules(*place, &group), self.scene.lists(*place));
@@ -363,7 +379,10 @@ impl Watcher {
             let looks = hand.looks.get(&group).map_or(&[][..], Vec::as_slice);
             let Some(look) = looks.last() else {
                 // Nothing was looked at. That is right only of what can expose nothing.
-                if !plan(&rules, &lists, &changes).iter().any(|id| rules.iter().any(|r| r.id == *id && change.claims(r))) {
+                if !plan(&rules, &lists, &changes)
+                    .iter()
+                    .any(|id| rules.iter().any(|r| r.id == *id && change.claims(r)))
+                {
                     continue;
                 }
                 if version == 0 || matches!(subject, Subject::Group(_)) {
@@ -392,7 +411,12 @@ impl Watcher {
                     }
                     continue;
                 }
-                rules = look.rules.iter().filter(|rule| !hand.gone.contains(&rule.id) && rules.contains(rule)).cloned().collect();
+                rules = look
+                    .rules
+                    .iter()
+                    .filter(|rule| !hand.gone.contains(&rule.id) && rules.contains(rule))
+                    .cloned()
+                    .collect();
                 lists = look.lists.clone();
             }
             let planned = plan(&rules, &lists, &changes);
