@@ -3,16 +3,20 @@
 
 mod facts;
 mod http;
+mod pace;
+mod sweep;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region as SdkRegion, SdkConfig};
+use aws_sdk_ec2::config::{SharedCredentialsProvider, SharedIdentityCache};
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::RevokedSecurityGroupRule;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
@@ -20,7 +24,8 @@ use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId, shown_up_to};
 use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
-pub use facts::{Facts, Wanted};
+pub use facts::{Facts, KnownLists, Wanted};
+use pace::{Api, Pace};
 
 use crate::config::{Ambient, MemberRole};
 
@@ -118,6 +123,8 @@ pub struct Own {
     pub account: AccountId,
     /// `aws`, `aws-cn`, `aws-us-gov` …: roles of other accounts are of the same.
     pub partition: String,
+    /// Where it runs.
+    pub region: Region,
 }
 
 impl Own {
@@ -126,7 +133,8 @@ impl Own {
     pub fn of_arn(arn: &str) -> Option<Self> {
         let mut parts = arn.split(':');
         let partition = parts.nth(1).filter(|name| name.starts_with("aws") && !name.contains('/'))?.to_owned();
-        Some(Self { account: AccountId::parse(parts.nth(2)?).ok()?, partition })
+        let region = Region::parse(parts.nth(1)?).ok()?;
+        Some(Self { account: AccountId::parse(parts.next()?).ok()?, partition, region })
     }
 }
 
@@ -145,12 +153,45 @@ pub struct Aws {
     base: SdkConfig,
     member_role: Option<MemberRole>,
     mode: Mode,
-    ec2: Mutex<BTreeMap<Target, aws_sdk_ec2::Client>>,
+    pool: Mutex<Pool>,
     sns: OnceCell<aws_sdk_sns::Client>,
+    pace: Pace,
+}
+
+/// What is kept from one invocation to the next: a client for each (account, Region), credentials for each account.
+#[derive(Debug)]
+struct Pool {
+    clients: BTreeMap<Target, aws_sdk_ec2::Client>,
+    credentials: BTreeMap<AccountId, SharedCredentialsProvider>,
+    /// Keeps the credentials of each provider, and renews them in time.
+    identities: SharedIdentityCache,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        let identities = IdentityCache::lazy().build();
+        Self { clients: BTreeMap::new(), credentials: BTreeMap::new(), identities }
+    }
+}
+
+/// The right to make one RevokeSecurityGroupIngress call now. Dropped unused, it is another's.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    pace: &'a Pace,
+    target: Target,
+    used: bool,
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if !self.used {
+            self.pace.give_back(&self.target, Api::Revoke);
+        }
+    }
 }
 
 /// The session policy of alert mode: what a look needs.
-const LOOK_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries"]}}"#;
+const LOOK_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeRegions"]}}"#;
 
 /// More clients than this are not kept: an organisation's busiest (account, Region)s at a time.
 const MOST_CLIENTS: usize = 256;
@@ -172,37 +213,50 @@ impl Aws {
     /// Clients over what `loader` has been given: in tests, a transport and credentials of their own.
     pub async fn load(loader: ConfigLoader, member_role: Option<MemberRole>, mode: Mode) -> Self {
         let base = loader.retry_config(retries()).timeout_config(timeouts()).load().await;
-        Self { base, member_role, mode, ec2: Mutex::default(), sns: OnceCell::new() }
+        Self { base, member_role, mode, pool: Mutex::default(), sns: OnceCell::new(), pace: Pace::default() }
     }
 
     async fn ec2(&self, target: &Target, own: &Own) -> Result<aws_sdk_ec2::Client, AwsError> {
-        let mut clients = self.ec2.lock().await;
-        if let Some(client) = clients.get(target) {
+        let mut pool = self.pool.lock().await;
+        if let Some(client) = pool.clients.get(target) {
             return Ok(client.clone());
         }
-        let region = SdkRegion::new(target.region.to_string());
-        let mut config = aws_sdk_ec2::config::Builder::from(&self.base).region(region).interceptor(whole::OnlyWhole);
-        if target.account != own.account {
-            let role = self.member_role.as_ref().ok_or_else(|| AwsError {
-                call: "AssumeRole",
-                code: "NotSent".to_owned(),
-                message: "no PORTCULLIS_MEMBER_ROLE is set".to_owned(),
-                effect: Effect::Refused,
-            })?;
-            config = config.credentials_provider(self.member_credentials(role, target, own).await);
+        if pool.clients.len() >= MOST_CLIENTS {
+            *pool = Pool::default();
         }
-        if clients.len() >= MOST_CLIENTS {
-            clients.clear();
+        let region = SdkRegion::new(target.region.to_string());
+        let mut config = aws_sdk_ec2::config::Builder::from(&self.base)
+            .region(region)
+            .identity_cache(pool.identities.clone())
+            .interceptor(whole::OnlyWhole);
+        if target.account != own.account {
+            let credentials = match pool.credentials.get(&target.account) {
+                Some(credentials) => credentials.clone(),
+                None => {
+                    let role = self.member_role.as_ref().ok_or_else(|| AwsError {
+                        call: "AssumeRole",
+                        code: "NotSent".to_owned(),
+                        message: "no PORTCULLIS_MEMBER_ROLE is set".to_owned(),
+                        effect: Effect::Refused,
+                    })?;
+                    let provider = self.member_credentials(role, &target.account, own).await;
+                    let credentials = SharedCredentialsProvider::new(provider);
+                    pool.credentials.insert(target.account.clone(), credentials.clone());
+                    credentials
+                }
+            };
+            // Set as it is: wrapped anew, it would have a place of its own among the identities.
+            config.set_credentials_provider(Some(credentials));
         }
         let client = aws_sdk_ec2::Client::from_conf(config.build());
-        clients.insert(target.clone(), client.clone());
+        pool.clients.insert(target.clone(), client.clone());
         Ok(client)
     }
 
     /// The member role's credentials, from STS in the function's own Region: they hold in every other, and the member's
     /// may not be enabled here.
-    async fn member_credentials(&self, role: &MemberRole, target: &Target, own: &Own) -> AssumeRoleProvider {
-        let arn = format!("arn:{}:iam::{}:role/{}", own.partition, target.account, role.name);
+    async fn member_credentials(&self, role: &MemberRole, account: &AccountId, own: &Own) -> AssumeRoleProvider {
+        let arn = format!("arn:{}:iam::{account}:role/{}", own.partition, role.name);
         let mut provider = AssumeRoleProvider::builder(arn).configure(&self.base).session_name("portcullis-guard");
         if let Some(id) = &role.external_id {
             provider = provider.external_id(id);
@@ -214,6 +268,13 @@ impl Aws {
         provider.build().await
     }
 
+    /// Waits until EC2 should not refuse a revoke for want of a token. The look that leads to the revoke comes after it,
+    /// so that nothing is revoked on what was seen before a queue.
+    pub async fn pass(&self, target: &Target) -> Pass<'_> {
+        self.pace.take(target, Api::Revoke).await;
+        Pass { pace: &self.pace, target: target.clone(), used: false }
+    }
+
     /// Revokes ingress rules by id, and returns those that EC2 lists as revoked. Asked once: what to make of a failure
     /// is the caller's to decide, after another look.
     ///
@@ -222,15 +283,15 @@ impl Aws {
     /// RevokeSecurityGroupIngress).
     pub async fn revoke(
         &self,
-        target: &Target,
+        mut pass: Pass<'_>,
         own: &Own,
         group: &GroupId,
         rules: &BTreeSet<RuleId>,
     ) -> Result<BTreeSet<RuleId>, AwsError> {
         let once = aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::disabled());
-        let answer = self
-            .ec2(target, own)
-            .await?
+        let ec2 = self.ec2(&pass.target, own).await?;
+        pass.used = true;
+        let answer = ec2
             .revoke_security_group_ingress()
             .group_id(group.as_str())
             .set_security_group_rule_ids(Some(rules.iter().map(ToString::to_string).collect()))
@@ -238,7 +299,12 @@ impl Aws {
             .config_override(once)
             .send()
             .await
-            .map_err(|error| AwsError::from_sdk("RevokeSecurityGroupIngress", &error))?;
+            .map_err(|error| AwsError::from_sdk("RevokeSecurityGroupIngress", &error))
+            .inspect_err(|error| {
+                if error.effect == Effect::NotYet {
+                    self.pace.empty(&pass.target, Api::Revoke);
+                }
+            })?;
         let listed = answer.revoked_security_group_rules().iter();
         Ok(listed
             .filter_map(RevokedSecurityGroupRule::security_group_rule_id)
@@ -336,12 +402,13 @@ mod tests {
 
     #[test]
     fn the_functions_arn_tells_account_and_partition() {
-        let own = |arn| Own::of_arn(arn).map(|own| format!("{} {}", own.partition, own.account));
-        assert_eq!(own("arn:aws:lambda:eu-west-1:111122223333:function:p").as_deref(), Some("aws 111122223333"));
-        assert_eq!(
-            own("arn:aws-cn:lambda:cn-north-1:111122223333:function:p:1").as_deref(),
-            Some("aws-cn 111122223333")
-        );
+        let own = |arn| Own::of_arn(arn).map(|own| format!("{} {} {}", own.partition, own.account, own.region));
+        for (arn, expected) in [
+            ("arn:aws:lambda:eu-west-1:111122223333:function:p", "aws 111122223333 eu-west-1"),
+            ("arn:aws-cn:lambda:cn-north-1:111122223333:function:p:1", "aws-cn 111122223333 cn-north-1"),
+        ] {
+            assert_eq!(own(arn).as_deref(), Some(expected));
+        }
         for odd in ["", "function-arn", "arn:aws:lambda:eu-west-1:1:function:p", "arn:x:lambda:e:111122223333:f:p"] {
             assert_eq!(own(odd), None, "{odd}");
         }

@@ -34,8 +34,12 @@ fn plain(seen: &Seen, verdict: Verdict, why: &str) -> Finding {
 fn judge_letter(letter: Letter, policy: &Policy, now: Timestamp) -> Result<Finding, String> {
     let (record, postmark) = match letter {
         Letter::Record { record, postmark } => (record, postmark),
-        Letter::Ignored(why) => return Ok(plain(&Seen::default(), Verdict::Irrelevant, &why)),
+        Letter::Ignored(why) | Letter::Passed(why) => return Ok(plain(&Seen::default(), Verdict::Irrelevant, &why)),
         Letter::Unreadable(why) => return Err(why),
+        Letter::LogFile(file) => {
+            return Err(format!("it only names a log file: check s3://{}/{} itself", file.bucket, file.key));
+        }
+        Letter::Sweep(_) => return Err("it is the order for a sweep, and holds no record".to_owned()),
     };
     Ok(match trail::read(&record, &postmark) {
         Reading::Irrelevant { seen, why } => plain(&seen, Verdict::Irrelevant, &why),

@@ -20,6 +20,8 @@ pub struct Config {
     pub accounts: Accounts,
     /// `PORTCULLIS_TOPIC_ARN`.
     pub topic: Option<String>,
+    /// `PORTCULLIS_QUEUE_URL`.
+    pub queue: Option<String>,
     /// `RUST_LOG`.
     pub log: Targets,
     /// `AWS_REGION` and the credentials beside it.
@@ -109,6 +111,7 @@ impl Config {
             member_role: member_role(get("PORTCULLIS_MEMBER_ROLE"), get("PORTCULLIS_EXTERNAL_ID"))?,
             accounts: get("PORTCULLIS_ACCOUNTS").map_or(Ok(Accounts::Own), |value| accounts(&value))?,
             topic: get("PORTCULLIS_TOPIC_ARN").map(topic).transpose()?,
+            queue: get("PORTCULLIS_QUEUE_URL").map(queue).transpose()?,
             log: log_filter(get("RUST_LOG").as_deref().unwrap_or("info"))?,
             ambient: Ambient {
                 region: get("AWS_REGION").map(|value| region(&value)).transpose()?,
@@ -180,6 +183,20 @@ fn topic(value: String) -> Result<String, ConfigError> {
         Ok(value)
     } else {
         Err(refused("PORTCULLIS_TOPIC_ARN", &value, "an SNS topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME"))
+    }
+}
+
+fn queue(value: String) -> Result<String, ConfigError> {
+    // https://sqs.REGION.amazonaws.com/ACCOUNT/NAME; an emulator has another host.
+    let rest = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
+    let parts: Vec<&str> = rest.unwrap_or_default().split('/').collect();
+    match parts.as_slice() {
+        [host, account, name] if !host.is_empty() && !name.is_empty() && AccountId::parse(account).is_ok() => Ok(value),
+        _ => Err(refused(
+            "PORTCULLIS_QUEUE_URL",
+            &value,
+            "an SQS queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME",
+        )),
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
 use portcullis_domain::finding::Finding;
+use portcullis_domain::json::Unambiguous;
 use portcullis_domain::policy::{Policy, PolicyError};
 use serde::Serialize;
-use serde_json::Value;
 use tokio::time::Instant;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -66,6 +66,7 @@ pub async fn guard(config: Config) -> Result<Guard, InitError> {
         mode: config.mode,
         accounts: config.accounts,
         topic: config.topic,
+        queue: config.queue,
         clock: Box::new(crate::now),
         out: Box::new(print_line),
     })
@@ -105,11 +106,11 @@ async fn policy(source: &PolicySource, aws: &Aws) -> Result<Policy, InitError> {
 /// When the Runtime API does not answer.
 pub async fn serve(guard: Guard) -> Result<(), Error> {
     let guard = Arc::new(guard);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Unambiguous>| {
         let guard = Arc::clone(&guard);
         async move {
             let invocation = invocation(&event.context);
-            answer(guard.handle(&event.payload, &invocation).await)
+            answer(guard.handle(&event.payload.0, &invocation).await)
         }
     }))
     .await

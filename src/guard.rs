@@ -2,6 +2,8 @@
 
 mod look;
 mod rollback;
+mod subject;
+mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,18 +11,18 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use portcullis_domain::exposure::harmless;
-use portcullis_domain::finding::{Action, Finding, Outcome, Verdict};
+use portcullis_domain::finding::{Finding, Outcome, Verdict};
 use portcullis_domain::ids::AccountId;
 use portcullis_domain::policy::{Mode, Policy};
 use portcullis_domain::trail::{self, Change, Reading, Seen, Subject};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::aws::{Aws, Own, Target};
+use crate::aws::{Aws, KnownLists, Own, Target};
 use crate::config::Accounts;
 use crate::envelope::{self, Kind, Letter};
 use crate::report::{self, Message};
-use rollback::{Job, Settled};
+use sweep::Sweeps;
 
 /// Everything that outlives an invocation.
 pub struct Guard {
@@ -34,6 +36,8 @@ pub struct Guard {
     pub accounts: Accounts,
     /// Where findings go.
     pub topic: Option<String>,
+    /// Over which queue a sweep is handed out.
+    pub queue: Option<String>,
     /// The clock.
     pub clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// Where log and metric lines go, each as soon as it is known.
@@ -72,24 +76,68 @@ const MOST_AT_ONCE: usize = 8;
 /// So many subjects are told of at a time. More than are worked on, so that a slow topic holds up no work.
 const MOST_TOLD_AT_ONCE: usize = 64;
 
-/// A change, the item it came in, and its place among all letters of the delivery.
-struct Received {
+/// Where a letter came from: its place among all letters of the delivery, and the item that is delivered again if it
+/// fails.
+#[derive(Debug, Clone)]
+struct Origin {
     place: usize,
     item: String,
+}
+
+/// A change and where it came from.
+struct Received {
+    origin: Origin,
     change: Change,
 }
 
 impl Received {
     fn told(&self, finding: Finding) -> Told {
-        Told { place: self.place, item: self.item.clone(), finding }
+        Told { origin: self.origin.clone(), finding }
     }
 }
 
 /// A finding and the letter that it answers.
 struct Told {
-    place: usize,
-    item: String,
+    origin: Origin,
     finding: Finding,
+}
+
+/// What came of a subject.
+#[derive(Default)]
+struct Worked {
+    told: Vec<Told>,
+    /// How many groups were looked at, and for which sweeps.
+    groups: usize,
+    sweeps: Vec<usize>,
+}
+
+/// What is worked on at once: changes by subject, and findings that need no look.
+#[derive(Default)]
+struct Batch {
+    subjects: BTreeMap<(Target, Subject), Vec<Received>>,
+    told: Vec<Told>,
+}
+
+impl Batch {
+    fn change(&mut self, origin: Origin, change: Change) {
+        let target = Target { account: change.account.clone(), region: change.region.clone() };
+        self.subjects.entry((target, change.subject.clone())).or_default().push(Received { origin, change });
+    }
+}
+
+/// What the delivery has come to so far.
+#[derive(Default)]
+struct Tally {
+    told: Vec<Told>,
+    failed: BTreeSet<String>,
+    sweeps: Sweeps,
+    publish_failures: usize,
+}
+
+/// What is known for the length of an invocation.
+struct Run<'a> {
+    invocation: &'a Invocation,
+    lists: KnownLists,
 }
 
 fn named(subject: &Subject) -> Option<String> {
@@ -104,46 +152,69 @@ impl Guard {
     /// Handles one delivery to the end. What fails is in the answer; nothing is lost on the way.
     pub async fn handle(&self, payload: &Value, invocation: &Invocation) -> Answer {
         let delivery = envelope::open(payload);
-        let mut told: Vec<Told> = Vec::new();
-        let mut subjects: BTreeMap<(Target, Subject), Vec<Received>> = BTreeMap::new();
-        let letters = delivery.items.into_iter().flat_map(|item| {
-            let id = item.id;
-            item.letters.into_iter().map(move |letter| (id.clone(), letter))
-        });
-        for (place, (item, letter)) in letters.enumerate() {
-            match self.read(letter) {
-                Ok(change) => {
-                    let target = Target { account: change.account.clone(), region: change.region.clone() };
-                    let subject = (target, change.subject.clone());
-                    subjects.entry(subject).or_default().push(Received { place, item, change: *change });
+        let run = Run { invocation, lists: KnownLists::default() };
+        let (mut batch, mut tally) = (Batch::default(), Tally::default());
+        let (mut sweeps, mut place) = (Vec::new(), 0);
+        for item in delivery.items {
+            for letter in item.letters {
+                let origin = Origin { place, item: item.id.clone() };
+                place += 1;
+                match letter {
+                    Letter::Passed(what) => tracing::debug!(what, "passed over"),
+                    Letter::Sweep(order) => sweeps.push((origin, order)),
+                    Letter::LogFile(file) => {
+                        let why = format!("s3://{}/{}: log files are not read", file.bucket, file.key);
+                        self.receive(&mut batch, origin, Letter::Unreadable(why));
+                    }
+                    letter @ (Letter::Record { .. } | Letter::Ignored(_) | Letter::Unreadable(_)) => {
+                        self.receive(&mut batch, origin, letter);
+                    }
                 }
-                Err(finding) => told.push(Told { place, item, finding: *finding }),
             }
         }
-        let work = subjects.into_iter().map(|((target, subject), received)| async move {
-            self.subject(&target, &subject, received, invocation).await
-        });
-        let work = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
-        // Each subject is told of as soon as it is done; no work waits for another that hangs, nor for a topic that does.
-        let mut telling = stream::iter([std::mem::take(&mut told)])
-            .chain(work)
-            .map(|told| async move {
-                let failures = self.tell(&told, invocation).await;
-                (told, failures)
-            })
-            .buffer_unordered(MOST_TOLD_AT_ONCE);
-        let mut publish_failures = 0;
-        while let Some((done, failures)) = telling.next().await {
-            told.extend(done);
-            publish_failures += failures;
+        self.work(batch, &run, &mut tally).await;
+        for (origin, order) in sweeps {
+            self.sweep(&origin, order, &run, &mut tally).await;
         }
-        told.sort_by_key(|told| told.place);
-        let failed = told.iter().filter(|told| told.finding.needs_retry()).map(|told| told.item.clone()).collect();
-        let findings: Vec<Finding> = told.into_iter().map(|told| told.finding).collect();
-        if let Some(metrics) = report::metrics(&findings, publish_failures, (self.clock)()) {
+        tally.told.sort_by_key(|told| told.origin.place);
+        let findings: Vec<Finding> = tally.told.into_iter().map(|told| told.finding).collect();
+        if let Some(metrics) = report::metrics(&findings, tally.publish_failures, (self.clock)()) {
             (self.out)(&metrics);
         }
-        Answer { kind: delivery.kind, findings, failed }
+        Answer { kind: delivery.kind, findings, failed: tally.failed }
+    }
+
+    /// Puts a letter where it belongs.
+    fn receive(&self, batch: &mut Batch, origin: Origin, letter: Letter) {
+        match self.read(letter) {
+            Ok(change) => batch.change(origin, *change),
+            Err(finding) => batch.told.push(Told { origin, finding: *finding }),
+        }
+    }
+
+    /// Works on every subject of a batch and tells what came of it. Each is told of as soon as it is done; no work waits
+    /// for another that hangs, nor for a topic that does.
+    async fn work(&self, batch: Batch, run: &Run<'_>, tally: &mut Tally) {
+        let work = batch
+            .subjects
+            .into_iter()
+            .map(|((target, subject), received)| async move { self.subject(&target, &subject, received, run).await });
+        let work = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
+        let mut telling = stream::iter([Worked { told: batch.told, ..Worked::default() }])
+            .chain(work)
+            .map(|worked| async move {
+                let failures = self.tell(&worked.told, run.invocation).await;
+                (worked, failures)
+            })
+            .buffer_unordered(MOST_TOLD_AT_ONCE);
+        while let Some((worked, failures)) = telling.next().await {
+            tally.publish_failures += failures;
+            sweep::note(&mut tally.sweeps, &worked);
+            let told = worked.told;
+            let failed = told.iter().filter(|told| told.finding.needs_retry());
+            tally.failed.extend(failed.map(|told| told.origin.item.clone()));
+            tally.told.extend(told);
+        }
     }
 
     /// Writes findings to the log, which cannot fail, and publishes the news in them. How many were not published.
@@ -163,8 +234,11 @@ impl Guard {
         };
         let (record, postmark) = match letter {
             Letter::Record { record, postmark } => (record, postmark),
-            Letter::Ignored(why) => return plain(&Seen::default(), Verdict::Irrelevant, why),
+            Letter::Ignored(why) | Letter::Passed(why) => return plain(&Seen::default(), Verdict::Irrelevant, why),
             Letter::Unreadable(why) => return plain(&Seen::default(), Verdict::Undecided, why),
+            Letter::LogFile(_) | Letter::Sweep(_) => {
+                return plain(&Seen::default(), Verdict::Undecided, "no record of a call".to_owned());
+            }
         };
         match trail::read(&record, &postmark) {
             Reading::Irrelevant { seen, why } => plain(&seen, Verdict::Irrelevant, why),
@@ -191,64 +265,6 @@ impl Guard {
         let Own { account: home, .. } = own;
         let why = || format!("account {account} is not one that this function of account {home} may act in: refused");
         allowed.then_some(own).ok_or_else(why)
-    }
-
-    async fn subject(
-        &self,
-        target: &Target,
-        subject: &Subject,
-        received: Vec<Received>,
-        invocation: &Invocation,
-    ) -> Vec<Told> {
-        let alike = |verdict, outcome, why: &str| {
-            let finding = |received: &Received| {
-                let plain = Finding::plain(&received.change.seen, verdict, outcome, self.mode, why.to_owned());
-                received.told(Finding { group: named(subject), ..plain })
-            };
-            received.iter().map(finding).collect()
-        };
-        let own = match self.permitted(&target.account, invocation.own.as_ref()) {
-            Ok(own) => own,
-            Err(why) => return alike(Verdict::Undecided, Outcome::None, &why),
-        };
-        let changes: Vec<&Change> = received.iter().map(|received| &received.change).collect();
-        let until = invocation.deadline.checked_sub(TO_TELL).unwrap_or(invocation.deadline);
-        // A record that does not say where it changed something makes everything in the Region a candidate, as in a
-        // sweep: then the sweep's rules hold.
-        let sweep = self.policy.sweep();
-        let (mode, mut most) = match subject {
-            Subject::Region => {
-                (self.mode.min(sweep.mode), usize::try_from(sweep.max_revocations).unwrap_or(usize::MAX))
-            }
-            Subject::Group(_) | Subject::GroupName(_) | Subject::PrefixList(_) => (self.mode, usize::MAX),
-        };
-        let job = Job { target, own, changes: &changes, mode, until };
-        let facts = match self.first_look(&job, subject).await {
-            Ok(facts) => facts,
-            Err(error) => return alike(Verdict::Undecided, Outcome::Failed, &error.to_string()),
-        };
-        if facts.groups.is_empty() && *subject != Subject::Region {
-            return alike(Verdict::Safe, Outcome::AlreadyGone, "the group is no longer there");
-        }
-        let mut told = Vec::new();
-        for group in facts.groups {
-            let id = group.group.clone();
-            let Settled { judgement, done, mode } = self.roll_back(&job, group, facts.prefix_lists.clone(), most).await;
-            most = most.saturating_sub(done.values().filter(|action| **action == Action::Revoked).count());
-            let done_at = Some((self.clock)());
-            for (n, received) in received.iter().enumerate() {
-                let finding = Finding::judged(&received.change, n, &id, &judgement, &done, mode);
-                told.push(received.told(Finding { done_at, ..finding }));
-            }
-        }
-        if *subject == Subject::Region {
-            // Of a whole Region only what matters is told, and one finding for each record where nothing does.
-            told.retain(|told| told.finding.verdict != Verdict::Safe);
-            if told.is_empty() {
-                return alike(Verdict::Safe, Outcome::None, "no guarded port is open to the internet in the Region");
-            }
-        }
-        told
     }
 
     /// Publishes a finding; a topic that fails is logged and counted and changes nothing else.

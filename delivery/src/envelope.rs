@@ -1,10 +1,21 @@
 //! What arrives → the records in it, each with the item that must be tried again if it fails.
 //!
-//! AWS nests: an SQS message may hold an SNS notification that holds an EventBridge event that holds a record. One
-//! letter that cannot be opened never stops the others.
+//! AWS nests: an SQS message may hold an SNS notification that holds an EventBridge event that holds a record, or the
+//! name of a log file full of them. One letter that cannot be opened never stops the others.
+//!
+//! Shapes: EventBridge User Guide, "AWS events delivered via CloudTrail"; Lambda Developer Guide, "Using Lambda with
+//! Amazon SQS", "… SNS", "… S3" and "… CloudWatch Logs"; S3 User Guide, "Event message structure" and "Amazon S3 event
+//! message using EventBridge"; CloudTrail User Guide, "Configuring Amazon SNS notifications for CloudTrail".
 
-use portcullis_domain::ids::shown;
-use portcullis_domain::trail::Postmark;
+use std::io::Read;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use flate2::read::MultiGzDecoder;
+use percent_encoding::percent_decode_str;
+use portcullis_domain::ids::{AccountId, Region, shown};
+use portcullis_domain::json;
+use portcullis_domain::trail::{Call, Postmark};
 use serde_json::Value;
 
 /// A delivery, opened.
@@ -44,10 +55,34 @@ pub enum Letter {
         /// What the envelope says of it.
         postmark: Postmark,
     },
-    /// A message that is known to be none of ours.
+    /// A CloudTrail log file in S3, by name.
+    LogFile(LogFile),
+    /// The order to look at everything.
+    Sweep(Sweep),
+    /// An event that is known to be none of ours.
     Ignored(String),
+    /// What AWS sends beside the events: test and control messages, digests, Insights. Nobody needs to hear of it.
+    Passed(String),
     /// What could not be opened: the place, the value, and what is accepted.
     Unreadable(String),
+}
+
+/// An object in S3.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogFile {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The object's key, decoded.
+    pub key: String,
+}
+
+/// What a sweep is to look at; an empty list: all that the function may act in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sweep {
+    /// The accounts.
+    pub accounts: Vec<AccountId>,
+    /// The Regions.
+    pub regions: Vec<Region>,
 }
 
 /// AWS nests three deep; what goes deeper is no delivery.
@@ -89,7 +124,7 @@ fn sqs_item(message: &Value) -> Item {
 }
 
 fn parse(json: &str, place: &str, depth: u8) -> Vec<Letter> {
-    match serde_json::from_str::<Value>(json) {
+    match json::parse(json.as_bytes()) {
         Ok(value) => letters(&value, depth),
         Err(error) => {
             vec![Letter::Unreadable(format!("{place} is no JSON: {error}: `{}`", shown(json)))]
@@ -97,42 +132,74 @@ fn parse(json: &str, place: &str, depth: u8) -> Vec<Letter> {
     }
 }
 
+/// What CloudTrail publishes to a topic that is given to a trail, to see whether it may.
+const VALIDATION: &str = "CloudTrail validation message.";
+
+fn sns_message(message: &str, depth: u8) -> Vec<Letter> {
+    if message == VALIDATION {
+        return vec![Letter::Passed(VALIDATION.to_owned())];
+    }
+    parse(message, "the SNS notification's Message", depth)
+}
+
 fn letters(value: &Value, depth: u8) -> Vec<Letter> {
     let Some(depth) = depth.checked_sub(1) else {
         return vec![Letter::Unreadable("the delivery is nested deeper than AWS nests".to_owned())];
     };
+    // A document of more than one kind is none that AWS writes; nothing that is in it may get lost.
+    let mut found = Vec::new();
     if let Some(detail) = value.get("detail") {
-        return vec![eventbridge(value, detail)];
+        found.push(eventbridge(value, detail));
     }
-    if let Some(message) = text(value, "Message").filter(|_| text(value, "Type") == Some("Notification")) {
-        return parse(message, "the SNS notification's Message", depth);
+    if let Some(sweep) = value.get("sweep") {
+        found.push(self::sweep(sweep));
+    }
+    if let Some(data) = value.get("awslogs") {
+        found.extend(log_events(data, depth));
+    }
+    match (text(value, "Type"), text(value, "Message")) {
+        (Some("Notification"), Some(message)) => found.extend(sns_message(message, depth)),
+        (Some(kind @ ("SubscriptionConfirmation" | "UnsubscribeConfirmation")), Some(_)) => {
+            found.push(Letter::Passed(format!("an SNS {kind}")));
+        }
+        _ => {}
+    }
+    if text(value, "Event") == Some("s3:TestEvent") {
+        found.push(Letter::Passed("an S3 test event".to_owned()));
+    }
+    if let Some(keys) = value.get("s3ObjectKey") {
+        found.extend(notification(value, keys));
     }
     // What `aws cloudtrail lookup-events` prints: the whole record as a text inside.
-    if let Some(events) = value.get("Events").and_then(Value::as_array) {
-        return events.iter().flat_map(|event| letters(event, depth)).collect();
-    }
+    let list = |key: &str| value.get(key).and_then(Value::as_array);
+    let (events, records) = (list("Events"), list("Records"));
+    found.extend(events.into_iter().flatten().flat_map(|event| letters(event, depth)));
     if let Some(record) = text(value, "CloudTrailEvent") {
-        return parse(record, "the looked-up event's CloudTrailEvent", depth);
+        found.extend(parse(record, "the looked-up event's CloudTrailEvent", depth));
     }
-    if let Some(records) = value.get("Records").and_then(Value::as_array) {
-        return records.iter().flat_map(|record| record_of_many(record, depth)).collect();
+    found.extend(records.into_iter().flatten().flat_map(|record| record_of_many(record, depth)));
+    if ["eventSource", "eventName", "eventVersion"].iter().any(|key| value.get(key).is_some()) {
+        found.push(Letter::Record { record: value.clone(), postmark: Postmark::default() });
     }
-    if value.get("eventSource").is_some() || value.get("eventName").is_some() || value.get("eventVersion").is_some() {
-        return vec![Letter::Record { record: value.clone(), postmark: Postmark::default() }];
+    // A list may be empty, and what is in it of no concern.
+    let notified = text(value, "Type") == Some("Notification") && text(value, "Message").is_some();
+    let looked_up = events.is_some() || text(value, "CloudTrailEvent").is_some();
+    let named = records.is_some() || value.get("s3ObjectKey").is_some() || value.get("awslogs").is_some();
+    if found.is_empty() && !(notified || looked_up || named) {
+        found.push(unreadable("the delivery", value));
     }
-    vec![unreadable("the delivery", value)]
+    found
 }
 
 fn record_of_many(record: &Value, depth: u8) -> Vec<Letter> {
     if let Some(notification) = record.get("Sns") {
         return match text(notification, "Message") {
-            Some(message) => parse(message, "the SNS notification's Message", depth),
+            Some(message) => sns_message(message, depth),
             None => vec![unreadable("the SNS notification", notification)],
         };
     }
     if let Some(object) = record.get("s3") {
-        let what = "an S3 object notice: this version does not read log files from S3";
-        return vec![Letter::Unreadable(format!("{what}: `{}`", shown(&object.to_string())))];
+        return vec![object_notice(record, object)];
     }
     if record.get("eventName").is_some() || record.get("eventVersion").is_some() {
         return vec![Letter::Record { record: record.clone(), postmark: Postmark::default() }];
@@ -146,9 +213,116 @@ fn eventbridge(event: &Value, detail: &Value) -> Letter {
             record: detail.clone(),
             postmark: Postmark { account: owned(event, "account"), region: owned(event, "region") },
         },
+        Some("Object Created") if text(event, "source") == Some("aws.s3") => {
+            let named = |what: &str, name: &str| detail.get(what).and_then(|it| owned(it, name));
+            match (named("bucket", "name"), named("object", "key")) {
+                (Some(bucket), Some(key)) => log_file(bucket, key),
+                _ => unreadable("the EventBridge event", event),
+            }
+        }
         Some(other) => Letter::Ignored(format!("an EventBridge event of type `{}`", shown(other))),
         None => unreadable("the EventBridge event", event),
     }
+}
+
+/// One record of an S3 notice. Its key is encoded as in a form: a space is `+`.
+fn object_notice(record: &Value, s3: &Value) -> Letter {
+    let name = text(record, "eventName").unwrap_or_default();
+    if !name.is_empty() && !name.starts_with("ObjectCreated:") {
+        return Letter::Passed(format!("an S3 notice of {}", shown(name)));
+    }
+    let bucket = s3.get("bucket").and_then(|bucket| owned(bucket, "name"));
+    let key = s3.get("object").and_then(|object| text(object, "key")).map(|key| key.replace('+', " "));
+    let key = key.as_deref().and_then(|key| percent_decode_str(key).decode_utf8().ok());
+    match (bucket, key) {
+        (Some(bucket), Some(key)) => log_file(bucket, key.into_owned()),
+        _ => unreadable("the S3 object notice", record),
+    }
+}
+
+/// CloudTrail's own notification: a bucket and the keys of new log files.
+fn notification(value: &Value, keys: &Value) -> Vec<Letter> {
+    let Some((bucket, keys)) = owned(value, "s3Bucket").zip(keys.as_array()) else {
+        return vec![unreadable("CloudTrail's notification", value)];
+    };
+    let letter = |key: &Value| {
+        let key = key.as_str().map(|key| log_file(bucket.clone(), key.to_owned()));
+        key.unwrap_or_else(|| unreadable("CloudTrail's notification", value))
+    };
+    keys.iter().map(letter).collect()
+}
+
+fn log_file(bucket: String, key: String) -> Letter {
+    if key.contains("/CloudTrail-Digest/") || key.contains("/CloudTrail-Insight/") {
+        return Letter::Passed(format!("`{}`, which holds no records of calls", shown(&key)));
+    }
+    if key.ends_with(".json.gz") || key.ends_with(".json") {
+        Letter::LogFile(LogFile { bucket, key })
+    } else {
+        let what = "an S3 object that is no CloudTrail log file (.json.gz)";
+        Letter::Ignored(format!("{what}: `{}`", shown(&key)))
+    }
+}
+
+/// No subscription delivers more at once, unzipped, by far.
+const LARGEST_LOG_DATA: u64 = 16 << 20;
+
+/// A CloudWatch Logs subscription of the log group that a trail writes to: every message is a record, most of them of
+/// other calls.
+fn log_events(awslogs: &Value, depth: u8) -> Vec<Letter> {
+    let unzipped = || {
+        let zipped = BASE64_STANDARD.decode(text(awslogs, "data")?).ok()?;
+        let mut plain = Vec::new();
+        MultiGzDecoder::new(zipped.as_slice()).take(LARGEST_LOG_DATA).read_to_end(&mut plain).ok()?;
+        json::parse(&plain).ok()
+    };
+    let Some(data) = unzipped() else {
+        let why = "expected JSON, zipped and in base64";
+        return vec![Letter::Unreadable(format!("awslogs.data is `{}`: {why}", shown(&awslogs.to_string())))];
+    };
+    if text(&data, "messageType") == Some("CONTROL_MESSAGE") {
+        return vec![Letter::Passed("a control message of CloudWatch Logs".to_owned())];
+    }
+    let Some(events) = data.get("logEvents").and_then(Value::as_array) else {
+        return vec![unreadable("awslogs.data", &data)];
+    };
+    let message = |event: &Value| match text(event, "message") {
+        Some(message) if !may_concern_us(message) => Vec::new(),
+        Some(message) => parse(message, "the log event's message", depth),
+        None => vec![unreadable("the log event", event)],
+    };
+    events.iter().flat_map(message).collect()
+}
+
+/// Whether a record may be of one of our calls, by its text alone. A name may be written with escapes.
+fn may_concern_us(record: &str) -> bool {
+    Call::NAMES.iter().any(|name| record.contains(name)) || record.contains("\\u00")
+}
+
+fn sweep(sweep: &Value) -> Letter {
+    fn all<T>(sweep: &Value, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+        let accepted =
+            |value: &Value| format!("sweep.{key} is `{}`: expected a list of texts", shown(&value.to_string()));
+        let values = match sweep.get(key) {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::Array(values)) => values,
+            Some(other) => return Err(accepted(other)),
+        };
+        let one = |value: &Value| parse(value.as_str().ok_or_else(|| accepted(value))?);
+        values.iter().map(one).collect()
+    }
+    let read = || {
+        let known = ["accounts", "regions"];
+        let keys =
+            sweep.as_object().ok_or_else(|| format!("sweep is `{}`: expected an object", shown(&sweep.to_string())))?;
+        if let Some(key) = keys.keys().find(|key| !known.contains(&key.as_str())) {
+            return Err(format!("sweep.{} is not known: expected accounts and regions", shown(key)));
+        }
+        let accounts = all(sweep, "accounts", |id| AccountId::parse(id).map_err(|e| format!("sweep.accounts: {e}")))?;
+        let regions = all(sweep, "regions", |code| Region::parse(code).map_err(|e| format!("sweep.regions: {e}")))?;
+        Ok(Sweep { accounts, regions })
+    };
+    read().map_or_else(Letter::Unreadable, Letter::Sweep)
 }
 
 fn unreadable(place: &str, value: &Value) -> Letter {

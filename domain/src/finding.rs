@@ -109,12 +109,64 @@ pub struct Finding {
     pub rules: Vec<RuleFinding>,
     /// All that in a sentence.
     pub reason: String,
+    /// What a sweep came to: in its summary only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepFinding>,
     /// Something about the group could not be decided, whatever else was found.
     #[serde(skip)]
     pub doubtful: bool,
     /// When what had to be done was done.
     #[serde(skip)]
     pub done_at: Option<Timestamp>,
+}
+
+/// What a sweep came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct SweepFinding {
+    /// How many accounts it covered.
+    pub accounts: usize,
+    /// How many Regions of accounts: two Regions of three accounts are six.
+    pub places: usize,
+    /// How many groups were looked at.
+    pub groups: usize,
+    /// How many of them are exposed, or were.
+    pub exposed: usize,
+    /// How many of those were closed.
+    pub reverted: usize,
+    /// How many should have been closed and are not.
+    pub failed: usize,
+    /// How many could not be decided, at least in part.
+    pub undecided: usize,
+    /// Which accounts and Regions could not be looked at, and why.
+    pub unreachable: Vec<String>,
+}
+
+impl SweepFinding {
+    /// Takes in what was found in a place or a group.
+    pub fn note(&mut self, finding: &Finding) {
+        if finding.group.is_none() && finding.doubtful {
+            let known = |part: &Option<String>| part.clone().unwrap_or_else(|| "?".to_owned());
+            let (account, region) = (known(&finding.account), known(&finding.region));
+            self.unreachable.push(format!("{account} {region}: {}", finding.reason));
+            return;
+        }
+        self.exposed += usize::from(finding.verdict == Verdict::Exposed);
+        self.reverted += usize::from(finding.outcome == Outcome::Reverted);
+        self.failed += usize::from(finding.outcome == Outcome::Failed);
+        self.undecided += usize::from(finding.doubtful);
+    }
+
+    fn sentence(&self) -> String {
+        let Self { accounts, places, groups, exposed, reverted, failed, undecided, unreachable } = self;
+        let mut parts = vec![format!(
+            "sweep of {places} Region(s) of {accounts} account(s): {groups} groups looked at, {exposed} exposed, \
+             {reverted} reverted, {failed} failed, {undecided} undecided"
+        )];
+        if !unreachable.is_empty() {
+            parts.push(format!("not looked at: {}", unreachable.join(", ")));
+        }
+        parts.join("; ")
+    }
 }
 
 /// One exposed port, or run of ports.
@@ -185,6 +237,7 @@ impl Finding {
             exposures: Vec::new(),
             rules: Vec::new(),
             reason,
+            sweep: None,
             doubtful: verdict == Verdict::Undecided,
             done_at: None,
         }
@@ -235,6 +288,27 @@ impl Finding {
         let plain = Self::plain(&change.seen, verdict, outcome, mode, reason);
         let doubtful = !judgement.doubts.is_empty();
         Self { group: Some(group.to_string()), exposures, rules, doubtful, ..plain }
+    }
+
+    /// The summary of a sweep. What could not be looked at makes it undecided, however much else was found safe.
+    #[must_use]
+    pub fn swept(time: Timestamp, sweep: SweepFinding, mode: Mode) -> Self {
+        let doubtful = sweep.undecided > 0 || !sweep.unreachable.is_empty();
+        let verdict = match (sweep.exposed, doubtful) {
+            (1.., _) => Verdict::Exposed,
+            (0, true) => Verdict::Undecided,
+            (0, false) => Verdict::Safe,
+        };
+        let left = sweep.exposed.saturating_sub(sweep.reverted);
+        let outcome = match (sweep.failed + sweep.unreachable.len(), sweep.reverted, left) {
+            (1.., _, _) => Outcome::Failed,
+            (0, 1.., _) => Outcome::Reverted,
+            (0, 0, 1..) => Outcome::WouldRevert,
+            (0, 0, 0) => Outcome::None,
+        };
+        let seen = Seen { time: Some(time), call: Some("Sweep".to_owned()), ..Seen::default() };
+        let plain = Self::plain(&seen, verdict, outcome, mode, sweep.sentence());
+        Self { sweep: Some(sweep), doubtful, ..plain }
     }
 
     /// Whether the delivery must be tried again, and failing that end where someone sees it.

@@ -8,7 +8,7 @@ mod services;
 
 use jiff::Timestamp;
 
-use crate::ids::{AccountId, GroupId, Region, VpcId};
+use crate::ids::{AccountId, GroupId, Region, VpcId, shown_up_to};
 use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport, public_addresses};
 
 /// Whether rules are taken back or only reported.
@@ -48,6 +48,8 @@ pub struct Guard {
 pub struct Policy {
     mode: Mode,
     guards: Vec<Guard>,
+    internet: PerFamily<u8>,
+    trusted: Vec<Cidr>,
     counted: PerFamily<AddressSet>,
     limit: PerFamily<u128>,
     exemptions: Vec<Exemption>,
@@ -78,25 +80,46 @@ pub struct Exemption {
     pub reason: String,
     /// From when on it no longer holds; `None`: never ends.
     pub until: Option<Timestamp>,
-    place: Place,
-    principals: Option<Vec<String>>,
-    guards: Option<Vec<String>>,
-    sources: Option<PerFamily<AddressSet>>,
+    /// Where it holds.
+    pub place: Place,
+    /// ARN patterns of the callers whose rules it covers; `None`: whoever made the rule.
+    pub principals: Option<Vec<String>>,
+    /// The names of the guards that it holds for; `None`: all.
+    pub guards: Option<Vec<String>>,
+    /// The line of the policy that it begins on, from 1.
+    pub line: u64,
+    sources: Option<Sources>,
 }
 
+/// The CIDR blocks of an exemption, as written and joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Scope {
-    place: Place,
-    mode: Mode,
+struct Sources {
+    blocks: Vec<Cidr>,
+    addresses: PerFamily<AddressSet>,
 }
 
-/// Which groups something holds for; an absent list matches all.
+/// A mode for some groups, in place of the policy's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The groups that it is for.
+    pub place: Place,
+    /// Their mode.
+    pub mode: Mode,
+    /// The line of the policy that it begins on, from 1.
+    pub line: u64,
+}
+
+/// Which groups something holds for: every list that is given must match, an absent list matches all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Place {
-    accounts: Option<Vec<AccountId>>,
-    regions: Option<Vec<Region>>,
-    groups: Option<Vec<GroupId>>,
-    vpcs: Option<Vec<VpcId>>,
+pub struct Place {
+    /// The accounts.
+    pub accounts: Option<Vec<AccountId>>,
+    /// The Regions.
+    pub regions: Option<Vec<Region>>,
+    /// The security groups.
+    pub groups: Option<Vec<GroupId>>,
+    /// The VPCs.
+    pub vpcs: Option<Vec<VpcId>>,
 }
 
 /// Where a group is.
@@ -121,6 +144,39 @@ impl Place {
             && among(self.regions.as_ref(), Some(at.region))
             && among(self.groups.as_ref(), Some(at.group))
             && among(self.vpcs.as_ref(), at.vpc)
+    }
+
+    /// Whether nothing can be in this place that is not in one of the others.
+    #[must_use]
+    pub fn is_within(&self, others: &[&Self]) -> bool {
+        self.parts().iter().all(|part| others.iter().any(|other| part.is_within_one(other)))
+    }
+
+    /// The place for each account, Region, group and VPC that it names: together they are the place.
+    fn parts(&self) -> Vec<Self> {
+        fn split<T: Clone>(places: Vec<Place>, list: Option<&Vec<T>>, set: fn(&mut Place, T)) -> Vec<Place> {
+            let Some(list) = list else { return places };
+            let one = |place: &Place, value: &T| {
+                let mut place = place.clone();
+                set(&mut place, value.clone());
+                place
+            };
+            places.iter().flat_map(|place| list.iter().map(|value| one(place, value))).collect()
+        }
+        let parts = split(vec![Self::default()], self.accounts.as_ref(), |part, one| part.accounts = Some(vec![one]));
+        let parts = split(parts, self.regions.as_ref(), |part, one| part.regions = Some(vec![one]));
+        let parts = split(parts, self.groups.as_ref(), |part, one| part.groups = Some(vec![one]));
+        split(parts, self.vpcs.as_ref(), |part, one| part.vpcs = Some(vec![one]))
+    }
+
+    fn is_within_one(&self, other: &Self) -> bool {
+        fn among<T: PartialEq>(ours: Option<&Vec<T>>, theirs: Option<&Vec<T>>) -> bool {
+            theirs.is_none_or(|theirs| ours.is_some_and(|ours| ours.iter().all(|one| theirs.contains(one))))
+        }
+        among(self.accounts.as_ref(), other.accounts.as_ref())
+            && among(self.regions.as_ref(), other.regions.as_ref())
+            && among(self.groups.as_ref(), other.groups.as_ref())
+            && among(self.vpcs.as_ref(), other.vpcs.as_ref())
     }
 }
 
@@ -157,6 +213,36 @@ impl Policy {
     #[must_use]
     pub fn guards(&self) -> &[Guard] {
         &self.guards
+    }
+
+    /// The mode where no scope matches.
+    #[must_use]
+    pub const fn mode_elsewhere(&self) -> Mode {
+        self.mode
+    }
+
+    /// The scopes, in the order in which they are tried.
+    #[must_use]
+    pub fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
+    /// The exemptions, those that no longer hold among them, in the order in which they are tried.
+    #[must_use]
+    pub fn exemptions(&self) -> &[Exemption] {
+        &self.exemptions
+    }
+
+    /// The prefix length of the block that the limit is measured in, as written.
+    #[must_use]
+    pub fn internet(&self, family: Family) -> u8 {
+        *self.internet.get(family)
+    }
+
+    /// The CIDR blocks whose addresses never count, as written.
+    #[must_use]
+    pub fn trusted(&self) -> &[Cidr] {
+        &self.trusted
     }
 
     /// The addresses that count: public and not trusted.
@@ -205,10 +291,23 @@ impl Policy {
 }
 
 impl Exemption {
+    /// Whether it still holds.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    /// The CIDR blocks that a rule's source must lie within, as written; `None`: any source.
+    #[must_use]
+    pub fn sources(&self) -> Option<&[Cidr]> {
+        self.sources.as_ref().map(|sources| sources.blocks.as_slice())
+    }
+
     fn covers(&self, candidate: Candidate<'_>, now: Timestamp) -> bool {
         let within = |family| {
             self.sources.as_ref().is_none_or(|ours| {
-                candidate.sources.is_some_and(|its| its.get(family).difference(ours.get(family)).is_empty())
+                let ours = ours.addresses.get(family);
+                candidate.sources.is_some_and(|its| its.get(family).difference(ours).is_empty())
             })
         };
         // A rule that two changes made is exempt only if both callers are.
@@ -216,7 +315,7 @@ impl Exemption {
             let by_one = |names: &Vec<&str>| names.iter().any(|name| patterns.iter().any(|p| arn_like(p, name)));
             !candidate.makers.is_empty() && candidate.makers.iter().all(by_one)
         };
-        self.until.is_none_or(|until| now < until)
+        self.holds(now)
             && self.place.matches(candidate.at)
             && self.guards.as_ref().is_none_or(|guards| guards.iter().any(|guard| guard == candidate.guard))
             && self.principals.as_ref().is_none_or(made_by)
@@ -267,6 +366,25 @@ pub struct PolicyError {
     line: String,
     /// The same with the lines of the file around it, for a terminal.
     pub snippet: String,
+}
+
+impl PolicyError {
+    /// Bounds both, so that nothing in a file plays tricks on a terminal or drowns what is wrong with it.
+    fn new(line: &str, snippet: &str) -> Self {
+        let clean = |text: &str| shown_up_to(text, text.len());
+        let snippet: Vec<String> = snippet.lines().take(20).map(|line| shown_up_to(line, 160)).collect();
+        Self { line: cut(&clean(line)), snippet: snippet.join("\n") }
+    }
+}
+
+/// At most 900 characters: the end stays, because the place stands there.
+fn cut(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= 900 {
+        return text.to_owned();
+    }
+    let (start, end): (String, String) = (text.chars().take(750).collect(), text.chars().skip(length - 140).collect());
+    format!("{start} … {end}")
 }
 
 /// The limit of a family: one block of the given prefix length, or all that counts where that is less (so `/0` means

@@ -116,6 +116,8 @@ pub enum Claim {
         list: PrefixListId,
         /// The blocks that were added. `None`: the record does not say, so it may be any.
         added: Option<Vec<Cidr>>,
+        /// The version that was restored: all of its blocks were added, and EC2 knows them.
+        restored: Option<i64>,
     },
     /// Any ingress rule: the record does not say.
     Any,

@@ -1,6 +1,6 @@
 //! Who calls: the credential scope of the SigV4 `Authorization` header. Signatures are not checked.
 
-use crate::{ApiError, Request, state::State};
+use crate::{ApiError, Request, dispatch::Service, policy::SessionPolicy, state::State};
 
 /// The credential scope: `Credential=KEY/20260101/eu-west-1/ec2/aws4_request`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,12 +42,39 @@ impl Caller {
             Identity::Session(session) => session.arn(),
         }
     }
+
+    /// Whether `principal` of a trust policy means this caller. IAM User Guide, "AWS JSON policy elements: Principal": an
+    /// account or its `root`, a user, a role, or one session of a role.
+    pub(crate) fn is(&self, principal: &str) -> bool {
+        let role = match &self.identity {
+            Identity::Key(_) => None,
+            Identity::Session(session) => Some(session.role_arn()),
+        };
+        principal == "*"
+            || principal == self.account
+            || principal == format!("arn:aws:iam::{}:root", self.account)
+            || principal == self.arn()
+            || role.as_deref() == Some(principal)
+    }
+
+    /// Whether the session's policy, if it has one, allows the call. STS API Reference, GetCallerIdentity: "No permissions
+    /// are required to perform this operation."
+    pub(crate) fn may(&self, service: Service, action: &str) -> bool {
+        match &self.identity {
+            Identity::Session(Session { policy: Some(policy), .. }) => {
+                action == "GetCallerIdentity" || policy.allows(service, action)
+            }
+            Identity::Key(_) | Identity::Session(_) => true,
+        }
+    }
 }
 
 /// What AssumeRole accepts for a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RoleTrust {
     pub(crate) external_id: Option<String>,
+    /// The principal that may assume it; `None` for every one.
+    pub(crate) trusted: Option<String>,
 }
 
 /// Credentials that AssumeRole gave out.
@@ -61,9 +88,25 @@ pub(crate) struct Session {
     pub(crate) name: String,
     pub(crate) began: i64,
     pub(crate) expires: i64,
+    pub(crate) policy: Option<SessionPolicy>,
+}
+
+/// Credentials as a process finds them in its environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`; the model checks no signature.
+    pub secret_access_key: String,
+    /// `AWS_SESSION_TOKEN`.
+    pub session_token: String,
 }
 
 impl Session {
+    pub(crate) fn role_arn(&self) -> String {
+        format!("arn:aws:iam::{}:role/{}", self.account, self.role)
+    }
+
     pub(crate) fn arn(&self) -> String {
         // The path of a role is no part of the session's ARN.
         let role = self.role.rsplit('/').next().unwrap_or(&self.role);
@@ -101,6 +144,9 @@ pub(crate) fn unknown_credentials(service: &str) -> ApiError {
             "InvalidAccessKeyId",
             "The AWS Access Key Id you provided does not exist in our records.",
         ),
+        "sqs" | "organizations" => {
+            ApiError::new("UnrecognizedClientException", "The security token included in the request is invalid.")
+        }
         _ => ApiError::with_status(401, "AuthFailure", "AWS was not able to validate the provided access credentials"),
     }
 }
@@ -110,6 +156,9 @@ pub(crate) fn expired(service: &str) -> ApiError {
     match service {
         "sts" | "sns" => {
             ApiError::with_status(403, "ExpiredToken", "The security token included in the request is expired")
+        }
+        "sqs" | "organizations" => {
+            ApiError::new("ExpiredTokenException", "The security token included in the request is expired")
         }
         "s3" => ApiError::new("ExpiredToken", "The provided token has expired."),
         _ => ApiError::new("RequestExpired", "Request has expired."),
@@ -121,6 +170,11 @@ pub(crate) fn denied(service: &str, action: &str, arn: &str) -> ApiError {
     match service {
         "sts" | "s3" => ApiError::with_status(403, "AccessDenied", sentence),
         "sns" => ApiError::with_status(403, "AuthorizationError", sentence),
+        // SQS writes its actions small, and has one for both ways to send.
+        "sqs" => {
+            ApiError::new("AccessDeniedException", format!("User: {arn} is not authorized to perform: sqs:sendmessage"))
+        }
+        "organizations" => ApiError::new("AccessDeniedException", sentence),
         _ => ApiError::with_status(
             403,
             "UnauthorizedOperation",
@@ -131,9 +185,21 @@ pub(crate) fn denied(service: &str, action: &str, arn: &str) -> ApiError {
     }
 }
 
+/// IAM User Guide, "Access denied error messages": "because no session policy allows the … action".
+pub(crate) fn denied_by_session(service: &str, action: &str, arn: &str) -> ApiError {
+    let mut problem = denied(service, action, arn);
+    let (head, _) = problem.message.split_once(" because ").unwrap_or((&problem.message, ""));
+    problem.message = format!("{head} because no session policy allows the {service}:{action} action");
+    problem
+}
+
 pub(crate) fn throttled(service: &str) -> ApiError {
     match service {
         "sts" | "sns" => ApiError::new("Throttling", "Rate exceeded"),
+        "sqs" => ApiError::new("RequestThrottled", "Request was throttled."),
+        "organizations" => {
+            ApiError::new("TooManyRequestsException", "You have sent too many requests in too short a period of time.")
+        }
         "s3" => ApiError::with_status(503, "SlowDown", "Please reduce your request rate."),
         _ => ApiError::with_status(503, "RequestLimitExceeded", "Request limit exceeded."),
     }

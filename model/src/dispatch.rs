@@ -4,11 +4,11 @@
 use crate::{
     ApiError, Call, FaultKind, Outcome, Reply, Request, Response,
     caller::{self, Caller, Identity, Scope},
-    ec2,
+    ec2, json, organizations,
     params::Params,
     render::{error, success},
-    s3, sns,
-    state::State,
+    s3, sns, sqs,
+    state::{Keeping, State},
     sts,
     throttle::Throttling,
     trail::{self, Entry},
@@ -22,6 +22,8 @@ pub(crate) enum Service {
     Sts,
     Sns,
     S3,
+    Sqs,
+    Organizations,
 }
 
 impl Service {
@@ -31,6 +33,8 @@ impl Service {
             "sts" => Some(Self::Sts),
             "sns" => Some(Self::Sns),
             "s3" => Some(Self::S3),
+            "sqs" => Some(Self::Sqs),
+            "organizations" => Some(Self::Organizations),
             _ => None,
         }
     }
@@ -41,6 +45,8 @@ impl Service {
             Self::Sts => "sts",
             Self::Sns => "sns",
             Self::S3 => "s3",
+            Self::Sqs => "sqs",
+            Self::Organizations => "organizations",
         }
     }
 }
@@ -70,11 +76,18 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Reply {
     };
     let (action, params) = match service {
         Service::S3 => s3::read(request),
+        Service::Sqs | Service::Organizations => json::read(request),
         Service::Ec2 | Service::Sts | Service::Sns => query(request),
     };
     let incoming = Incoming { service, region: scope.region.clone(), action, params };
 
-    let caller = match caller::identify(state, &scope, request) {
+    let identified = caller::identify(state, &scope, request).and_then(|caller| {
+        let refusal = (service == Service::Ec2)
+            .then(|| ec2::regions::refusal(&state.core, &caller.account, &scope.region))
+            .flatten();
+        refusal.map_or(Ok(caller), Err)
+    });
+    let caller = match identified {
         Ok(caller) => caller,
         Err(problem) => {
             // CloudTrail keeps no record of a call that it cannot put down to anyone.
@@ -141,6 +154,9 @@ fn refusal(state: &mut State, incoming: &Incoming, caller: &Caller, fault: Optio
         )
         | None => {}
     }
+    if !caller.may(incoming.service, &incoming.action) {
+        return Some(caller::denied_by_session(service, &incoming.action, &caller.arn()));
+    }
     if state.denied.contains(&(caller.account.clone(), incoming.action.clone())) {
         return Some(caller::denied(service, &incoming.action, &caller.arn()));
     }
@@ -159,11 +175,13 @@ fn execute(state: &mut State, incoming: &Incoming, caller: &Caller) -> Result<Su
         }
         Service::Sts => sts::run(state, caller, action, params).map(Success::Tree),
         Service::Sns => sns::run(state, action, params).map(Success::Tree),
-        Service::S3 => s3::run(state, action, params).map(Success::Bytes),
+        Service::Sqs => sqs::run(state, caller, region, action, params).map(Success::Tree),
+        Service::Organizations => organizations::run(state, caller, region, action, params).map(Success::Tree),
+        Service::S3 => s3::run(state, action, params),
     }
 }
 
-/// Only management events: publishing and reading objects are data events, which trails leave out by default.
+/// Only management events: messages and reading objects are data events, which trails leave out by default.
 fn record(
     state: &mut State,
     request: &Request,
@@ -200,6 +218,10 @@ fn record(
 }
 
 fn log(state: &mut State, account: &str, incoming: Incoming, outcome: Outcome) {
+    *state.call_counts.entry(incoming.action.clone()).or_default() += 1;
+    if state.keeps == Keeping::Counts {
+        return;
+    }
     state.calls.push(Call {
         account: account.to_owned(),
         region: incoming.region,

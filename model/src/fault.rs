@@ -5,7 +5,8 @@ use std::time::Duration;
 /// A fault for one coming HTTP call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The API action it waits for, such as `RevokeSecurityGroupIngress`; `None` for any.
+    /// The API action it waits for, such as `RevokeSecurityGroupIngress`; `None` for any. `SendMessageBatchEntry` makes
+    /// one entry of an SQS batch fail, by an error before or a throttle.
     pub action: Option<String>,
     /// How many matching calls pass unharmed first: 0 hits the next one. A fault that is due while another hits waits
     /// for the next matching call.
@@ -42,7 +43,7 @@ pub enum FaultKind {
         /// The message.
         message: String,
     },
-    /// `RequestLimitExceeded` (503); nothing happened.
+    /// `RequestLimitExceeded` (503), or the service's own word for it; nothing happened.
     Throttle,
     /// The connection closes; nothing happened.
     LostBefore,
@@ -52,9 +53,9 @@ pub enum FaultKind {
     Cut,
     /// The answer is late; it happened.
     Slow(Duration),
-    /// The answer is not XML; it happened.
+    /// The answer is neither XML nor JSON; it happened.
     MalformedXml,
-    /// `UnauthorizedOperation` (403); nothing happened.
+    /// `UnauthorizedOperation` (403), or the service's own word for it; nothing happened.
     Denied,
     /// The credentials have expired; nothing happened.
     ExpiredCredentials,
@@ -67,6 +68,16 @@ pub(crate) struct Faults(Vec<Fault>);
 impl Faults {
     pub(crate) fn inject(&mut self, fault: Fault) {
         self.0.push(fault);
+    }
+
+    /// The fault that names `action` and hits now, if there is one: for what is only a part of a call.
+    pub(crate) fn hit_named(&mut self, action: &str) -> Option<FaultKind> {
+        let (named, others) =
+            std::mem::take(&mut self.0).into_iter().partition(|fault| fault.action.as_deref() == Some(action));
+        let mut named = Self(named);
+        let kind = named.hit(action);
+        self.0 = [others, named.0].concat();
+        kind
     }
 
     /// The fault that hits this call of `action`, if one does.

@@ -81,11 +81,12 @@ pub struct Call {
     pub account: String,
     /// The Region of the credential scope.
     pub region: String,
-    /// `ec2`, `sts`, `sns` or `s3`.
+    /// `ec2`, `sts`, `sns`, `s3`, `sqs` or `organizations`.
     pub service: String,
     /// The API action, such as `DescribeSecurityGroupRules`.
     pub action: String,
-    /// The parameters in the order sent; for S3 `Bucket` and `Key`.
+    /// The parameters in the order sent; for S3 `Bucket` and `Key`, for the JSON services as a
+    /// Query request would have them: `Entries.1.Id`.
     pub params: Vec<(String, String)>,
     /// How it ended.
     pub outcome: Outcome,

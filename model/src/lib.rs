@@ -1,5 +1,6 @@
 //! A small, faithful model of EC2's security-group API at the HTTP level, with the neighbours a guard of security
-//! groups talks to: `sts:AssumeRole`, `sns:Publish`, `s3:GetObject`, and CloudTrail.
+//! groups talks to: `sts:AssumeRole`, `sns:Publish`, `sqs:SendMessage`, `s3:GetObject`, `organizations:ListAccounts`, and
+//! CloudTrail.
 //!
 //! A [`World`] holds accounts and Regions, answers HTTP requests as AWS documents it ([`World::handle`]), and writes
 //! the CloudTrail record of every call. It does no I/O, reads no clock and draws its ids from a seed, so a test that
@@ -16,11 +17,15 @@ mod error;
 mod fault;
 mod http;
 mod ids;
+mod json;
+mod organizations;
 mod params;
+mod policy;
 mod render;
 mod rule;
 mod s3;
 mod sns;
+mod sqs;
 mod state;
 mod sts;
 mod throttle;
@@ -37,6 +42,7 @@ pub mod serve;
 #[cfg(test)]
 mod tests;
 
+pub use caller::Credentials;
 pub use error::ApiError;
 pub use fault::{Fault, FaultKind};
 pub use http::{Call, Outcome, Reply, Request, Response};

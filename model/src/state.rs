@@ -9,6 +9,9 @@ use crate::{
     caller::{RoleTrust, Session},
     fault::Faults,
     ids::Ids,
+    organizations::Organization,
+    s3::Object,
+    sqs::Queue,
     throttle::{Buckets, Throttling},
     trail::Actor,
 };
@@ -94,19 +97,39 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct PrefixList {
     pub(crate) id: String,
+    /// The account, or `AWS`.
+    pub(crate) owner: String,
     pub(crate) name: String,
     /// `IPv4` or `IPv6`.
     pub(crate) family: String,
     pub(crate) max_entries: usize,
     /// Entries by version; the last one is current.
     pub(crate) versions: BTreeMap<i64, Vec<Entry>>,
-    /// What the last change did, in the past tense of EC2's state names: `create-complete`, `modify-complete` …
-    pub(crate) state: &'static str,
+    /// What the last change did, as the first word of EC2's state names: `create`, `modify`, `restore`.
+    pub(crate) change: &'static str,
+    /// Until then the last change is in progress.
+    pub(crate) settles: i64,
+    /// What is current while the last change is in progress.
+    pub(crate) before: i64,
 }
 
+/// The owner of the lists that AWS manages.
+pub(crate) const AWS: &str = "AWS";
+
 impl PrefixList {
-    pub(crate) fn current(&self) -> (i64, &[Entry]) {
-        self.versions.last_key_value().map_or((0, &[]), |(version, entries)| (*version, entries))
+    /// The current version at time `now`, and its entries.
+    pub(crate) fn current(&self, now: i64) -> (i64, &[Entry]) {
+        let version = if now < self.settles {
+            self.before
+        } else {
+            self.versions.last_key_value().map_or(0, |(version, _)| *version)
+        };
+        (version, self.versions.get(&version).map(Vec::as_slice).unwrap_or_default())
+    }
+
+    /// EC2 API Reference, ManagedPrefixList, `state`: `modify-in-progress`, `modify-complete` …
+    pub(crate) fn state(&self, now: i64) -> String {
+        format!("{}-{}", self.change, if now < self.settles { "in-progress" } else { "complete" })
     }
 }
 
@@ -143,6 +166,12 @@ pub(crate) struct Core {
     pub(crate) created_lag: Lag,
     pub(crate) removed_lag: Lag,
     pub(crate) rules_per_group: usize,
+    /// Whether a Region is enabled, where an account has chosen.
+    pub(crate) region_choices: BTreeMap<(String, String), bool>,
+    /// How long a change of a prefix list is in progress, in milliseconds.
+    pub(crate) prefix_list_lag: i64,
+    /// AWS's own prefix lists, with their Region; each place has its copy.
+    pub(crate) aws_prefix_lists: Vec<(String, PrefixList)>,
     sequence: u64,
 }
 
@@ -153,11 +182,18 @@ impl Core {
     }
 }
 
+/// What a world remembers of the calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    Everything,
+    Counts,
+}
+
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) core: Core,
     pub(crate) places: BTreeMap<(String, String), Place>,
-    pub(crate) roles: BTreeMap<(String, String), RoleTrust>,
+    pub(crate) roles: BTreeMap<(String, String), Vec<RoleTrust>>,
     pub(crate) sessions: BTreeMap<String, Session>,
     /// Account and action of what no policy allows.
     pub(crate) denied: BTreeSet<(String, String)>,
@@ -165,10 +201,15 @@ pub(crate) struct State {
     pub(crate) buckets: Buckets,
     pub(crate) throttling: Throttling,
     pub(crate) calls: Vec<Call>,
+    pub(crate) call_counts: BTreeMap<String, usize>,
+    /// Whether calls and CloudTrail records are kept.
+    pub(crate) keeps: Keeping,
     pub(crate) records: Vec<Value>,
     pub(crate) published: Vec<Published>,
-    pub(crate) objects: BTreeMap<(String, String), Vec<u8>>,
+    pub(crate) objects: BTreeMap<(String, String), Object>,
     pub(crate) s3_buckets: BTreeSet<String>,
+    pub(crate) queues: Vec<Queue>,
+    pub(crate) organization: Option<Organization>,
     pub(crate) actor: Actor,
 }
 
@@ -185,6 +226,9 @@ impl State {
                 removed_lag: Lag::None,
                 // Amazon VPC User Guide, "Amazon VPC quotas": inbound or outbound rules per security group, 60.
                 rules_per_group: 60,
+                region_choices: BTreeMap::new(),
+                prefix_list_lag: 0,
+                aws_prefix_lists: Vec::new(),
                 sequence: 0,
             },
             places: BTreeMap::new(),
@@ -195,10 +239,14 @@ impl State {
             buckets: Buckets::default(),
             throttling: Throttling::default(),
             calls: Vec::new(),
+            call_counts: BTreeMap::new(),
+            keeps: Keeping::Everything,
             records: Vec::new(),
             published: Vec::new(),
             objects: BTreeMap::new(),
             s3_buckets: BTreeSet::new(),
+            queues: Vec::new(),
+            organization: None,
             actor: Actor::default(),
         }
     }
@@ -212,7 +260,12 @@ impl State {
             default_vpc: core.ids.resource("vpc"),
             other_vpc: core.ids.resource("vpc"),
             groups: Vec::new(),
-            prefix_lists: Vec::new(),
+            prefix_lists: core
+                .aws_prefix_lists
+                .iter()
+                .filter(|(r, _)| r == region)
+                .map(|(_, list)| list.clone())
+                .collect(),
         });
         (core, place)
     }

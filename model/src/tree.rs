@@ -1,4 +1,4 @@
-//! An answer as a tree, written once and rendered three ways: XML for the caller, and CloudTrail's two styles of JSON.
+//! An answer as a tree, written once and rendered for the caller as XML or JSON, and in CloudTrail's two styles of JSON.
 
 use serde_json::{Map, Value, json};
 
@@ -76,6 +76,19 @@ impl Tree {
             Self::Map(members) => members.iter().for_each(|(name, tree)| tree.xml(name, out)),
         }
         out.push_str(&format!("</{name}>"));
+    }
+
+    /// Plain JSON, as the JSON protocols have it.
+    pub(crate) fn json(&self) -> Value {
+        match self {
+            Self::Text(text) => json!(text),
+            Self::Int(number) => json!(number),
+            Self::Bool(flag) => json!(flag),
+            Self::List(items) => items.iter().map(Self::json).collect(),
+            Self::Map(members) => {
+                Value::Object(members.iter().map(|(name, tree)| ((*name).to_owned(), tree.json())).collect())
+            }
+        }
     }
 
     /// CloudTrail's style for the calls of EC2's first years: `{"items":[…]}`, an empty list `{}`, `_return`.

@@ -157,7 +157,7 @@ impl World {
         add: &[&str],
         remove: &[&str],
     ) -> Result<(), ApiError> {
-        let version = self.state().place(account, region).1.prefix_list(list).map(|list| list.current().0);
+        let version = self.version(account, region, list);
         let mut params = Params::default();
         params.push("PrefixListId", list);
         params.push_some("CurrentVersion", version);
@@ -168,12 +168,18 @@ impl World {
 
     /// RestoreManagedPrefixListVersion at the current version.
     pub fn restore_prefix_list(&self, account: &str, region: &str, list: &str, version: i64) -> Result<(), ApiError> {
-        let current = self.state().place(account, region).1.prefix_list(list).map(|list| list.current().0);
+        let current = self.version(account, region, list);
         let mut params = Params::default();
         params.push("PrefixListId", list);
         params.push("PreviousVersion", version);
         params.push_some("CurrentVersion", current);
         self.user(account, region, "RestoreManagedPrefixListVersion", params).map(drop)
+    }
+
+    fn version(&self, account: &str, region: &str, list: &str) -> Option<i64> {
+        let mut state = self.state();
+        let (core, place) = state.place(account, region);
+        place.prefix_list(list).map(|list| list.current(core.now).0)
     }
 
     /// Any EC2 call with its Query parameters, for what the other calls here cannot say: `DryRun`, mixed forms, nonsense.
@@ -191,6 +197,9 @@ impl World {
 
     fn user(&self, account: &str, region: &str, action: &str, params: Params) -> Result<Tree, ApiError> {
         let mut state = self.state();
+        if let Some(refusal) = ec2::regions::refusal(&state.core, account, region) {
+            return Err(refusal);
+        }
         let (core, place) = state.place(account, region);
         let result = ec2::run(&mut ec2::Context { core, place }, action, &params);
         let request_id = state.core.ids.uuid();

@@ -1,23 +1,45 @@
 //! What EC2 shows now: rules, prefix lists, VPCs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, SecurityGroupRule};
+use aws_sdk_ec2::types::{Filter, SecurityGroup, SecurityGroupRule};
 use portcullis_domain::exposure::{GroupFacts, PrefixLists, Rule};
 use portcullis_domain::ids::{GroupId, PrefixListId, RuleId, VpcId, shown};
 use portcullis_domain::net::{Cidr, Protocol, Source, Traffic};
 use portcullis_domain::trail::{Permission, Subject};
+use tokio::time::Instant;
 
+use super::pace::Api;
 use super::{Aws, AwsError, Effect, Own, Target};
 
 /// What a look at a subject found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// The groups, each with all of its ingress rules.
     pub groups: Vec<GroupFacts>,
     /// The entries of the prefix lists that matter.
     pub prefix_lists: PrefixLists,
+    /// When the look began: nothing in it is older.
+    pub at: Instant,
+}
+
+/// Prefix lists that the invocation has read already, so that a thousand groups that share one cost one call. What could
+/// not be read is not kept.
+#[derive(Debug, Default)]
+pub struct KnownLists(Mutex<BTreeMap<(Target, PrefixListId), Vec<Cidr>>>);
+
+impl KnownLists {
+    fn get(&self, target: &Target, list: &PrefixListId) -> Option<Vec<Cidr>> {
+        let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.get(&(target.clone(), list.clone())).cloned()
+    }
+
+    fn keep(&self, target: &Target, list: &PrefixListId, entries: &[Cidr]) {
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.insert((target.clone(), list.clone()), entries.to_vec());
+    }
 }
 
 /// What a look has to bring.
@@ -27,6 +49,8 @@ pub struct Wanted<'a> {
     pub vpc: bool,
     /// Whether a rule's prefix list matters.
     pub prefix_list_of: &'a (dyn Fn(&Permission) -> bool + Sync),
+    /// Prefix lists that need not be read again; `None`: read afresh.
+    pub known: Option<&'a KnownLists>,
 }
 
 impl Aws {
@@ -43,7 +67,8 @@ impl Aws {
         subject: &Subject,
         wanted: Wanted<'_>,
     ) -> Result<Facts, AwsError> {
-        let ec2 = self.ec2(target, own).await?;
+        let at = Instant::now();
+        let ec2 = Paced { ec2: self.ec2(target, own).await?, aws: self, target };
         let mut groups: BTreeMap<GroupId, GroupFacts> = BTreeMap::new();
         let empty = |group: &GroupId| GroupFacts {
             group: group.clone(),
@@ -97,11 +122,38 @@ impl Aws {
             .collect();
         let mut prefix_lists = PrefixLists::new();
         for list in lists {
-            let entries = prefix_list(&ec2, &list).await.map_err(|error| error.to_string());
+            let entries = match wanted.known.and_then(|known| known.get(target, &list)) {
+                Some(entries) => Ok(entries),
+                None => prefix_list(&ec2.ec2, &list, None).await.map_err(|error| error.to_string()),
+            };
+            if let (Some(known), Ok(entries)) = (wanted.known, &entries) {
+                known.keep(target, &list, entries);
+            }
             prefix_lists.insert(list, entries);
         }
-        Ok(Facts { groups: groups.into_values().collect(), prefix_lists })
+        Ok(Facts { groups: groups.into_values().collect(), prefix_lists, at })
     }
+
+    /// What a version of a prefix list holds, now or in the past.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn prefix_list_version(
+        &self,
+        target: &Target,
+        own: &Own,
+        list: &PrefixListId,
+        version: i64,
+    ) -> Result<Vec<Cidr>, AwsError> {
+        prefix_list(&self.ec2(target, own).await?, list, Some(version)).await
+    }
+}
+
+/// A client whose Describe calls keep within EC2's token buckets.
+struct Paced<'a> {
+    ec2: Client,
+    aws: &'a Aws,
+    target: &'a Target,
 }
 
 /// A filter takes at most so many values (EC2 User Guide, "List and filter using the CLI and API").
@@ -115,64 +167,77 @@ fn texts(groups: &[GroupId]) -> Vec<String> {
     groups.iter().map(ToString::to_string).collect()
 }
 
-async fn rules(ec2: &Client, groups: Option<&[GroupId]>) -> Result<Vec<SecurityGroupRule>, AwsError> {
+async fn rules(paced: &Paced<'_>, groups: Option<&[GroupId]>) -> Result<Vec<SecurityGroupRule>, AwsError> {
     let filters = filter("group-id", groups.map(texts));
-    let call = ec2.describe_security_group_rules().set_filters(filters).max_results(1000);
-    let mut pages = call.into_paginator().items().send();
-    let mut rules = Vec::new();
-    while let Some(rule) = pages.next().await {
-        rules.push(rule.map_err(|error| AwsError::from_sdk("DescribeSecurityGroupRules", &error))?);
+    let (mut rules, mut token) = (Vec::new(), None);
+    loop {
+        paced.aws.pace.take(paced.target, Api::Rules).await;
+        let call = paced.ec2.describe_security_group_rules().set_filters(filters.clone()).max_results(1000);
+        let page = call.set_next_token(token).send().await;
+        let page = page.map_err(|error| AwsError::from_sdk("DescribeSecurityGroupRules", &error))?;
+        rules.extend(page.security_group_rules.unwrap_or_default());
+        token = page.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(rules);
+        }
     }
-    Ok(rules)
+}
+
+const DESCRIBE_GROUPS: &str = "DescribeSecurityGroups";
+
+/// Every page of a DescribeSecurityGroups. What asks for one name is one page.
+async fn groups(
+    paced: &Paced<'_>,
+    name: Option<&str>,
+    filters: Option<Vec<Filter>>,
+) -> Result<Vec<SecurityGroup>, AwsError> {
+    let (mut groups, mut token) = (Vec::new(), None);
+    loop {
+        paced.aws.pace.take(paced.target, Api::Groups).await;
+        let call = paced.ec2.describe_security_groups().set_filters(filters.clone());
+        let call = call.set_group_names(name.map(|name| vec![name.to_owned()])).set_next_token(token);
+        let page = call.send().await.map_err(|error| AwsError::from_sdk(DESCRIBE_GROUPS, &error))?;
+        groups.extend(page.security_groups.unwrap_or_default());
+        token = page.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(groups);
+        }
+    }
+}
+
+fn group_id(group: &SecurityGroup) -> Result<GroupId, AwsError> {
+    group.group_id().unwrap_or_default().parse().map_err(|error| odd(DESCRIBE_GROUPS, &error))
 }
 
 /// Groups of the default VPC: only there can a call name a group without its id, and only those does `GroupName` find
 /// (EC2 API Reference, DescribeSecurityGroups).
-async fn groups_named(ec2: &Client, name: &str) -> Result<Vec<GroupId>, AwsError> {
-    let call = "DescribeSecurityGroups";
-    let mut pages = ec2.describe_security_groups().group_names(name).into_paginator().items().send();
-    let mut groups = Vec::new();
-    while let Some(group) = pages.next().await {
-        match group.map_err(|error| AwsError::from_sdk(call, &error)) {
-            Ok(group) => groups.push(group.group_id().unwrap_or_default().parse().map_err(|error| odd(call, &error))?),
-            Err(error) if error.effect == Effect::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        }
+async fn groups_named(paced: &Paced<'_>, name: &str) -> Result<Vec<GroupId>, AwsError> {
+    match groups(paced, Some(name), None).await {
+        Ok(groups) => groups.iter().map(group_id).collect(),
+        Err(error) if error.effect == Effect::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
-    Ok(groups)
 }
 
 /// Groups with an ingress rule whose source is the list.
-async fn groups_that_refer_to(ec2: &Client, list: &PrefixListId) -> Result<Vec<GroupId>, AwsError> {
-    let call = "DescribeSecurityGroups";
+async fn groups_that_refer_to(paced: &Paced<'_>, list: &PrefixListId) -> Result<Vec<GroupId>, AwsError> {
     let filters = filter("ip-permission.prefix-list-id", Some(vec![list.to_string()]));
-    let mut pages = ec2.describe_security_groups().set_filters(filters).into_paginator().items().send();
-    let mut groups = Vec::new();
-    while let Some(group) = pages.next().await {
-        let group = group.map_err(|error| AwsError::from_sdk(call, &error))?;
-        groups.push(group.group_id().unwrap_or_default().parse().map_err(|error| odd(call, &error))?);
-    }
-    Ok(groups)
+    groups(paced, None, filters).await?.iter().map(group_id).collect()
 }
 
-async fn vpcs(ec2: &Client, groups: Option<&[GroupId]>) -> Result<Vec<(GroupId, VpcId)>, AwsError> {
-    let call = "DescribeSecurityGroups";
-    let filters = filter("group-id", groups.map(texts));
-    let mut pages = ec2.describe_security_groups().set_filters(filters).into_paginator().items().send();
+async fn vpcs(paced: &Paced<'_>, looked_at: Option<&[GroupId]>) -> Result<Vec<(GroupId, VpcId)>, AwsError> {
     let mut found = Vec::new();
-    while let Some(group) = pages.next().await {
-        let group = group.map_err(|error| AwsError::from_sdk(call, &error))?;
+    for group in groups(paced, None, filter("group-id", looked_at.map(texts))).await? {
         if let Some(vpc) = group.vpc_id() {
-            let id = group.group_id().unwrap_or_default().parse().map_err(|error| odd(call, &error))?;
-            found.push((id, vpc.parse().map_err(|error| odd(call, &error))?));
+            found.push((group_id(&group)?, vpc.parse().map_err(|error| odd(DESCRIBE_GROUPS, &error))?));
         }
     }
     Ok(found)
 }
 
-async fn prefix_list(ec2: &Client, list: &PrefixListId) -> Result<Vec<Cidr>, AwsError> {
+async fn prefix_list(ec2: &Client, list: &PrefixListId, version: Option<i64>) -> Result<Vec<Cidr>, AwsError> {
     let call = "GetManagedPrefixListEntries";
-    let entries = ec2.get_managed_prefix_list_entries().prefix_list_id(list.as_str());
+    let entries = ec2.get_managed_prefix_list_entries().prefix_list_id(list.as_str()).set_target_version(version);
     let mut pages = entries.into_paginator().items().send();
     let mut cidrs = Vec::new();
     while let Some(entry) = pages.next().await {

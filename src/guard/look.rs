@@ -3,32 +3,44 @@
 use std::time::Duration;
 
 use portcullis_domain::exposure::needs_prefix_list;
-use portcullis_domain::trail::{Change, Permission, Subject};
+use portcullis_domain::trail::{Call, Change, Claim, Permission, Subject};
 use tokio::time::{Instant, timeout_at};
 
 use super::Guard;
 use super::rollback::{Job, backoff, out_of_time};
-use crate::aws::{AwsError, Facts, Wanted};
+use crate::aws::{AwsError, Facts, KnownLists, Wanted};
 
 /// How old a change must be for what EC2 does not show of it to count as gone: EC2 is eventually consistent.
 const SETTLING: Duration = Duration::from_secs(20);
 
 impl Guard {
-    /// One look.
-    pub(super) async fn look(&self, job: &Job<'_>, subject: &Subject) -> Result<Facts, AwsError> {
+    /// One look. Prefix lists that are known need not be read again.
+    pub(super) async fn look(
+        &self,
+        job: &Job<'_>,
+        subject: &Subject,
+        known: Option<&KnownLists>,
+    ) -> Result<Facts, AwsError> {
         let prefix_list_of = |permission: &Permission| needs_prefix_list(permission, &self.policy);
-        let wanted = Wanted { vpc: self.policy.needs_vpc(), prefix_list_of: &prefix_list_of };
+        let wanted = Wanted { vpc: self.policy.needs_vpc(), prefix_list_of: &prefix_list_of, known };
         let look = self.aws.look(job.target, job.own, subject, wanted);
         timeout_at(job.until, look).await.unwrap_or_else(|_| Err(out_of_time("DescribeSecurityGroupRules")))
     }
 
-    /// A look that finds a group, unless the change is old enough for it to be gone.
+    /// A look that shows what was changed, unless the change is old enough for it to be gone: the group, or in the
+    /// prefix list what was added to it.
     pub(super) async fn first_look(&self, job: &Job<'_>, subject: &Subject) -> Result<Facts, AwsError> {
         let mut turn = 0;
         loop {
-            let facts = self.look(job, subject).await?;
+            // A list that was changed is not the one that was read before.
+            let known = (turn == 0 && !matches!(subject, Subject::PrefixList(_))).then_some(job.known);
+            let facts = self.look(job, subject, known).await?;
             turn += 1;
-            if !facts.groups.is_empty() || !self.young(job.changes) {
+            let shown = match subject {
+                Subject::PrefixList(_) => job.changes.iter().all(|change| shows_added(change, &facts)),
+                Subject::Group(_) | Subject::GroupName(_) | Subject::Region => !facts.groups.is_empty(),
+            };
+            if shown || !self.young(job.changes) {
                 return Ok(facts);
             }
             let pause = backoff(turn);
@@ -43,6 +55,16 @@ impl Guard {
     pub(super) fn young(&self, changes: &[&Change]) -> bool {
         let now = (self.clock)();
         let age = |change: &&Change| change.seen.time.map(|time| now.duration_since(time).unsigned_abs());
-        changes.iter().map(age).any(|age| age.is_none_or(|age| age < SETTLING))
+        let calls = changes.iter().filter(|change| change.call != Call::Sweep);
+        calls.map(age).any(|age| age.is_none_or(|age| age < SETTLING))
+    }
+}
+
+/// Whether the prefix list has in it what the change added, where some rule makes that matter.
+fn shows_added(change: &Change, facts: &Facts) -> bool {
+    let Claim::PrefixList { list, added, .. } = &change.claim else { return true };
+    match facts.prefix_lists.get(list) {
+        Some(Ok(entries)) => added.as_ref().is_some_and(|added| added.iter().all(|cidr| entries.contains(cidr))),
+        None | Some(Err(_)) => true,
     }
 }

@@ -8,11 +8,11 @@ use portcullis_domain::finding::{Action, Done};
 use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::plan::plan;
 use portcullis_domain::policy::{Mode, Whereabouts};
-use portcullis_domain::trail::{Change, Subject};
+use portcullis_domain::trail::{Change, Claim, Subject};
 use tokio::time::{Instant, timeout_at};
 
 use super::Guard;
-use crate::aws::{AwsError, Effect, Own, Target};
+use crate::aws::{AwsError, Effect, KnownLists, Own, Pass, Target};
 
 /// What is to be done, for whom, and until when.
 pub(super) struct Job<'a> {
@@ -22,7 +22,21 @@ pub(super) struct Job<'a> {
     /// The most that may be done: the function's mode, or the sweep's where the subject is a whole Region.
     pub(super) mode: Mode,
     pub(super) until: Instant,
+    /// What the invocation has read of prefix lists.
+    pub(super) known: &'a KnownLists,
 }
+
+/// A group as a look showed it.
+pub(super) struct Look {
+    pub(super) group: GroupFacts,
+    pub(super) lists: PrefixLists,
+    /// When the look began.
+    pub(super) at: Instant,
+}
+
+/// A write rests on a look that is no older. The look at one group is always younger; that at a whole Region may not be
+/// by the time its last group is dealt with.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What came of a group.
 pub(super) struct Settled {
@@ -101,35 +115,52 @@ impl Ledger {
 impl Guard {
     /// Does what the plan says about a group, at most `most` revocations, looking again until nothing is left to do and
     /// EC2 shows what the records speak of.
-    pub(super) async fn roll_back(&self, job: &Job<'_>, facts: GroupFacts, lists: PrefixLists, most: usize) -> Settled {
+    pub(super) async fn roll_back(
+        &self,
+        job: &Job<'_>,
+        look: Look,
+        mut pass: Option<Pass<'_>>,
+        most: usize,
+    ) -> Settled {
         let mut ledger = Ledger::default();
-        let mut mode = self.policy.mode(whereabouts(job.target, &facts), job.mode);
-        let (mut facts, mut lists, mut turn) = (facts, lists, 0);
+        let (mut look, mut turn) = (look, 0);
+        let mut mode = self.policy.mode(whereabouts(job.target, &look.group), job.mode);
         let unsettled = loop {
-            ledger.note(&facts, &lists);
-            let left = self.judge(job, &ledger.left(&facts), &ledger.lists);
+            let facts = &look.group;
+            ledger.note(facts, &look.lists);
+            let left = self.judge(job, &ledger.left(facts), &ledger.lists);
             ledger.plan(planned(&left), left.doubts.is_empty());
             if ledger.pending.len() > most {
                 mode = Mode::Alert;
             }
-            let unsettled = self.young(job.changes) && !settled(&self.judge(job, &ledger.whole(&facts), &ledger.lists));
+            let unsettled = self.young(job.changes) && !self.settled(job, &ledger, facts);
             let mut again = unsettled;
             if mode == Mode::Enforce && !ledger.pending.is_empty() {
-                let revoke = self.aws.revoke(job.target, job.own, &facts.group, &ledger.pending);
-                let answer = timeout_at(job.until, revoke)
-                    .await
-                    .unwrap_or_else(|_| Err(out_of_time("RevokeSecurityGroupIngress")));
-                again = ledger.answer(answer) && (unsettled || !ledger.pending.is_empty());
+                let Some(ready) = self.pass(job, pass.take()).await else {
+                    "Timeout".clone_into(&mut ledger.error);
+                    break unsettled;
+                };
+                if look.at.elapsed() > FRESH {
+                    pass = Some(ready);
+                    again = true;
+                } else {
+                    let revoke = self.aws.revoke(ready, job.own, &facts.group, &ledger.pending);
+                    let answer = timeout_at(job.until, revoke)
+                        .await
+                        .unwrap_or_else(|_| Err(out_of_time("RevokeSecurityGroupIngress")));
+                    again = ledger.answer(answer) && (unsettled || !ledger.pending.is_empty());
+                }
             }
             if !again {
                 break false;
             }
-            match self.look_again(job, &facts.group, &mut turn, &mut ledger.error).await {
-                Some(look) => (facts, lists) = look,
+            let at_once = pass.is_some();
+            match self.look_again(job, &look.group.group, at_once, &mut turn, &mut ledger.error).await {
+                Some(next) => look = next,
                 None => break unsettled,
             }
         };
-        let mut judgement = self.judge(job, &ledger.whole(&facts), &ledger.lists);
+        let mut judgement = self.judge(job, &ledger.whole(&look.group), &ledger.lists);
         if unsettled {
             judgement.doubts.push("EC2 does not show yet what the record says".to_owned());
         }
@@ -142,6 +173,25 @@ impl Guard {
         Settled { judgement, done, mode }
     }
 
+    /// The right to make a revoke call, waited for where there is none at hand; nothing when time runs out first.
+    pub(super) async fn pass<'a>(&'a self, job: &Job<'_>, at_hand: Option<Pass<'a>>) -> Option<Pass<'a>> {
+        match at_hand {
+            Some(pass) => Some(pass),
+            None => timeout_at(job.until, self.aws.pass(job.target)).await.ok(),
+        }
+    }
+
+    /// Whether EC2 has shown every rule that the changes claim, as they made it or as another change at hand did. What
+    /// was added to a prefix list was waited for before.
+    fn settled(&self, job: &Job<'_>, ledger: &Ledger, facts: &GroupFacts) -> bool {
+        let judgement = self.judge(job, &ledger.whole(facts), &ledger.lists);
+        let claimed: BTreeSet<&RuleId> =
+            judgement.rules.iter().filter(|judged| judged.claimed).map(|judged| &judged.rule.id).collect();
+        let shown = |claim: &Claimed| claim.missing.is_empty() && claim.replaced.iter().all(|id| claimed.contains(id));
+        let of_rules = |change: &Change| !matches!(change.claim, Claim::PrefixList { .. });
+        judgement.claims.iter().zip(job.changes).filter(|(_, change)| of_rules(change)).all(|(claim, _)| shown(claim))
+    }
+
     fn judge(&self, job: &Job<'_>, facts: &GroupFacts, lists: &PrefixLists) -> Judgement {
         judge(job.changes, facts, lists, &self.policy, whereabouts(job.target, facts), (self.clock)())
     }
@@ -151,18 +201,20 @@ impl Guard {
         &self,
         job: &Job<'_>,
         group: &GroupId,
+        at_once: bool,
         turn: &mut u32,
         error: &mut String,
-    ) -> Option<(GroupFacts, PrefixLists)> {
+    ) -> Option<Look> {
+        let mut pause = if at_once { Duration::ZERO } else { next_pause(turn) };
         loop {
-            *turn = turn.saturating_add(1);
-            let pause = backoff(*turn);
             if job.until.duration_since(Instant::now()) <= pause {
                 return None;
             }
             tokio::time::sleep(pause).await;
-            match self.look(job, &Subject::Group(group.clone())).await {
-                Ok(mut facts) => return facts.groups.pop().map(|group| (group, facts.prefix_lists)),
+            match self.look(job, &Subject::Group(group.clone()), None).await {
+                Ok(mut facts) => {
+                    return facts.groups.pop().map(|group| Look { group, lists: facts.prefix_lists, at: facts.at });
+                }
                 Err(failure) => {
                     tracing::warn!(%group, code = failure.code, message = failure.message, "a second look failed");
                     *error = failure.code;
@@ -171,21 +223,19 @@ impl Guard {
                     }
                 }
             }
+            pause = next_pause(turn);
         }
     }
+}
+
+fn next_pause(turn: &mut u32) -> Duration {
+    *turn = turn.saturating_add(1);
+    backoff(*turn)
 }
 
 /// The ids of the rules that have to go.
 fn planned(judgement: &Judgement) -> BTreeSet<RuleId> {
     plan(judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
-}
-
-/// Whether EC2 has shown every rule that the changes claim, as they made it or as another change at hand did.
-fn settled(judgement: &Judgement) -> bool {
-    let claimed: BTreeSet<&RuleId> =
-        judgement.rules.iter().filter(|judged| judged.claimed).map(|judged| &judged.rule.id).collect();
-    let shown = |claim: &Claimed| claim.missing.is_empty() && claim.replaced.iter().all(|id| claimed.contains(id));
-    judgement.claims.iter().all(shown)
 }
 
 /// The invocation's time is up: whether the call took effect nobody knows.

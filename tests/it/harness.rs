@@ -29,7 +29,7 @@ pub(crate) type Between = Arc<dyn Fn(&Request) -> (Duration, Reply) + Send + Syn
 
 /// The SDK's connection to the model.
 #[derive(Clone)]
-struct Wire(Between);
+pub(crate) struct Wire(pub(crate) Between);
 
 impl std::fmt::Debug for Wire {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -64,6 +64,11 @@ impl HttpConnector for Wire {
             }
         })
     }
+}
+
+/// Nothing between them.
+pub(crate) fn straight(world: World) -> Between {
+    Arc::new(move |request| (Duration::ZERO, world.handle(request)))
 }
 
 fn answer(response: Response) -> HttpResponse {
@@ -117,10 +122,8 @@ impl Setup {
         let (kept, clock, start) = (Arc::clone(&lines), world.clone(), tokio::time::Instant::now());
         // The world's time, which stands, and what tokio has slept since.
         let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + start.elapsed());
-        let handled = world.clone();
-        let between: Between = Arc::new(move |request| (Duration::ZERO, handled.handle(request)));
         let out = Box::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
-        let guard = self.guard(REGION, between, clock, out).await;
+        let guard = self.guard(REGION, straight(world.clone()), clock, out).await;
         Watch { world, guard, group, lines }
     }
 
@@ -142,6 +145,7 @@ impl Setup {
             mode: self.mode,
             accounts: self.accounts,
             topic: self.topic.then(|| TOPIC.to_owned()),
+            queue: None,
             clock,
             out,
         }

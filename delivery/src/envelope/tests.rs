@@ -60,16 +60,9 @@ fn one_bad_sqs_message_does_not_stop_the_others_and_each_keeps_its_id() {
 
 #[test]
 fn what_is_no_delivery_is_named() {
-    for payload in [
-        json!(null),
-        json!({}),
-        json!([]),
-        json!("x"),
-        json!(1),
-        json!({"Records": [{}]}),
-        json!({"detail": {}}),
-        json!({"sweep": {}}),
-    ] {
+    for payload in
+        [json!(null), json!({}), json!([]), json!("x"), json!(1), json!({"Records": [{}]}), json!({"detail": {}})]
+    {
         let letters = letters_of(&payload);
         assert!(
             matches!(&letters[..], [Letter::Unreadable(why)] if why.contains("expected an EventBridge event")),
@@ -77,7 +70,123 @@ fn what_is_no_delivery_is_named() {
         );
     }
     let notice = json!({"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}}}]});
-    assert!(matches!(&letters_of(&notice)[..], [Letter::Unreadable(why)] if why.starts_with("an S3 object notice")));
+    assert!(matches!(&letters_of(&notice)[..], [Letter::Unreadable(why)] if why.starts_with("the S3 object notice")));
+}
+
+const KEY: &str = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/11/21/a b+c.json.gz";
+
+fn object_notice(event: &str, key: &str) -> Value {
+    let s3 = json!({"bucket": {"name": "trail"}, "object": {"key": key, "size": 1}});
+    json!({"Records": [{"eventSource": "aws:s3", "eventName": event, "awsRegion": "eu-west-1", "s3": s3}]})
+}
+
+fn log_file(key: &str) -> Letter {
+    Letter::LogFile(LogFile { bucket: "trail".into(), key: key.into() })
+}
+
+#[test]
+fn a_log_file_is_found_however_its_name_comes() {
+    let encoded = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/11/21/a+b%2Bc.json.gz";
+    let created = object_notice("ObjectCreated:Put", encoded);
+    let own = json!({"s3Bucket": "trail", "s3ObjectKey": [KEY, "AWSLogs/second.json.gz"]});
+    let bus = json!({"detail-type": "Object Created", "source": "aws.s3",
+        "detail": {"bucket": {"name": "trail"}, "object": {"key": KEY}}});
+    for (what, payload) in [
+        ("an S3 notice", created.clone()),
+        ("an EventBridge event, whose key is not encoded", bus),
+        ("SQS of an S3 notice", sqs(&[&created.to_string()])),
+        ("SQS of SNS of an S3 notice", sqs(&[&notification(&created).to_string()])),
+        ("SNS of an S3 notice", json!({"Records": [{"Sns": {"Message": created.to_string()}}]})),
+    ] {
+        assert_eq!(letters_of(&payload), [log_file(KEY)], "{what}");
+    }
+    for payload in [own.clone(), sqs(&[&notification(&own).to_string()])] {
+        assert_eq!(letters_of(&payload), [log_file(KEY), log_file("AWSLogs/second.json.gz")]);
+    }
+}
+
+#[test]
+fn test_and_control_messages_digests_and_insights_are_passed_over() {
+    let validation = json!({"Type": "Notification", "Message": "CloudTrail validation message."});
+    let control = json!({"messageType": "CONTROL_MESSAGE", "logEvents": []});
+    for payload in [
+        json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "trail"}),
+        sqs(&[&json!({"Service": "Amazon S3", "Event": "s3:TestEvent"}).to_string()]),
+        validation,
+        json!({"Type": "SubscriptionConfirmation", "Message": "You have chosen …", "Token": "t"}),
+        object_notice("ObjectRemoved:Delete", "AWSLogs/x.json.gz"),
+        object_notice("ObjectCreated:Put", "AWSLogs/1/CloudTrail-Digest/eu-west-1/x.json.gz"),
+        json!({"s3Bucket": "trail", "s3ObjectKey": ["AWSLogs/1/CloudTrail-Insight/eu-west-1/x.json.gz"]}),
+        subscription(&control),
+    ] {
+        assert!(matches!(&letters_of(&payload)[..], [Letter::Passed(_)]), "{payload}: {:?}", letters_of(&payload));
+    }
+    let config = object_notice("ObjectCreated:Put", "AWSLogs/1/Config/history.csv");
+    assert!(matches!(&letters_of(&config)[..], [Letter::Ignored(why)] if why.contains("no CloudTrail log file")));
+}
+
+fn subscription(data: &Value) -> Value {
+    use std::io::Write;
+    let mut zip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    zip.write_all(data.to_string().as_bytes()).unwrap();
+    json!({"awslogs": {"data": BASE64_STANDARD.encode(zip.finish().unwrap())}})
+}
+
+#[test]
+fn a_logs_subscription_gives_the_records_that_may_be_ours_and_names_what_it_cannot_open() {
+    let message = |message: &str| json!({"id": "1", "timestamp": 1, "message": message});
+    let other = json!({"eventSource": "s3.amazonaws.com", "eventName": "GetObject"}).to_string();
+    let escaped = record().to_string().replace("Authorize", "\\u0041uthorize");
+    let events = [message(&record().to_string()), message(&other), message(&escaped)];
+    let data = json!({"messageType": "DATA_MESSAGE", "owner": "111122223333", "logEvents": events});
+    let letter = Letter::Record { record: record(), postmark: Postmark::default() };
+    assert_eq!(letters_of(&subscription(&data)), [letter.clone(), letter.clone()]);
+    let broken = format!("{}x", record());
+    let data = json!({"messageType": "DATA_MESSAGE", "logEvents": [message(&broken), message(&record().to_string())]});
+    let letters = letters_of(&subscription(&data));
+    assert!(matches!(&letters[..], [Letter::Unreadable(why), second] if why.contains("no JSON") && *second == letter));
+    for payload in [
+        json!({"awslogs": {}}),
+        json!({"awslogs": {"data": "?"}}),
+        json!({"awslogs": {"data": "AAAA"}}),
+        subscription(&json!({"messageType": "DATA_MESSAGE"})),
+    ] {
+        assert!(matches!(&letters_of(&payload)[..], [Letter::Unreadable(_)]), "{payload}");
+    }
+}
+
+#[test]
+fn a_sweep_is_an_order_with_accounts_and_regions_both_optional() {
+    let sweep = |accounts: &[&str], regions: &[&str]| {
+        let accounts = accounts.iter().map(|id| id.parse().unwrap()).collect();
+        [Letter::Sweep(Sweep { accounts, regions: regions.iter().map(|code| code.parse().unwrap()).collect() })]
+    };
+    assert_eq!(letters_of(&json!({"sweep": {}})), sweep(&[], &[]));
+    let one = json!({"sweep": {"accounts": ["111122223333"], "regions": ["eu-west-1"]}});
+    assert_eq!(letters_of(&one), sweep(&["111122223333"], &["eu-west-1"]));
+    assert_eq!(letters_of(&sqs(&[&one.to_string()])), sweep(&["111122223333"], &["eu-west-1"]));
+    for (bad, why) in [
+        (json!({"sweep": true}), "sweep is `true`: expected an object"),
+        (json!({"sweep": {"acounts": []}}), "sweep.acounts is not known: expected accounts and regions"),
+        (
+            json!({"sweep": {"accounts": "111122223333"}}),
+            "sweep.accounts is `\"111122223333\"`: expected a list of texts",
+        ),
+        (
+            json!({"sweep": {"accounts": [111122223333_i64]}}),
+            "sweep.accounts is `111122223333`: expected a list of texts",
+        ),
+        (
+            json!({"sweep": {"regions": ["../x"]}}),
+            "sweep.regions: `../x` is no Region: expected a Region code such as eu-west-1",
+        ),
+    ] {
+        assert_eq!(letters_of(&bad), [Letter::Unreadable(why.to_owned())]);
+    }
+    let short = letters_of(&json!({"sweep": {"accounts": ["123"]}}));
+    assert!(
+        matches!(&short[..], [Letter::Unreadable(why)] if why.starts_with("sweep.accounts: `123` is no account id"))
+    );
 }
 
 #[test]
@@ -90,4 +199,44 @@ fn another_kind_of_eventbridge_event_is_ignored() {
 fn nesting_without_end_is_refused() {
     let deep = (0..12).fold(event(), |inner, _| notification(&inner));
     assert_eq!(letters_of(&deep), [Letter::Unreadable("the delivery is nested deeper than AWS nests".into())]);
+}
+
+#[test]
+fn a_key_that_stands_twice_in_a_text_inside_is_seen() {
+    let event = event().to_string().replace(r#""eventVersion""#, r#""requestParameters":{"a":1,"a":2},"eventVersion""#);
+    let message = json!({"Type": "Notification", "Message": event});
+    let looked_up = json!({"Events": [{"CloudTrailEvent": event}]});
+    for payload in [sqs(&[&event]), message, looked_up, json!({"Records": [{"Sns": {"Message": event}}]})] {
+        let letters = letters_of(&payload);
+        let [Letter::Record { record, .. }] = &letters[..] else { panic!("{letters:?}") };
+        assert_eq!(record["requestParameters"], "an object in which the key a stands twice");
+    }
+    let letters = letters_of(&sqs(&[r#"{"detail":1,"detail":2}"#]));
+    assert!(matches!(&letters[..], [Letter::Unreadable(why)] if why.contains("the key detail stands twice")));
+}
+
+#[test]
+fn a_document_of_two_kinds_loses_nothing() {
+    let both = |more: Value| {
+        let mut payload = json!({"Records": [record()]});
+        payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        letters_of(&payload).iter().filter(|letter| matches!(letter, Letter::Record { .. })).count()
+    };
+    assert_eq!(both(json!({"Events": []})), 1);
+    assert_eq!(both(json!({"Events": [{"Events": []}]})), 1);
+    assert_eq!(both(event()), 2);
+    assert_eq!(both(notification(&event())), 2);
+    let beside = json!({"Records": [], "eventVersion": "1.11"});
+    assert!(matches!(&letters_of(&beside)[..], [Letter::Record { .. }]));
+    assert_eq!(letters_of(&json!({"Records": []})), []);
+}
+
+#[test]
+fn what_is_nested_or_numbered_without_end_is_no_delivery() {
+    for body in ["[".repeat(100_000), r#"{"detail":1e999}"#.to_owned(), r#"{"detail":"\ud800"}"#.to_owned()] {
+        let letters = letters_of(&sqs(&[&body]));
+        assert!(
+            matches!(&letters[..], [Letter::Unreadable(why)] if why.starts_with("the SQS message's body is no JSON"))
+        );
+    }
 }

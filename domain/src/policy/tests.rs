@@ -83,11 +83,18 @@ fn an_error_names_the_value_what_is_accepted_and_the_line() {
             "`10.0.0.0/33` is no CIDR block: expected an address and a prefix length, such as 203.0.113.0/24 or 2001:db8::/32 at line 2, column 11",
         ),
         ("version: 1\ninternet: {ipv4: /33}", "`/33` is no prefix length: expected /0 to /32 at line 2, column 18"),
-        ("version: 1\nguard: []", "guard: the list is empty, expected at least one service: nothing would be guarded"),
-        ("version: 1\nguard: [ssh, ssh]", "guard: `ssh` stands there twice"),
+        (
+            "version: 1\nguard: []",
+            "guard: the list is empty, expected at least one service: nothing would be guarded at line 2",
+        ),
+        ("version: 1\nguard:\n- ssh\n- rdp\n- ssh", "guard: `ssh` stands there twice at line 5"),
+        (
+            "version: 1\nguard: [{name: \"a\\e[31m\", protocol: tcp, ports: [1]}]",
+            "`a\\u{1b}[31m` is no guard's name: expected at most 64 characters, all of which print at line 2, column 9",
+        ),
         (
             "version: 1\ntrusted: [0.0.0.0/1, 128.0.0.0/1]",
-            "trusted: covers all of IPv4, expected some internet to be left to guard against",
+            "trusted: covers all of IPv4, expected some internet to be left to guard against at line 2",
         ),
         (
             "version: 1\nguard: [{name: k, protocol: sctp, ports: [1]}]",
@@ -269,5 +276,71 @@ fn an_arn_pattern_matches_part_by_part() {
         ("", "", true),
     ] {
         assert_eq!(arn_like(pattern, arn), matches, "{pattern} ~ {arn}");
+    }
+}
+
+#[test]
+fn whatever_is_in_a_file_its_error_is_one_short_line_that_ends_with_the_place() {
+    let many: String = (0..2000).map(|n| format!("- {{name: service-{n}, protocol: tcp, ports: [1]}}\n")).collect();
+    let unguarded = format!("version: 1\nguard:\n{many}exempt:\n- {{reason: x, until: never, guard: [rpd]}}");
+    for (yaml, place) in [
+        (unguarded, "at line 2004"),
+        (format!("version: 1\n{}: 1", "x".repeat(60_000)), "at line 2, column 1"),
+        ("version: 1\n\"\\e[31m\\n\": 1".to_owned(), "at line 2, column 1"),
+    ] {
+        let error = Policy::parse(&yaml).unwrap_err();
+        let line = error.to_string();
+        assert!(line.ends_with(place) && line.chars().count() <= 1000 && !line.contains(char::is_control), "{line}");
+        assert!(!error.snippet.contains(|c: char| c.is_control() && c != '\n'), "{}", error.snippet);
+    }
+}
+
+#[test]
+fn a_bomb_of_aliases_is_refused() {
+    let mut yaml = "version: 1\ntrusted:\n- &a0 [10.0.0.0/8]\n".to_owned();
+    for n in 1..30 {
+        yaml.push_str(&format!("- &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", ")));
+    }
+    assert!(error(&yaml).contains(" line "), "{}", error(&yaml));
+}
+
+#[test]
+fn what_a_policy_says_can_be_told() {
+    let policy = policy(
+        "version: 1\nmode: alert\ninternet: {ipv4: /12}\ntrusted: [1.2.3.4/24, '2001:4860::/32']\nexempt:\n- {reason: x, until: never, sources: [8.8.8.8/32, 8.8.8.9/32]}\n\nscopes:\n- mode: enforce\n  regions: [eu-west-1]",
+    );
+    assert_eq!(policy.mode_elsewhere(), Mode::Alert);
+    assert_eq!(Family::BOTH.map(|family| policy.internet(family)), [12, 32]);
+    let texts = |blocks: &[Cidr]| blocks.iter().map(Cidr::to_string).collect::<Vec<_>>();
+    assert_eq!(texts(policy.trusted()), ["1.2.3.0/24", "2001:4860::/32"]);
+    let [exemption] = policy.exemptions() else { panic!("one exemption") };
+    assert_eq!(texts(exemption.sources().unwrap()), ["8.8.8.8/32", "8.8.8.9/32"]);
+    assert_eq!((exemption.line, &exemption.place), (6, &Place::default()));
+    let [scope] = policy.scopes() else { panic!("one scope") };
+    assert_eq!((scope.line, scope.mode), (9, Mode::Enforce));
+    assert_eq!(scope.place.regions.as_ref().unwrap()[0].as_str(), "eu-west-1");
+}
+
+#[test]
+fn a_place_is_within_others_where_they_leave_nothing_of_it() {
+    let place = |keys: &str| policy(&format!("version: 1\nscopes: [{{mode: alert, {keys}}}]")).scopes[0].place.clone();
+    for (inner, outer, within) in [
+        ("groups: [sg-1]", vec!["groups: [sg-1]"], true),
+        ("groups: [sg-1], regions: [eu-west-1]", vec!["groups: [sg-1]"], true),
+        ("groups: [sg-1]", vec!["groups: [sg-1], regions: [eu-west-1]"], false),
+        ("groups: [sg-1]", vec!["groups: [sg-2, sg-1]"], true),
+        ("groups: [sg-1, sg-2]", vec!["groups: [sg-1]"], false),
+        ("groups: [sg-1, sg-2]", vec!["groups: [sg-1]", "groups: [sg-2]"], true),
+        ("groups: [sg-1, sg-2], vpcs: [vpc-1]", vec!["groups: [sg-1]", "vpcs: [vpc-1], groups: [sg-2]"], true),
+        (
+            "regions: [eu-west-1, eu-west-2], accounts: ['111122223333', '222233334444']",
+            vec!["regions: [eu-west-1]", "regions: [eu-west-2], accounts: ['111122223333']"],
+            false,
+        ),
+        ("regions: [eu-west-1]", vec!["accounts: ['111122223333']"], false),
+        ("regions: [eu-west-1]", vec![], false),
+    ] {
+        let outer: Vec<Place> = outer.into_iter().map(place).collect();
+        assert_eq!(place(inner).is_within(&outer.iter().collect::<Vec<_>>()), within, "{inner} in {outer:?}");
     }
 }

@@ -222,9 +222,9 @@ fn modify(request: &Part<'_>) -> Result<Described, String> {
 /// found with and without the wrapper, in the API's spelling and in the one of older calls. A block that cannot be read
 /// leaves the list known, and that is what has to be looked at: then any entry may be new.
 fn prefix_list(request: &Part<'_>, response: &Part<'_>, call: &str) -> Result<Described, String> {
-    let described = |list: PrefixListId, added| {
+    let described = |list: PrefixListId, added, restored| {
         let subject = Subject::PrefixList(list.clone());
-        Ok(Described { subject, claim: Claim::PrefixList { list, added }, says: None })
+        Ok(Described { subject, claim: Claim::PrefixList { list, added, restored }, says: None })
     };
     if let Part::Given(outer) = request {
         let wrapper = format!("{call}Request");
@@ -234,14 +234,19 @@ fn prefix_list(request: &Part<'_>, response: &Part<'_>, call: &str) -> Result<De
             .ok_or_else(|| format!("{place}.PrefixListId is missing"))?;
         let id = id.as_str().ok_or_else(|| format!("{place}.PrefixListId is {}, expected a text", excerpt(id)))?;
         let id = PrefixListId::parse(id).map_err(|error| format!("{place}.PrefixListId: {error}"))?;
-        return described(id, if call == "ModifyManagedPrefixList" { added_entries(fields) } else { None });
+        if call == "ModifyManagedPrefixList" {
+            return described(id, added_entries(fields), None);
+        }
+        let version = field(fields, &["PreviousVersion", "previousVersion"]).map(|(_, version)| version);
+        let version = version.and_then(|v| v.as_i64().or_else(|| v.as_str()?.parse().ok()));
+        return described(id, None, version);
     }
     if let Part::Given(outer) = response {
         let inner = outer.get(&format!("{call}Response")).and_then(Value::as_object).unwrap_or(*outer);
         let list = inner.get("prefixList").and_then(Value::as_object).unwrap_or(inner);
         let id = list.get("prefixListId").and_then(Value::as_str).and_then(|id| PrefixListId::parse(id).ok());
         if let Some(id) = id {
-            return described(id, None);
+            return described(id, None, None);
         }
     }
     match request {
@@ -277,10 +282,11 @@ fn field<'a>(fields: &'a Object, spellings: &[&str]) -> Option<(&'a String, &'a 
 fn list<'a>(value: Option<&'a Value>, place: &str) -> Result<Vec<&'a Value>, String> {
     let elements = match value {
         None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(Value::Object(fields)) => match fields.get("items").or_else(|| fields.get("item")) {
-            Some(elements) => elements,
-            None if fields.is_empty() => return Ok(Vec::new()),
-            None => return Ok(value.into_iter().collect()),
+        Some(Value::Object(fields)) => match (fields.get("items"), fields.get("item")) {
+            (Some(_), Some(_)) => return Err(format!("{place} has both items and item, expected one of them")),
+            (Some(elements), None) | (None, Some(elements)) => elements,
+            (None, None) if fields.is_empty() => return Ok(Vec::new()),
+            (None, None) => return Ok(value.into_iter().collect()),
         },
         Some(Value::String(text)) if text.is_empty() => return Ok(Vec::new()),
         Some(other) => other,
@@ -346,7 +352,12 @@ impl At<'_> {
     }
 
     /// A rule's one source, under the keys for IPv4, IPv6, prefix list and security group.
-    fn source(&self, fields: &Object, [v4, v6, prefix_list, group]: [&str; 4]) -> Result<Source, String> {
+    fn source(&self, fields: &Object, keys: [&str; 4]) -> Result<Source, String> {
+        let [v4, v6, prefix_list, group] = keys;
+        let given: Vec<&str> = keys.into_iter().filter(|key| !fields.get(*key).is_none_or(is_empty)).collect();
+        if let [one, other, ..] = given.as_slice() {
+            return Err(format!("{} has both {one} and {other}, expected a rule's one source", self.0));
+        }
         if !fields.get(v4).is_none_or(is_empty) {
             self.cidr(fields, v4)
         } else if !fields.get(v6).is_none_or(is_empty) {

@@ -141,10 +141,11 @@ fn claim(record: &Value) -> Vec<String> {
         Claim::Rules(ids) => ids.iter().map(ToString::to_string).collect(),
         Claim::Permissions(permissions) => permissions.iter().map(text).collect(),
         Claim::Any => vec!["any".to_owned()],
-        Claim::PrefixList { list, added } => {
+        Claim::PrefixList { list, added, restored } => {
             let added =
                 added.map_or_else(|| vec!["any entry".to_owned()], |a| a.iter().map(ToString::to_string).collect());
-            vec![format!("{list}: {}", added.join(" "))]
+            let version = restored.map_or_else(String::new, |version| format!(" of version {version}"));
+            vec![format!("{list}: {}{version}", added.join(" "))]
         }
     }
 }

@@ -1,7 +1,8 @@
 //! `Filter.N.Name` and `Filter.N.Value.M`.
 //!
 //! EC2 API Reference, "Query requests", filters: several values of one filter are joined by OR, several filters by AND;
-//! `*` stands for zero or more characters, `?` for exactly one; values are case-sensitive.
+//! `*` stands for zero or more characters, `?` for exactly one; values are case-sensitive. Amazon EC2 User Guide,
+//! "Filter your resources": up to 50 filters; 200 values, which EC2 counts over the whole call.
 
 use crate::{ApiError, params::Params};
 
@@ -13,8 +14,14 @@ pub(super) struct Filter {
 impl Filter {
     /// The filters of a request; a name that `known` refuses is an error.
     pub(super) fn all(params: &Params, known: impl Fn(&str) -> bool) -> Result<Vec<Self>, ApiError> {
-        params
-            .members("Filter")
+        let filters = params.members("Filter");
+        if filters.len() > 50 {
+            return Err(too_many("The maximum number of filters specified on a single call is 50"));
+        }
+        if filters.iter().map(|filter| filter.list("Value").len()).sum::<usize>() > 200 {
+            return Err(too_many("The maximum number of filter values specified on a single call is 200"));
+        }
+        filters
             .iter()
             .map(|filter| {
                 let name = filter.required("Name")?.to_owned();
@@ -44,7 +51,13 @@ impl Filter {
     }
 }
 
-fn glob(pattern: &[char], text: &[char]) -> bool {
+/// EC2 API Reference, error codes, FilterLimitExceeded; the words are those that callers report.
+fn too_many(message: &str) -> ApiError {
+    ApiError::new("FilterLimitExceeded", message)
+}
+
+/// Whether `pattern`, with `*` and `?`, fits all of `text`.
+pub(crate) fn glob(pattern: &[char], text: &[char]) -> bool {
     match (pattern, text) {
         ([], []) => true,
         (['*', rest @ ..], _) => (0..=text.len()).any(|at| text.get(at..).is_some_and(|tail| glob(rest, tail))),

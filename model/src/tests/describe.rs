@@ -1,4 +1,4 @@
-//! DescribeSecurityGroupRules, DescribeSecurityGroups, DescribeRegions, and how they lag.
+//! DescribeSecurityGroupRules, DescribeSecurityGroups, and how they lag.
 
 use super::kit::*;
 use crate::{Lag, Permission, Vpc, World};
@@ -160,15 +160,44 @@ fn a_group_shows_its_rules_as_permissions() {
     assert_eq!(element(&body, "vpcId"), world.vpc_id(ACCOUNT, REGION, Vpc::Other));
 }
 
-/// EC2 API Reference, DescribeRegions: "Describes the Regions that are enabled for your account".
+/// EC2 API Reference, error codes, FilterLimitExceeded: "The request uses too many filters or too many filter values." As
+/// callers report it: "The maximum number of filter values specified on a single call is 200".
 #[test]
-fn regions_are_listed() {
-    let world = World::new(1);
-    let (_, body) = ec2(&world, "DescribeRegions", &[]);
-    let names = elements(&body, "regionName");
-    assert!(names.contains(&"eu-west-1".into()) && names.len() == 17);
-    let (_, body) = ec2(&world, "DescribeRegions", &[("RegionName.1", "us-east-1")]);
-    assert_eq!(elements(&body, "regionEndpoint"), ["ec2.us-east-1.amazonaws.com"]);
-    let filter = [("Filter.1.Name", "region-name"), ("Filter.1.Value.1", "us-*")];
-    assert_eq!(elements(&ec2(&world, "DescribeRegions", &filter).1, "regionName").len(), 4);
+fn a_call_has_at_most_200_filter_values() {
+    let (world, group) = world_with_group(Vpc::Other);
+    allow(&world, &group, Permission::tcp(22, "0.0.0.0/0"));
+    let names = (1..=201).map(|number| format!("Filter.1.Value.{number}")).collect::<Vec<_>>();
+    let values = |count: usize| {
+        let mut params = vec![("Filter.1.Name", "group-id")];
+        params.extend(names.iter().take(count).map(|name| (name.as_str(), group.as_str())));
+        params
+    };
+    for action in ["DescribeSecurityGroupRules", "DescribeSecurityGroups"] {
+        let (status, body) = ec2(&world, action, &values(200));
+        assert_eq!((status, elements(&body, "groupId").is_empty()), (200, false), "{body}");
+        assert_eq!(ec2_error(&world, action, &values(201)), "FilterLimitExceeded");
+        let spread = [values(200), vec![("Filter.2.Name", "tag-key"), ("Filter.2.Value.1", "x")]].concat();
+        assert_eq!(ec2_error(&world, action, &spread), "FilterLimitExceeded");
+    }
+}
+
+/// EC2 API Reference, DescribeSecurityGroups, filter "ip-permission.prefix-list-id - The ID of a prefix list from which a
+/// security group rule allows inbound access": an outbound rule does not count, several lists are joined by OR.
+#[test]
+fn groups_that_refer_to_a_prefix_list_inbound_are_found() {
+    let (world, inbound) = world_with_group(Vpc::Other);
+    let outbound = world.create_group(ACCOUNT, REGION, "out", Vpc::Other);
+    let [first, second] =
+        ["a", "b"].map(|name| world.create_prefix_list(ACCOUNT, REGION, name, 1, &["10.0.0.0/8"]).unwrap());
+    allow(&world, &inbound, Permission::tcp(22, &first));
+    world.authorize_egress(ACCOUNT, REGION, &outbound, &[Permission::tcp(22, &second)]).unwrap();
+    let found = |lists: &[&str]| {
+        let mut params = vec![("Filter.1.Name", "ip-permission.prefix-list-id")];
+        let names = ["Filter.1.Value.1", "Filter.1.Value.2"];
+        params.extend(names.into_iter().zip(lists.iter().copied()));
+        elements(&ec2(&world, "DescribeSecurityGroups", &params).1, "groupName")
+    };
+    assert_eq!(found(&[&first]), ["web"]);
+    assert_eq!(found(&[&second]), [""; 0]);
+    assert_eq!(found(&[&second, &first]), ["web"]);
 }

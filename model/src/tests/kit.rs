@@ -1,5 +1,7 @@
 //! What the tests share: one account and Region, and EC2 calls over the model's HTTP.
 
+use serde_json::Value;
+
 use crate::{Permission, Reply, Request, Response, Vpc, World};
 
 pub(super) const ACCOUNT: &str = "111122223333";
@@ -26,6 +28,20 @@ pub(super) fn request(key: &str, service: &str, params: &[(&str, &str)]) -> Requ
         ],
         body: form.finish().into_bytes(),
     }
+}
+
+/// A request in the JSON protocol of `service`, such as `AmazonSQS.SendMessage`.
+pub(super) fn json_request(key: &str, region: &str, service: &str, target: &str, body: &Value) -> Request {
+    let mut request = request(key, service, &[]);
+    request.headers[2].1 = request.headers[2].1.replace(REGION, region);
+    request.headers.push(("X-Amz-Target".into(), target.into()));
+    Request { body: body.to_string().into_bytes(), ..request }
+}
+
+/// Status, headers and body of the answer to a request in a JSON protocol.
+pub(super) fn json_answer(world: &World, request: &Request) -> (u16, Vec<(String, String)>, Value) {
+    let response = send(world, request);
+    (response.status, response.headers, serde_json::from_slice(&response.body).unwrap())
 }
 
 pub(super) fn send(world: &World, request: &Request) -> Response {

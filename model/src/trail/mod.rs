@@ -8,7 +8,14 @@ use serde_json::{Map, Value, json};
 pub use identity::Actor;
 pub(crate) use identity::session_identity;
 
-use crate::{ApiError, dispatch::Service, ec2, params::Params, state::State, tree::Tree};
+use crate::{
+    ApiError,
+    dispatch::Service,
+    ec2,
+    params::Params,
+    state::{Keeping, State},
+    tree::Tree,
+};
 
 /// A call that is to be recorded.
 pub(crate) struct Entry<'a> {
@@ -27,7 +34,8 @@ pub(crate) struct Entry<'a> {
 /// Adds the record of a call. A role that is assumed from another account is told to both accounts, as two records that
 /// share a `sharedEventID`.
 pub(crate) fn write(state: &mut State, entry: &Entry<'_>, result: Result<&Tree, &ApiError>) {
-    if !matches!(entry.service, Service::Ec2 | Service::Sts) {
+    if !matches!(entry.service, Service::Ec2 | Service::Sts | Service::Organizations) || state.keeps == Keeping::Counts
+    {
         return;
     }
     let record = record(state, entry, result);
@@ -53,7 +61,7 @@ fn put(record: &mut Value, name: &str, value: Value) {
 
 fn record(state: &mut State, entry: &Entry<'_>, result: Result<&Tree, &ApiError>) -> Value {
     let read_only =
-        entry.action.starts_with("Describe") || entry.action.starts_with("Get") || entry.action == "AssumeRole";
+        ["Describe", "Get", "List"].iter().any(|verb| entry.action.starts_with(verb)) || entry.action == "AssumeRole";
     let response = match result {
         Ok(tree) => response(entry, tree),
         Err(_) => Value::Null,
@@ -93,7 +101,7 @@ fn record(state: &mut State, entry: &Entry<'_>, result: Result<&Tree, &ApiError>
 fn code(service: Service, problem: &ApiError) -> String {
     match service {
         Service::Ec2 => problem.trail_code(),
-        Service::Sts | Service::Sns | Service::S3 => problem.code.clone(),
+        Service::Sts | Service::Sns | Service::S3 | Service::Sqs | Service::Organizations => problem.code.clone(),
     }
 }
 
@@ -109,7 +117,10 @@ fn response(entry: &Entry<'_>, tree: &Tree) -> Value {
     if entry.service == Service::Sts {
         return if entry.action == "AssumeRole" { request::camel(tree) } else { Value::Null };
     }
-    if entry.action.starts_with("Describe") || entry.action.starts_with("Get") {
+    if entry.service == Service::Organizations
+        || entry.action.starts_with("Describe")
+        || entry.action.starts_with("Get")
+    {
         return Value::Null;
     }
     let mut members = Map::new();

@@ -23,6 +23,10 @@ pub(super) fn parameters(entry: &Entry<'_>) -> Value {
         )
         .into(),
         (Service::Sts, _) => Value::Null,
+        (Service::Organizations, _) if params.0.is_empty() => Value::Null,
+        (Service::Organizations, _) => {
+            fields(params, &[("maxResults", "MaxResults", guess), ("nextToken", "NextToken", text)]).into()
+        }
         (_, "CreateSecurityGroup") => create_group(params),
         (_, "DeleteSecurityGroup") => {
             fields(params, &[("groupId", "GroupId", text), ("groupName", "GroupName", text)]).into()

@@ -422,33 +422,24 @@ impl Scene {
 
     /// The order to look at a whole place, whoever opened what.
     pub(crate) fn sweep(&mut self, place: usize) -> Value {
-        let Place { account, region } = self.places[place].clone();
-        let id = format!("00000000-0000-4000-8000-{:012x}", self.rng.u64(..1 << 48));
+        let Place { account, region } = &self.places[place];
+        let order = json!({"sweep": {"accounts": [account], "regions": [region]}});
         let change = Change::of(Claim::Everything);
-        self.records.insert(id.clone(), Record { place, subject: Subject::Region, change });
-        json!({
-            "detail-type": "AWS API Call via CloudTrail",
-            "account": account,
-            "region": region,
-            "detail": {
-                "eventVersion": "1.11",
-                "eventID": id,
-                "eventTime": "2099-01-01T00:00:00Z",
-                "eventSource": "ec2.amazonaws.com",
-                "eventName": "AuthorizeSecurityGroupIngress",
-                "awsRegion": region,
-                "recipientAccountId": account,
-                "userIdentity": {"type": "AWSAccount", "accountId": account},
-                "requestParameters": omitted(),
-                "responseElements": omitted(),
-            },
-        })
+        self.records.insert(id_of(&order), Record { place, subject: Subject::Region, change });
+        order
     }
 }
 
+/// What findings name a delivery by: the record's `eventID`. Those of a sweep name none.
 pub(crate) fn id_of(event: &Value) -> String {
-    event["detail"]["eventID"].as_str().unwrap_or_default().to_owned()
+    match event.get("sweep") {
+        Some(order) => format!("{SWEEP}{order}"),
+        None => event["detail"]["eventID"].as_str().unwrap_or_default().to_owned(),
+    }
 }
+
+/// What stands before an order in place of an id.
+pub(crate) const SWEEP: &str = "sweep ";
 
 fn omitted() -> Value {
     json!({"reason": "too large", "omitted": true, "originalSize": 131_072})

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Rates;
 use super::judge::{Change, Claim, Lists, Rule, Shape, exposing, plan};
-use super::scene::{MEMBER, Record, Scene, Subject};
+use super::scene::{MEMBER, Record, SWEEP, Scene, Subject};
 
 /// One look at a group, as the guard saw it.
 struct Look {
@@ -347,8 +347,8 @@ impl Watcher {
     pub(crate) fn settled(&mut self, function: usize, items: &[(String, String)], answer: &Answer) {
         self.scene.tick();
         for (item, id) in items {
-            let told: Vec<&Finding> =
-                answer.findings.iter().filter(|finding| finding.id.as_deref() == Some(id)).collect();
+            let of = |finding: &&Finding| finding.id.as_ref().map_or(id.starts_with(SWEEP), |of| of == id);
+            let told: Vec<&Finding> = answer.findings.iter().filter(of).collect();
             let again = told.iter().any(|finding| finding.needs_retry());
             if told.is_empty() {
                 self.wrong(format!("dropped in silence: {id}"));

@@ -1,32 +1,17 @@
-//! The operator's command line.
+//! `portcullis check`: CloudTrail records, judged offline.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis::check::{self, input, show};
 use portcullis::domain::finding::{Finding, Verdict};
 use portcullis::domain::policy::Policy;
 
-/// The gate that drops: finds security groups that someone opened to the internet.
-#[derive(Parser)]
-#[command(version, after_help = EXIT_STATUS, propagate_version = true)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Judge CloudTrail records offline, without AWS
-    #[command(after_help = CHECK_HELP)]
-    Check(Check),
-}
+use crate::{EXPOSED, TROUBLE};
 
 #[derive(clap::Args)]
-struct Check {
+pub(crate) struct Check {
     /// Files or folders (.json, .json.gz, .jsonl), or - for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -38,10 +23,7 @@ struct Check {
     format: show::Format,
 }
 
-const EXIT_STATUS: &str = "\
-Exit status: 0 nothing exposed; 1 something exposed; 2 trouble, whatever else was found.";
-
-const CHECK_HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Examples:
   portcullis check events/ssh-open.json
   portcullis check --format json AWSLogs/ | jq -r 'select(.verdict == \"exposed\") | .actor'
@@ -54,31 +36,16 @@ Only what a record itself holds is judged: prefix lists and modified rules are u
 Exit status: 0 nothing exposed; 1 something exposed; 2 trouble: an input that could not be read,
 a record that cannot be decided. The rest is judged all the same.";
 
-fn main() -> ExitCode {
-    let Command::Check(arguments) = Arguments::parse().command;
-    match check(&arguments) {
-        Ok(code) => ExitCode::from(code),
-        // Whoever read our output has had enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(TROUBLE),
-        Err(error) => {
-            eprintln!("portcullis: {error}");
-            ExitCode::from(TROUBLE)
-        }
+/// Judges the records and shows what was found; the exit status.
+///
+/// # Errors
+/// The policy's, and those of standard output.
+pub(crate) fn run(arguments: &Check) -> io::Result<u8> {
+    let from_input = |path: &PathBuf| path.as_os_str() == "-";
+    if arguments.policy.as_ref().is_some_and(from_input) && arguments.paths.iter().any(from_input) {
+        return Err(io::Error::other("standard input can be the policy or the records, not both"));
     }
-}
-
-const EXPOSED: u8 = 1;
-const TROUBLE: u8 = 2;
-
-fn policy(path: Option<&PathBuf>) -> io::Result<Policy> {
-    let Some(path) = path else { return Ok(Policy::built_in()) };
-    let named = |why: String| io::Error::other(format!("{}: {why}", path.display()));
-    let yaml = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
-    Policy::parse(&yaml).map_err(|error| named(error.snippet))
-}
-
-fn check(arguments: &Check) -> io::Result<u8> {
-    let policy = policy(arguments.policy.as_ref())?;
+    let policy = arguments.policy.as_deref().map_or_else(|| Ok(Policy::built_in()), crate::policy::read)?;
     let now = portcullis::now();
     let inputs = input::expand(&arguments.paths);
     let progress = progress(inputs.len());

@@ -1,0 +1,288 @@
+//! Gzip data → plain text: whole in a buffer, or as it arrives. What is no gzip data is plain text.
+//!
+//! A file may have several members, one after the other (RFC 1952, 2.2): trails write one, whoever joins files writes
+//! more. What follows the last and is no member is an error.
+
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+use libdeflater::{DecompressionError, Decompressor};
+use memchr::memmem;
+
+use super::{Error, MOST_UNZIPPED, PIECE};
+
+/// What every member begins with: the magic number, and deflate, the only method there is.
+const MEMBER: [u8; 3] = [0x1f, 0x8b, 8];
+/// What tells gzip data from text.
+const MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Check sum and length of the plain text, which end a member.
+const TRAILER: usize = 8;
+
+/// What is unzipped into a buffer at the most, in bytes; more goes piece by piece.
+const MOST_WHOLE: usize = 32 << 20;
+/// The end of each member is searched for in the whole file, so a file of very many goes piece by piece as well.
+const MOST_MEMBERS: usize = 64;
+/// Deflate packs no tighter than this, so what says that it does is not believed.
+const TIGHTEST: usize = 1032;
+
+/// Memory for the plain text of one file after the other.
+#[derive(Default)]
+pub struct Scratch {
+    decompressor: Decompressor,
+    text: Vec<u8>,
+}
+
+/// The plain text of a whole file. `None`: it is larger than a buffer should be, or it is damaged; to be read as a
+/// [`super::Stream`].
+pub fn plain<'a>(file: &'a [u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
+    if !file.starts_with(&MAGIC) && !MAGIC.starts_with(file) || file.is_empty() {
+        return Some(file);
+    }
+    let mut rest = file;
+    let mut length = 0;
+    let mut members = 0;
+    while !rest.is_empty() {
+        members += 1;
+        if members > MOST_MEMBERS {
+            return None;
+        }
+        let (packed, unpacked) = scratch.member(rest, length)?;
+        rest = rest.get(packed..)?;
+        length += unpacked;
+    }
+    scratch.text.get(..length)
+}
+
+impl Scratch {
+    /// Unzips the first member to the buffer from there on. How long it is, packed and unpacked.
+    fn member(&mut self, file: &[u8], from: usize) -> Option<(usize, usize)> {
+        let Header::Complete(header) = header(file) else { return None };
+        // A member ends with its length: of several this is the last one's, of a damaged file it is anything.
+        let hint = usize::try_from(u32::from_le_bytes(*file.last_chunk()?)).ok()?;
+        let most = MOST_WHOLE - from;
+        let mut room = hint.max(1);
+        if room > most.min(TIGHTEST.saturating_mul(file.len())) {
+            return None;
+        }
+        loop {
+            if self.text.len() < from + room {
+                self.text.resize(from + room, 0);
+            }
+            match self.decompressor.deflate_decompress(file.get(header..)?, self.text.get_mut(from..)?) {
+                Ok(unpacked) => {
+                    let text = self.text.get(from..from + unpacked)?;
+                    return Some((member_end(file, text)?, unpacked));
+                }
+                Err(DecompressionError::InsufficientSpace) if self.text.len() < MOST_WHOLE => {
+                    room = (self.text.len() - from).saturating_mul(2).min(most);
+                }
+                Err(DecompressionError::InsufficientSpace | DecompressionError::BadData) => return None,
+            }
+        }
+    }
+}
+
+/// Where the file's first member ends, whose plain text this is. libdeflate does not say. It is behind the trailer of
+/// just this text, and there the file ends or another member begins. `None`: there is no such place, or more than one.
+fn member_end(file: &[u8], text: &[u8]) -> Option<usize> {
+    let length = u32::try_from(text.len()).ok()?.to_le_bytes();
+    let trailer = [libdeflater::crc32(text).to_le_bytes(), length].concat();
+    let joint = [trailer.as_slice(), &MEMBER].concat();
+    let joints = memmem::find_iter(file, &joint).map(|at| at + TRAILER);
+    let mut ends = joints.chain(file.ends_with(&trailer).then_some(file.len()));
+    let end = ends.next()?;
+    ends.next().is_none().then_some(end)
+}
+
+/// Unzips what arrives in chunks, in a hundred KiB of memory.
+#[derive(Debug)]
+pub(super) struct Unzip {
+    state: State,
+    inflate: Decompress,
+    sum: Crc,
+    /// How much there was.
+    packed: u64,
+    unpacked: u64,
+    /// How much there may be.
+    pub(super) most: u64,
+    text: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing has been seen but this.
+    Unknown(Vec<u8>),
+    /// No gzip data.
+    Plain,
+    /// A member's first bytes, or none yet.
+    Header(Vec<u8>),
+    /// Deflated data.
+    Body,
+    /// A member's last bytes.
+    Trailer(Vec<u8>),
+}
+
+/// A header's texts, the file's name for one, are not bounded; CloudTrail writes none.
+const LONGEST_HEADER: usize = 64 << 10;
+
+impl Default for Unzip {
+    fn default() -> Self {
+        Self {
+            state: State::Unknown(Vec::new()),
+            inflate: Decompress::new(false),
+            sum: Crc::new(),
+            packed: 0,
+            unpacked: 0,
+            most: MOST_UNZIPPED,
+            text: vec![0; PIECE],
+        }
+    }
+}
+
+impl Unzip {
+    /// The next chunk.
+    pub(super) fn push(&mut self, mut chunk: &[u8], mut tell: impl FnMut(&[u8])) -> Result<(), Error> {
+        while !chunk.is_empty() {
+            let taken = self.step(chunk, &mut tell)?;
+            self.packed += to_u64(taken);
+            chunk = chunk.get(taken..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// The end of the file.
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        match &self.state {
+            State::Unknown(bytes) if bytes.is_empty() => Ok(()),
+            State::Plain => Ok(()),
+            State::Header(bytes) if bytes.is_empty() => Ok(()),
+            State::Unknown(_) | State::Header(_) | State::Body | State::Trailer(_) => {
+                Err(Error::Truncated { length: self.packed })
+            }
+        }
+    }
+
+    /// Takes some of the chunk, which is not empty, and says how much.
+    fn step(&mut self, chunk: &[u8], tell: &mut impl FnMut(&[u8])) -> Result<usize, Error> {
+        match &mut self.state {
+            State::Unknown(bytes) => {
+                bytes.extend(chunk.first());
+                if bytes.len() == MAGIC.len() && *bytes == MAGIC {
+                    self.state = State::Header(std::mem::take(bytes));
+                } else if !MAGIC.starts_with(bytes) {
+                    let bytes = std::mem::take(bytes);
+                    self.state = State::Plain;
+                    self.count(bytes.len())?;
+                    tell(&bytes);
+                }
+                Ok(1)
+            }
+            State::Plain => {
+                self.count(chunk.len())?;
+                tell(chunk);
+                Ok(chunk.len())
+            }
+            State::Header(bytes) => {
+                bytes.extend(chunk.first());
+                match header(bytes) {
+                    Header::Complete(_) => {
+                        self.inflate.reset(false);
+                        self.sum.reset();
+                        self.state = State::Body;
+                    }
+                    Header::Incomplete if bytes.len() < LONGEST_HEADER => {}
+                    Header::Incomplete => return Err(self.damaged("a header that does not end")),
+                    Header::Wrong(why) => return Err(self.damaged(why)),
+                }
+                Ok(1)
+            }
+            State::Body => self.inflate(chunk, tell),
+            State::Trailer(bytes) => {
+                bytes.extend(chunk.first());
+                if bytes.len() == TRAILER {
+                    let expected = [self.sum.sum().to_le_bytes(), self.sum.amount().to_le_bytes()].concat();
+                    if *bytes != expected {
+                        return Err(self.damaged("the check sum or the length is not that of the text"));
+                    }
+                    self.state = State::Header(Vec::new());
+                }
+                Ok(1)
+            }
+        }
+    }
+
+    fn inflate(&mut self, chunk: &[u8], tell: &mut impl FnMut(&[u8])) -> Result<usize, Error> {
+        let mut taken = 0;
+        // Until it has given all that it holds back, too.
+        loop {
+            let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
+            let input = chunk.get(taken..).unwrap_or_default();
+            let result = self.inflate.decompress(input, &mut self.text, FlushDecompress::None);
+            let status = result.map_err(|_| self.damaged("this cannot be inflated"))?;
+            let took = usize::try_from(self.inflate.total_in() - before_in).unwrap_or_default();
+            let gave = usize::try_from(self.inflate.total_out() - before_out).unwrap_or_default();
+            taken += took;
+            self.count(gave)?;
+            let text = self.text.get(..gave).unwrap_or_default();
+            self.sum.update(text);
+            tell(text);
+            if status == Status::StreamEnd {
+                self.state = State::Trailer(Vec::with_capacity(TRAILER));
+                return Ok(taken);
+            }
+            if taken == chunk.len() && gave < self.text.len() {
+                return Ok(taken);
+            }
+            if took == 0 && gave == 0 {
+                return Err(self.damaged("this cannot be inflated"));
+            }
+        }
+    }
+
+    fn count(&mut self, more: usize) -> Result<(), Error> {
+        self.unpacked += to_u64(more);
+        if self.unpacked > self.most { Err(Error::TooLarge) } else { Ok(()) }
+    }
+
+    fn damaged(&self, why: &'static str) -> Error {
+        Error::Damaged { offset: self.packed, why }
+    }
+}
+
+fn to_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+enum Header {
+    /// With its length.
+    Complete(usize),
+    Incomplete,
+    Wrong(&'static str),
+}
+
+/// RFC 1952, 2.3.
+fn header(bytes: &[u8]) -> Header {
+    const FHCRC: u8 = 2;
+    const FEXTRA: u8 = 4;
+    const FNAME: u8 = 8;
+    const FCOMMENT: u8 = 16;
+    if !MEMBER.starts_with(bytes.get(..MEMBER.len()).unwrap_or(bytes)) {
+        return Header::Wrong("what follows is no gzip member");
+    }
+    let Some((&[_, _, _, flags, ..], mut rest)) = bytes.split_first_chunk::<10>() else { return Header::Incomplete };
+    if flags & !0x1f != 0 {
+        return Header::Wrong("a header with flags that are not defined");
+    }
+    if flags & FEXTRA != 0 {
+        let Some((length, extra)) = rest.split_first_chunk() else { return Header::Incomplete };
+        let Some(behind) = extra.get(usize::from(u16::from_le_bytes(*length))..) else { return Header::Incomplete };
+        rest = behind;
+    }
+    for text in [FNAME, FCOMMENT] {
+        if flags & text != 0 {
+            let Some(end) = memchr::memchr(0, rest) else { return Header::Incomplete };
+            rest = rest.get(end + 1..).unwrap_or_default();
+        }
+    }
+    // Two bytes of check sum, which few write and nobody checks.
+    let needed = if flags & FHCRC != 0 { 2 } else { 0 };
+    if rest.len() < needed { Header::Incomplete } else { Header::Complete(bytes.len() - rest.len() + needed) }
+}

@@ -1,0 +1,54 @@
+//! The AWS JSON protocols of SQS (1.0) and Organizations (1.1): `X-Amz-Target` names the action, the body is JSON.
+
+use serde_json::{Value, json};
+
+use crate::{ApiError, Request, Response, dispatch::Service, params::Params, tree::Tree};
+
+/// The action and its members, written flat as a Query request would have them: `Entries.1.Id`.
+pub(crate) fn read(request: &Request) -> (String, Params) {
+    let target = request.header("x-amz-target").unwrap_or_default();
+    let action = target.split_once('.').map_or("", |(_, action)| action);
+    let mut params = Params::default();
+    if let Ok(Value::Object(members)) = serde_json::from_slice(&request.body) {
+        members.iter().for_each(|(name, value)| flatten(name, value, &mut params));
+    }
+    (action.into(), params)
+}
+
+fn flatten(name: &str, value: &Value, params: &mut Params) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(key, v)| flatten(&format!("{name}.{key}"), v, params)),
+        Value::Array(items) => {
+            items.iter().zip(1..).for_each(|(item, number)| flatten(&format!("{name}.{number}"), item, params));
+        }
+        Value::String(text) => params.push(name, text),
+        Value::Null => {}
+        Value::Bool(_) | Value::Number(_) => params.push(name, value),
+    }
+}
+
+fn content_type(service: Service) -> &'static str {
+    if service == Service::Sqs { "application/x-amz-json-1.0" } else { "application/x-amz-json-1.1" }
+}
+
+pub(crate) fn success(service: Service, tree: &Tree, request_id: &str) -> Response {
+    Response::new(200, content_type(service), request_id, tree.json().to_string())
+}
+
+/// The shape's name in `__type`. SQS, which spoke the Query protocol once, tells the code of those days in a header, and
+/// that is the code that its clients see (AWS Query protocol compatibility of JSON services).
+pub(crate) fn error(service: Service, problem: &ApiError, request_id: &str) -> Response {
+    let fault = if problem.status < 500 { "Sender" } else { "Receiver" };
+    let shape = match (service, problem.code.strip_prefix("AWS.SimpleQueueService.")) {
+        (Service::Sqs, Some("NonExistentQueue")) => "com.amazonaws.sqs#QueueDoesNotExist".into(),
+        (Service::Sqs, Some(name)) => format!("com.amazonaws.sqs#{name}"),
+        (Service::Sqs, None) => format!("com.amazon.coral.service#{}", problem.code),
+        _ => problem.code.clone(),
+    };
+    let body = json!({ "__type": shape, "message": problem.message });
+    let mut response = Response::new(problem.status, content_type(service), request_id, body.to_string());
+    if service == Service::Sqs {
+        response.headers.push(("x-amzn-query-error".into(), format!("{};{fault}", problem.code)));
+    }
+    response
+}
