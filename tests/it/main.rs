@@ -12,6 +12,7 @@
 mod cli;
 mod corpus;
 mod deliveries;
+mod evasions;
 mod faults;
 mod function;
 mod harness;
