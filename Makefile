@@ -53,6 +53,33 @@ deny: need-cargo ## Check licences and sources of all dependencies (installs car
 	@command -v cargo-deny > /dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny check licenses bans sources
 
+# More cases than `make test` takes, on the optimised program with all its checks in. Each line that a proof prints says
+# how many cases it was.
+PROOF_CASES ?= 1000000
+PROOF_GROUPS ?= 5000
+PROOFS := proof-domain proof-z3
+
+.PHONY: proof
+proof: $(PROOFS) ## Prove the judging: a naive definition, every small world, z3 (a quarter of an hour)
+
+.PHONY: proof-domain
+proof-domain: need-cargo
+	PORTCULLIS_PROOF_CASES=$(PROOF_CASES) PORTCULLIS_PROOF_WHOLE=1 \
+	  $(CARGO) test --profile proof --package portcullis-domain --lib --locked --quiet naive:: -- --nocapture
+
+.PHONY: proof-z3
+proof-z3: need-cargo .venv/proof/.installed
+	@mkdir -p target
+	$(CARGO) run --profile proof --package portcullis-domain --example groups --locked --quiet -- $(PROOF_GROUPS) \
+	  > target/groups.jsonl
+	.venv/proof/bin/python proof/z3_judge.py < target/groups.jsonl
+
+# For each file of the domain, hours in all: make mutants MUTANTS="--file domain/src/net.rs".
+.PHONY: mutants
+mutants: need-cargo ## Test the domain's tests: does each change to the code break one? (installs cargo-mutants once)
+	@command -v cargo-mutants > /dev/null || $(CARGO) install --locked cargo-mutants
+	PORTCULLIS_PROOF_CASES=100 $(CARGO) mutants --package portcullis-domain --output target $(MUTANTS)
+
 .PHONY: fuzz
 fuzz: need-cargo need-python ## Fuzz each target (installs cargo-fuzz once): make fuzz SECONDS=60
 	@command -v cargo-fuzz > /dev/null || $(CARGO) install --locked cargo-fuzz
@@ -63,6 +90,7 @@ bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size besi
 	$(CARGO) build --release --locked --bin portcullis-lambda
 	$(CARGO) build --release --locked --package ec2-model --features serve
 	$(CARGO) build --release --locked --package portcullis-domain --example harmless
+	$(CARGO) bench --locked --package portcullis-domain
 	.venv/bench/bin/python bench/bench.py $(BENCH)
 
 # --- Ship it -------------------------------------------------------------------------------------------------------
@@ -82,12 +110,12 @@ build: need-cargo .venv/build/.installed ## Build what is deployed, into .aws-sa
 	  sam build --template template.yaml --parameter-overrides Architecture=$(ARCH)
 
 # The first time SAM asks for every parameter (Mode is alert unless told otherwise) and keeps the answers in
-# samconfig.toml; after that it asks nothing. Without MODE a stack keeps the mode that it has.
+# samconfig.toml; after that it asks nothing. What is not given here keeps the value that the stack has.
 .PHONY: deploy
-deploy: build ## Deploy with SAM, in alert mode at first: MODE=enforce arms it, STACK=name
+deploy: build ## Deploy with SAM, in alert mode at first: MODE=enforce, PARAMETERS="Key=Value …", STACK=name
 	.venv/build/bin/sam deploy --stack-name $(STACK) --capabilities CAPABILITY_IAM \
 	  $(if $(wildcard samconfig.toml),,--guided) \
-	  --parameter-overrides Architecture=$(ARCH) $(if $(MODE),Mode=$(MODE))
+	  --parameter-overrides Architecture=$(ARCH) $(if $(MODE),Mode=$(MODE)) $(PARAMETERS)
 
 # --- Tools ---------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,9 @@
 mod facts;
 mod http;
 mod pace;
+mod s3;
 mod sweep;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,6 +27,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 pub use facts::{Facts, KnownLists, Wanted};
 use pace::{Api, Pace};
+pub use s3::{Body, Bucket, Keys};
 
 use crate::config::{Ambient, MemberRole};
 
@@ -190,7 +193,7 @@ impl Drop for Pass<'_> {
 }
 
 /// The session policy of alert mode: what a look needs.
-const LOOK_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries"]}}"#;
+const LOOK_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeRegions"]}}"#;
 
 /// More clients than this are not kept: an organisation's busiest (account, Region)s at a time.
 const MOST_CLIENTS: usize = 256;
@@ -224,8 +227,10 @@ impl Aws {
             *pool = Pool::default();
         }
         let region = SdkRegion::new(target.region.to_string());
-        let mut config =
-            aws_sdk_ec2::config::Builder::from(&self.base).region(region).identity_cache(pool.identities.clone());
+        let mut config = aws_sdk_ec2::config::Builder::from(&self.base)
+            .region(region)
+            .identity_cache(pool.identities.clone())
+            .interceptor(whole::OnlyWhole);
         if target.account != own.account {
             let credentials = match pool.credentials.get(&target.account) {
                 Some(credentials) => credentials.clone(),
@@ -242,7 +247,8 @@ impl Aws {
                     credentials
                 }
             };
-            config = config.credentials_provider(credentials);
+            // Set as it is: wrapped anew, it would have a place of its own among the identities.
+            config.set_credentials_provider(Some(credentials));
         }
         let client = aws_sdk_ec2::Client::from_conf(config.build());
         pool.clients.insert(target.clone(), client.clone());
@@ -336,33 +342,6 @@ impl Aws {
             .await
             .map(|_| ())
             .map_err(|error| AwsError::from_sdk("Publish", &error))
-    }
-
-    /// Reads an object of at most `most` bytes from S3.
-    ///
-    /// # Errors
-    /// [`AwsError`]; `TooLarge` when there is more.
-    pub async fn object(&self, bucket: &str, key: &str, most: usize) -> Result<Vec<u8>, AwsError> {
-        let s3 = aws_sdk_s3::Client::from_conf(
-            aws_sdk_s3::config::Builder::from(&self.base).force_path_style(self.base.endpoint_url().is_some()).build(),
-        );
-        let answer = s3.get_object().bucket(bucket).key(key).send().await;
-        let mut body = answer.map_err(|error| AwsError::from_sdk("GetObject", &error))?.body;
-        let failed = |code: &str, message: String, effect| AwsError {
-            call: "GetObject",
-            code: code.to_owned(),
-            message,
-            effect,
-        };
-        let mut bytes = Vec::new();
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| failed("NoAnswer", error.to_string(), Effect::NotYet))?;
-            if bytes.len() + chunk.len() > most {
-                return Err(failed("TooLarge", format!("the object is larger than {most} bytes"), Effect::Refused));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
     }
 }
 

@@ -4,12 +4,13 @@
 //! admit the port are joined as sets of addresses, less what is not public and what is trusted. As many addresses as one
 //! `internet` block, and the port is exposed.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::ids::{GroupId, PrefixListId, RuleId, VpcId};
-use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Reach, Source, Transport};
+use crate::net::{AddressSet, Cidr, Coverage, Family, PerFamily, PortRange, Reach, Source, Transport};
 use crate::policy::{Candidate, Guard, Policy, Whereabouts};
 use crate::trail::{Change, Claim, Permission};
 
@@ -140,7 +141,14 @@ pub fn judge<'a>(
     at: Whereabouts<'_>,
     now: Timestamp,
 ) -> Judgement {
-    let claims: Vec<Claimed> = changes.iter().map(|change| claimed(change, facts, prefix_lists)).collect();
+    let index = Index::of(&facts.rules);
+    let claims: Vec<Claimed> = changes.iter().map(|change| claimed(change, facts, &index, prefix_lists)).collect();
+    let mut makers_of: Vec<Vec<&Change>> = vec![Vec::new(); facts.rules.len()];
+    for (change, claim) in changes.iter().zip(&claims) {
+        for n in &claim.rules {
+            makers_of.get_mut(*n).into_iter().for_each(|makers| makers.push(change));
+        }
+    }
     let mut judgement = Judgement {
         rules: Vec::with_capacity(facts.rules.len()),
         exposures: Vec::new(),
@@ -149,16 +157,10 @@ pub fn judge<'a>(
         claims,
     };
     let mut exempt: BTreeSet<(usize, &str)> = BTreeSet::new();
-    for (n, rule) in facts.rules.iter().enumerate() {
-        let made_by: Vec<&Change> = changes
-            .iter()
-            .zip(&judgement.claims)
-            .filter(|(_, claim)| claim.rules.contains(&n))
-            .map(|(change, _)| *change)
-            .collect();
-        let arns = |change: &&'a Change| {
-            change.seen.actor.iter().chain(&change.seen.issuer).map(String::as_str).collect::<Vec<&str>>()
-        };
+    let arns = |change: &&'a Change| {
+        change.seen.actor.iter().chain(&change.seen.issuer).map(String::as_str).collect::<Vec<&str>>()
+    };
+    for (n, (rule, made_by)) in facts.rules.iter().zip(makers_of).enumerate() {
         let makers: Vec<Vec<&str>> = made_by.iter().map(arns).collect();
         let sources = sources(&rule.permission.source, prefix_lists);
         let counted = sources.as_ref().map_or_else(
@@ -221,35 +223,79 @@ fn expose(
     family: Family,
     counts: impl Fn(&(usize, &JudgedRule)) -> bool,
 ) -> Vec<Exposure> {
-    let admitting: Vec<(usize, PortRange)> = judgement
+    let admitting: Vec<(usize, &JudgedRule, PortRange)> = judgement
         .rules
         .iter()
         .enumerate()
         .filter(counts)
         .filter_map(|(n, judged)| match judged.rule.permission.traffic.reach(guard.transport) {
-            Reach::Ports(ports) if ports.overlaps(guard.ports) => Some((n, ports)),
+            Reach::Ports(ports) if ports.overlaps(guard.ports) => Some((n, judged, ports)),
             Reach::Ports(_) | Reach::Nothing | Reach::Unknown => None,
         })
         .collect();
     let limit = *judgement.limit.get(family);
-    if judgement.width(admitting.iter().map(|(n, _)| *n), family) < limit {
+    let all: Vec<usize> = admitting.iter().map(|(n, ..)| *n).collect();
+    let addresses = judgement.width(all.iter().copied(), family);
+    if addresses < limit {
         return Vec::new();
     }
-    // The ports at which the set of admitting rules may change.
-    let starts = admitting.iter().map(|(_, ports)| ports.from().max(guard.ports.from()));
-    let ends = admitting.iter().filter_map(|(_, ports)| ports.to().checked_add(1));
-    let cuts: BTreeSet<u16> = starts.chain(ends.filter(|cut| guard.ports.contains(*cut))).collect();
+    let exposure = |ports, rules, addresses, without| Exposure {
+        guard: guard.name.clone(),
+        transport: guard.transport,
+        ports,
+        family,
+        rules,
+        addresses,
+        standing: without >= limit,
+    };
+    // Nearly always every rule admits all of the guard's ports, and that was the count.
+    let whole = |(_, _, ports): &(usize, &JudgedRule, PortRange)| {
+        ports.contains(guard.ports.from()) && ports.contains(guard.ports.to())
+    };
+    if admitting.iter().all(whole) {
+        let without = judgement.union_without(all.iter().copied(), family).count();
+        return vec![exposure(guard.ports, all, addresses, without)];
+    }
+    // From the lowest port to the highest, rules come and go; both counts are kept while they do.
+    let mut cuts: BTreeMap<u16, Vec<(usize, &JudgedRule, Step)>> = BTreeMap::new();
+    for (n, judged, ports) in &admitting {
+        cuts.entry(ports.from().max(guard.ports.from())).or_default().push((*n, judged, Step::Comes));
+        if let Some(after) = ports.to().checked_add(1).filter(|cut| guard.ports.contains(*cut)) {
+            cuts.entry(after).or_default().push((*n, judged, Step::Goes));
+        }
+    }
+    let mut now = Coverage::of(admitting.iter().map(|(_, judged, _)| judged.counted.get(family)));
+    let mut without = Coverage::of(admitting.iter().map(|(_, judged, _)| judged.without.get(family)));
+    let mut rules: BTreeSet<usize> = BTreeSet::new();
     let mut exposures = Vec::new();
-    for (&from, next) in cuts.iter().zip(cuts.iter().skip(1).map(Some).chain([None])) {
-        let to = next.map_or(guard.ports.to(), |next| next.saturating_sub(1));
-        let rules: Vec<usize> = admitting.iter().filter(|(_, ports)| ports.contains(from)).map(|(n, _)| *n).collect();
-        let addresses = judgement.width(rules.iter().copied(), family);
-        let Some(ports) = PortRange::new(from, to).filter(|_| addresses >= limit) else { continue };
-        let standing = judgement.union_without(rules.iter().copied(), family).count() >= limit;
-        let (guard, transport) = (guard.name.clone(), guard.transport);
-        exposures.push(Exposure { guard, transport, ports, family, rules, addresses, standing });
+    let mut cuts = cuts.into_iter().peekable();
+    while let Some((from, steps)) = cuts.next() {
+        for (n, judged, step) in steps {
+            let (its_now, its_without) = (judged.counted.get(family), judged.without.get(family));
+            match step {
+                Step::Comes => {
+                    rules.insert(n);
+                    now.add(its_now);
+                    without.add(its_without);
+                }
+                Step::Goes => {
+                    rules.remove(&n);
+                    now.remove(its_now);
+                    without.remove(its_without);
+                }
+            }
+        }
+        let to = cuts.peek().map_or(guard.ports.to(), |(next, _)| next.saturating_sub(1));
+        let Some(ports) = PortRange::new(from, to).filter(|_| now.count() >= limit) else { continue };
+        exposures.push(exposure(ports, rules.iter().copied().collect(), now.count(), without.count()));
     }
     exposures
+}
+
+/// What a rule does at a port, on the way from the lowest to the highest.
+enum Step {
+    Comes,
+    Goes,
 }
 
 /// Why a change needs no look at EC2: whatever EC2 shows, what the record says cannot expose a guarded port. `None`:
@@ -298,17 +344,38 @@ fn may_reach(permission: &Permission, guard: &Guard) -> bool {
     }
 }
 
-fn claimed(change: &Change, facts: &GroupFacts, prefix_lists: &PrefixLists) -> Claimed {
+/// A group's rules by what changes call them; made once for all changes, and only where one asks.
+struct Index<'a> {
+    rules: &'a [Rule],
+    by_id: OnceCell<BTreeMap<&'a RuleId, usize>>,
+    by_permission: OnceCell<BTreeMap<&'a Permission, usize>>,
+}
+
+impl<'a> Index<'a> {
+    fn of(rules: &'a [Rule]) -> Self {
+        Self { rules, by_id: OnceCell::new(), by_permission: OnceCell::new() }
+    }
+
+    fn by_id(&self) -> &BTreeMap<&'a RuleId, usize> {
+        self.by_id.get_or_init(|| self.rules.iter().enumerate().map(|(n, rule)| (&rule.id, n)).collect())
+    }
+
+    fn by_permission(&self) -> &BTreeMap<&'a Permission, usize> {
+        self.by_permission
+            .get_or_init(|| self.rules.iter().enumerate().map(|(n, rule)| (&rule.permission, n)).collect())
+    }
+}
+
+fn claimed(change: &Change, facts: &GroupFacts, index: &Index<'_>, prefix_lists: &PrefixLists) -> Claimed {
     let rules = &facts.rules;
     let mut claimed = Claimed::default();
     match &change.claim {
         Claim::Any => claimed.rules.extend(0..rules.len()),
         Claim::Rules(ids) => {
-            let by_id: BTreeMap<&RuleId, usize> = rules.iter().enumerate().map(|(n, rule)| (&rule.id, n)).collect();
             let said = change.says.iter().flatten().filter_map(|(id, made)| Some((id.as_ref()?, made)));
             let says: BTreeMap<&RuleId, &Permission> = said.collect();
             for id in ids {
-                match by_id.get(id).and_then(|n| Some((n, rules.get(*n)?))) {
+                match index.by_id().get(id).and_then(|n| Some((n, rules.get(*n)?))) {
                     None if facts.egress.contains(id) => {}
                     None => claimed.missing.push(Some(id.clone())),
                     Some((_, rule)) if says.get(id).is_some_and(|made| differs(made, &rule.permission)) => {
@@ -319,11 +386,9 @@ fn claimed(change: &Change, facts: &GroupFacts, prefix_lists: &PrefixLists) -> C
             }
         }
         Claim::Permissions(permissions) => {
-            let by_permission: BTreeMap<&Permission, usize> =
-                rules.iter().enumerate().map(|(n, rule)| (&rule.permission, n)).collect();
             for permission in permissions {
                 // EC2 keeps no two rules with the same permission in a group, so one match is all there is.
-                match by_permission.get(&permission) {
+                match index.by_permission().get(permission) {
                     Some(n) => _ = claimed.rules.insert(*n),
                     None => claimed.missing.push(None),
                 }
@@ -335,6 +400,7 @@ fn claimed(change: &Change, facts: &GroupFacts, prefix_lists: &PrefixLists) -> C
             // A list takes a while to change. Whether it has can be told only where the record says what was added.
             let shows = match prefix_lists.get(list) {
                 Some(Ok(entries)) => {
+                    let entries: BTreeSet<&Cidr> = entries.iter().collect();
                     added.as_ref().is_some_and(|added| added.iter().all(|cidr| entries.contains(cidr)))
                 }
                 // No rule that matters refers to it, or it cannot be read, which is a doubt of its own.

@@ -3,12 +3,16 @@
 //! Everything is canonical from construction on: `1.2.3.4/0` *is* `0.0.0.0/0`, protocol `6` *is* `tcp`. Sources are
 //! compared as sets of addresses, never as text.
 
+mod coverage;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
 use ipnet::IpNet;
+
+pub(crate) use coverage::Coverage;
 
 use crate::ids::{PrefixListId, shown};
 
@@ -164,7 +168,7 @@ impl AddressSet {
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         let mut both = Vec::new();
-        let (mut left, mut right) = (self.0.iter().peekable(), other.0.iter().peekable());
+        let (mut left, mut right) = (self.0.iter().peekable(), other.ranges_from(self).peekable());
         while let (Some(&&(a, b)), Some(&&(c, d))) = (left.peek(), right.peek()) {
             if a.max(c) <= b.min(d) {
                 both.push((a.max(c), b.min(d)));
@@ -182,21 +186,53 @@ impl AddressSet {
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         let mut left = Vec::new();
+        let mut cuts = other.ranges_from(self).peekable();
         for &(first, last) in &self.0 {
             let mut from = Some(first);
-            for &(cut_first, cut_last) in other.0.iter().filter(|cut| cut.1 >= first && cut.0 <= last) {
-                let Some(start) = from else { break };
+            while let (Some(start), Some(&&(cut_first, cut_last))) = (from, cuts.peek()) {
+                if cut_first > last {
+                    break;
+                }
                 if cut_first > start {
                     left.push((start, cut_first.saturating_sub(1)));
                 }
-                // Nothing is left of the range when the cut reaches the last address there is.
-                from = cut_last.checked_add(1).filter(|next| *next <= last);
+                if cut_last >= start {
+                    // Nothing is left of the range when the cut reaches the last address there is.
+                    from = cut_last.checked_add(1).filter(|next| *next <= last);
+                }
+                // A cut that goes on beyond the range cuts the next one too.
+                if cut_last <= last {
+                    cuts.next();
+                }
             }
             if let Some(start) = from {
                 left.push((start, last));
             }
         }
         Self(left)
+    }
+
+    /// Whether every address of `self` is in `other`; in the time that it takes to find each range there.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.iter().all(|(first, last)| {
+            // Ranges that touch are joined, so one range must hold all of it.
+            let at = other.0.partition_point(|range| range.1 < *first);
+            other.0.get(at).is_some_and(|range| range.0 <= *first && *last <= range.1)
+        })
+    }
+
+    /// The ranges from the first on that is not wholly below `other`.
+    fn ranges_from(&self, other: &Self) -> std::slice::Iter<'_, (u128, u128)> {
+        let lowest = other.0.first().map_or(u128::MAX, |range| range.0);
+        let at = self.0.partition_point(|range| range.1 < lowest);
+        self.0.get(at..).unwrap_or_default().iter()
+    }
+
+    /// Its addresses as ranges from first to last address: sorted, and none touches another.
+    #[must_use]
+    pub fn ranges(&self) -> &[(u128, u128)] {
+        &self.0
     }
 
     /// How many addresses; the whole of IPv6 is counted as one less than it is.

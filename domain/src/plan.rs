@@ -1,9 +1,10 @@
 //! From the verdict to what is done: which rules go. Data, complete and printable; whoever executes it makes no choice.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use crate::exposure::{Exposure, Judgement};
-use crate::net::Family;
+use crate::exposure::{Exposure, JudgedRule, Judgement};
+use crate::net::{Coverage, PerFamily};
 
 /// Which rules go: indexes into [`Judgement::rules`].
 ///
@@ -15,53 +16,59 @@ use crate::net::Family;
 /// Nothing that no change claims, and nothing that an exemption covers, is ever in it.
 #[must_use]
 pub fn plan(judgement: &Judgement) -> BTreeSet<usize> {
+    // By itself over the limit, and not so without the changes.
+    let alone = PerFamily::each(|family| {
+        let limit = *judgement.limit.get(family);
+        let over = |judged: &JudgedRule| {
+            judged.claimed && judged.width(family) >= limit && judged.without.get(family).count() < limit
+        };
+        judgement.rules.iter().map(over).collect::<Vec<bool>>()
+    });
     let mut gone = BTreeSet::new();
     for exposure in &judgement.exposures {
-        let limit = *judgement.limit.get(exposure.family);
-        let made_so = |n: &usize| {
-            let without = judgement.union_without([*n], exposure.family).count();
-            width(judgement, *n, exposure.family) >= limit && without < limit
-        };
-        gone.extend(claimed(judgement, exposure).filter(made_so));
+        let alone = alone.get(exposure.family);
+        gone.extend(exposure.rules.iter().copied().filter(|n| alone.get(*n).is_some_and(|alone| *alone)));
     }
-    for exposure in judgement.exposures.iter().filter(|exposure| !exposure.standing) {
-        let further = further(judgement, exposure, &gone);
-        gone.extend(further);
+    // A rule that goes takes with it what its prefix list held before it was added to: a port that stood by that may not
+    // stand without it. So again, until nothing more goes; nearly always the second look finds nothing.
+    loop {
+        let before = gone.len();
+        for exposure in &judgement.exposures {
+            let further = further(judgement, exposure, &gone);
+            gone.extend(further);
+        }
+        if gone.len() == before {
+            return gone;
+        }
     }
-    gone
 }
 
 fn further(judgement: &Judgement, exposure: &Exposure, gone: &BTreeSet<usize>) -> Vec<usize> {
     let (family, limit) = (exposure.family, *judgement.limit.get(exposure.family));
     let left: Vec<usize> = exposure.rules.iter().copied().filter(|n| !gone.contains(n)).collect();
-    let others = judgement.union_without(left.iter().copied(), family);
-    let adds = |n: &usize| !judgement.union([*n], family).difference(&others).is_empty();
-    let mut candidates: Vec<usize> = claimed(judgement, exposure).filter(|n| !gone.contains(n)).filter(adds).collect();
-    let id = |n: usize| judgement.rules.get(n).map(|judged| &judged.rule.id);
-    candidates.sort_by(|a, b| {
-        let wider = width(judgement, *b, family).cmp(&width(judgement, *a, family));
-        wider.then_with(|| id(*a).cmp(&id(*b)))
-    });
-    let over = |taken: usize| {
-        let taken: BTreeSet<usize> = candidates.iter().copied().take(taken).collect();
-        judgement.width(left.iter().copied().filter(|n| !taken.contains(n)), family) >= limit
-    };
-    // The more are taken, the less is left, so the smallest number that suffices is found by halving.
-    let (mut low, mut high) = (0, candidates.len());
-    while low < high {
-        let middle = low.midpoint(high);
-        if over(middle) { low = middle + 1 } else { high = middle }
+    if judgement.width(left.iter().copied(), family) < limit {
+        return Vec::new();
     }
-    candidates.truncate(low);
-    candidates
-}
-
-fn claimed(judgement: &Judgement, exposure: &Exposure) -> impl Iterator<Item = usize> {
-    exposure.rules.iter().copied().filter(|n| judgement.is_claimed(*n))
-}
-
-fn width(judgement: &Judgement, rule: usize, family: Family) -> u128 {
-    judgement.rules.get(rule).map_or(0, |judged| judged.width(family))
+    let others = judgement.union_without(left.iter().copied(), family);
+    if others.count() >= limit {
+        return Vec::new();
+    }
+    let rules = left.iter().filter_map(|n| Some((*n, judgement.rules.get(*n)?)));
+    let adds = |judged: &JudgedRule| judged.claimed && !judged.counted.get(family).is_within(&others);
+    let (mut candidates, rest): (Vec<(usize, &JudgedRule)>, Vec<_>) = rules.partition(|(_, judged)| adds(judged));
+    // Widest first, by id among equals.
+    candidates.sort_by_cached_key(|(_, judged)| (Reverse(judged.width(family)), &judged.rule.id));
+    // What does not go is put back, narrowest first, for as long as it stays under the limit.
+    let mut kept = Coverage::of(rest.iter().chain(&candidates).map(|(_, judged)| judged.counted.get(family)));
+    rest.iter().for_each(|(_, judged)| kept.add(judged.counted.get(family)));
+    while let Some((_, narrowest)) = candidates.last() {
+        kept.add(narrowest.counted.get(family));
+        if kept.count() >= limit {
+            break;
+        }
+        candidates.pop();
+    }
+    candidates.into_iter().map(|(n, _)| n).collect()
 }
 
 #[cfg(test)]

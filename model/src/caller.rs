@@ -1,6 +1,6 @@
 //! Who calls: the credential scope of the SigV4 `Authorization` header. Signatures are not checked.
 
-use crate::{ApiError, Request, state::State};
+use crate::{ApiError, Request, dispatch::Service, policy::SessionPolicy, state::State};
 
 /// The credential scope: `Credential=KEY/20260101/eu-west-1/ec2/aws4_request`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,12 +42,39 @@ impl Caller {
             Identity::Session(session) => session.arn(),
         }
     }
+
+    /// Whether `principal` of a trust policy means this caller. IAM User Guide, "AWS JSON policy elements: Principal": an
+    /// account or its `root`, a user, a role, or one session of a role.
+    pub(crate) fn is(&self, principal: &str) -> bool {
+        let role = match &self.identity {
+            Identity::Key(_) => None,
+            Identity::Session(session) => Some(session.role_arn()),
+        };
+        principal == "*"
+            || principal == self.account
+            || principal == format!("arn:aws:iam::{}:root", self.account)
+            || principal == self.arn()
+            || role.as_deref() == Some(principal)
+    }
+
+    /// Whether the session's policy, if it has one, allows the call. STS API Reference, GetCallerIdentity: "No permissions
+    /// are required to perform this operation."
+    pub(crate) fn may(&self, service: Service, action: &str) -> bool {
+        match &self.identity {
+            Identity::Session(Session { policy: Some(policy), .. }) => {
+                action == "GetCallerIdentity" || policy.allows(service, action)
+            }
+            Identity::Key(_) | Identity::Session(_) => true,
+        }
+    }
 }
 
 /// What AssumeRole accepts for a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RoleTrust {
     pub(crate) external_id: Option<String>,
+    /// The principal that may assume it; `None` for every one.
+    pub(crate) trusted: Option<String>,
 }
 
 /// Credentials that AssumeRole gave out.
@@ -61,9 +88,25 @@ pub(crate) struct Session {
     pub(crate) name: String,
     pub(crate) began: i64,
     pub(crate) expires: i64,
+    pub(crate) policy: Option<SessionPolicy>,
+}
+
+/// Credentials as a process finds them in its environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`; the model checks no signature.
+    pub secret_access_key: String,
+    /// `AWS_SESSION_TOKEN`.
+    pub session_token: String,
 }
 
 impl Session {
+    pub(crate) fn role_arn(&self) -> String {
+        format!("arn:aws:iam::{}:role/{}", self.account, self.role)
+    }
+
     pub(crate) fn arn(&self) -> String {
         // The path of a role is no part of the session's ARN.
         let role = self.role.rsplit('/').next().unwrap_or(&self.role);
@@ -140,6 +183,14 @@ pub(crate) fn denied(service: &str, action: &str, arn: &str) -> ApiError {
             ),
         ),
     }
+}
+
+/// IAM User Guide, "Access denied error messages": "because no session policy allows the … action".
+pub(crate) fn denied_by_session(service: &str, action: &str, arn: &str) -> ApiError {
+    let mut problem = denied(service, action, arn);
+    let (head, _) = problem.message.split_once(" because ").unwrap_or((&problem.message, ""));
+    problem.message = format!("{head} because no session policy allows the {service}:{action} action");
+    problem
 }
 
 pub(crate) fn throttled(service: &str) -> ApiError {

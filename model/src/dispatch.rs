@@ -8,7 +8,7 @@ use crate::{
     params::Params,
     render::{error, success},
     s3, sns, sqs,
-    state::State,
+    state::{Keeping, State},
     sts,
     throttle::Throttling,
     trail::{self, Entry},
@@ -81,7 +81,13 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Reply {
     };
     let incoming = Incoming { service, region: scope.region.clone(), action, params };
 
-    let caller = match caller::identify(state, &scope, request) {
+    let identified = caller::identify(state, &scope, request).and_then(|caller| {
+        let refusal = (service == Service::Ec2)
+            .then(|| ec2::regions::refusal(&state.core, &caller.account, &scope.region))
+            .flatten();
+        refusal.map_or(Ok(caller), Err)
+    });
+    let caller = match identified {
         Ok(caller) => caller,
         Err(problem) => {
             // CloudTrail keeps no record of a call that it cannot put down to anyone.
@@ -148,6 +154,9 @@ fn refusal(state: &mut State, incoming: &Incoming, caller: &Caller, fault: Optio
         )
         | None => {}
     }
+    if !caller.may(incoming.service, &incoming.action) {
+        return Some(caller::denied_by_session(service, &incoming.action, &caller.arn()));
+    }
     if state.denied.contains(&(caller.account.clone(), incoming.action.clone())) {
         return Some(caller::denied(service, &incoming.action, &caller.arn()));
     }
@@ -168,7 +177,7 @@ fn execute(state: &mut State, incoming: &Incoming, caller: &Caller) -> Result<Su
         Service::Sns => sns::run(state, action, params).map(Success::Tree),
         Service::Sqs => sqs::run(state, caller, region, action, params).map(Success::Tree),
         Service::Organizations => organizations::run(state, caller, region, action, params).map(Success::Tree),
-        Service::S3 => s3::run(state, action, params).map(Success::Bytes),
+        Service::S3 => s3::run(state, action, params),
     }
 }
 
@@ -209,6 +218,10 @@ fn record(
 }
 
 fn log(state: &mut State, account: &str, incoming: Incoming, outcome: Outcome) {
+    *state.call_counts.entry(incoming.action.clone()).or_default() += 1;
+    if state.keeps == Keeping::Counts {
+        return;
+    }
     state.calls.push(Call {
         account: account.to_owned(),
         region: incoming.region,

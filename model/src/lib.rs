@@ -20,6 +20,7 @@ mod ids;
 mod json;
 mod organizations;
 mod params;
+mod policy;
 mod render;
 mod rule;
 mod s3;
@@ -41,6 +42,7 @@ pub mod serve;
 #[cfg(test)]
 mod tests;
 
+pub use caller::Credentials;
 pub use error::ApiError;
 pub use fault::{Fault, FaultKind};
 pub use http::{Call, Outcome, Reply, Request, Response};

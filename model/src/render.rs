@@ -1,6 +1,6 @@
 //! Answers: EC2's Query protocol, the awsQuery protocol of STS and SNS, and S3's, in XML; the others in JSON.
 
-use crate::{ApiError, Response, dispatch::Service, ec2, json, sns, sts, tree::Tree};
+use crate::{ApiError, Response, dispatch::Service, ec2, json, s3, sns, sts, tree::Tree};
 
 /// The answer of a success: EC2's members stand right in the response, the others' in a result.
 pub(crate) fn success(service: Service, action: &str, tree: &Tree, request_id: &str) -> Response {
@@ -12,6 +12,12 @@ pub(crate) fn success(service: Service, action: &str, tree: &Tree, request_id: &
         Tree::Map(members) => members.as_slice(),
         Tree::Text(_) | Tree::Int(_) | Tree::Bool(_) | Tree::List(_) => &[],
     };
+    if service == Service::S3 {
+        // The one answer in XML that the model's S3 has. The namespace stands in the opening tag only.
+        tree.xml("ListBucketResult", &mut xml);
+        let xml = xml.replacen("<ListBucketResult>", &format!("<ListBucketResult xmlns=\"{}\">", s3::XMLNS), 1);
+        return Response::new(200, "application/xml", request_id, xml);
+    }
     let xmlns = match service {
         Service::Ec2 => ec2::XMLNS,
         Service::Sts => sts::XMLNS,

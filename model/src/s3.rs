@@ -1,10 +1,20 @@
-//! Amazon S3: GetObject, path style and virtual-hosted style.
+//! Amazon S3: GetObject and ListObjectsV2, path style and virtual-hosted style.
 
-use crate::{ApiError, Request, params::Params, state::State};
+use crate::{ApiError, Request, dispatch::Success, params::Params, sqs::md5, state::State, tree::Tree};
 
-/// The action with `Bucket` and `Key` as parameters.
+/// The namespace of S3's answers.
+pub(crate) const XMLNS: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) bytes: Vec<u8>,
+    /// Unix milliseconds.
+    pub(crate) modified: i64,
+}
+
+/// The action with `Bucket` and `Key` or the query as parameters.
 pub(crate) fn read(request: &Request) -> (String, Params) {
-    let (path, _) = request.target();
+    let (path, query) = request.target();
     let path = path.strip_prefix('/').unwrap_or(path);
     let host = request.host();
     // `bucket.s3.eu-west-1.amazonaws.com`, or `bucket.s3.localhost:8080` on loopback.
@@ -15,9 +25,16 @@ pub(crate) fn read(request: &Request) -> (String, Params) {
     };
     let mut params = Params::default();
     params.push("Bucket", decode(bucket));
-    params.push("Key", decode(key));
+    let query = Params(form_urlencoded::parse(query.as_bytes()).into_owned().collect());
     let action = match request.method.as_str() {
-        "GET" if !key.is_empty() => "GetObject",
+        "GET" if !key.is_empty() => {
+            params.push("Key", decode(key));
+            "GetObject"
+        }
+        "GET" if query.get("list-type") == Some("2") => {
+            params.0.extend(query.0.into_iter().filter(|(name, _)| name != "list-type"));
+            "ListObjectsV2"
+        }
         _ => "Unsupported",
     };
     (action.into(), params)
@@ -32,21 +49,108 @@ fn decode(text: &str) -> String {
         .unwrap_or_default()
 }
 
-pub(crate) fn run(state: &mut State, action: &str, params: &Params) -> Result<Vec<u8>, ApiError> {
-    if action != "GetObject" {
-        return Err(ApiError::with_status(
-            501,
-            "NotImplemented",
-            "A header you provided implies functionality that is not implemented.",
-        ));
-    }
-    let (bucket, key) = (params.text("Bucket").unwrap_or_default(), params.text("Key").unwrap_or_default());
-    if !state.s3_buckets.contains(&bucket) {
+pub(crate) fn run(state: &mut State, action: &str, params: &Params) -> Result<Success, ApiError> {
+    let operation: fn(&State, &str, &Params) -> Result<Success, ApiError> = match action {
+        "GetObject" => get_object,
+        "ListObjectsV2" => list_objects,
+        _ => return Err(not_implemented()),
+    };
+    let bucket = params.get("Bucket").unwrap_or_default();
+    if !state.s3_buckets.contains(bucket) {
         return Err(ApiError::with_status(404, "NoSuchBucket", "The specified bucket does not exist"));
     }
+    operation(state, bucket, params)
+}
+
+fn not_implemented() -> ApiError {
+    ApiError::with_status(501, "NotImplemented", "A header you provided implies functionality that is not implemented.")
+}
+
+fn get_object(state: &State, bucket: &str, params: &Params) -> Result<Success, ApiError> {
     state
         .objects
-        .get(&(bucket, key))
-        .cloned()
+        .get(&(bucket.to_owned(), params.text("Key").unwrap_or_default()))
+        .map(|object| Success::Bytes(object.bytes.clone()))
         .ok_or_else(|| ApiError::with_status(404, "NoSuchKey", "The specified key does not exist."))
+}
+
+/// S3 API Reference, ListObjectsV2: "Returns some or all (up to 1,000) of the objects in a bucket with each request", and
+/// "in lexicographical order based on their key names". Without `delimiter`.
+fn list_objects(state: &State, bucket: &str, params: &Params) -> Result<Success, ApiError> {
+    if params.get("delimiter").is_some_and(|delimiter| !delimiter.is_empty()) {
+        return Err(not_implemented());
+    }
+    let invalid = |what: &str| ApiError::new("InvalidArgument", what);
+    let most = match params.get("max-keys").map(str::parse::<usize>) {
+        None => 1000,
+        Some(Ok(number)) => number.min(1000),
+        Some(Err(_)) => return Err(invalid("Provided max-keys not an integer or within integer range")),
+    };
+    let url = match params.get("encoding-type") {
+        None => false,
+        Some("url") => true,
+        Some(_) => return Err(invalid("Invalid Encoding Method specified in Request")),
+    };
+    // "ContinuationToken is obfuscated and is not a real key."
+    let after = match params.get("continuation-token") {
+        None => params.text("start-after"),
+        Some(token) => Some(reveal(token).ok_or_else(|| invalid("The continuation token provided is incorrect"))?),
+    };
+    let prefix = params.get("prefix").unwrap_or_default();
+    let from = (bucket.to_owned(), after.clone().unwrap_or_default().max(prefix.to_owned()));
+    let mut rest = state
+        .objects
+        .range(from..)
+        .take_while(|((b, key), _)| b == bucket && key.starts_with(prefix))
+        .filter(|((_, key), _)| after.as_ref().is_none_or(|after| key > after))
+        .map(|((_, key), object)| (key, object));
+    let page = rest.by_ref().take(most).collect::<Vec<_>>();
+    // A page of no keys is asked for, not cut off.
+    let next = rest.next().and(page.last()).map(|(key, _)| hide(key));
+    let name = |text: &str| Tree::from(if url { encode(text) } else { text.to_owned() });
+    let text = |name: &str| params.text(name).map(Tree::from);
+    let Tree::Map(mut members) = Tree::map([
+        ("Name", Some(bucket.into())),
+        ("Prefix", Some(name(prefix))),
+        ("StartAfter", params.get("start-after").map(name)),
+        ("ContinuationToken", text("continuation-token")),
+        ("NextContinuationToken", next.clone().map(Into::into)),
+        ("KeyCount", i64::try_from(page.len()).ok().map(Tree::Int)),
+        ("MaxKeys", i64::try_from(most).ok().map(Tree::Int)),
+        ("EncodingType", text("encoding-type")),
+        ("IsTruncated", Some(Tree::Bool(next.is_some()))),
+    ]) else {
+        return Err(not_implemented());
+    };
+    members.extend(page.into_iter().map(|(key, object)| ("Contents", contents(name(key), object))));
+    Ok(Success::Tree(Tree::Map(members)))
+}
+
+fn contents(key: Tree, object: &Object) -> Tree {
+    let modified = crate::trail::time(object.modified).replace('Z', ".000Z");
+    Tree::map([
+        ("Key", Some(key)),
+        ("LastModified", Some(modified.into())),
+        ("ETag", Some(format!("\"{}\"", md5(&object.bytes)).into())),
+        ("Size", i64::try_from(object.bytes.len()).ok().map(Tree::Int)),
+        ("StorageClass", Some("STANDARD".into())),
+    ])
+}
+
+/// `encoding-type=url`: the bytes outside of letters, digits and `-_.*/` as `%XX`, a space as `+`.
+fn encode(key: &str) -> String {
+    form_urlencoded::byte_serialize(key.as_bytes()).collect::<String>().replace("%2F", "/")
+}
+
+fn hide(key: &str) -> String {
+    key.bytes().map(|byte| format!("{:02x}", byte ^ 0x5a)).collect()
+}
+
+fn reveal(token: &str) -> Option<String> {
+    let digits = token.chars().map(|c| c.to_digit(16)).collect::<Option<Vec<_>>>()?;
+    let bytes = digits.chunks(2).map(|pair| match pair {
+        [high, low] => u8::try_from(high * 16 + low).ok().map(|byte| byte ^ 0x5a),
+        _ => None,
+    });
+    String::from_utf8(bytes.collect::<Option<Vec<_>>>()?).ok()
 }

@@ -10,6 +10,7 @@ use crate::{
     fault::Faults,
     ids::Ids,
     organizations::Organization,
+    s3::Object,
     sqs::Queue,
     throttle::{Buckets, Throttling},
     trail::Actor,
@@ -165,6 +166,8 @@ pub(crate) struct Core {
     pub(crate) created_lag: Lag,
     pub(crate) removed_lag: Lag,
     pub(crate) rules_per_group: usize,
+    /// Whether a Region is enabled, where an account has chosen.
+    pub(crate) region_choices: BTreeMap<(String, String), bool>,
     /// How long a change of a prefix list is in progress, in milliseconds.
     pub(crate) prefix_list_lag: i64,
     /// AWS's own prefix lists, with their Region; each place has its copy.
@@ -179,11 +182,18 @@ impl Core {
     }
 }
 
+/// What a world remembers of the calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    Everything,
+    Counts,
+}
+
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) core: Core,
     pub(crate) places: BTreeMap<(String, String), Place>,
-    pub(crate) roles: BTreeMap<(String, String), RoleTrust>,
+    pub(crate) roles: BTreeMap<(String, String), Vec<RoleTrust>>,
     pub(crate) sessions: BTreeMap<String, Session>,
     /// Account and action of what no policy allows.
     pub(crate) denied: BTreeSet<(String, String)>,
@@ -191,9 +201,12 @@ pub(crate) struct State {
     pub(crate) buckets: Buckets,
     pub(crate) throttling: Throttling,
     pub(crate) calls: Vec<Call>,
+    pub(crate) call_counts: BTreeMap<String, usize>,
+    /// Whether calls and CloudTrail records are kept.
+    pub(crate) keeps: Keeping,
     pub(crate) records: Vec<Value>,
     pub(crate) published: Vec<Published>,
-    pub(crate) objects: BTreeMap<(String, String), Vec<u8>>,
+    pub(crate) objects: BTreeMap<(String, String), Object>,
     pub(crate) s3_buckets: BTreeSet<String>,
     pub(crate) queues: Vec<Queue>,
     pub(crate) organization: Option<Organization>,
@@ -213,6 +226,7 @@ impl State {
                 removed_lag: Lag::None,
                 // Amazon VPC User Guide, "Amazon VPC quotas": inbound or outbound rules per security group, 60.
                 rules_per_group: 60,
+                region_choices: BTreeMap::new(),
                 prefix_list_lag: 0,
                 aws_prefix_lists: Vec::new(),
                 sequence: 0,
@@ -225,6 +239,8 @@ impl State {
             buckets: Buckets::default(),
             throttling: Throttling::default(),
             calls: Vec::new(),
+            call_counts: BTreeMap::new(),
+            keeps: Keeping::Everything,
             records: Vec::new(),
             published: Vec::new(),
             objects: BTreeMap::new(),

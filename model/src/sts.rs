@@ -2,8 +2,9 @@
 
 use crate::{
     ApiError,
-    caller::{self, Caller, Identity, Session},
+    caller::{self, Caller, Identity, RoleTrust, Session},
     params::Params,
+    policy::SessionPolicy,
     state::State,
     tree::Tree,
 };
@@ -50,10 +51,36 @@ fn assume_role(state: &mut State, caller: &Caller, params: &Params) -> Result<Tr
         problem
     };
     let (account, role) = role_of(arn).ok_or_else(|| ApiError::new("ValidationError", format!("{arn} is invalid")))?;
-    let trust = state.roles.get(&(account.to_owned(), role.to_owned())).ok_or_else(denied)?;
-    if trust.external_id.as_deref().is_some_and(|wanted| params.get("ExternalId") != Some(wanted)) {
+    let fits = |trust: &RoleTrust| {
+        trust.trusted.as_deref().is_none_or(|principal| caller.is(principal))
+            && trust.external_id.as_deref().is_none_or(|wanted| params.get("ExternalId") == Some(wanted))
+    };
+    let trusts = state.roles.get(&(account.to_owned(), role.to_owned())).map(Vec::as_slice).unwrap_or_default();
+    if !trusts.iter().any(fits) {
         return Err(denied());
     }
+    let policy = params.get("Policy").map(SessionPolicy::parse).transpose()?;
+    let session = open_session(state, account, role, name, seconds, policy);
+    let credentials = Tree::Map(vec![
+        ("AccessKeyId", session.key.as_str().into()),
+        ("SecretAccessKey", state.core.ids.secret().into()),
+        ("SessionToken", session.token.as_str().into()),
+        ("Expiration", crate::trail::time(session.expires).into()),
+    ]);
+    let user =
+        Tree::Map(vec![("AssumedRoleId", format!("{}:{name}", session.role_id).into()), ("Arn", session.arn().into())]);
+    Ok(Tree::Map(vec![("Credentials", credentials), ("AssumedRoleUser", user)]))
+}
+
+/// A new session of a role, whose keys are good from now on.
+pub(crate) fn open_session(
+    state: &mut State,
+    account: &str,
+    role: &str,
+    name: &str,
+    seconds: i64,
+    policy: Option<SessionPolicy>,
+) -> Session {
     let began = state.core.now;
     let session = Session {
         key: state.core.ids.key("ASIA"),
@@ -64,17 +91,10 @@ fn assume_role(state: &mut State, caller: &Caller, params: &Params) -> Result<Tr
         name: name.into(),
         began,
         expires: began.saturating_add(seconds.saturating_mul(1000)),
+        policy,
     };
-    let credentials = Tree::Map(vec![
-        ("AccessKeyId", session.key.as_str().into()),
-        ("SecretAccessKey", state.core.ids.secret().into()),
-        ("SessionToken", session.token.as_str().into()),
-        ("Expiration", crate::trail::time(session.expires).into()),
-    ]);
-    let user =
-        Tree::Map(vec![("AssumedRoleId", format!("{}:{name}", session.role_id).into()), ("Arn", session.arn().into())]);
-    state.sessions.insert(session.key.clone(), session);
-    Ok(Tree::Map(vec![("Credentials", credentials), ("AssumedRoleUser", user)]))
+    state.sessions.insert(session.key.clone(), session.clone());
+    session
 }
 
 fn validation(parameter: &str) -> ApiError {

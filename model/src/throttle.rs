@@ -37,6 +37,11 @@ fn limits(action: &str, params: &Params) -> (i64, i64) {
 }
 
 impl Buckets {
+    /// Drops the buckets of an account in a Region: they are full again.
+    pub(crate) fn forget(&mut self, account: &str, region: &str) {
+        self.0.retain(|(a, r, _), _| a != account || r != region);
+    }
+
     /// Takes a token at time `now` (milliseconds); false when there is none.
     pub(crate) fn take(&mut self, account: &str, region: &str, action: &str, params: &Params, now: i64) -> bool {
         let (capacity, refill) = limits(action, params);

@@ -197,6 +197,9 @@ impl World {
 
     fn user(&self, account: &str, region: &str, action: &str, params: Params) -> Result<Tree, ApiError> {
         let mut state = self.state();
+        if let Some(refusal) = ec2::regions::refusal(&state.core, account, region) {
+            return Err(refusal);
+        }
         let (core, place) = state.place(account, region);
         let result = ec2::run(&mut ec2::Context { core, place }, action, &params);
         let request_id = state.core.ids.uuid();

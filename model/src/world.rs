@@ -1,20 +1,29 @@
 //! The handle that tests and servers hold, with its knobs.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
 use crate::{
-    Actor, Call, Fault, Lag, Published, Reply, Request, Rule, Vpc, caller::RoleTrust, dispatch, ec2,
-    organizations::Organization, sqs::Queue, state::State, throttle::Throttling,
+    Actor, Call, Credentials, Fault, Lag, Published, Reply, Request, Rule, Vpc,
+    caller::RoleTrust,
+    dispatch, ec2,
+    organizations::Organization,
+    s3::Object,
+    sqs::Queue,
+    state::{Keeping, State},
+    sts,
+    throttle::Throttling,
 };
 
 /// A world of accounts and Regions. A clone is another handle on the same world.
 ///
 /// Not modelled: the `default` group that every VPC has, instances and network interfaces, VPC creation (each place has
-/// one default and one other VPC), peering, tags after creation, EC2-Classic, IAM policies (see [`World::deny`]),
+/// one default and one other VPC), peering, tags after creation, EC2-Classic, IAM policies (see [`World::deny`]; session policies are modelled),
 /// signatures, resource-rate throttling, sharing of prefix lists, queue policies, FIFO queues, attributes of SQS messages,
-/// and delegated administrators of an organization.
+/// delegated administrators of an organization, `delimiter` of ListObjectsV2, and resources and conditions of session
+/// policies.
 #[derive(Clone, Debug)]
 pub struct World(Arc<Mutex<State>>);
 
@@ -131,11 +140,12 @@ impl World {
         self.state().actor = actor;
     }
 
-    /// Makes an object that GetObject finds, and its bucket.
+    /// Makes an object that GetObject and ListObjectsV2 find, and its bucket.
     pub fn put_object(&self, bucket: &str, key: &str, bytes: impl Into<Vec<u8>>) {
         let mut state = self.state();
         state.s3_buckets.insert(bucket.into());
-        state.objects.insert((bucket.into(), key.into()), bytes.into());
+        let object = Object { bytes: bytes.into(), modified: state.core.now };
+        state.objects.insert((bucket.into(), key.into()), object);
     }
 
     /// Makes an SQS queue; its URL.
@@ -164,9 +174,62 @@ impl World {
         self.state().organization = Some(Organization { management: management_account.into(), accounts });
     }
 
+    /// Opts the account in to a Region. The 17 default Regions are enabled in a new world, opt-in Regions are not.
+    pub fn enable_region(&self, account: &str, region: &str) {
+        self.state().core.region_choices.insert((account.into(), region.into()), true);
+    }
+
+    /// Takes a Region from the account: its EC2 calls there fail from now on. AWS lets accounts do this to opt-in Regions
+    /// only; the model does it to any.
+    pub fn disable_region(&self, account: &str, region: &str) {
+        self.state().core.region_choices.insert((account.into(), region.into()), false);
+    }
+
     /// Makes a role that AssumeRole accepts from every caller, if the external id fits.
     pub fn allow_role(&self, account: &str, role_name: &str, external_id: Option<&str>) {
-        let trust = RoleTrust { external_id: external_id.map(Into::into) };
-        self.state().roles.insert((account.into(), role_name.into()), trust);
+        let trust = RoleTrust { external_id: external_id.map(Into::into), trusted: None };
+        self.state().roles.insert((account.into(), role_name.into()), vec![trust]);
+    }
+
+    /// Makes a role that AssumeRole accepts from one principal, if the external id fits: the ARN of a user, a role, a
+    /// session or an account's `root`, or an account. Once more for the same role lets one more principal in.
+    pub fn allow_role_for(&self, account: &str, role_name: &str, external_id: Option<&str>, trusted_role_arn: &str) {
+        let trust = RoleTrust { external_id: external_id.map(Into::into), trusted: Some(trusted_role_arn.into()) };
+        self.state().roles.entry((account.into(), role_name.into())).or_default().push(trust);
+    }
+
+    /// Credentials of a session of a role, good for an hour, as Lambda gives its functions those of their role. No call,
+    /// and no trust is asked.
+    pub fn role_credentials(&self, account: &str, role_name: &str, session_name: &str) -> Credentials {
+        let mut state = self.state();
+        let session = sts::open_session(&mut state, account, role_name, session_name, 3600, None);
+        let secret_access_key = state.core.ids.secret();
+        Credentials { access_key_id: session.key, secret_access_key, session_token: session.token }
+    }
+
+    /// Drops what is in an account's Region: groups, rules, prefix lists, token buckets and CloudTrail records, and the
+    /// account's expired credentials. The next look finds new VPCs, as in a new account.
+    pub fn forget(&self, account: &str, region: &str) {
+        let mut state = self.state();
+        let now = state.core.now;
+        state.places.remove(&(account.to_owned(), region.to_owned()));
+        state.buckets.forget(account, region);
+        let text = |record: &Value, name: &str| record.get(name).and_then(Value::as_str).map(str::to_owned);
+        state.records.retain(|record| {
+            text(record, "recipientAccountId").as_deref() != Some(account)
+                || text(record, "awsRegion").as_deref() != Some(region)
+        });
+        state.sessions.retain(|_, session| session.account != account || session.expires > now);
+    }
+
+    /// Turns the keeping of CloudTrail records and of [`World::calls`] on or off, for simulations that are too big for
+    /// them; on in a new world. What has been kept stays.
+    pub fn set_records(&self, on: bool) {
+        self.state().keeps = if on { Keeping::Everything } else { Keeping::Counts };
+    }
+
+    /// How many HTTP calls there were so far, by action. They are counted even while nothing is kept.
+    pub fn call_counts(&self) -> BTreeMap<String, usize> {
+        self.state().call_counts.clone()
     }
 }

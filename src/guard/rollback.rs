@@ -71,9 +71,11 @@ impl Ledger {
         self.done.extend(BTreeSet::into_iter(vanished).map(|id| (id, gone.clone())));
     }
 
-    /// Takes in a plan: what was pending and is not planned any more has been closed by a change of the rule itself.
-    fn plan(&mut self, planned: BTreeSet<RuleId>) {
-        let closed = self.pending.difference(&planned).map(|id| (id.clone(), Action::AlreadyGone));
+    /// Takes in a plan: what was pending and is not planned any more has been closed by a change of the rule itself. Of a
+    /// look that could not decide everything nobody can say that.
+    fn plan(&mut self, planned: BTreeSet<RuleId>, decided: bool) {
+        let action = if decided { Action::AlreadyGone } else { Action::Failed { error: self.error.clone() } };
+        let closed = self.pending.difference(&planned).map(|id| (id.clone(), action.clone()));
         self.done.extend(closed.collect::<Vec<_>>());
         self.pending = planned;
     }
@@ -126,7 +128,8 @@ impl Guard {
         let unsettled = loop {
             let facts = &look.group;
             ledger.note(facts, &look.lists);
-            ledger.plan(self.planned(job, &ledger.left(facts), &ledger.lists));
+            let left = self.judge(job, &ledger.left(facts), &ledger.lists);
+            ledger.plan(planned(&left), left.doubts.is_empty());
             if ledger.pending.len() > most {
                 mode = Mode::Alert;
             }
@@ -193,11 +196,6 @@ impl Guard {
         judge(job.changes, facts, lists, &self.policy, whereabouts(job.target, facts), (self.clock)())
     }
 
-    fn planned(&self, job: &Job<'_>, facts: &GroupFacts, lists: &PrefixLists) -> BTreeSet<RuleId> {
-        let judgement = self.judge(job, facts, lists);
-        plan(&judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
-    }
-
     /// The next look that succeeds, after a pause; nothing when time has run out or the look is refused.
     async fn look_again(
         &self,
@@ -233,6 +231,11 @@ impl Guard {
 fn next_pause(turn: &mut u32) -> Duration {
     *turn = turn.saturating_add(1);
     backoff(*turn)
+}
+
+/// The ids of the rules that have to go.
+fn planned(judgement: &Judgement) -> BTreeSet<RuleId> {
+    plan(judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
 }
 
 /// The invocation's time is up: whether the call took effect nobody knows.

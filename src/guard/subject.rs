@@ -1,5 +1,7 @@
 //! One subject, all its changes: one look, then each group of it.
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt, stream};
 use portcullis_domain::exposure::harmless;
 use portcullis_domain::finding::{Action, Finding, Outcome, Verdict};
@@ -8,7 +10,7 @@ use portcullis_domain::trail::{Call, Change, Claim, Subject};
 use tokio::time::timeout_at;
 
 use super::rollback::{Job, Look, Settled, out_of_time};
-use super::{Guard, MOST_AT_ONCE, Received, Run, TO_TELL, Told, named};
+use super::{Guard, MOST_AT_ONCE, Received, Run, TO_TELL, Told, Worked, named};
 use crate::aws::Target;
 
 /// A call whose parameters CloudTrail leaves out has more than 100 KB of them. A rule takes no more than 1 KB there (its
@@ -20,18 +22,31 @@ impl Guard {
         &self,
         target: &Target,
         subject: &Subject,
+        received: Vec<Received>,
+        run: &Run<'_>,
+    ) -> Worked {
+        let sweeps = received.iter().filter(of_sweep).map(|received| received.origin.place).collect();
+        let (told, groups) = self.look_and_act(target, subject, received, run).await;
+        Worked { told, groups, sweeps }
+    }
+
+    /// What is told of a subject, and how many groups were looked at.
+    async fn look_and_act(
+        &self,
+        target: &Target,
+        subject: &Subject,
         mut received: Vec<Received>,
         run: &Run<'_>,
-    ) -> Vec<Told> {
+    ) -> (Vec<Told>, usize) {
         let own = match self.permitted(&target.account, run.invocation.own.as_ref()) {
             Ok(own) => own,
-            Err(why) => return self.alike(&received, subject, Verdict::Undecided, Outcome::None, &why),
+            Err(why) => return (self.alike(&received, subject, Verdict::Undecided, Outcome::None, &why), 0),
         };
         let until = run.invocation.deadline.checked_sub(TO_TELL).unwrap_or(run.invocation.deadline);
         let look_only = Job { target, own, changes: &[], mode: Mode::Alert, until, known: &run.lists };
         let mut told = self.resolve(&look_only, &mut received).await;
         if received.is_empty() {
-            return told;
+            return (told, 0);
         }
         let changes: Vec<&Change> = received.iter().map(|received| &received.change).collect();
         let job = Job { changes: &changes, mode: self.mode, ..look_only };
@@ -44,20 +59,21 @@ impl Guard {
             if pass.is_none() {
                 let why = format!("not looked at: {}", out_of_time("RevokeSecurityGroupIngress").message);
                 told.extend(alike(Verdict::Undecided, Outcome::Failed, &why));
-                return told;
+                return (told, 0);
             }
         }
         let facts = match self.first_look(&job, subject).await {
             Ok(facts) => facts,
             Err(error) => {
                 told.extend(alike(Verdict::Undecided, Outcome::Failed, &error.to_string()));
-                return told;
+                return (told, 0);
             }
         };
+        let groups = facts.groups.len();
         let looks =
             facts.groups.into_iter().map(|group| Look { group, lists: facts.prefix_lists.clone(), at: facts.at });
         match subject {
-            Subject::Group(_) | Subject::GroupName(_) if looks.len() == 0 => {
+            Subject::Group(_) | Subject::GroupName(_) if groups == 0 => {
                 told.extend(alike(Verdict::Safe, Outcome::AlreadyGone, "the group is no longer there"));
             }
             Subject::Group(_) | Subject::GroupName(_) => {
@@ -66,20 +82,22 @@ impl Guard {
                 }
             }
             Subject::PrefixList(_) => {
-                let groups = looks.map(|look| self.group(&job, &received, look, None, usize::MAX));
-                let groups: Vec<_> = stream::iter(groups).buffered(MOST_AT_ONCE).collect().await;
-                let all: Vec<Told> = groups.into_iter().flat_map(|(told, _)| told).collect();
+                let work = looks.map(|look| self.group(&job, &received, look, None, usize::MAX));
+                let done: Vec<_> = stream::iter(work).buffered(MOST_AT_ONCE).collect().await;
+                let all: Vec<Told> = done.into_iter().flat_map(|(told, _)| told).collect();
                 let safe = "no guarded port is open to the internet through the prefix list in this account and Region";
                 told.extend(what_matters(all).unwrap_or_else(|| alike(Verdict::Safe, Outcome::None, safe)));
             }
             Subject::Region => {
-                let groups = looks.len();
                 let all = self.region(&job, &received, looks).await;
                 let safe = format!("no guarded port is open to the internet in the Region: {groups} groups looked at");
                 told.extend(what_matters(all).unwrap_or_else(|| alike(Verdict::Safe, Outcome::None, &safe)));
+                // Of what it found safe a sweep tells in its summary.
+                let swept: BTreeSet<usize> = received.iter().filter(of_sweep).map(|one| one.origin.place).collect();
+                told.retain(|told| told.finding.verdict != Verdict::Safe || !swept.contains(&told.origin.place));
             }
         }
-        told
+        (told, groups)
     }
 
     /// Every group of a Region, one after the other: the cap on revocations is one for all of them.
@@ -163,6 +181,10 @@ impl Guard {
         };
         received.iter().map(finding).collect()
     }
+}
+
+fn of_sweep(received: &&Received) -> bool {
+    received.change.call == Call::Sweep
 }
 
 /// Of many groups only what is not safe is told. Nothing, if all are.

@@ -10,7 +10,7 @@ use portcullis_domain::trail::{Change, Seen};
 use serde_json::json;
 use tokio::time::timeout_at;
 
-use super::{Batch, Guard, Origin, Run, TO_TELL, Tally, Told};
+use super::{Batch, Guard, Origin, Run, TO_TELL, Tally, Told, Worked};
 use crate::aws::{AwsError, Own, Target};
 use crate::config::Accounts;
 use crate::envelope::Sweep;
@@ -29,8 +29,14 @@ struct Places {
     unknown: Vec<(AccountId, AwsError)>,
 }
 
-pub(super) fn note(sweeps: &mut Sweeps, told: &[Told]) {
-    for told in told {
+/// Takes what came of a subject into the summaries of the sweeps that it is part of.
+pub(super) fn note(sweeps: &mut Sweeps, worked: &Worked) {
+    for place in &worked.sweeps {
+        if let Some(summary) = sweeps.get_mut(place) {
+            summary.groups += worked.groups;
+        }
+    }
+    for told in &worked.told {
         if let Some(summary) = sweeps.get_mut(&told.origin.place) {
             summary.note(&told.finding);
         }

@@ -11,8 +11,13 @@
 
 mod cli;
 mod corpus;
+mod faults;
 mod function;
 mod harness;
 mod lambda;
+mod neighbours;
+mod prefix_lists;
 mod remediation;
+mod simulation;
+mod sweep;
 mod witness;

@@ -1,6 +1,8 @@
 mod naive;
 
-use crate::exposure::tests::Case;
+use crate::exposure::tests::{Case, change};
+use crate::ids::PrefixListId;
+use crate::trail::Claim;
 
 /// Lines of rules, and those of them that go; ` *` at a line's end means that it goes.
 #[track_caller]
@@ -162,4 +164,16 @@ fn a_prefix_list_goes_as_the_one_rule_it_is() {
     assert_eq!(case.planned(), ["a tcp 22 pl-1"]);
     let case = case.list("pl-1", Ok(&["9.0.0.0/9", "9.128.0.0/10"]));
     assert_eq!(case.planned(), [""; 0]);
+}
+
+#[test]
+fn a_port_that_stood_by_what_a_list_held_is_brought_under_when_its_rule_goes() {
+    let lines = ["old tcp 22 8.0.0.0/8", "a tcp 22 9.0.0.0/8", "old tcp 22 pl-1"];
+    let entries = ["8.0.0.0/8", "9.0.0.0/8"];
+    let mut case = Case::under("internet: {ipv4: /7}", &lines).list("pl-1", Ok(&entries));
+    let added = Some(vec![entries[0].parse().unwrap()]);
+    case.changes[1] = change(Claim::PrefixList { list: PrefixListId::parse("pl-1").unwrap(), added, restored: None });
+    // The list reaches the limit by the change; without it the first two reach it by the other change.
+    assert_eq!(case.exposed(), ["ssh tcp 22 IPv4: 33554432 by 1 2 3 standing"]);
+    assert_eq!(case.planned(), &lines[1..]);
 }

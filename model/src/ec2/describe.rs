@@ -1,5 +1,4 @@
-//! DescribeSecurityGroupRules, DescribeSecurityGroups and DescribeRegions. Only these see the model's eventual
-//! consistency.
+//! DescribeSecurityGroupRules and DescribeSecurityGroups. Only these see the model's eventual consistency.
 
 use super::{Answer, Context, check_id, filter::Filter, page, show};
 use crate::{
@@ -130,49 +129,4 @@ fn rule_fits(filter: &Filter, field: &str, rule: &Rule) -> bool {
         ("to-port", _) => filter.fits([rule.to_port.to_string().as_str()]),
         _ => false,
     }
-}
-
-/// "Describes the Regions that are enabled for your account": those that are enabled by default.
-pub(super) fn regions(_: &mut Context<'_>, params: &Params) -> Answer {
-    const ENABLED: [&str; 17] = [
-        "ap-northeast-1",
-        "ap-northeast-2",
-        "ap-northeast-3",
-        "ap-south-1",
-        "ap-southeast-1",
-        "ap-southeast-2",
-        "ca-central-1",
-        "eu-central-1",
-        "eu-north-1",
-        "eu-west-1",
-        "eu-west-2",
-        "eu-west-3",
-        "sa-east-1",
-        "us-east-1",
-        "us-east-2",
-        "us-west-1",
-        "us-west-2",
-    ];
-    let names = params.list("RegionName");
-    if let Some(unknown) = names.iter().find(|name| !ENABLED.contains(&name.as_str())) {
-        return Err(ApiError::invalid_value(format!("Invalid region '{unknown}' specified.")));
-    }
-    let filters = Filter::all(params, |name| matches!(name, "region-name" | "endpoint" | "opt-in-status"))?;
-    let fits = |name: &str| {
-        filters.iter().all(|filter| match filter.name.as_str() {
-            "region-name" => filter.fits([name]),
-            "endpoint" => filter.fits([format!("ec2.{name}.amazonaws.com").as_str()]),
-            _ => filter.fits(["opt-in-not-required"]),
-        })
-    };
-    let region = |name: &&str| {
-        Tree::Map(vec![
-            ("regionName", (*name).into()),
-            ("regionEndpoint", format!("ec2.{name}.amazonaws.com").into()),
-            ("optInStatus", "opt-in-not-required".into()),
-        ])
-    };
-    let asked = |name: &&&str| (names.is_empty() || names.iter().any(|n| n == **name)) && fits(name);
-    let shown = ENABLED.iter().filter(asked).map(region);
-    Ok(Tree::Map(vec![("regionInfo", Tree::List(shown.collect()))]))
 }

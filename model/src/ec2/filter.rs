@@ -56,7 +56,8 @@ fn too_many(message: &str) -> ApiError {
     ApiError::new("FilterLimitExceeded", message)
 }
 
-fn glob(pattern: &[char], text: &[char]) -> bool {
+/// Whether `pattern`, with `*` and `?`, fits all of `text`.
+pub(crate) fn glob(pattern: &[char], text: &[char]) -> bool {
     match (pattern, text) {
         ([], []) => true,
         (['*', rest @ ..], _) => (0..=text.len()).any(|at| text.get(at..).is_some_and(|tail| glob(rest, tail))),

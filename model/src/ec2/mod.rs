@@ -3,12 +3,13 @@
 
 mod authorize;
 mod describe;
-mod filter;
+pub(crate) mod filter;
 mod groups;
 mod modify;
 mod page;
 mod permissions;
 pub(crate) mod prefix_lists;
+pub(crate) mod regions;
 mod revoke;
 mod show;
 
@@ -41,7 +42,7 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &str, params: &Params) -> Answe
         "ModifySecurityGroupRules" => modify::modify,
         "DescribeSecurityGroupRules" => describe::rules,
         "DescribeSecurityGroups" => describe::groups,
-        "DescribeRegions" => describe::regions,
+        "DescribeRegions" => regions::describe,
         "CreateManagedPrefixList" => prefix_lists::create,
         "ModifyManagedPrefixList" => prefix_lists::modify,
         "RestoreManagedPrefixListVersion" => prefix_lists::restore,

@@ -1,4 +1,4 @@
-//! DescribeSecurityGroupRules, DescribeSecurityGroups, DescribeRegions, and how they lag.
+//! DescribeSecurityGroupRules, DescribeSecurityGroups, and how they lag.
 
 use super::kit::*;
 use crate::{Lag, Permission, Vpc, World};
@@ -158,19 +158,6 @@ fn a_group_shows_its_rules_as_permissions() {
         body.contains("<ipv6Ranges><item><cidrIpv6>::/0</cidrIpv6><description>d</description></item></ipv6Ranges>")
     );
     assert_eq!(element(&body, "vpcId"), world.vpc_id(ACCOUNT, REGION, Vpc::Other));
-}
-
-/// EC2 API Reference, DescribeRegions: "Describes the Regions that are enabled for your account".
-#[test]
-fn regions_are_listed() {
-    let world = World::new(1);
-    let (_, body) = ec2(&world, "DescribeRegions", &[]);
-    let names = elements(&body, "regionName");
-    assert!(names.contains(&"eu-west-1".into()) && names.len() == 17);
-    let (_, body) = ec2(&world, "DescribeRegions", &[("RegionName.1", "us-east-1")]);
-    assert_eq!(elements(&body, "regionEndpoint"), ["ec2.us-east-1.amazonaws.com"]);
-    let filter = [("Filter.1.Name", "region-name"), ("Filter.1.Value.1", "us-*")];
-    assert_eq!(elements(&ec2(&world, "DescribeRegions", &filter).1, "regionName").len(), 4);
 }
 
 /// EC2 API Reference, error codes, FilterLimitExceeded: "The request uses too many filters or too many filter values." As

@@ -6,10 +6,13 @@ mod atomic;
 mod authorize;
 mod describe;
 mod groups;
+mod memory;
 mod modify;
 mod organizations;
 mod prefix_lists;
+mod regions;
 mod revoke;
+mod s3;
 #[cfg(feature = "serve")]
 mod serve;
 mod sqs;

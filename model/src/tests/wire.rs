@@ -1,4 +1,4 @@
-//! What goes over the wire: credentials, faults, throttles, and the neighbours STS, SNS and S3.
+//! What goes over the wire: credentials, faults, throttles, and the neighbours STS and SNS.
 
 use std::time::Duration;
 
@@ -206,24 +206,93 @@ fn messages_are_published() {
     assert_eq!(published[0].attributes, [("verdict".into(), "exposed".into())]);
 }
 
-/// Amazon S3 User Guide, "Methods for accessing a bucket": path-style and virtual-hosted-style requests. API Reference,
-/// error responses: NoSuchKey and NoSuchBucket, 404.
+/// Calls with the credentials that AssumeRole answered; status and body.
+fn as_session(world: &World, assumed: &str, service: &str, params: &[(&str, &str)]) -> (u16, String) {
+    let mut call = request(&element(assumed, "AccessKeyId"), service, params);
+    call.headers.push(("x-amz-security-token".into(), element(assumed, "SessionToken")));
+    let response = send(world, &call);
+    (response.status, String::from_utf8(response.body).unwrap())
+}
+
+/// AWS STS API Reference, AssumeRole: "the role's trust policy … specifies which accounts are allowed to delegate that
+/// access"; IAM User Guide, "AWS JSON policy elements: Principal": accounts, users, roles, role sessions. AccessDenied: "User:
+/// … is not authorized to perform: sts:AssumeRole on resource: …".
 #[test]
-fn objects_are_read_in_both_styles() {
+fn a_role_opens_to_whom_it_trusts() {
     let world = World::new(1);
-    world.put_object("logs", "a b/c+d=e&f.json", b"{}".to_vec());
-    let get = |host: &str, uri: &str| {
-        let mut request = Request { method: "GET".into(), uri: uri.into(), ..request(SIGNED, "s3", &[]) };
-        request.headers[0].1 = host.into();
-        let response = send(&world, &request);
-        (response.status, String::from_utf8(response.body).unwrap())
+    let hub = "arn:aws:iam::000011112222:role/service-role/hub";
+    world.allow_role_for(ACCOUNT, "guard", Some("secret"), hub);
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/guard");
+    let wanted = assume(&arn, &[("ExternalId", "secret")]);
+    let (status, body) = sts(&world, &wanted);
+    let problem = (status, element(&body, "Code"), element(&body, "Message"));
+    let words = format!(
+        "User: arn:aws:iam::{SIGNED}:user/operator is not authorized to perform: sts:AssumeRole on resource: {arn}"
+    );
+    assert_eq!(problem, (403, "AccessDenied".into(), words));
+
+    let session = |role: &str| {
+        let credentials = world.role_credentials(SIGNED, role, "fn");
+        format!(
+            "<AccessKeyId>{}</AccessKeyId><SessionToken>{}</SessionToken>",
+            credentials.access_key_id, credentials.session_token
+        )
     };
-    let found = (200, "{}".to_owned());
-    assert_eq!(get("s3.eu-west-1.amazonaws.com", "/logs/a%20b/c%2Bd=e&f.json?x-id=GetObject"), found);
-    assert_eq!(get("logs.s3.eu-west-1.amazonaws.com", "/a%20b/c+d%3De%26f.json"), found);
-    assert_eq!(get("", "https://logs.s3.eu-west-1.amazonaws.com/a%20b/c+d=e&f.json"), found);
-    let (status, body) = get("s3.eu-west-1.amazonaws.com", "/logs/none");
-    assert_eq!((status, element(&body, "Code").as_str()), (404, "NoSuchKey"));
-    let (status, body) = get("s3.eu-west-1.amazonaws.com", "/none/none");
-    assert_eq!((status, element(&body, "Code").as_str()), (404, "NoSuchBucket"));
+    let hub_session = session("service-role/hub");
+    assert_eq!(as_session(&world, &hub_session, "sts", &wanted).0, 200);
+    assert_eq!(as_session(&world, &hub_session, "sts", &assume(&arn, &[])).0, 403);
+    assert_eq!(as_session(&world, &session("other"), "sts", &wanted).0, 403);
+    let (_, who) = as_session(&world, &hub_session, "sts", &[("Action", "GetCallerIdentity")]);
+    assert_eq!(element(&who, "Arn"), format!("arn:aws:sts::{SIGNED}:assumed-role/hub/fn"));
+
+    for principal in
+        [format!("arn:aws:iam::{SIGNED}:root"), SIGNED.into(), format!("arn:aws:iam::{SIGNED}:user/operator")]
+    {
+        let world = World::new(1);
+        world.allow_role_for(ACCOUNT, "guard", None, &principal);
+        assert_eq!(sts(&world, &assume(&arn, &[])).0, 200, "{principal}");
+        let other = send(&world, &request("999988887777", "sts", &assume(&arn, &[])));
+        assert_eq!(other.status, 403, "{principal}");
+    }
+}
+
+/// AWS STS API Reference, AssumeRole, `Policy`: "The resulting session's permissions are the intersection of the role's
+/// identity-based policy and the session policies." IAM User Guide, "Access denied error messages": "because no session
+/// policy allows the … action".
+#[test]
+fn a_session_policy_narrows_the_session() {
+    let world = World::new(1);
+    world.allow_role(ACCOUNT, "guard", None);
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/guard");
+    let with = |policy: &str| sts(&world, &assume(&arn, &[("Policy", policy)]));
+    let looks = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:describe*"]}}"#;
+    let (_, session) = with(looks);
+    let ask = |session: &str, action: &str| {
+        let (status, body) = as_session(&world, session, "ec2", &[("Action", action)]);
+        (status, element(&body, "Message"))
+    };
+    assert_eq!(ask(&session, "DescribeSecurityGroups").0, 200);
+    let (status, message) = ask(&session, "RevokeSecurityGroupIngress");
+    assert_eq!(status, 403);
+    assert!(
+        message.ends_with("because no session policy allows the ec2:RevokeSecurityGroupIngress action"),
+        "{message}"
+    );
+    assert_eq!(world.calls().pop().map(|call| call.outcome), Some(Outcome::Error("UnauthorizedOperation".into())));
+    assert_eq!(as_session(&world, &session, "sts", &[("Action", "GetCallerIdentity")]).0, 200);
+    assert_eq!(as_session(&world, &session, "sts", &assume(&arn, &[])).0, 403);
+
+    let denies =
+        r#"{"Statement":[{"Effect":"Allow","Action":"*"},{"Effect":"Deny","Action":"ec2:DescribeSecurityGroups"}]}"#;
+    let (_, session) = with(denies);
+    assert_eq!(ask(&session, "DescribeSecurityGroups").0, 403);
+    assert_eq!(ask(&session, "DescribeRegions").0, 200);
+    let (_, session) = with(r#"{"Statement":[{"Effect":"Allow","NotAction":"ec2:DescribeRegions"}]}"#);
+    assert_eq!((ask(&session, "DescribeRegions").0, ask(&session, "DescribeSecurityGroups").0), (403, 200));
+
+    for bad in ["{", "{}", r#"{"Statement":{"Effect":"Perhaps","Action":"*"}}"#, r#"{"Statement":{"Effect":"Allow"}}"#]
+    {
+        assert_eq!(element(&with(bad).1, "Code"), "MalformedPolicyDocument", "{bad}");
+    }
+    assert_eq!(element(&with(&format!("{looks}{}", " ".repeat(2048))).1, "Code"), "ValidationError");
 }

@@ -49,6 +49,7 @@ impl Actor {
                 name: session.clone(),
                 began: now,
                 expires: now,
+                policy: None,
             }),
             Self::Service(name) => json!({ "accountId": account, "invokedBy": name }),
             Self::Custom(value) => value.clone(),
@@ -67,7 +68,7 @@ pub(crate) fn session_identity(session: &Session) -> Value {
             "sessionIssuer": {
                 "type": "Role",
                 "principalId": session.role_id,
-                "arn": format!("arn:aws:iam::{}:role/{}", session.account, session.role),
+                "arn": session.role_arn(),
                 "accountId": session.account,
                 "userName": session.role.rsplit('/').next().unwrap_or_default(),
             },

@@ -8,7 +8,14 @@ use serde_json::{Map, Value, json};
 pub use identity::Actor;
 pub(crate) use identity::session_identity;
 
-use crate::{ApiError, dispatch::Service, ec2, params::Params, state::State, tree::Tree};
+use crate::{
+    ApiError,
+    dispatch::Service,
+    ec2,
+    params::Params,
+    state::{Keeping, State},
+    tree::Tree,
+};
 
 /// A call that is to be recorded.
 pub(crate) struct Entry<'a> {
@@ -27,7 +34,8 @@ pub(crate) struct Entry<'a> {
 /// Adds the record of a call. A role that is assumed from another account is told to both accounts, as two records that
 /// share a `sharedEventID`.
 pub(crate) fn write(state: &mut State, entry: &Entry<'_>, result: Result<&Tree, &ApiError>) {
-    if !matches!(entry.service, Service::Ec2 | Service::Sts | Service::Organizations) {
+    if !matches!(entry.service, Service::Ec2 | Service::Sts | Service::Organizations) || state.keeps == Keeping::Counts
+    {
         return;
     }
     let record = record(state, entry, result);

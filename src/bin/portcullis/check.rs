@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis::check::{self, input, show};
 use portcullis::domain::finding::{Finding, Verdict};
+use portcullis::domain::policy::Policy;
 
 use crate::{EXPOSED, TROUBLE};
 
@@ -40,7 +41,11 @@ a record that cannot be decided. The rest is judged all the same.";
 /// # Errors
 /// The policy's, and those of standard output.
 pub(crate) fn run(arguments: &Check) -> io::Result<u8> {
-    let policy = crate::policy(arguments.policy.as_ref())?;
+    let from_input = |path: &PathBuf| path.as_os_str() == "-";
+    if arguments.policy.as_ref().is_some_and(from_input) && arguments.paths.iter().any(from_input) {
+        return Err(io::Error::other("standard input can be the policy or the records, not both"));
+    }
+    let policy = arguments.policy.as_deref().map_or_else(|| Ok(Policy::built_in()), crate::policy::read)?;
     let now = portcullis::now();
     let inputs = input::expand(&arguments.paths);
     let progress = progress(inputs.len());

@@ -1,17 +1,16 @@
 //! The operator's command line.
 
 mod check;
+mod policy;
 
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use portcullis::domain::policy::Policy;
 
 /// The gate that drops: finds security groups that someone opened to the internet.
 #[derive(Parser)]
-#[command(version, after_help = EXIT_STATUS, propagate_version = true)]
+#[command(version, after_help = HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -22,14 +21,23 @@ enum Command {
     /// Judge CloudTrail records offline, without AWS
     #[command(after_help = check::HELP)]
     Check(check::Check),
+    /// Explain a policy, or see whether it can be used
+    #[command(subcommand, after_help = policy::HELP)]
+    Policy(policy::Command),
 }
 
-const EXIT_STATUS: &str = "\
+const HELP: &str = "\
+Examples:
+  portcullis check events/ssh-open.json       what a recorded call would have opened
+  portcullis policy show                      what is guarded where no policy is given
+  portcullis help check                       everything about one command
+
 Exit status: 0 nothing exposed; 1 something exposed; 2 trouble, whatever else was found.";
 
 fn main() -> ExitCode {
     let status = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Policy(command) => policy::run(&command),
     };
     match status {
         Ok(code) => ExitCode::from(code),
@@ -44,10 +52,3 @@ fn main() -> ExitCode {
 
 const EXPOSED: u8 = 1;
 const TROUBLE: u8 = 2;
-
-fn policy(path: Option<&PathBuf>) -> io::Result<Policy> {
-    let Some(path) = path else { return Ok(Policy::built_in()) };
-    let named = |why: String| io::Error::other(format!("{}: {why}", path.display()));
-    let yaml = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
-    Policy::parse(&yaml).map_err(|error| named(error.snippet))
-}

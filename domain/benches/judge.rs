@@ -1,0 +1,201 @@
+//! How long it takes to judge: a typical record, and groups of every size in the layouts that are hardest to judge.
+//!
+//! `make bench` runs it, and so does `cargo bench -p portcullis-domain`. EC2 allows a group 1,000 rules at the most; ten
+//! times as many show how the time grows: ten times the size takes little more than ten times the time. `staircase`
+//! alone grows with the square, because its answer does: every exposure lists its rules, and each has all those before
+//! it.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark of the wrong thing had better stop")]
+
+use std::collections::BTreeSet;
+use std::hint::black_box;
+
+use divan::Bencher;
+use jiff::Timestamp;
+use portcullis_domain::exposure::{GroupFacts, PrefixLists, Rule, harmless, judge};
+use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId};
+use portcullis_domain::json;
+use portcullis_domain::net::{Protocol, Source, Traffic};
+use portcullis_domain::plan::plan;
+use portcullis_domain::policy::{Policy, Whereabouts};
+use portcullis_domain::trail::{Call, Change, Claim, Permission, Postmark, Reading, Seen, Subject, read};
+use serde_json::Value;
+
+/// An EventBridge event of 4 KB, as delivered: AuthorizeSecurityGroupIngress with four rules, one of them for port 443.
+const EVENT: &str = include_str!("event.json");
+
+fn main() {
+    divan::main();
+}
+
+fn read_event(payload: &[u8]) -> Change {
+    let event = json::parse(payload).expect("it is JSON");
+    let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::to_owned);
+    let postmark = Postmark { account: text("account"), region: text("region") };
+    match read(event.get("detail").expect("a record"), &postmark) {
+        Reading::Change(change) => *change,
+        other @ (Reading::Irrelevant { .. } | Reading::Undecided { .. }) => panic!("{other:?}"),
+    }
+}
+
+/// The part of it that is reading JSON.
+#[divan::bench]
+fn the_json_of_a_4_kb_record() -> Value {
+    json::parse(black_box(EVENT.as_bytes())).expect("it is JSON")
+}
+
+/// From the bytes of the payload to the word that no look at EC2 is needed.
+#[divan::bench]
+fn a_4_kb_record_that_is_harmless(bencher: Bencher) {
+    let policy = Policy::built_in();
+    assert!((3_900..4_300).contains(&EVENT.len()), "{}", EVENT.len());
+    bencher.bench(|| harmless(&read_event(black_box(EVENT.as_bytes())), &policy).expect("it is harmless"));
+}
+
+/// From the bytes of the payload, with the group as EC2 shows it, to the rules that go.
+#[divan::bench]
+fn a_4_kb_record_that_exposes_ssh(bencher: Bencher) {
+    let event = EVENT.replace(":443,", ":22,");
+    let mut group = Group::new("", (0..8).map(|n| rule(n, "tcp", (22, 22), &format!("8.{n}.0.0/16"))), &[]);
+    let says = read_event(event.as_bytes()).says.expect("it says all");
+    let made = says.into_iter().filter_map(|(id, permission)| Some(Rule { id: id?, permission }));
+    group.facts.rules.extend(made);
+    bencher.bench(|| {
+        let change = read_event(black_box(event.as_bytes()));
+        assert_eq!(harmless(&change, &group.policy), None);
+        assert_eq!(group.judged(&[&change]), 1);
+    });
+}
+
+const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
+const EVERY_PORT: &str = "{name: all, protocol: tcp, ports: [0-65535]}";
+const GUARD_EVERY_PORT: &str = "guard: [{name: all, protocol: tcp, ports: [0-65535]}]";
+
+/// A group and what is changed in it.
+struct Group {
+    policy: Policy,
+    facts: GroupFacts,
+    changes: Vec<Change>,
+}
+
+impl Group {
+    fn new(policy: &str, rules: impl Iterator<Item = Rule>, claims: &[Claim]) -> Self {
+        let group = GroupId::parse("sg-0123456789abcdef0").expect("an id");
+        let facts = GroupFacts { group, vpc: None, rules: rules.collect(), egress: BTreeSet::new() };
+        let policy = Policy::parse(&format!("version: 1\n{policy}")).expect("a policy");
+        let changes = claims.iter().map(|claim| change(&facts.group, claim.clone())).collect();
+        Self { policy, facts, changes }
+    }
+
+    /// Every fifth rule made by one change.
+    fn with_a_fifth_changed(policy: &str, rules: Vec<Rule>) -> Self {
+        let fifth = rules.iter().skip(4).step_by(5).map(|rule| rule.id.clone()).collect();
+        Self::new(policy, rules.into_iter(), &[Claim::Rules(fifth)])
+    }
+
+    /// Judges and plans; how many rules go.
+    fn judged(&self, changes: &[&Change]) -> usize {
+        let account = AccountId::parse("111122223333").expect("an id");
+        let region = Region::parse("eu-west-1").expect("a Region");
+        let at = Whereabouts { account: &account, region: &region, group: &self.facts.group, vpc: None };
+        let lists = PrefixLists::new();
+        plan(&judge(changes, &self.facts, &lists, &self.policy, at, Timestamp::UNIX_EPOCH)).len()
+    }
+
+    fn bench(&self, bencher: Bencher, planned: usize) {
+        let changes: Vec<&Change> = self.changes.iter().collect();
+        assert_eq!(self.judged(&changes), planned);
+        bencher.bench(|| black_box(self).judged(&changes));
+    }
+}
+
+fn change(group: &GroupId, claim: Claim) -> Change {
+    Change {
+        seen: Seen::default(),
+        account: AccountId::parse("111122223333").expect("an id"),
+        region: Region::parse("eu-west-1").expect("a Region"),
+        call: Call::Authorize,
+        subject: Subject::Group(group.clone()),
+        claim,
+        says: None,
+    }
+}
+
+fn rule(n: usize, protocol: &str, (from, to): (usize, usize), source: &str) -> Rule {
+    let port = |port: usize| i64::try_from(port).ok();
+    let traffic = Traffic::new(Protocol::from(protocol), port(from), port(to));
+    let source = Source::Cidr(source.parse().expect("a CIDR"));
+    Rule { id: RuleId::parse(&format!("sgr-{n:017x}")).expect("an id"), permission: Permission { traffic, source } }
+}
+
+/// So many blocks of 256 addresses, and a policy under which they are the internet, but only all of them together.
+fn together(guard: &str, count: usize, ports: impl Fn(usize) -> (usize, usize)) -> (String, Vec<Rule>) {
+    let block = |n: usize| (8 << 24) + n * 256;
+    let address = |n: usize| std::net::Ipv4Addr::from(u32::try_from(n).expect("an address"));
+    let mut trusted = Vec::new();
+    for (mut from, to) in [(0, block(0)), (block(count), 1 << 32)] {
+        while from < to {
+            let aligned = if from == 0 { 31 } else { from.trailing_zeros() };
+            let bits = aligned.min((to - from).ilog2());
+            trusted.push(format!("{}/{}", address(from), 32 - bits));
+            from += 1 << bits;
+        }
+    }
+    let policy = format!("guard: [{guard}]\ninternet: {{ipv4: /0}}\ntrusted: [{}]", trusted.join(", "));
+    (policy, (0..count).map(|n| rule(n, "tcp", ports(n), &format!("{}/24", address(block(n))))).collect())
+}
+
+/// One guarded port, and small blocks that are the internet only together.
+#[divan::bench(args = SIZES)]
+fn small_blocks_that_add_up(bencher: Bencher, rules: usize) {
+    let (policy, rules) = together("ssh", rules, |_| (22, 22));
+    Group::with_a_fifth_changed(&policy, rules).bench(bencher, 1);
+}
+
+/// Every port guarded, each rule with ports of its own, every rule open to all: as many exposures as rules.
+#[divan::bench(args = SIZES)]
+fn each_rule_its_own_exposure(bencher: Bencher, rules: usize) {
+    let width = 65_536 / rules;
+    let rules = (0..rules).map(|n| rule(n, "tcp", (n * width, (n + 1) * width - 1), "0.0.0.0/0"));
+    let group = Group::with_a_fifth_changed(GUARD_EVERY_PORT, rules.collect());
+    group.bench(bencher, group.facts.rules.len() / 5);
+}
+
+/// Every port guarded, every rule with a port range of its own inside the last one's, and small blocks that are the
+/// internet only together: only the innermost ports are exposed, and only a look at every range shows it.
+#[divan::bench(args = SIZES)]
+fn every_port_guarded_and_nested_ranges(bencher: Bencher, rules: usize) {
+    let (policy, rules) = together(EVERY_PORT, rules, |n| (n, 65_535 - n));
+    Group::with_a_fifth_changed(&policy, rules).bench(bencher, 1);
+}
+
+/// A change for each fifth rule, found by what it asked for: a batch of old records.
+#[divan::bench(args = SIZES)]
+fn a_batch_of_changes(bencher: Bencher, rules: usize) {
+    let (policy, rules) = together("ssh", rules, |_| (22, 22));
+    let asked = rules.iter().skip(4).step_by(5).map(|rule| Claim::Permissions(vec![rule.permission.clone()]));
+    let claims: Vec<Claim> = asked.collect();
+    Group::new(&policy, rules.into_iter(), &claims).bench(bencher, 1);
+}
+
+/// As many trusted blocks as rules, and as many exempt.
+#[divan::bench(args = SIZES)]
+fn trusted_and_exempt_blocks(bencher: Bencher, rules: usize) {
+    let list = |first: usize| {
+        let block = |n: usize| format!("{first}.{}.{}.0/24", n % 256, n / 256);
+        (0..rules).map(block).collect::<Vec<_>>().join(", ")
+    };
+    let exempt = format!("exempt: [{{reason: x, until: never, sources: [{}]}}]", list(11));
+    let policy = format!("trusted: [{}]\n{exempt}", list(12));
+    let rules = (0..rules).map(|n| rule(n, "tcp", (22, 22 + n % 1000), &format!("{}.0.0.0/6", 8 + n % 8)));
+    let group = Group::with_a_fifth_changed(&policy, rules.collect());
+    group.bench(bencher, group.facts.rules.len() / 5);
+}
+
+/// Every port guarded, each rule open to all from a port of its own upwards: every exposure lists all rules below it.
+#[divan::bench(args = [10, 100, 1_000])]
+fn staircase(bencher: Bencher, rules: usize) {
+    let rules = (0..rules).map(|n| rule(n, "tcp", (n, 65_535), "0.0.0.0/0"));
+    let group = Group::with_a_fifth_changed(GUARD_EVERY_PORT, rules.collect());
+    group.bench(bencher, group.facts.rules.len() / 5);
+}

@@ -1,0 +1,195 @@
+//! A policy in words: what it guards, against whom, where it enforces, what it exempts and until when.
+//!
+//! Nothing here decides anything. The page is for whoever reads or reviews a policy; [`warnings`] are for a pipeline.
+
+mod warnings;
+mod words;
+
+pub use warnings::{Warning, summary, warnings};
+
+use jiff::Timestamp;
+use portcullis_domain::ids::{shown, shown_up_to};
+use portcullis_domain::net::Family;
+use portcullis_domain::policy::{Exemption, Mode, Policy};
+
+use words::{Page, ends, list, number, place, reason, rough};
+
+/// An exemption that ends within so many days is said to end soon.
+pub const SOON_DAYS: i64 = 30;
+
+/// Where an exemption stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// It no longer holds.
+    Expired,
+    /// It holds, for [`SOON_DAYS`] at most.
+    Soon,
+    /// It holds for longer.
+    Holds,
+    /// It holds for ever.
+    Endless,
+}
+
+impl Life {
+    fn of(exemption: &Exemption, now: Timestamp) -> Self {
+        match exemption.until {
+            None => Self::Endless,
+            Some(_) if !exemption.holds(now) => Self::Expired,
+            Some(until) if until.duration_since(now) <= jiff::SignedDuration::from_hours(SOON_DAYS * 24) => Self::Soon,
+            Some(_) => Self::Holds,
+        }
+    }
+}
+
+/// The policy on one page, at most 80 columns wide where no single word is wider.
+#[must_use]
+pub fn page(policy: &Policy, now: Timestamp) -> String {
+    let mut page = Page::default();
+    guards(policy, &mut page);
+    internet(policy, &mut page);
+    trusted(policy, &mut page);
+    modes(policy, &mut page);
+    sweep(policy, &mut page);
+    exemptions(policy, now, &mut page);
+    let mistakes = warnings::mistakes(policy);
+    if !mistakes.is_empty() {
+        page.heading("Probably a mistake");
+        for mistake in mistakes {
+            let line = mistake.line.map_or_else(String::new, |line| format!(" (line {line})"));
+            page.text("  - ", &format!("{}{line}", mistake.text));
+        }
+    }
+    page.finish()
+}
+
+fn guards(policy: &Policy, page: &mut Page) {
+    page.heading("What is guarded");
+    let mut rows: Vec<(String, String, Vec<String>)> = Vec::new();
+    for guard in policy.guards() {
+        let (name, protocol, ports) =
+            (shown_up_to(&guard.name, 30), guard.transport.to_string(), guard.ports.to_string());
+        match rows.iter_mut().find(|row| (&row.0, &row.1) == (&name, &protocol)) {
+            Some(row) => row.2.push(ports),
+            None => rows.push((name, protocol, vec![ports])),
+        }
+    }
+    let width = rows.iter().map(|row| row.0.chars().count()).chain(["service".len()]).max().unwrap_or(0);
+    page.text(&format!("  {:<width$}  protocol  ", "service"), "ports");
+    for (name, protocol, ports) in rows {
+        page.text(&format!("  {name:<width$}  {protocol:<8}  "), &ports.join(", "));
+    }
+}
+
+fn internet(policy: &Policy, page: &mut Page) {
+    page.heading("What counts as the internet");
+    let exposed = "A guarded port is exposed where the ingress rules of one security group together admit to it at \
+                   least so many of the public addresses that are not trusted:";
+    page.text("  ", exposed);
+    for family in Family::BOTH {
+        let (limit, all, prefix) = (policy.limit(family), policy.counted(family).count(), policy.internet(family));
+        let amount = match (limit == all, prefix) {
+            (true, 0) => format!("all {}", number(all)),
+            (true, _) => format!("all {}, which are no more than one /{prefix}", number(all)),
+            (false, _) => {
+                let share = rough(all.saturating_add(limit / 2).checked_div(limit).unwrap_or(all));
+                format!("{}, as many as one /{prefix}: about 1 in {share} of them", number(limit))
+            }
+        };
+        page.text(&format!("    {family}  "), &amount);
+    }
+}
+
+fn trusted(policy: &Policy, page: &mut Page) {
+    page.heading("What is trusted");
+    if policy.trusted().is_empty() {
+        return page.text("  ", "Nothing: every public address counts.");
+    }
+    page.text("  ", "These sources never count:");
+    policy.trusted().iter().for_each(|block| page.text("    ", &block.to_string()));
+    let left = Family::BOTH.map(|family| format!("{} {family}", number(policy.counted(family).count())));
+    page.text("  ", &format!("That leaves {} addresses that do.", left.join(" and ")));
+}
+
+fn mode_in_words(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Alert => "alert only",
+        Mode::Enforce => "enforce",
+    }
+}
+
+fn modes(policy: &Policy, page: &mut Page) {
+    page.heading("Where it enforces, and where it only alerts");
+    let elsewhere = mode_in_words(policy.mode_elsewhere());
+    if policy.scopes().is_empty() {
+        page.text("  ", &format!("Everywhere: {elsewhere}."));
+    } else {
+        page.text("  ", "The first that matches:");
+        for (scope, n) in policy.scopes().iter().zip(1..) {
+            page.text(&format!("  {n:>3}. "), &format!("{}: {}", place(&scope.place), mode_in_words(scope.mode)));
+        }
+        page.text("       ", &format!("everywhere else: {elsewhere}"));
+    }
+    page.text(
+        "  ",
+        match warnings::enforces_somewhere(policy) {
+            true => {
+                "Enforcing takes two: rules are revoked only where the policy says enforce and the function's \
+                 PORTCULLIS_MODE says enforce too. Otherwise it alerts."
+            }
+            false => "Nothing is revoked anywhere, even where the function's PORTCULLIS_MODE says enforce.",
+        },
+    );
+}
+
+fn sweep(policy: &Policy, page: &mut Page) {
+    page.heading("What the sweep does");
+    let sweep = policy.sweep();
+    let does = match sweep.mode {
+        Mode::Alert => "It alerts only: what stands open is reported and left as it is.".to_owned(),
+        Mode::Enforce => format!(
+            "It revokes what stands open where policy and function both enforce, at most {} rules per account and \
+             Region; past that it only alerts.",
+            sweep.max_revocations
+        ),
+    };
+    page.text("  ", &format!("{does} The same holds for an event that does not say which group it changed."));
+}
+
+fn exemptions(policy: &Policy, now: Timestamp, page: &mut Page) {
+    page.heading(&format!("What is exempt at {}", now.strftime("%F %H:%M UTC")));
+    if policy.exemptions().is_empty() {
+        return page.text("  ", "Nothing.");
+    }
+    let lives = [
+        (Life::Expired, "No longer holds, and is not exempt:"),
+        (Life::Soon, "Holds, and ends within 30 days:"),
+        (Life::Holds, "Holds for longer:"),
+        (Life::Endless, "Holds and never ends:"),
+    ];
+    for (life, title) in lives {
+        let mut all =
+            policy.exemptions().iter().zip(1..).filter(|(exemption, _)| Life::of(exemption, now) == life).peekable();
+        if all.peek().is_some() {
+            page.text("  ", title);
+        }
+        for (exemption, n) in all {
+            page.text(&format!("  {n:>3}. "), &format!("{} (line {})", reason(exemption, 200), exemption.line));
+            if let Some(until) = exemption.until {
+                page.text("       ", &format!("until {until}, {}", ends(until, now)));
+            }
+            page.text("       ", &covers(exemption));
+        }
+    }
+}
+
+fn covers(exemption: &Exemption) -> String {
+    let names = |names: &Vec<String>| list(names.iter().map(|name| shown(name)), "and");
+    let guards = exemption.guards.as_ref().map_or_else(|| "every guarded service".to_owned(), names);
+    let sources =
+        exemption.sources().map_or_else(String::new, |blocks| format!(", from within {}", list(blocks, "or")));
+    let makers = exemption.principals.as_ref().map_or_else(String::new, |patterns| {
+        let patterns = list(patterns.iter().map(|pattern| shown_up_to(pattern, 200)), "or");
+        format!(", in rules that {patterns} made; not in a sweep, which does not know who made a rule")
+    });
+    format!("covers {guards} {}{sources}{makers}", place(&exemption.place))
+}
