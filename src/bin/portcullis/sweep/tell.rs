@@ -117,7 +117,7 @@ impl Tally {
     }
 
     fn sentence(&self) -> String {
-        let SweepFinding { accounts, places, groups, exposed, reverted, failed, undecided, unreachable } =
+        let SweepFinding { accounts, places, groups, exposed, reverted, failed, undecided, open: _, unreachable } =
             &self.summary;
         let not_seen = match unreachable.len() {
             0 => String::new(),
