@@ -328,6 +328,11 @@ impl<'a> Run<'a> {
         Self { scenario, watch, case, before, what }
     }
 
+    /// AWS delivers again after a minute. By then EC2 shows what there is.
+    fn a_minute_later(&self) {
+        self.watch.world.set_now(self.watch.world.now() + 60_000);
+    }
+
     fn hits(&self) -> usize {
         let hit = |call: &ec2_model::Call| matches!(call.outcome, CallOutcome::Fault(_));
         self.watch.world.calls().iter().filter(|call| hit(call)).count()
@@ -410,6 +415,7 @@ impl<'a> Run<'a> {
         while !done || self.hits() < faults {
             let met = self.hits();
             deliveries += 1;
+            self.a_minute_later();
             assert!(deliveries <= 2 + faults, "{}, {}: never done", self.scenario.name, self.what);
             done = self.deliver().await;
             if self.hits() == met && met < faults && done {
@@ -480,8 +486,9 @@ async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
     let many = simulation::number("PORTCULLIS_SEEDS").is_some_and(|seeds| seeds >= 1000);
     let kinds: Vec<_> = kinds().into_iter().filter(|(name, _)| many || few.contains(name)).collect();
     let (mut met, mut deliveries_needed) = (0, BTreeMap::<usize, usize>::new());
-    for scenario in
-        SCENARIOS.iter().filter(|scenario| ["group by id", "prefix list as source"].contains(&scenario.name))
+    for scenario in SCENARIOS
+        .iter()
+        .filter(|scenario| scenario.name == "group by id" || (many && scenario.name == "prefix list as source"))
     {
         let calls = calls(scenario).await;
         // The call after the last of an action is its retry.
@@ -495,6 +502,7 @@ async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
                     for (other, second_kind) in kinds.clone() {
                         let what = format!("{one} at {first:?}, then {other} at {second:?}");
                         let run = Run::start(scenario, what).await;
+                        run.a_minute_later();
                         for ((action, nth), kind) in [(first, first_kind.clone()), (second, second_kind)] {
                             run.watch.world.inject(Fault { action: Some(action.clone()), nth: *nth, kind });
                         }
@@ -508,5 +516,5 @@ async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
         }
     }
     println!("{met} pairs of faults met; deliveries needed: {deliveries_needed:?}");
-    assert!(met > 100, "{met}");
+    assert!(met > 50, "{met}");
 }
