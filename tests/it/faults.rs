@@ -24,11 +24,14 @@ struct Scenario {
     arrange: fn(&Watch) -> Case,
 }
 
+/// An account and the id of a group in it.
+type GroupOf = (&'static str, String);
+
 /// A delivery, and what the judge has to know of it.
 struct Case {
     payload: Value,
     /// The item of each change, and the groups that it concerns: account and id.
-    items: Vec<(String, Vec<(&'static str, String)>, Change)>,
+    items: Vec<(String, Vec<GroupOf>, Change)>,
     lists: Lists,
     /// Nothing may be revoked, whatever is open.
     alert: bool,
@@ -41,17 +44,17 @@ impl Case {
         Self { payload, items, lists: Lists::new(), alert: false }
     }
 
-    fn groups(&self) -> BTreeSet<&(&'static str, String)> {
+    fn groups(&self) -> BTreeSet<&GroupOf> {
         self.items.iter().flat_map(|(_, groups, _)| groups).collect()
     }
 
-    fn changes(&self, group: &(&'static str, String)) -> Vec<Change> {
+    fn changes(&self, group: &GroupOf) -> Vec<Change> {
         let concerning = self.items.iter().filter(|(_, groups, _)| groups.contains(group));
         concerning.map(|(.., change)| change.clone()).collect()
     }
 }
 
-fn rules(watch: &Watch, (account, group): &(&'static str, String)) -> Vec<Rule> {
+fn rules(watch: &Watch, (account, group): &GroupOf) -> Vec<Rule> {
     Rule::all(watch.world.rules(account, REGION, group))
 }
 
@@ -315,7 +318,7 @@ struct Run<'a> {
     scenario: &'a Scenario,
     watch: Watch,
     case: Case,
-    before: BTreeMap<(&'static str, String), Vec<Rule>>,
+    before: BTreeMap<GroupOf, Vec<Rule>>,
     what: String,
 }
 
@@ -396,7 +399,7 @@ impl<'a> Run<'a> {
         answer.findings.iter().filter(|finding| concerns(&finding.id)).collect()
     }
 
-    fn is_of(finding: &portcullis::domain::finding::Finding, group: &(&'static str, String)) -> bool {
+    fn is_of(finding: &portcullis::domain::finding::Finding, group: &GroupOf) -> bool {
         finding.group.as_ref().is_none_or(|id| *id == group.1)
     }
 

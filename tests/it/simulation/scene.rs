@@ -357,7 +357,7 @@ impl Scene {
             }
             _ => {
                 let permission = Permission::tcp(22, "0.0.0.0/0");
-                if self.world.authorize(account, &region, &group.id, &[permission.clone()]).is_ok() {
+                if self.world.authorize(account, &region, &group.id, std::slice::from_ref(&permission)).is_ok() {
                     let id = self.rules(group.place, &group.id).pop()?.id;
                     return self.opened(group, &[id], exempt);
                 }

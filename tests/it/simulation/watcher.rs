@@ -405,7 +405,7 @@ impl Watcher {
                         && looks.iter().all(|look| !look.rules.contains(rule))
                 };
                 if let Some(rule) = rules.iter().find(unseen).cloned() {
-                    if !plan(&[rule.clone()], &lists, &changes).is_empty() {
+                    if !plan(std::slice::from_ref(&rule), &lists, &changes).is_empty() {
                         self.wrong(format!("said to be done before it was seen: {rule:?} of {id} in {group}"));
                     }
                     continue;
