@@ -92,6 +92,19 @@ fn actor(finding: &Finding) -> String {
     shown(own().unwrap_or(arn))
 }
 
+/// A path in lines of at most so many characters, as far as its parts allow.
+fn in_lines(path: &str, longest: usize) -> String {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for part in path.split_inclusive('/') {
+        if !line.is_empty() && line.chars().count() + part.chars().count() > longest {
+            lines.push(std::mem::take(&mut line));
+        }
+        line.push_str(part);
+    }
+    lines.push(line);
+    lines.join("\n")
+}
+
 fn table(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
     let rows: Vec<&Finding> = findings
         .iter()
@@ -106,12 +119,17 @@ fn table(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
             let exposures = finding.exposures.iter();
             let sources: BTreeSet<&str> =
                 exposures.clone().flat_map(|e| e.sources.iter().map(String::as_str)).collect();
-            let ports = exposures.map(ports);
+            let mut ports: Vec<String> = exposures.map(ports).collect();
+            // One for each family of addresses.
+            ports.dedup();
+            let ports = ports.into_iter();
             ports.chain(sources.into_iter().map(|source| format!("  {source}"))).collect::<Vec<_>>().join("\n")
         })
         .collect();
     let widths = [TIME, GROUP, widest(open.iter().map(String::as_str), 20), 9];
     let mut table = table_of(&["when, who", "security group", "open", "verdict"], &widths);
+    // An ARN is broken between its parts.
+    let longest = if table.width().is_some_and(|width| width < 100) { usize::from(TIME) } else { 40 };
     for (finding, open) in rows.iter().zip(&open) {
         let when = finding.time.map_or_else(|| "unknown".to_owned(), |time| time.to_string());
         let verdict = match finding.verdict {
@@ -119,7 +137,7 @@ fn table(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
             Verdict::Undecided => Cell::new(format!("undecided: {}", finding.reason)).fg(Color::Yellow),
             Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant => Cell::new(&finding.reason),
         };
-        let who = format!("{when}\n{}", actor(finding));
+        let who = format!("{when}\n{}", in_lines(&actor(finding), longest));
         table.add_row([Cell::new(who), Cell::new(place(finding)), Cell::new(open), verdict]);
     }
     writeln!(out, "{table}")
@@ -131,13 +149,12 @@ const MOST_RULES: usize = 8;
 /// What was done about a group: how many rules met with what.
 #[must_use]
 pub fn done(finding: &Finding) -> String {
-    let mut met: BTreeMap<String, usize> = BTreeMap::new();
+    let mut met: BTreeMap<(String, String), usize> = BTreeMap::new();
     for rule in finding.rules.iter().filter(|rule| rule.action != Action::Kept.as_str()) {
-        let action = rule.action.replace('_', " ");
-        let what = rule.error.as_ref().map_or_else(|| action.clone(), |error| format!("{action}: {error}"));
-        *met.entry(what).or_default() += 1;
+        let error = rule.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+        *met.entry((rule.action.replace('_', " "), error)).or_default() += 1;
     }
-    let parts: Vec<String> = met.iter().map(|(what, n)| format!("{n} {what}")).collect();
+    let parts: Vec<String> = met.iter().map(|((action, error), n)| format!("{action} {n}{error}")).collect();
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
 }
 

@@ -364,7 +364,7 @@ fn help_names_every_command_and_a_wrong_word_is_trouble() {
     let bare = portcullis(&[], "");
     assert_eq!((bare.code, bare.stdout.as_str()), (2, ""));
     assert_eq!(bare.stderr, help.stdout, "no command at all: the same help, as trouble");
-    for command in ["check", "policy"] {
+    for command in ["check", "policy", "sweep"] {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{}", help.stdout);
         let long = portcullis(&["help", command], "");
         assert_eq!(long.code, 0);
