@@ -24,7 +24,7 @@ pub enum Format {
 /// Those of the writer.
 pub fn write(findings: &[Finding], format: Format, out: &mut impl Write) -> io::Result<()> {
     match format {
-        Format::Table => table(findings, out),
+        Format::Table => table(findings, None, out),
         Format::Json => findings.iter().try_for_each(|finding| writeln!(out, "{}", crate::report::line(finding))),
         Format::Csv => csv(findings, out),
     }
@@ -43,13 +43,16 @@ fn word(verdict: Verdict) -> &'static str {
 /// What a pipe or a file gets, and a terminal that does not know its width.
 const USUAL_WIDTH: u16 = 120;
 
-/// A table as wide as the terminal, whose columns are never narrower than these: ids and times are not broken.
-fn table_of(header: &[&str], widths: &[u16]) -> Table {
+/// How wide a table may be. Some terminals say that they are 0 wide.
+fn usable(width: Option<u16>) -> u16 {
+    width.filter(|width| *width > 0).unwrap_or(USUAL_WIDTH)
+}
+
+/// A table as wide as the terminal, or as it is told, whose columns are never narrower than these: ids and times are not broken.
+fn table_of(header: &[&str], widths: &[u16], wide: Option<u16>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    if matches!(table.width(), None | Some(0)) {
-        table.set_width(USUAL_WIDTH);
-    }
+    table.set_width(usable(wide.or(table.width())));
     table.set_header(header);
     table.set_constraints(widths.iter().map(|width| {
         // A column's width counts the space on both sides of it.
@@ -105,7 +108,7 @@ fn in_lines(path: &str, longest: usize) -> String {
     lines.join("\n")
 }
 
-fn table(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+fn table(findings: &[Finding], wide: Option<u16>, out: &mut impl Write) -> io::Result<()> {
     let rows: Vec<&Finding> = findings
         .iter()
         .filter(|f| matches!(f.verdict, Verdict::Exposed | Verdict::Exempt | Verdict::Undecided))
@@ -127,7 +130,7 @@ fn table(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
         })
         .collect();
     let widths = [TIME, GROUP, widest(open.iter().map(String::as_str), 20), 9];
-    let mut table = table_of(&["when, who", "security group", "open", "verdict"], &widths);
+    let mut table = table_of(&["when, who", "security group", "open", "verdict"], &widths, wide);
     // An ARN is broken between its parts.
     let longest = if table.width().is_some_and(|width| width < 100) { usize::from(TIME) } else { 40 };
     for (finding, open) in rows.iter().zip(&open) {
@@ -163,6 +166,10 @@ pub fn done(finding: &Finding) -> String {
 /// # Errors
 /// Those of the writer.
 pub fn swept(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+    swept_in(findings, None, out)
+}
+
+fn swept_in(findings: &[Finding], wide: Option<u16>, out: &mut impl Write) -> io::Result<()> {
     let rows: Vec<&Finding> = findings.iter().filter(|finding| finding.group.is_some()).collect();
     if rows.is_empty() {
         return Ok(());
@@ -177,7 +184,7 @@ pub fn swept(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
         .collect();
     let column = |n: usize, most| widest(cells.iter().filter_map(|row| row.get(n)).map(String::as_str), most);
     let mut table =
-        table_of(&["security group", "open", "through", "done"], &[GROUP, column(1, 16), column(2, 21), 12]);
+        table_of(&["security group", "open", "through", "done"], &[GROUP, column(1, 16), column(2, 21), 12], wide);
     for (finding, cells) in rows.iter().zip(&cells) {
         let done = match (finding.verdict, finding.outcome) {
             (_, Outcome::Failed) => Cell::new(done(finding)).fg(Color::Red).add_attribute(Attribute::Bold),
@@ -256,3 +263,6 @@ fn csv(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
 fn harmless_cell(cell: &str) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{cell}") } else { cell.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;
