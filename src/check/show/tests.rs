@@ -26,7 +26,9 @@ fn finding(verdict: Verdict, outcome: Outcome, rules: Vec<RuleFinding>) -> Findi
         time: Some(AT.parse().unwrap()),
         account: Some("111122223333".to_owned()),
         region: Some("ap-southeast-1".to_owned()),
-        actor: Some("arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/alice".to_owned()),
+        actor: Some(
+            "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/alice".to_owned(),
+        ),
         ..Seen::default()
     };
     let why = "tcp 3306-3307 (mysql) is open to 3702258432 public addresses".to_owned();
@@ -88,7 +90,10 @@ fn what_was_done_is_counted_and_what_was_kept_is_not_told() {
         (vec![Action::Kept], "nothing"),
         (vec![Action::Revoked, Action::Kept, Action::Revoked], "revoked 2"),
         (vec![Action::WouldRevoke], "would revoke 1"),
-        (vec![Action::Revoked, denied(), denied(), Action::AlreadyGone], "already gone 1, failed 2: UnauthorizedOperation, revoked 1"),
+        (
+            vec![Action::Revoked, denied(), denied(), Action::AlreadyGone],
+            "already gone 1, failed 2: UnauthorizedOperation, revoked 1",
+        ),
     ] {
         let rules = actions.into_iter().enumerate().map(|(n, action)| rule(n, "::/0", action)).collect();
         assert_eq!(done(&finding(Verdict::Exposed, Outcome::None, rules)), told);

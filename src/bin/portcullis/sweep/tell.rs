@@ -122,7 +122,8 @@ impl Tally {
     }
 
     fn sentence(&self) -> String {
-        let SweepFinding { accounts, places, groups, exposed, reverted, failed, undecided, unreachable } =
+        // What is open stands in the table, group by group.
+        let SweepFinding { accounts, places, groups, exposed, reverted, failed, undecided, unreachable, open: _ } =
             &self.summary;
         let not_seen = match unreachable.len() {
             0 => String::new(),
