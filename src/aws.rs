@@ -66,12 +66,8 @@ impl AwsError {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: std::fmt::Debug + 'static,
     {
-        let without_answer = |code: &str, effect| Self {
-            call,
-            code: code.to_owned(),
-            message: message(&aws_sdk_ec2::error::DisplayErrorContext(error).to_string()),
-            effect,
-        };
+        let without_answer =
+            |code: &str, effect| Self { call, code: code.to_owned(), message: message(&plainly(error)), effect };
         if let Some(refusal) = credentials_refused(error) {
             return refusal;
         }
@@ -90,6 +86,13 @@ impl AwsError {
             SdkError::ResponseError(_) | _ => without_answer("BadAnswer", Effect::Unknown),
         }
     }
+}
+
+/// An error and its causes in words, the first line of each.
+fn plainly(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let words = chain.map(|error| error.to_string().lines().next().unwrap_or_default().to_owned());
+    words.collect::<Vec<_>>().join(": ")
 }
 
 /// AWS's own words in full: they name the caller, the action and the policy that denies it.

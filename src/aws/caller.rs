@@ -1,12 +1,11 @@
 //! Clients for an operator at a terminal: credentials and Region from wherever the SDK finds them, and whose they are.
 
 use aws_config::{BehaviorVersion, Region as SdkRegion};
-use aws_sdk_ec2::error::DisplayErrorContext;
 use aws_sdk_sts::config::ProvideCredentials;
 use portcullis_domain::ids::{AccountId, Region};
 use portcullis_domain::policy::Mode;
 
-use super::{Aws, AwsError, Effect, Own, http, message};
+use super::{Aws, AwsError, Effect, Own, http, message, plainly};
 use crate::config::MemberRole;
 
 /// Who calls.
@@ -55,10 +54,10 @@ impl Aws {
             |what: String| AwsError { call, code: "BadAnswer".to_owned(), message: what, effect: Effect::Unknown };
         let region = Region::parse(region.as_ref()).map_err(|error| odd(error.to_string()))?;
         // Asked for by themselves: an error of the call would not tell that it was never sent for want of them.
-        let missing = |why: &str| CallerError::NoCredentials(message(why));
+        let missing = |why: &str| CallerError::NoCredentials(message(why.trim_end_matches(" Attempted:").trim_end()));
         let credentials = self.base.credentials_provider().ok_or_else(|| missing("nothing provides any"))?;
         let found = credentials.provide_credentials().await;
-        found.map_err(|error| missing(&DisplayErrorContext(&error).to_string()))?;
+        found.map_err(|error| missing(&plainly(&error)))?;
         let answer = aws_sdk_sts::Client::new(&self.base).get_caller_identity().send().await;
         let answer = answer.map_err(|error| AwsError::from_sdk(call, &error))?;
         let arn = answer.arn().unwrap_or_default().to_owned();

@@ -24,7 +24,7 @@ pub enum Format {
 /// Those of the writer.
 pub fn write(findings: &[Finding], format: Format, out: &mut impl Write) -> io::Result<()> {
     match format {
-        Format::Table => table(findings, out),
+        Format::Table => table(findings, None, out),
         Format::Json => findings.iter().try_for_each(|finding| writeln!(out, "{}", crate::report::line(finding))),
         Format::Csv => csv(findings, out),
     }
@@ -43,13 +43,16 @@ fn word(verdict: Verdict) -> &'static str {
 /// What a pipe or a file gets, and a terminal that does not know its width.
 const USUAL_WIDTH: u16 = 120;
 
-/// A table as wide as the terminal, whose columns are never narrower than these: ids and times are not broken.
-fn table_of(header: &[&str], widths: &[u16]) -> Table {
+/// How wide a table may be. Some terminals say that they are 0 wide.
+fn usable(width: Option<u16>) -> u16 {
+    width.filter(|width| *width > 0).unwrap_or(USUAL_WIDTH)
+}
+
+/// A table as wide as the terminal, or as it is told, whose columns are never narrower than these: ids and times are not broken.
+fn table_of(header: &[&str], widths: &[u16], wide: Option<u16>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    if matches!(table.width(), None | Some(0)) {
-        table.set_width(USUAL_WIDTH);
-    }
+    table.set_width(usable(wide.or(table.width())));
     table.set_header(header);
     table.set_constraints(widths.iter().map(|width| {
         // A column's width counts the space on both sides of it.
@@ -92,7 +95,20 @@ fn actor(finding: &Finding) -> String {
     shown(own().unwrap_or(arn))
 }
 
-fn table(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+/// A path in lines of at most so many characters, as far as its parts allow.
+fn in_lines(path: &str, longest: usize) -> String {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for part in path.split_inclusive('/') {
+        if !line.is_empty() && line.chars().count() + part.chars().count() > longest {
+            lines.push(std::mem::take(&mut line));
+        }
+        line.push_str(part);
+    }
+    lines.push(line);
+    lines.join("\n")
+}
+
+fn table(findings: &[Finding], wide: Option<u16>, out: &mut impl Write) -> io::Result<()> {
     let rows: Vec<&Finding> = findings
         .iter()
         .filter(|f| matches!(f.verdict, Verdict::Exposed | Verdict::Exempt | Verdict::Undecided))
@@ -106,12 +122,17 @@ fn table(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
             let exposures = finding.exposures.iter();
             let sources: BTreeSet<&str> =
                 exposures.clone().flat_map(|e| e.sources.iter().map(String::as_str)).collect();
-            let ports = exposures.map(ports);
+            let mut ports: Vec<String> = exposures.map(ports).collect();
+            // One for each family of addresses.
+            ports.dedup();
+            let ports = ports.into_iter();
             ports.chain(sources.into_iter().map(|source| format!("  {source}"))).collect::<Vec<_>>().join("\n")
         })
         .collect();
     let widths = [TIME, GROUP, widest(open.iter().map(String::as_str), 20), 9];
-    let mut table = table_of(&["when, who", "security group", "open", "verdict"], &widths);
+    let mut table = table_of(&["when, who", "security group", "open", "verdict"], &widths, wide);
+    // An ARN is broken between its parts.
+    let longest = if table.width().is_some_and(|width| width < 100) { usize::from(TIME) } else { 40 };
     for (finding, open) in rows.iter().zip(&open) {
         let when = finding.time.map_or_else(|| "unknown".to_owned(), |time| time.to_string());
         let verdict = match finding.verdict {
@@ -119,7 +140,7 @@ fn table(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
             Verdict::Undecided => Cell::new(format!("undecided: {}", finding.reason)).fg(Color::Yellow),
             Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant => Cell::new(&finding.reason),
         };
-        let who = format!("{when}\n{}", actor(finding));
+        let who = format!("{when}\n{}", in_lines(&actor(finding), longest));
         table.add_row([Cell::new(who), Cell::new(place(finding)), Cell::new(open), verdict]);
     }
     writeln!(out, "{table}")
@@ -131,13 +152,12 @@ const MOST_RULES: usize = 8;
 /// What was done about a group: how many rules met with what.
 #[must_use]
 pub fn done(finding: &Finding) -> String {
-    let mut met: BTreeMap<String, usize> = BTreeMap::new();
+    let mut met: BTreeMap<(String, String), usize> = BTreeMap::new();
     for rule in finding.rules.iter().filter(|rule| rule.action != Action::Kept.as_str()) {
-        let action = rule.action.replace('_', " ");
-        let what = rule.error.as_ref().map_or_else(|| action.clone(), |error| format!("{action}: {error}"));
-        *met.entry(what).or_default() += 1;
+        let error = rule.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+        *met.entry((rule.action.replace('_', " "), error)).or_default() += 1;
     }
-    let parts: Vec<String> = met.iter().map(|(what, n)| format!("{n} {what}")).collect();
+    let parts: Vec<String> = met.iter().map(|((action, error), n)| format!("{action} {n}{error}")).collect();
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
 }
 
@@ -146,6 +166,10 @@ pub fn done(finding: &Finding) -> String {
 /// # Errors
 /// Those of the writer.
 pub fn swept(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+    swept_in(findings, None, out)
+}
+
+fn swept_in(findings: &[Finding], wide: Option<u16>, out: &mut impl Write) -> io::Result<()> {
     let rows: Vec<&Finding> = findings.iter().filter(|finding| finding.group.is_some()).collect();
     if rows.is_empty() {
         return Ok(());
@@ -160,7 +184,7 @@ pub fn swept(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
         .collect();
     let column = |n: usize, most| widest(cells.iter().filter_map(|row| row.get(n)).map(String::as_str), most);
     let mut table =
-        table_of(&["security group", "open", "through", "done"], &[GROUP, column(1, 16), column(2, 21), 12]);
+        table_of(&["security group", "open", "through", "done"], &[GROUP, column(1, 16), column(2, 21), 12], wide);
     for (finding, cells) in rows.iter().zip(&cells) {
         let done = match (finding.verdict, finding.outcome) {
             (_, Outcome::Failed) => Cell::new(done(finding)).fg(Color::Red).add_attribute(Attribute::Bold),
@@ -239,3 +263,6 @@ fn csv(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
 fn harmless_cell(cell: &str) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{cell}") } else { cell.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

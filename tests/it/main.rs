@@ -18,6 +18,7 @@ mod function;
 mod harness;
 mod lambda;
 mod neighbours;
+mod operator;
 mod prefix_lists;
 mod remediation;
 mod simulation;

@@ -4,8 +4,8 @@ use portcullis::aws::CallerError;
 
 const NO_REGION: &str = "no Region is configured: set AWS_REGION, or give --region";
 
-const NO_CREDENTIALS: &str = "set AWS_PROFILE, or put credentials into the environment; with IAM Identity Center: \
-    eval \"$(aws configure export-credentials --format env)\"";
+const NO_CREDENTIALS: &str = "set AWS_PROFILE, or put credentials into the environment; with IAM Identity Center or a \
+    credential_process: eval \"$(aws configure export-credentials --format env)\"";
 
 /// Why nobody can say who calls, and what to do about it.
 pub(super) fn on_caller(error: &CallerError) -> String {
@@ -29,7 +29,7 @@ fn on(call: &str, code: &str) -> Option<&'static str> {
             "does the account have a role of the name --role that trusts you, with the external id --external-id? And \
              may you assume it?",
         ),
-        ("ListAccounts", _) if code.ends_with("Exception") => Some(
+        ("ListAccounts", "AccessDeniedException" | "AWSOrganizationsNotInUseException") => Some(
             "use credentials of the organisation's management account or a delegated administrator, or name the accounts \
              with --account",
         ),

@@ -97,6 +97,18 @@ impl Tally {
     pub(super) fn show(&mut self, format: Format, guard: &Guard, out: &mut impl Write) -> io::Result<()> {
         let of = |finding: &Finding| (finding.account.clone(), finding.region.clone(), finding.group.clone());
         self.findings.sort_by_key(of);
+        let written = self.write(format, guard, out);
+        // Told even where nobody reads the rest.
+        for finding in self.findings.iter().filter(|finding| finding.group.is_some() && finding.needs_retry()) {
+            eprintln!("portcullis: {}: {}", place(finding), finding.reason);
+        }
+        self.troubles().iter().for_each(|why| eprintln!("portcullis: {why}"));
+        eprintln!("{}", self.sentence());
+        self.left(guard).iter().for_each(|line| eprintln!("{line}"));
+        written
+    }
+
+    fn write(&self, format: Format, guard: &Guard, out: &mut impl Write) -> io::Result<()> {
         match format {
             Format::Table => show::swept(&self.findings, out)?,
             // The findings are out already.
@@ -106,18 +118,12 @@ impl Tally {
             }
             Format::Csv => show::write(&self.findings, format, out)?,
         }
-        out.flush()?;
-        for finding in self.findings.iter().filter(|finding| finding.group.is_some() && finding.needs_retry()) {
-            eprintln!("portcullis: {}: {}", place(finding), finding.reason);
-        }
-        self.troubles().iter().for_each(|why| eprintln!("portcullis: {why}"));
-        eprintln!("{}", self.sentence());
-        self.left(guard).iter().for_each(|line| eprintln!("{line}"));
-        Ok(())
+        out.flush()
     }
 
     fn sentence(&self) -> String {
-        let SweepFinding { accounts, places, groups, exposed, reverted, failed, undecided, open: _, unreachable } =
+        // What is open stands in the table, group by group.
+        let SweepFinding { accounts, places, groups, exposed, reverted, failed, undecided, unreachable, open: _ } =
             &self.summary;
         let not_seen = match unreachable.len() {
             0 => String::new(),
