@@ -256,6 +256,7 @@ one_call! {
     the_protocol_as_a_number: [rule("6", (22, 22), &[EVERYONE])] => Exposed, Reverted, [];
     the_protocol_in_upper_case: [rule("TCP", (22, 22), &[EVERYONE])] => Exposed, Reverted, [];
     all_protocols: [Permission::all(EVERYONE)] => Exposed, Reverted, [];
+    all_protocols_by_name: [rule("ALL", (443, 443), &[EVERYONE])] => Exposed, Reverted, [];
     all_protocols_with_ports_0_to_0: [rule("-1", (0, 0), &[EVERYONE])] => Exposed, Reverted, [];
     all_protocols_with_a_guarded_port: [rule("-1", (22, 22), &["::/0"])] => Exposed, Reverted, [];
     all_protocols_with_a_lawful_port: [rule("-1", (443, 443), &[EVERYONE])] => Exposed, Reverted, [];
@@ -572,6 +573,27 @@ async fn a_prefix_list_and_a_block_that_add_up() {
     let (watch, list) = with_list(&["8.0.0.0/9"]).await;
     let event = watch.open(&[tcp(22, "8.128.0.0/9")]);
     told(&watch, &event, Exposed, Reverted, &[&format!("tcp 22-22 {list}")]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prefix_list_of_exempt_sources_widened() {
+    let watch = with_policy("version: 1\nexempt: [{reason: partner, until: never, sources: [8.0.0.0/8]}]").await;
+    let list = watch.world.create_prefix_list(ACCOUNT, REGION, "partner", 20, &["8.0.0.0/8"]).unwrap();
+    let event = watch.open(&[tcp(22, &list)]);
+    told(&watch, &event, Exempt, None, &[&format!("tcp 22-22 {list}")]).await;
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["16.0.0.0/4", "128.0.0.0/2"], &[]).unwrap();
+    told(&watch, &watch.event(), Exposed, Reverted, &[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prefix_list_from_which_a_decoy_is_taken_before_the_look() {
+    let (watch, list) = with_list(&["9.9.9.0/24"]).await;
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["0.0.0.0/0", "7.7.7.7/32"], &[]).unwrap();
+    let event = watch.event();
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &[], &["7.7.7.7/32"]).unwrap();
+    let started = tokio::time::Instant::now();
+    told(&watch, &event, Exposed, Reverted, &[]).await;
+    assert!(started.elapsed() < std::time::Duration::from_secs(21), "no longer than EC2 takes to show a change");
 }
 
 #[tokio::test(start_paused = true)]
