@@ -375,6 +375,15 @@ async fn a_new_description_for_an_open_rule() {
     told(&watch, &event, Exposed, Reverted, &[]).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn by_a_service() {
+    let watch = enforcing().await;
+    watch.world.set_actor(Actor::Service("cloudformation.amazonaws.com".into()));
+    let event = watch.open(&[tcp(22, EVERYONE)]);
+    let finding = told(&watch, &event, Exposed, Reverted, &[]).await;
+    assert_eq!(finding.actor.as_deref(), Some("cloudformation.amazonaws.com"));
+}
+
 // Time and order.
 #[tokio::test(start_paused = true)]
 async fn opened_and_closed_before_the_event() {
@@ -767,4 +776,55 @@ async fn a_key_that_stands_twice() {
     let event = portcullis::domain::json::parse(twice.as_bytes()).unwrap();
     let finding = told(&watch, &event, Undecided, None, &["tcp 22-22 0.0.0.0/0"]).await;
     assert!(finding.needs_retry(), "it ends in the dead-letter queue");
+}
+
+/// The page, and the sources of the tests that it names.
+const PAGE: &str = include_str!("../../docs/EVASIONS.md");
+const SOURCES: [(&str, &str); 3] = [
+    ("evasions", include_str!("evasions.rs")),
+    ("prefix_lists", include_str!("prefix_lists.rs")),
+    ("remediation", include_str!("remediation.rs")),
+];
+
+/// The names and bodies of a source's tests: functions, and lines of the table.
+fn tests(source: &'static str) -> Vec<(&'static str, &'static str)> {
+    let functions = source.split("\n#[tokio::test(start_paused = true)]\nasync fn ").skip(1);
+    let function = |rest: &'static str| Some((rest.split_once("()")?.0, rest.split_once("\n}\n")?.0));
+    let tables = source.split("\none_call! {\n").skip(1).filter_map(|rest| Some(rest.split_once("\n}\n")?.0));
+    let lines = tables.flat_map(|table| table.split(';')).filter_map(|line| line.trim().split_once(": ["));
+    functions.filter_map(function).chain(lines).collect()
+}
+
+/// The verdicts with their outcomes that a text speaks of, written like this.
+fn judgements(text: &str, write: impl Fn(&str, &str) -> String) -> Vec<(&'static str, &'static str)> {
+    let verdicts = ["Exposed", "Exempt", "Safe", "Irrelevant", "Undecided"];
+    let outcomes = ["Reverted", "WouldRevert", "AlreadyGone", "None", "Failed"];
+    let all = verdicts.into_iter().flat_map(|verdict| outcomes.map(|outcome| (verdict, outcome)));
+    all.filter(|(verdict, outcome)| text.contains(&write(verdict, outcome))).collect()
+}
+
+#[test]
+fn the_page_has_a_row_for_every_test_and_says_what_it_shows() {
+    let snake = |word: &str| word.replace("dG", "d_g").replace("dR", "d_r").replace("yG", "y_g").to_lowercase();
+    let mut told = Vec::new();
+    for row in PAGE.lines().filter(|line| line.starts_with("| ") && line.contains("::")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [_, outcome, _, test] = cells[..] else { panic!("{row}") };
+        let (module, name) = test.trim_matches('`').split_once("::").unwrap();
+        let source = SOURCES.iter().find(|(known, _)| *known == module).unwrap_or_else(|| panic!("{row}")).1;
+        let body = tests(source).into_iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{row}")).1;
+        told.push((module, name));
+        if module != "evasions" {
+            continue;
+        }
+        let said = judgements(outcome, |verdict, outcome| format!("`{}`, `{}`", snake(verdict), snake(outcome)));
+        let shown = judgements(&body.split_whitespace().collect::<Vec<_>>().join(" "), |v, o| format!("{v}, {o}"));
+        assert!(!said.is_empty() && said.iter().all(|one| shown.contains(one)), "{said:?}, {shown:?}: {row}");
+    }
+    assert!(told.len() >= 30, "{}", told.len());
+    let own: Vec<&str> = told.iter().filter(|(module, _)| *module == "evasions").map(|(_, name)| *name).collect();
+    for (name, _) in tests(SOURCES[0].1) {
+        assert_eq!(own.iter().filter(|own| **own == name).count(), 1, "rows for {name}");
+    }
+    assert_eq!(own.len(), tests(SOURCES[0].1).len());
 }
