@@ -1,6 +1,7 @@
 //! AWS as the guard needs it: look at a group, revoke rules, publish, read an object. Concrete SDK clients, one EC2
 //! client for each (account, Region); errors keep AWS's code.
 
+mod caller;
 mod facts;
 mod http;
 mod pace;
@@ -25,6 +26,7 @@ use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId, shown_up_to};
 use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
+pub use caller::{Caller, CallerError};
 pub use facts::{Facts, KnownLists, Wanted};
 use pace::{Api, Pace};
 pub use s3::{Body, Bucket, Keys};

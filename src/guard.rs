@@ -23,6 +23,7 @@ use crate::aws::{Aws, KnownLists, Own, Target};
 use crate::config::Accounts;
 use crate::envelope::{self, Kind, Letter};
 use crate::report::{self, Counts, Message};
+pub use sweep::Places;
 use sweep::Sweeps;
 
 /// Everything that outlives an invocation.

@@ -263,6 +263,12 @@ impl Policy {
         self.sweep
     }
 
+    /// The same policy with another word on the sweep: an operator's, who starts one by hand.
+    #[must_use]
+    pub fn with_sweep(self, sweep: Sweep) -> Self {
+        Self { sweep, ..self }
+    }
+
     /// Whether something depends on a group's VPC, which costs a DescribeSecurityGroups call.
     #[must_use]
     pub fn needs_vpc(&self) -> bool {

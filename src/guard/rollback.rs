@@ -134,7 +134,7 @@ impl Guard {
                 mode = Mode::Alert;
             }
             let unsettled = self.young(job.changes) && !self.settled(job, &ledger, facts);
-            let mut again = unsettled;
+            let (mut again, mut at_once) = (unsettled, false);
             if mode == Mode::Enforce && !ledger.pending.is_empty() {
                 let Some(ready) = self.pass(job, pass.take()).await else {
                     "Timeout".clone_into(&mut ledger.error);
@@ -142,7 +142,7 @@ impl Guard {
                 };
                 if look.at.elapsed() > FRESH {
                     pass = Some(ready);
-                    again = true;
+                    (again, at_once) = (true, true);
                 } else {
                     let revoke = self.aws.revoke(ready, job.own, &facts.group, &ledger.pending);
                     let answer = timeout_at(job.until, revoke)
@@ -154,7 +154,6 @@ impl Guard {
             if !again {
                 break false;
             }
-            let at_once = pass.is_some();
             match self.look_again(job, &look.group.group, at_once, &mut turn, &mut ledger.error).await {
                 Some(next) => look = next,
                 None => break unsettled,

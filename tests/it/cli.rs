@@ -346,11 +346,12 @@ fn a_policy_that_cannot_be_used_is_trouble_shown_where_it_is() {
 
 #[test]
 fn text_of_a_policy_cannot_steer_the_terminal() {
-    let yaml = r#"{"version": 1, "guard": ["ssh", {"name": "a\u001b[2J\u202e", "protocol": "tcp", "ports": [22]}],
+    let named = r#"{"version": 1, "guard": [{"name": "a\u001b[2J\u202e", "protocol": "tcp", "ports": [22]}]}"#;
+    let yaml = r#"{"version": 1,
         "exempt": [{"reason": "x\u001b[2J\u202e\n\u0007", "until": "never", "principals": ["arn:aws:iam::*:role/\u001b[2J"]}]}"#;
-    for command in ["check", "show"] {
+    for (command, yaml, code) in [("check", yaml, 0), ("show", yaml, 0), ("check", named, 2), ("show", named, 2)] {
         let ran = portcullis(&["policy", command, "-"], yaml);
-        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert_eq!(ran.code, code, "{}", ran.stderr);
         let told = format!("{}{}", ran.stdout, ran.stderr);
         assert!(told.contains("\\u{1b}[2J"), "{told}");
         assert!(!told.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{told}");

@@ -122,22 +122,22 @@ impl Setup {
         let (kept, clock, start) = (Arc::clone(&lines), world.clone(), tokio::time::Instant::now());
         // The world's time, which stands, and what tokio has slept since.
         let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + start.elapsed());
-        let guard = self
-            .guard(straight(world.clone()), clock, Box::new(move |line| kept.lock().unwrap().push(line.to_owned())))
-            .await;
+        let out = Box::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
+        let guard = self.guard(REGION, straight(world.clone()), clock, out).await;
         Watch { world, guard, group, lines }
     }
 
-    /// The guard alone.
+    /// The guard alone, a function in `region`.
     pub(crate) async fn guard(
         self,
+        region: &str,
         between: Between,
         clock: Box<dyn Fn() -> jiff::Timestamp + Send + Sync>,
         out: Box<dyn Fn(&str) + Send + Sync>,
     ) -> Guard {
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(Wire(between))
-            .region(Region::from_static(REGION))
+            .region(Region::new(region.to_owned()))
             .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
         Guard {
             aws: Aws::load(loader, self.member_role, self.mode).await,

@@ -11,6 +11,8 @@
 
 mod cli;
 mod corpus;
+mod deliveries;
+mod evasions;
 mod faults;
 mod function;
 mod harness;
