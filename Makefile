@@ -126,7 +126,7 @@ deploy: build ## Deploy with SAM, in alert mode at first: MODE=enforce, PARAMETE
 
 .PHONY: clean
 clean: ## Remove all that make has made
-	rm -rf .venv .demo .aws-sam target
+	rm -rf .venv .demo .aws-sam target fuzz/artifacts fuzz/corpus fuzz/target
 
 # One environment a purpose, made again when its pins change: they do not agree on their botocore.
 .venv/%/.installed: tools/requirements-%.txt | need-python

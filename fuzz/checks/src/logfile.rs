@@ -43,13 +43,20 @@ pub fn logfile(bytes: &[u8]) -> &'static str {
     };
     assert!(unzipped || damaged, "damaged gzip data, and no error");
     let document = json::parse(&text).ok().filter(|_| unzipped && text.len() as u64 <= MOST);
-    if let Some(document) = document.filter(|document| document.is_object() || document.is_array()) {
+    // A name in no object at all is damage to the reader, who does not know what was before it.
+    let of_objects = |document: &Value| {
+        document.is_object() || document.as_array().is_some_and(|elements| elements.iter().all(Value::is_object))
+    };
+    if let Some(document) = document.filter(of_objects) {
         assert!(!damaged, "all of it is JSON, and there is an error: {found:?}");
         let mut expected = Vec::new();
         ours(&document, &mut expected);
-        // An object with a double key is a text that says so.
+        // An object with a double key is a text that says so, and hides what is in it from the parse, not from the reader.
         let records = found.iter().flatten().filter(|record| record.is_object());
         let mut records: Vec<String> = records.map(Value::to_string).collect();
+        if serde_json::from_slice::<Value>(&text).is_ok_and(|last_wins| last_wins != document) {
+            records.retain(|record| expected.contains(record));
+        }
         expected.sort();
         records.sort();
         assert_eq!(records, expected, "other records than a parse of everything finds");
