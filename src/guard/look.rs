@@ -28,7 +28,7 @@ impl Guard {
     }
 
     /// A look that shows what was changed, unless the change is old enough for it to be gone: the group, or in the
-    /// prefix list what was added to it.
+    /// prefix list what was added to it. A list that shows enough for something to be done is not waited for.
     pub(super) async fn first_look(&self, job: &Job<'_>, subject: &Subject) -> Result<Facts, AwsError> {
         let mut turn = 0;
         loop {
@@ -37,7 +37,10 @@ impl Guard {
             let facts = self.look(job, subject, known).await?;
             turn += 1;
             let shown = match subject {
-                Subject::PrefixList(_) => job.changes.iter().all(|change| shows_added(change, &facts)),
+                Subject::PrefixList(_) => {
+                    job.changes.iter().all(|change| shows_added(change, &facts))
+                        || facts.groups.iter().any(|group| self.calls_for_action(job, group, &facts.prefix_lists))
+                }
                 Subject::Group(_) | Subject::GroupName(_) | Subject::Region => !facts.groups.is_empty(),
             };
             if shown || !self.young(job.changes) {

@@ -191,6 +191,11 @@ impl Guard {
         judgement.claims.iter().zip(job.changes).filter(|(_, change)| of_rules(change)).all(|(claim, _)| shown(claim))
     }
 
+    /// Whether some rule of the group would have to go as it is shown.
+    pub(super) fn calls_for_action(&self, job: &Job<'_>, facts: &GroupFacts, lists: &PrefixLists) -> bool {
+        !plan(&self.judge(job, facts, lists)).is_empty()
+    }
+
     fn judge(&self, job: &Job<'_>, facts: &GroupFacts, lists: &PrefixLists) -> Judgement {
         judge(job.changes, facts, lists, &self.policy, whereabouts(job.target, facts), (self.clock)())
     }
