@@ -57,10 +57,11 @@ deny: need-cargo ## Check licences and sources of all dependencies (installs car
 # how many cases it was.
 PROOF_CASES ?= 1000000
 PROOF_GROUPS ?= 5000
-PROOFS := proof-domain proof-z3
+PROOF_SEEDS ?= 10000
+PROOFS := proof-domain proof-z3 proof-simulation
 
 .PHONY: proof
-proof: $(PROOFS) ## Prove the judging: a naive definition, every small world, z3 (a quarter of an hour)
+proof: $(PROOFS) ## Prove the judging: a naive definition, every small world, z3, a simulated world (an hour)
 
 .PHONY: proof-domain
 proof-domain: need-cargo
@@ -73,6 +74,10 @@ proof-z3: need-cargo .venv/proof/.installed
 	$(CARGO) run --profile proof --package portcullis-domain --example groups --locked --quiet -- $(PROOF_GROUPS) \
 	  > target/groups.jsonl
 	.venv/proof/bin/python proof/z3_judge.py < target/groups.jsonl
+
+.PHONY: proof-simulation
+proof-simulation: need-cargo
+	PORTCULLIS_SEEDS=$(PROOF_SEEDS) $(CARGO) test $(WORKSPACE) --test it --quiet -- --nocapture simulation:: faults::every_pair
 
 # For each file of the domain, hours in all: make mutants MUTANTS="--file domain/src/net.rs".
 .PHONY: mutants

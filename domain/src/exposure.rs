@@ -167,6 +167,7 @@ pub fn judge<'a>(
             |_| PerFamily::default(),
             |sources| PerFamily::each(|family| sources.get(family).intersection(policy.counted(family))),
         );
+        let all_before = sources.as_ref().map(|sources| without(sources, &made_by));
         let without = without(&counted, &made_by);
         let mut judged = JudgedRule { rule: rule.clone(), claimed: !makers.is_empty(), counted, without, exempt: None };
         let mut doubt = None;
@@ -179,7 +180,14 @@ pub fn judge<'a>(
             if let Some(exemption) = policy.exemption(candidate, now) {
                 exempt.insert((n, &guard.name));
                 judged.exempt = Some(exemption.reason.clone());
-            } else if let Err(why) = &sources {
+                continue;
+            }
+            // Of what an exemption covered before the changes, nothing counted: it is they that make the rule count.
+            let before = Candidate { sources: all_before.as_ref().ok(), makers: &[], ..candidate };
+            if judged.claimed && policy.exemption(before, now).is_some() {
+                judged.without = PerFamily::default();
+            }
+            if let Err(why) = &sources {
                 doubt = Some(format!("{}: {why}", rule.id));
             } else if rule.permission.traffic.reach(guard.transport) == Reach::Unknown {
                 doubt = Some(format!("{}: {}", rule.id, unknown_traffic(rule)));

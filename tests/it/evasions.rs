@@ -256,6 +256,7 @@ one_call! {
     the_protocol_as_a_number: [rule("6", (22, 22), &[EVERYONE])] => Exposed, Reverted, [];
     the_protocol_in_upper_case: [rule("TCP", (22, 22), &[EVERYONE])] => Exposed, Reverted, [];
     all_protocols: [Permission::all(EVERYONE)] => Exposed, Reverted, [];
+    all_protocols_by_name: [rule("ALL", (443, 443), &[EVERYONE])] => Exposed, Reverted, [];
     all_protocols_with_ports_0_to_0: [rule("-1", (0, 0), &[EVERYONE])] => Exposed, Reverted, [];
     all_protocols_with_a_guarded_port: [rule("-1", (22, 22), &["::/0"])] => Exposed, Reverted, [];
     all_protocols_with_a_lawful_port: [rule("-1", (443, 443), &[EVERYONE])] => Exposed, Reverted, [];
@@ -372,6 +373,15 @@ async fn a_new_description_for_an_open_rule() {
     let old = of_old(&watch, tcp(22, EVERYONE));
     let event = modify(&watch, &[(&old, tcp(22, EVERYONE).described("reviewed"))]);
     told(&watch, &event, Exposed, Reverted, &[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_a_service() {
+    let watch = enforcing().await;
+    watch.world.set_actor(Actor::Service("cloudformation.amazonaws.com".into()));
+    let event = watch.open(&[tcp(22, EVERYONE)]);
+    let finding = told(&watch, &event, Exposed, Reverted, &[]).await;
+    assert_eq!(finding.actor.as_deref(), Some("cloudformation.amazonaws.com"));
 }
 
 // Time and order.
@@ -575,6 +585,27 @@ async fn a_prefix_list_and_a_block_that_add_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_prefix_list_of_exempt_sources_widened() {
+    let watch = with_policy("version: 1\nexempt: [{reason: partner, until: never, sources: [8.0.0.0/8]}]").await;
+    let list = watch.world.create_prefix_list(ACCOUNT, REGION, "partner", 20, &["8.0.0.0/8"]).unwrap();
+    let event = watch.open(&[tcp(22, &list)]);
+    told(&watch, &event, Exempt, None, &[&format!("tcp 22-22 {list}")]).await;
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["16.0.0.0/4", "128.0.0.0/2"], &[]).unwrap();
+    told(&watch, &watch.event(), Exposed, Reverted, &[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prefix_list_from_which_a_decoy_is_taken_before_the_look() {
+    let (watch, list) = with_list(&["9.9.9.0/24"]).await;
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["0.0.0.0/0", "7.7.7.7/32"], &[]).unwrap();
+    let event = watch.event();
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &[], &["7.7.7.7/32"]).unwrap();
+    let started = tokio::time::Instant::now();
+    told(&watch, &event, Exposed, Reverted, &[]).await;
+    assert!(started.elapsed() < std::time::Duration::from_secs(21), "no longer than EC2 takes to show a change");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_prefix_list_closed_between_look_and_revoke_and_opened_after() {
     let watch = enforcing().await;
     let list = watch.world.create_prefix_list(ACCOUNT, REGION, "offices", 20, &["9.9.9.0/24", "0.0.0.0/0"]).unwrap();
@@ -745,4 +776,55 @@ async fn a_key_that_stands_twice() {
     let event = portcullis::domain::json::parse(twice.as_bytes()).unwrap();
     let finding = told(&watch, &event, Undecided, None, &["tcp 22-22 0.0.0.0/0"]).await;
     assert!(finding.needs_retry(), "it ends in the dead-letter queue");
+}
+
+/// The page, and the sources of the tests that it names.
+const PAGE: &str = include_str!("../../docs/EVASIONS.md");
+const SOURCES: [(&str, &str); 3] = [
+    ("evasions", include_str!("evasions.rs")),
+    ("prefix_lists", include_str!("prefix_lists.rs")),
+    ("remediation", include_str!("remediation.rs")),
+];
+
+/// The names and bodies of a source's tests: functions, and lines of the table.
+fn tests(source: &'static str) -> Vec<(&'static str, &'static str)> {
+    let functions = source.split("\n#[tokio::test(start_paused = true)]\nasync fn ").skip(1);
+    let function = |rest: &'static str| Some((rest.split_once("()")?.0, rest.split_once("\n}\n")?.0));
+    let tables = source.split("\none_call! {\n").skip(1).filter_map(|rest| Some(rest.split_once("\n}\n")?.0));
+    let lines = tables.flat_map(|table| table.split(';')).filter_map(|line| line.trim().split_once(": ["));
+    functions.filter_map(function).chain(lines).collect()
+}
+
+/// The verdicts with their outcomes that a text speaks of, written like this.
+fn judgements(text: &str, write: impl Fn(&str, &str) -> String) -> Vec<(&'static str, &'static str)> {
+    let verdicts = ["Exposed", "Exempt", "Safe", "Irrelevant", "Undecided"];
+    let outcomes = ["Reverted", "WouldRevert", "AlreadyGone", "None", "Failed"];
+    let all = verdicts.into_iter().flat_map(|verdict| outcomes.map(|outcome| (verdict, outcome)));
+    all.filter(|(verdict, outcome)| text.contains(&write(verdict, outcome))).collect()
+}
+
+#[test]
+fn the_page_has_a_row_for_every_test_and_says_what_it_shows() {
+    let snake = |word: &str| word.replace("dG", "d_g").replace("dR", "d_r").replace("yG", "y_g").to_lowercase();
+    let mut told = Vec::new();
+    for row in PAGE.lines().filter(|line| line.starts_with("| ") && line.contains("::")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [_, outcome, _, test] = cells[..] else { panic!("{row}") };
+        let (module, name) = test.trim_matches('`').split_once("::").unwrap();
+        let source = SOURCES.iter().find(|(known, _)| *known == module).unwrap_or_else(|| panic!("{row}")).1;
+        let body = tests(source).into_iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{row}")).1;
+        told.push((module, name));
+        if module != "evasions" {
+            continue;
+        }
+        let said = judgements(outcome, |verdict, outcome| format!("`{}`, `{}`", snake(verdict), snake(outcome)));
+        let shown = judgements(&body.split_whitespace().collect::<Vec<_>>().join(" "), |v, o| format!("{v}, {o}"));
+        assert!(!said.is_empty() && said.iter().all(|one| shown.contains(one)), "{said:?}, {shown:?}: {row}");
+    }
+    assert!(told.len() >= 30, "{}", told.len());
+    let own: Vec<&str> = told.iter().filter(|(module, _)| *module == "evasions").map(|(_, name)| *name).collect();
+    for (name, _) in tests(SOURCES[0].1) {
+        assert_eq!(own.iter().filter(|own| **own == name).count(), 1, "rows for {name}");
+    }
+    assert_eq!(own.len(), tests(SOURCES[0].1).len());
 }

@@ -24,11 +24,14 @@ struct Scenario {
     arrange: fn(&Watch) -> Case,
 }
 
+/// An account and the id of a group in it.
+type GroupOf = (&'static str, String);
+
 /// A delivery, and what the judge has to know of it.
 struct Case {
     payload: Value,
     /// The item of each change, and the groups that it concerns: account and id.
-    items: Vec<(String, Vec<(&'static str, String)>, Change)>,
+    items: Vec<(String, Vec<GroupOf>, Change)>,
     lists: Lists,
     /// Nothing may be revoked, whatever is open.
     alert: bool,
@@ -41,17 +44,17 @@ impl Case {
         Self { payload, items, lists: Lists::new(), alert: false }
     }
 
-    fn groups(&self) -> BTreeSet<&(&'static str, String)> {
+    fn groups(&self) -> BTreeSet<&GroupOf> {
         self.items.iter().flat_map(|(_, groups, _)| groups).collect()
     }
 
-    fn changes(&self, group: &(&'static str, String)) -> Vec<Change> {
+    fn changes(&self, group: &GroupOf) -> Vec<Change> {
         let concerning = self.items.iter().filter(|(_, groups, _)| groups.contains(group));
         concerning.map(|(.., change)| change.clone()).collect()
     }
 }
 
-fn rules(watch: &Watch, (account, group): &(&'static str, String)) -> Vec<Rule> {
+fn rules(watch: &Watch, (account, group): &GroupOf) -> Vec<Rule> {
     Rule::all(watch.world.rules(account, REGION, group))
 }
 
@@ -315,7 +318,7 @@ struct Run<'a> {
     scenario: &'a Scenario,
     watch: Watch,
     case: Case,
-    before: BTreeMap<(&'static str, String), Vec<Rule>>,
+    before: BTreeMap<GroupOf, Vec<Rule>>,
     what: String,
 }
 
@@ -326,6 +329,11 @@ impl<'a> Run<'a> {
         let case = (scenario.arrange)(&watch);
         let before = case.groups().into_iter().map(|group| (group.clone(), rules(&watch, group))).collect();
         Self { scenario, watch, case, before, what }
+    }
+
+    /// AWS delivers again after a minute. By then EC2 shows what there is.
+    fn a_minute_later(&self) {
+        self.watch.world.set_now(self.watch.world.now() + 60_000);
     }
 
     fn hits(&self) -> usize {
@@ -391,7 +399,7 @@ impl<'a> Run<'a> {
         answer.findings.iter().filter(|finding| concerns(&finding.id)).collect()
     }
 
-    fn is_of(finding: &portcullis::domain::finding::Finding, group: &(&'static str, String)) -> bool {
+    fn is_of(finding: &portcullis::domain::finding::Finding, group: &GroupOf) -> bool {
         finding.group.as_ref().is_none_or(|id| *id == group.1)
     }
 
@@ -410,6 +418,7 @@ impl<'a> Run<'a> {
         while !done || self.hits() < faults {
             let met = self.hits();
             deliveries += 1;
+            self.a_minute_later();
             assert!(deliveries <= 2 + faults, "{}, {}: never done", self.scenario.name, self.what);
             done = self.deliver().await;
             if self.hits() == met && met < faults && done {
@@ -480,8 +489,9 @@ async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
     let many = simulation::number("PORTCULLIS_SEEDS").is_some_and(|seeds| seeds >= 1000);
     let kinds: Vec<_> = kinds().into_iter().filter(|(name, _)| many || few.contains(name)).collect();
     let (mut met, mut deliveries_needed) = (0, BTreeMap::<usize, usize>::new());
-    for scenario in
-        SCENARIOS.iter().filter(|scenario| ["group by id", "prefix list as source"].contains(&scenario.name))
+    for scenario in SCENARIOS
+        .iter()
+        .filter(|scenario| scenario.name == "group by id" || (many && scenario.name == "prefix list as source"))
     {
         let calls = calls(scenario).await;
         // The call after the last of an action is its retry.
@@ -495,6 +505,7 @@ async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
                     for (other, second_kind) in kinds.clone() {
                         let what = format!("{one} at {first:?}, then {other} at {second:?}");
                         let run = Run::start(scenario, what).await;
+                        run.a_minute_later();
                         for ((action, nth), kind) in [(first, first_kind.clone()), (second, second_kind)] {
                             run.watch.world.inject(Fault { action: Some(action.clone()), nth: *nth, kind });
                         }
@@ -508,5 +519,5 @@ async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
         }
     }
     println!("{met} pairs of faults met; deliveries needed: {deliveries_needed:?}");
-    assert!(met > 100, "{met}");
+    assert!(met > 50, "{met}");
 }

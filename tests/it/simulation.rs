@@ -234,7 +234,7 @@ impl Run {
         Post::Bus { event: watcher.scene.sweep(place), attempt: 0 }
     }
 
-    async fn to_the_end(&mut self) {
+    async fn play(&mut self) {
         let (mut deeds, places) = {
             let mut watcher = lock(&self.watcher);
             let count = watcher.deeds_left;
@@ -333,7 +333,7 @@ fn run(seed: u64, verbose: bool) -> Outcome {
         runtime.block_on(async {
             let mut run = Run::start(seed, verbose).await;
             *watched.lock().unwrap() = Some(Arc::clone(&run.watcher));
-            run.to_the_end().await;
+            run.play().await;
         });
     }));
     let watched = watched.into_inner().unwrap();
@@ -363,7 +363,7 @@ fn whatever_happens_nothing_lawful_is_touched_no_lie_is_told_and_nothing_is_lost
     let seeds = number("PORTCULLIS_SEEDS").unwrap_or(200);
     let started = std::time::Instant::now();
     let next = AtomicU64::new(0);
-    let all: Mutex<(BTreeMap<String, usize>, BTreeMap<u64, Vec<String>>)> = Mutex::default();
+    let (tally, wrong) = (Mutex::new(BTreeMap::<String, usize>::new()), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
@@ -372,19 +372,18 @@ fn whatever_happens_nothing_lawful_is_touched_no_lie_is_told_and_nothing_is_lost
                     if seed >= seeds {
                         break;
                     }
-                    let Outcome { wrong, tally, .. } = run(seed, false);
-                    let mut all = all.lock().unwrap();
-                    for (what, count) in tally {
-                        *all.0.entry(what).or_default() += count;
+                    let outcome = run(seed, false);
+                    for (what, count) in outcome.tally {
+                        *tally.lock().unwrap().entry(what).or_default() += count;
                     }
-                    if !wrong.is_empty() {
-                        all.1.insert(seed, wrong);
+                    if !outcome.wrong.is_empty() {
+                        wrong.lock().unwrap().insert(seed, outcome.wrong);
                     }
                 }
             });
         }
     });
-    let (tally, wrong) = all.into_inner().unwrap();
+    let (tally, wrong) = (tally.into_inner().unwrap(), wrong.into_inner().unwrap());
     for (what, count) in &tally {
         println!("{count:>8} {what}");
     }

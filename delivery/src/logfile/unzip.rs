@@ -54,7 +54,9 @@ pub fn plain<'a>(file: &'a [u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
 impl Scratch {
     /// Unzips the first member to the buffer from there on. How long it is, packed and unpacked.
     fn member(&mut self, file: &[u8], from: usize) -> Option<(usize, usize)> {
-        let Header::Complete(header) = header(file) else { return None };
+        if !matches!(header(file), Header::Complete) {
+            return None;
+        }
         // A member ends with its length: of several this is the last one's, of a damaged file it is anything.
         let hint = usize::try_from(u32::from_le_bytes(*file.last_chunk()?)).ok()?;
         let most = MOST_WHOLE - from;
@@ -66,7 +68,7 @@ impl Scratch {
             if self.text.len() < from + room {
                 self.text.resize(from + room, 0);
             }
-            match self.decompressor.deflate_decompress(file.get(header..)?, self.text.get_mut(from..)?) {
+            match self.decompressor.gzip_decompress(file, self.text.get_mut(from..)?) {
                 Ok(unpacked) => {
                     let text = self.text.get(from..from + unpacked)?;
                     return Some((member_end(file, text)?, unpacked));
@@ -80,16 +82,16 @@ impl Scratch {
     }
 }
 
-/// Where the file's first member ends, whose plain text this is. libdeflate does not say. It is behind the trailer of
-/// just this text, and there the file ends or another member begins. `None`: there is no such place, or more than one.
+/// Where the file's first member ends, whose plain text this is. libdeflate does not say, but it has held the trailer
+/// against the text: so the end is behind the trailer of just this text, and there the file ends or another member
+/// begins. `None`: it is not so, or there is more than one such trailer to choose from.
 fn member_end(file: &[u8], text: &[u8]) -> Option<usize> {
     let length = u32::try_from(text.len()).ok()?.to_le_bytes();
     let trailer = [libdeflater::crc32(text).to_le_bytes(), length].concat();
-    let joint = [trailer.as_slice(), &MEMBER].concat();
-    let joints = memmem::find_iter(file, &joint).map(|at| at + TRAILER);
-    let mut ends = joints.chain(file.ends_with(&trailer).then_some(file.len()));
-    let end = ends.next()?;
-    ends.next().is_none().then_some(end)
+    let mut ends = memmem::find_iter(file, &trailer).map(|at| at + TRAILER);
+    let (end, other) = (ends.next()?, ends.next());
+    let rest = file.get(end..)?;
+    (other.is_none() && (rest.is_empty() || rest.starts_with(&MEMBER))).then_some(end)
 }
 
 /// Unzips what arrives in chunks, in a hundred KiB of memory.
@@ -183,7 +185,7 @@ impl Unzip {
             State::Header(bytes) => {
                 bytes.extend(chunk.first());
                 match header(bytes) {
-                    Header::Complete(_) => {
+                    Header::Complete => {
                         self.inflate.reset(false);
                         self.sum.reset();
                         self.state = State::Body;
@@ -252,8 +254,7 @@ fn to_u64(length: usize) -> u64 {
 }
 
 enum Header {
-    /// With its length.
-    Complete(usize),
+    Complete,
     Incomplete,
     Wrong(&'static str),
 }
@@ -284,5 +285,5 @@ fn header(bytes: &[u8]) -> Header {
     }
     // Two bytes of check sum, which few write and nobody checks.
     let needed = if flags & FHCRC != 0 { 2 } else { 0 };
-    if rest.len() < needed { Header::Incomplete } else { Header::Complete(bytes.len() - rest.len() + needed) }
+    if rest.len() < needed { Header::Incomplete } else { Header::Complete }
 }

@@ -233,12 +233,17 @@ impl Scene {
         });
         let groups = self.groups.clone();
         let group = self.one_of(&groups);
+        let kind = if self.closed.is_empty() || !self.chance(0.15) { kind } else { "opens again" };
         if self.act(kind, &group, exempt).is_some() {
             self.count(kind);
-            let now = self.tick();
-            let (version, at) = &mut self.versions[group.place];
-            (*version, *at) = (*version + 1, now);
+            self.touched(group.place);
         }
+    }
+
+    fn touched(&mut self, place: usize) {
+        let now = self.tick();
+        let (version, at) = &mut self.versions[place];
+        (*version, *at) = (*version + 1, now);
     }
 
     fn act(&mut self, kind: &'static str, group: &Group, exempt: bool) -> Option<()> {
@@ -295,10 +300,12 @@ impl Scene {
                 Some(())
             }
             "opens again" => {
-                let closed: Vec<Permission> =
-                    self.closed.iter().filter(|(of, _)| of.id == group.id).map(|(_, p)| p.clone()).collect();
-                let permission = (!closed.is_empty()).then(|| self.one_of(&closed))?;
-                open(self, &[permission])
+                let there = |of: &Group| self.groups.iter().any(|known| known.id == of.id);
+                let closed: Vec<_> = self.closed.iter().filter(|(of, _)| there(of)).cloned().collect();
+                let (group, permission) = (!closed.is_empty()).then(|| self.one_of(&closed))?;
+                self.open(&group, &group.id, &[permission], exempt)?;
+                self.touched(group.place);
+                Some(())
             }
             "changes a prefix list" => self.change_list(list, exempt),
             "restores a prefix list" => {
@@ -350,7 +357,7 @@ impl Scene {
             }
             _ => {
                 let permission = Permission::tcp(22, "0.0.0.0/0");
-                if self.world.authorize(account, &region, &group.id, &[permission.clone()]).is_ok() {
+                if self.world.authorize(account, &region, &group.id, std::slice::from_ref(&permission)).is_ok() {
                     let id = self.rules(group.place, &group.id).pop()?.id;
                     return self.opened(group, &[id], exempt);
                 }

@@ -184,15 +184,14 @@ impl Watcher {
             self.scene.world.inject(Fault { action: None, nth: 0, kind });
             self.scene.count(format!("fault: {name}"));
         }
-        let truth: Vec<BTreeMap<String, Vec<Rule>>> = (0..self.scene.places.len())
-            .map(|place| {
-                let groups = self.scene.groups.iter().filter(|group| group.place == place);
-                groups.map(|group| (group.id.clone(), self.scene.rules(place, &group.id))).collect()
-            })
-            .collect();
-        let calls_before = self.scene.world.calls().len();
+        let before: BTreeMap<String, Vec<Rule>> = if request.body.starts_with(b"Action=Revoke") {
+            let groups = self.scene.groups.iter();
+            groups.map(|group| (group.id.clone(), self.scene.rules(group.place, &group.id))).collect()
+        } else {
+            BTreeMap::new()
+        };
         let reply = self.scene.world.handle(request);
-        let call = self.scene.world.calls().get(calls_before).cloned();
+        let call = self.scene.world.calls().pop();
         if let Some(call) = call {
             self.note(&format!("function {function}: {} {:?} {:?}", call.action, call.params, call.outcome));
             self.scene.count(format!("call: {}", call.action));
@@ -202,7 +201,7 @@ impl Watcher {
                 ("GetManagedPrefixListEntries", Some(place)) => self.read_list(function, place, &call, &reply),
                 ("RevokeSecurityGroupIngress", Some(place)) => {
                     let group = call.param("GroupId").unwrap().to_owned();
-                    let before = truth[place].get(&group).cloned().unwrap_or_default();
+                    let before = before.get(&group).cloned().unwrap_or_default();
                     self.written(function, place, &group, &call, &before, &reply);
                 }
                 _ => {}
@@ -406,7 +405,7 @@ impl Watcher {
                         && looks.iter().all(|look| !look.rules.contains(rule))
                 };
                 if let Some(rule) = rules.iter().find(unseen).cloned() {
-                    if !plan(&[rule.clone()], &lists, &changes).is_empty() {
+                    if !plan(std::slice::from_ref(&rule), &lists, &changes).is_empty() {
                         self.wrong(format!("said to be done before it was seen: {rule:?} of {id} in {group}"));
                     }
                     continue;
