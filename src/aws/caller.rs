@@ -2,7 +2,7 @@
 
 use aws_config::{BehaviorVersion, Region as SdkRegion};
 use aws_sdk_sts::config::ProvideCredentials;
-use portcullis_domain::ids::{AccountId, Region};
+use portcullis_domain::ids::{AccountId, IdError, Region};
 use portcullis_domain::policy::Mode;
 
 use super::{Aws, AwsError, Effect, Own, http, message, plainly};
@@ -23,6 +23,9 @@ pub enum CallerError {
     /// No Region is configured.
     #[error("no Region is configured")]
     NoRegion,
+    /// What is configured is none.
+    #[error("the Region that is configured: {0}")]
+    OddRegion(#[from] IdError),
     /// No credentials were found, or those that were could not be had.
     #[error("no credentials: {0}")]
     NoCredentials(String),
@@ -52,7 +55,7 @@ impl Aws {
         let region = self.base.region().ok_or(CallerError::NoRegion)?;
         let odd =
             |what: String| AwsError { call, code: "BadAnswer".to_owned(), message: what, effect: Effect::Unknown };
-        let region = Region::parse(region.as_ref()).map_err(|error| odd(error.to_string()))?;
+        let region = Region::parse(region.as_ref())?;
         // Asked for by themselves: an error of the call would not tell that it was never sent for want of them.
         let missing = |why: &str| CallerError::NoCredentials(message(why.trim_end_matches(" Attempted:").trim_end()));
         let credentials = self.base.credentials_provider().ok_or_else(|| missing("nothing provides any"))?;

@@ -86,14 +86,23 @@ fn omitted() -> Value {
     json!({"reason": "requestParameters too large", "omitted": true, "originalSize": 131_072})
 }
 
-/// What one AuthorizeSecurityGroupIngress asks for, what is told of it, and what is left in the group.
+/// What one AuthorizeSecurityGroupIngress asks for, what is told of it, and what is left in the group: by its record, by
+/// an older one, which lists no rules, and by one of which CloudTrail leaves out what was asked or what was answered.
 macro_rules! one_call {
     ($($name:ident: [$($permission:expr),+ $(,)?] => $verdict:ident, $outcome:ident, [$($left:expr),*];)+) => {$(
         #[tokio::test(start_paused = true)]
         async fn $name() {
-            let watch = enforcing().await;
-            let event = watch.open(&[$($permission),+]);
-            told(&watch, &event, $verdict, $outcome, &[$($left),*]).await;
+            for (part, stands) in [
+                ("eventName", json!("AuthorizeSecurityGroupIngress")),
+                ("responseElements", json!({"_return": true})),
+                ("responseElements", omitted()),
+                ("requestParameters", omitted()),
+            ] {
+                let watch = enforcing().await;
+                let mut event = watch.open(&[$($permission),+]);
+                event["detail"][part] = stands;
+                told(&watch, &event, $verdict, $outcome, &[$($left),*]).await;
+            }
         }
     )+};
 }
@@ -213,6 +222,19 @@ async fn halves_by_an_exempt_principal_and_another() {
     watch.world.set_actor(other);
     let second = watch.open(&[tcp(22, "8.128.0.0/9")]);
     told(&watch, &second, Exposed, Reverted, &["tcp 22-22 8.0.0.0/9"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn halves_by_an_exempt_principal_and_another_told_in_one_batch() {
+    let watch = with_policy(BREAK_GLASS).await;
+    watch.world.set_actor(Actor::Role { role: "BreakGlass".into(), session: "jo".into() });
+    let first = watch.open(&[tcp(22, "8.0.0.0/9")]).to_string();
+    watch.world.set_actor(Actor::default());
+    let second = watch.open(&[tcp(22, "8.128.0.0/9")]).to_string();
+    let findings = watch.deliver(&sqs(&[first, second])).await.findings;
+    let outcomes: Vec<_> = findings.iter().map(|finding| (finding.verdict, finding.outcome)).collect();
+    assert_eq!(outcomes, [(Exempt, None), (Safe, None)], "the exempt half is known to be exempt, and left out");
+    assert_eq!(swept(&watch).await, [(Exposed, WouldRevert)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -676,6 +698,27 @@ async fn a_record_without_parameters_in_a_region_of_small_groups() {
 }
 
 // What a guardrail must not fall for.
+#[tokio::test(start_paused = true)]
+async fn a_harmless_oversized_call_to_have_standing_exposures_taken() {
+    for (lawful, judged) in [(58, (Exposed, WouldRevert)), (59, (Exposed, Reverted))] {
+        let watch = enforcing().await;
+        watch.world.set_rules_per_group(1000);
+        let bystander = watch.world.create_group(ACCOUNT, REGION, "bystander", Vpc::Other);
+        let old = (0..lawful).map(|n| tcp(10_000 + n, "9.9.9.9/32")).chain([tcp(22, EVERYONE)]);
+        watch.world.authorize(ACCOUNT, REGION, &bystander, &old.collect::<Vec<_>>()).unwrap();
+        watch.world.set_now(watch.world.now() + 86_400_000);
+        let harmless = (0..400).map(|n| tcp(10_000 + n, "9.9.9.9/32").described(&"x".repeat(255)));
+        let event = watch.open(&harmless.collect::<Vec<_>>());
+        assert_eq!(event.pointer("/detail/responseElements/omitted"), Some(&json!(true)));
+        let finding = watch.finding(&event).await;
+        assert_eq!((finding.verdict, finding.outcome), judged, "{lawful}: {}", finding.reason);
+        assert_eq!(finding.group.as_ref(), Some(&bystander));
+        let left = watch.world.rules(ACCOUNT, REGION, &bystander);
+        assert_eq!(left.iter().any(|rule| rule.from_port == 22), judged.1 == WouldRevert);
+        assert_eq!(left.iter().filter(|rule| rule.from_port >= 10_000).count(), usize::try_from(lawful).unwrap());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn delivered_twice() {
     let watch = enforcing().await;

@@ -361,6 +361,11 @@ fn credentials_and_region_that_are_missing_or_wrong_are_told_with_what_to_do() {
             "portcullis: account 111122223333, us-west-1: not looked at: DescribeSecurityGroupRules: AuthFailure: ",
         ),
         (&arguments, &[], "(is the Region enabled in the account?)\n"),
+        (
+            &[],
+            &[("AWS_REGION", "Dublin")],
+            "portcullis: the Region that is configured: `Dublin` is no Region: expected ",
+        ),
         (&["--account", FIRST], &[], "to look at 444455556666, name the role to assume there, --role NAME\n"),
     ] {
         let ran = stage.sweep_with(arguments, variables, "");

@@ -346,6 +346,10 @@ fn run(seed: u64, verbose: bool) -> Outcome {
     Outcome { trace, wrong, tally }
 }
 
+/// Plays one seed again, with all that happens in it.
+const AGAIN: &str =
+    "cargo test --workspace --features ec2-model/serve --locked --test it simulation::whatever -- --nocapture";
+
 /// A number in the environment.
 pub(crate) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|value| value.parse().expect(variable))
@@ -376,7 +380,9 @@ fn whatever_happens_nothing_lawful_is_touched_no_lie_is_told_and_nothing_is_lost
                     for (what, count) in outcome.tally {
                         *tally.lock().unwrap().entry(what).or_default() += count;
                     }
-                    if !outcome.wrong.is_empty() {
+                    if let Some(first) = outcome.wrong.first() {
+                        println!("seed {seed}: {first}");
+                        println!("  again: PORTCULLIS_SEED={seed} {AGAIN}");
                         wrong.lock().unwrap().insert(seed, outcome.wrong);
                     }
                 }
@@ -388,12 +394,6 @@ fn whatever_happens_nothing_lawful_is_touched_no_lie_is_told_and_nothing_is_lost
         println!("{count:>8} {what}");
     }
     println!("{seeds} seeds in {:.1?}", started.elapsed());
-    for (seed, wrong) in wrong.iter().take(20) {
-        println!("seed {seed}: {}", wrong[0]);
-        println!(
-            "  again: PORTCULLIS_SEED={seed} cargo test --workspace --features ec2-model/serve --test it simulation::whatever -- --nocapture"
-        );
-    }
     assert!(wrong.is_empty(), "{} of {seeds} seeds went wrong: {:?}", wrong.len(), wrong.keys());
     if seeds >= 100 {
         let faults = tally.keys().filter(|what| what.starts_with("fault: ")).count();

@@ -179,7 +179,7 @@ async fn guard(arguments: &Sweep, policy: Policy) -> io::Result<(Guard, Caller)>
 fn confirmed(guard: &Guard, caller: &Caller, places: &Places) -> io::Result<bool> {
     let accounts: BTreeSet<&AccountId> = places.targets.iter().map(|target| &target.account).collect();
     let mut err = io::stderr().lock();
-    writeln!(err, "This revokes the ingress rules that expose guarded ports, as {},", shown(&caller.arn))?;
+    writeln!(err, "This revokes the ingress rules that expose guarded ports, as\n  {}", shown(&caller.arn))?;
     for account in &accounts {
         let there = places.targets.iter().filter(|target| target.account == **account);
         let regions: Vec<&str> = there.map(|target| target.region.as_str()).collect();

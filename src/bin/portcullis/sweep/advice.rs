@@ -11,6 +11,7 @@ const NO_CREDENTIALS: &str = "set AWS_PROFILE, or put credentials into the envir
 pub(super) fn on_caller(error: &CallerError) -> String {
     match error {
         CallerError::NoRegion => NO_REGION.to_owned(),
+        CallerError::OddRegion(_) => format!("{error} (set AWS_REGION)"),
         CallerError::NoCredentials(why) => format!("no AWS credentials: {NO_CREDENTIALS} ({why})"),
         CallerError::Aws(error) => with(&error.to_string()),
     }
