@@ -21,6 +21,7 @@ mod neighbours;
 mod operator;
 mod prefix_lists;
 mod remediation;
+mod scale;
 mod simulation;
 mod sweep;
 mod witness;
