@@ -182,9 +182,9 @@ pub fn judge<'a>(
                 judged.exempt = Some(exemption.reason.clone());
                 continue;
             }
-            // Of what an exemption covered before the changes, nothing counted: it is they that make the rule count.
+            // Of what an exemption covered before the changes, nothing counted: it is what they added that makes it count.
             let before = Candidate { sources: all_before.as_ref().ok(), makers: &[], ..candidate };
-            if judged.claimed && policy.exemption(before, now).is_some() {
+            if judged.without != judged.counted && policy.exemption(before, now).is_some() {
                 judged.without = PerFamily::default();
             }
             if let Err(why) = &sources {

@@ -171,7 +171,7 @@ fn a_list_that_was_exempt_until_it_was_added_to_does_not_stand_by_what_it_held()
     let policy = |guard: &str| format!("exempt: [{{reason: x, until: never, sources: [8.0.0.0/8], guard: [{guard}]}}]");
     let opened = |policy: &str, entries: &[&str]| {
         let mut case = Case::under(policy, &["old tcp 22 pl-1"]).list("pl-1", Ok(entries));
-        let added = Some(vec!["16.0.0.0/4".parse().unwrap()]);
+        let added = Some(vec![entries[1].parse().unwrap()]);
         case.changes =
             vec![change(Claim::PrefixList { list: PrefixListId::parse("pl-1").unwrap(), added, restored: None })];
         case
@@ -179,8 +179,12 @@ fn a_list_that_was_exempt_until_it_was_added_to_does_not_stand_by_what_it_held()
     let case = opened(&policy("ssh"), &["8.0.0.0/8", "16.0.0.0/4"]);
     assert_eq!(case.exposed(), ["ssh tcp 22 IPv4: 285212672 by 1"]);
     assert_eq!(case.planned(), ["old tcp 22 pl-1"]);
-    // What was not exempt before it stands.
-    for (guard, entries) in [("rdp", ["8.0.0.0/8", "16.0.0.0/4"]), ("ssh", ["8.0.0.0/7", "16.0.0.0/4"])] {
+    // What was not exempt before it stands, and so does what no public address was added to.
+    for (guard, entries) in [
+        ("rdp", ["8.0.0.0/8", "16.0.0.0/4"]),
+        ("ssh", ["8.0.0.0/7", "16.0.0.0/4"]),
+        ("ssh", ["8.0.0.0/8", "10.0.0.0/8"]),
+    ] {
         let case = opened(&policy(guard), &entries);
         assert!(case.exposed()[0].ends_with(" standing") && case.planned().is_empty(), "{guard} {entries:?}");
     }

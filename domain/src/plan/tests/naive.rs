@@ -457,13 +457,15 @@ impl Answer<'_> {
         rules.iter().fold(0, |mask, n| mask | self.without(*n, family))
     }
 
-    /// Whether an exemption covered what a change's rule was before it, whoever made that.
+    /// Whether an exemption covered what a rule was before the changes added to it what counts, whoever made that.
     fn was_exempt(&self, rule: usize, guard: &str) -> bool {
         let blocks = |family| self.world.blocks(self.world.rules[rule].from, family);
         let within = |masks: [Mask; 2]| {
             (0..2).all(|n| blocks(n).is_some_and(|blocks| self.before(rule, n, blocks) & !masks[n] == 0))
         };
-        self.is_claimed(rule)
+        let adds =
+            |family| self.before(rule, family, self.world.counted(rule, family)) != self.world.counted(rule, family);
+        (0..2).any(adds)
             && self.world.exemptions.iter().any(|exemption| {
                 !exemption.elapsed
                     && exemption.place.1
