@@ -43,7 +43,7 @@ impl Guard {
                 }
                 Subject::Group(_) | Subject::GroupName(_) | Subject::Region => !facts.groups.is_empty(),
             };
-            if shown || !self.young(job.changes) {
+            if shown || !self.young(job.changes, facts.at) {
                 return Ok(facts);
             }
             let pause = backoff(turn);
@@ -54,10 +54,11 @@ impl Guard {
         }
     }
 
-    /// Whether a change is so young that EC2 may not show it yet. One without a time may be.
-    pub(super) fn young(&self, changes: &[&Change]) -> bool {
-        let now = (self.clock)();
-        let age = |change: &&Change| change.seen.time.map(|time| now.duration_since(time).unsigned_abs());
+    /// Whether a change was so young at a look that EC2 may not have shown it. One without a time may have been. What
+    /// counts is when EC2 was asked: the answer may have been long under way.
+    pub(super) fn young(&self, changes: &[&Change], at: Instant) -> bool {
+        let then = (self.clock)() - at.elapsed();
+        let age = |change: &&Change| change.seen.time.map(|time| then.duration_since(time).unsigned_abs());
         let calls = changes.iter().filter(|change| change.call != Call::Sweep);
         calls.map(age).any(|age| age.is_none_or(|age| age < SETTLING))
     }

@@ -133,7 +133,7 @@ impl Guard {
             if ledger.pending.len() > most {
                 mode = Mode::Alert;
             }
-            let unsettled = self.young(job.changes) && !self.settled(job, &ledger, facts);
+            let unsettled = self.young(job.changes, look.at) && !self.settled(job, &ledger, facts);
             let (mut again, mut at_once) = (unsettled, false);
             if mode == Mode::Enforce && !ledger.pending.is_empty() {
                 let Some(ready) = self.pass(job, pass.take()).await else {

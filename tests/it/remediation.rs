@@ -537,6 +537,18 @@ async fn a_rule_that_a_second_look_cannot_decide_is_not_said_to_be_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_does_not_come_of_age_while_an_answer_is_under_way() {
+    let watch = enforcing().await;
+    watch.world.set_visibility_lag(Lag::Calls(1), Lag::None);
+    let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+    // The look comes 17 seconds after the change, and its answer 4 seconds later.
+    watch.world.set_now(watch.world.now() + 17_000);
+    watch.world.inject(Fault::next(DESCRIBE, FaultKind::Slow(std::time::Duration::from_secs(4))));
+    assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));
+    assert!(watch.ingress().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_endless_fault_ends_before_the_deadline_as_a_failure() {
     let watch = enforcing().await;
     let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);

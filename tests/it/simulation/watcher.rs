@@ -252,6 +252,10 @@ impl Watcher {
             self.scene.count("rules revoked");
         }
         self.writes[function] += removed.len();
+        if !removed.is_empty() {
+            // EC2 may go on showing what is gone.
+            self.scene.versions[place].1 = self.scene.tick();
+        }
         let others = self.writes[1 - function];
         let name = self.scene.groups.iter().find(|known| known.id == group).map(|known| known.name.clone());
         let hand = &mut self.in_hand[function];
@@ -410,12 +414,9 @@ impl Watcher {
                     }
                     continue;
                 }
-                rules = look
-                    .rules
-                    .iter()
-                    .filter(|rule| !hand.gone.contains(&rule.id) && rules.contains(rule))
-                    .cloned()
-                    .collect();
+                // Of what it saw there is nothing to do. A rule that is gone and still shown may have made a standing
+                // exposure of the rest, which is told as such and left to the sweep.
+                rules = look.rules.iter().filter(|rule| !hand.gone.contains(&rule.id)).cloned().collect();
                 lists = look.lists.clone();
             }
             let planned = plan(&rules, &lists, &changes);
