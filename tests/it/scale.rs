@@ -257,3 +257,20 @@ async fn orders_are_handed_out_several_batches_at_a_time() {
     let most = Duration::from_millis(100) * (pages + 2 * rounds + 2) + Duration::from_millis(20) * (sends + 1);
     assert!(took <= most, "{took:?} > {most:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn refused_messages_come_back_in_their_order_whichever_answer_comes_first() {
+    let world = World::new(7);
+    world.set_now(portcullis::now().as_millisecond());
+    let model = world.clone();
+    let between = Arc::new(move |request: &Request| {
+        let first = String::from_utf8_lossy(&request.body).contains("m00");
+        (Duration::from_millis(if first { 900 } else { 10 }), model.handle(request))
+    });
+    let guard = Setup::default().guard(REGION, between, Box::new(portcullis::now), Box::new(|_: &str| ())).await;
+    let messages: Vec<String> = (0..95).map(|n| format!("m{n:02}")).collect();
+    let refused = guard.aws.enqueue("https://sqs.eu-west-1.amazonaws.com/111122223333/none", &messages).await;
+    assert!(refused.iter().all(|(_, error)| error.call == "SendMessageBatch"), "{refused:?}");
+    assert_eq!(refused.into_iter().map(|(message, _)| message).collect::<Vec<_>>(), messages);
+    assert_eq!(world.call_counts()["SendMessageBatch"], 10);
+}
