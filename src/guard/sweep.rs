@@ -75,9 +75,13 @@ impl Guard {
         for account in &accounts {
             self.permitted(account, Some(own)).map_err(refused)?;
         }
-        let places = self.places(&accounts, &order.regions, own, run.invocation.deadline).await;
+        // Where there is a queue, half of the time is for asking: who has not been asked then gets a message all the same.
+        let deadline = run.invocation.deadline;
+        let half = Instant::now() + deadline.duration_since(Instant::now()) / 2;
+        let until = if self.queue.is_some() { half } else { deadline };
+        let places = self.places(&accounts, &order.regions, own, until).await;
         if let Some(queue) = self.queue.as_ref().filter(|_| places.targets.len() + places.unknown.len() > 1) {
-            return self.hand_out(queue, &places).await;
+            return self.hand_out(queue, &places, run).await;
         }
         let summary = SweepFinding {
             accounts: accounts.len(),
@@ -150,14 +154,18 @@ impl Guard {
 
     /// One message for each account and Region. An account whose Regions are not known gets a message of its own, and
     /// with it tries and, if need be, a dead letter of its own.
-    async fn hand_out(&self, queue: &str, places: &Places) -> Result<Finding, (Outcome, String)> {
+    async fn hand_out(&self, queue: &str, places: &Places, run: &Run<'_>) -> Result<Finding, (Outcome, String)> {
         let order = |target: &Target| {
             json!({"sweep": {"accounts": [&target.account], "regions": [&target.region]}}).to_string()
         };
         let mut messages: Vec<String> = places.targets.iter().map(order).collect();
         let later = |(account, _): &(AccountId, AwsError)| json!({"sweep": {"accounts": [account]}}).to_string();
         messages.extend(places.unknown.iter().map(later));
-        let refused = self.aws.enqueue(queue, &messages).await;
+        let until = run.invocation.deadline.checked_sub(TO_TELL).unwrap_or(run.invocation.deadline);
+        let Ok(refused) = timeout_at(until, self.aws.enqueue(queue, &messages)).await else {
+            let late = "time ran out while the sweep was handed out: order it in parts, by accounts";
+            return Err((Outcome::Failed, late.to_owned()));
+        };
         if let Some((_, error)) = refused.first() {
             let (failed, all) = (refused.len(), messages.len());
             return Err((Outcome::Failed, format!("{failed} of {all} messages were not handed out: {error}")));

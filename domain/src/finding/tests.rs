@@ -356,3 +356,55 @@ fn what_failed_or_cannot_be_decided_is_tried_again_and_what_was_exposed_is_news(
         assert_eq!((found.needs_retry(), found.is_news()), (needs_retry, is_news), "{verdict:?} {outcome:?}");
     }
 }
+
+#[test]
+fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_seen() {
+    let plain = |verdict, outcome, group: Option<&str>| {
+        let seen = Seen { account: Some("1".into()), region: Some("r".into()), ..Seen::default() };
+        let plain = Finding::plain(&seen, verdict, outcome, Mode::Enforce, "why".to_owned());
+        Finding { group: group.map(str::to_owned), ..plain }
+    };
+    let sum = |findings: &[Finding]| {
+        let mut summary = SweepFinding { accounts: 1, places: 2, groups: 9, ..SweepFinding::default() };
+        findings.iter().for_each(|finding| summary.note(finding));
+        let finding = Finding::swept(crate::exposure::tests::NOW.parse().unwrap(), summary.clone(), Mode::Enforce);
+        (summary, finding)
+    };
+    use {Outcome as O, Verdict as V};
+    let reverted = plain(V::Exposed, O::Reverted, Some("sg-1"));
+    let open = plain(V::Exposed, O::WouldRevert, Some("sg-2"));
+    let failed = plain(V::Exposed, O::Failed, Some("sg-3"));
+    let undecided = plain(V::Undecided, O::None, Some("sg-4"));
+    let unseen = plain(V::Undecided, O::Failed, None);
+    let safe = plain(V::Safe, O::None, Some("sg-5"));
+    let (summary, finding) = sum(&[
+        reverted.clone(),
+        reverted.clone(),
+        open.clone(),
+        failed.clone(),
+        undecided.clone(),
+        unseen.clone(),
+        safe.clone(),
+    ]);
+    assert_eq!((summary.exposed, summary.reverted, summary.failed, summary.undecided), (4, 2, 1, 1));
+    assert_eq!(summary.open, ["1 r sg-2", "1 r sg-3"]);
+    assert_eq!(summary.unreachable, ["1 r: why"]);
+    assert_eq!((finding.verdict, finding.outcome, finding.doubtful), (V::Exposed, O::Failed, true));
+    assert_eq!(
+        finding.reason,
+        "sweep of 2 Region(s) of 1 account(s): 9 groups looked at, 4 exposed, 2 reverted, 1 failed, 1 undecided; open: 1 r sg-2, 1 r sg-3; not looked at: 1 r: why"
+    );
+    for (findings, verdict, outcome, doubtful) in [
+        (vec![], V::Safe, O::None, false),
+        (vec![safe], V::Safe, O::None, false),
+        (vec![open.clone()], V::Exposed, O::WouldRevert, false),
+        (vec![open, reverted.clone()], V::Exposed, O::Reverted, false),
+        (vec![reverted, failed], V::Exposed, O::Failed, false),
+        (vec![undecided], V::Undecided, O::None, true),
+        (vec![unseen], V::Undecided, O::Failed, true),
+    ] {
+        let (_, finding) = sum(&findings);
+        assert_eq!((finding.verdict, finding.outcome, finding.doubtful), (verdict, outcome, doubtful), "{findings:#?}");
+        assert_eq!(finding.needs_retry(), outcome == O::Failed || doubtful);
+    }
+}
