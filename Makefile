@@ -21,7 +21,7 @@ help: ## Show this list
 # --- Try it, test it -----------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: ## See it work on this machine: alert, then enforce, on an AWS emulator
+demo: ## See it work on this machine: alert, enforce, then a hub with members, on an AWS emulator
 	@$(MAKE) --no-print-directory --jobs=2 programs .venv/demo/.installed
 	.venv/demo/bin/python demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda
 

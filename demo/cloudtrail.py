@@ -39,6 +39,21 @@ def record_of_authorize(user_arn, request, response, region):
     }
 
 
+def event_of(record):
+    """The event that EventBridge makes of a record."""
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws.ec2",
+        "account": record["recipientAccountId"],
+        "time": record["eventTime"],
+        "region": record["awsRegion"],
+        "resources": [],
+        "detail": record,
+    }
+
+
 def permission(asked):
     return {
         "ipProtocol": asked["IpProtocol"],

@@ -49,7 +49,8 @@ _ACTION_COLOURS = {"revoked": "green", "would_revoke": "yellow", "failed": "red"
 def show_finding(finding):
     say(f"verdict  {finding['verdict']}: {finding['reason']}", 4)
     say(f"outcome  {finding['outcome']} (mode {finding['mode']})", 4)
-    say(f"actor    {finding['actor']}", 4)
+    if finding.get("actor"):  # a sweep knows of none
+        say(f"actor    {finding['actor']}", 4)
     for rule in finding["rules"]:
         action = paint(_ACTION_COLOURS.get(rule["action"], "dim"), rule["action"])
         say(f"{rule['id']}  {rule['protocol']} {rule['from_port']:<5} from {rule['source']}  {action}", 4)

@@ -12,13 +12,17 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cloudtrail import record_of_authorize
+from cloudtrail import event_of, record_of_authorize
 from console import headline, paint, say, show_finding, show_rules, step
 from emulator import ACCOUNT, REGION, Emulator
-from stack import SOURCE, Stack, package, packaged_template
+from stack import SOURCE, Stack, create_member, member_template, package, packaged_template
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK_DIR = ROOT / ".demo"
+MEMBERS = ["444455556666", "777788889999"]
+REGIONS = [REGION, "us-east-2"]
+MEMBER_ROLE = "portcullis"
+EXTERNAL_ID = "gate-7f3a"
 
 
 def main():
@@ -57,6 +61,8 @@ def tell_the_story(bootstrap):
         act_in_alert_mode(stage)
         headline("Act 2: enforce")
         act_in_enforce_mode(stage)
+        headline("Act 3: a hub and two member accounts, in two Regions")
+        act_as_a_hub(stage, emulator)
     finally:
         emulator.stop()
 
@@ -109,7 +115,7 @@ def act_in_alert_mode(stage):
 
 def act_in_enforce_mode(stage):
     with step("updating the stack to Mode=enforce"):
-        stage.stack.update_mode("enforce")
+        stage.stack.update(Mode="enforce")
     expect("that the function's role may revoke", True, may_revoke(stage))
     say("The function's role lets it revoke ingress rules now.")
     group, before = open_ssh_and_https(stage, "web-2")
@@ -120,6 +126,77 @@ def act_in_enforce_mode(stage):
     https = [rule for rule in before if rule["FromPort"] == 443]
     expect(f"rules of {group} after the revert (HTTPS alone)", ids(https), ids(after))
     show_rules(f"The rules after: {paint('green', 'SSH gone, HTTPS kept')}", after)
+
+
+def act_as_a_hub(stage, emulator):
+    with step("deploying member.yaml in both Regions of both members, and telling the hub of them"):
+        template = (ROOT / "member.yaml").read_text(encoding="utf-8")
+        sessions = [emulator.session(account, region=region) for account in MEMBERS for region in REGIONS]
+        for done in [join(stage, session, template) for session in sessions]:
+            done()
+        stage.stack.update(
+            Accounts=",".join(MEMBERS), MemberRole=MEMBER_ROLE, ExternalId=EXTERNAL_ID, Regions=",".join(REGIONS)
+        )
+    for account in MEMBERS:
+        expect(f"that the hub's administrator may assume the role in {account}", False, may_assume(stage, account))
+    say("The members' role turns away even the hub's administrator, external id and all.")
+    say("Bob opens SSH and HTTPS to the world in each; the events are handed to the hub's function:")
+    groups = [open_and_close(stage, session) for session in sessions]
+    session, group = sessions[-1], groups[-1]
+    request = {"GroupId": group, "IpPermissions": [open_to_the_world(3389)]}
+    session.client("ec2").authorize_security_group_ingress(**request)
+    say(f"Someone opens RDP in {group}, and no event tells of it. A sweep, by hand:")
+    order = {"sweep": {"accounts": [session.account], "regions": [session.region]}}
+    with step(json.dumps(order)):
+        findings = stage.stack.invoke(order)["findings"]
+    summary = findings.pop()
+    expect("groups that the sweep found open", [group], [finding["group"] for finding in findings])
+    expect("outcome of a sweep that only tells", "would_revert", findings[0]["outcome"])
+    expect("failures of the sweep", 0, summary["sweep"]["failed"])
+    after = ingress_rules(session.client("ec2"), group)
+    expect(f"ports open in {group} after the sweep", [443, 3389], [rule["FromPort"] for rule in after])
+    show_finding(findings[0])
+
+
+def join(stage, session, template):
+    hub_role_arn = stage.stack.outputs()["FunctionRoleArn"]
+    return create_member(
+        session,
+        member_template(template, session.account, session.region, hub_role_arn),
+        Mode="enforce",
+        HubAccount=ACCOUNT,
+        HubRegion=REGION,
+        HubRoleArn=hub_role_arn,
+        RoleName=MEMBER_ROLE,
+        ExternalId=EXTERNAL_ID,
+    )
+
+
+def may_assume(stage, account):
+    arn = f"arn:aws:iam::{account}:role/{MEMBER_ROLE}"
+    try:
+        stage.admin.client("sts").assume_role(RoleArn=arn, RoleSessionName="administrator", ExternalId=EXTERNAL_ID)
+    except ClientError as error:
+        expect(f"the answer to who may not assume {arn}", "AccessDenied", error.response["Error"]["Code"])
+        return False
+    return True
+
+
+def open_and_close(stage, session):
+    """SSH and HTTPS are opened in a member's Region; the hub takes SSH back. Answers the group."""
+    ec2 = session.client("ec2")
+    group = ec2.create_security_group(GroupName="web", Description="a member's web servers")["GroupId"]
+    request = {"GroupId": group, "IpPermissions": [open_to_the_world(22), open_to_the_world(443)]}
+    response = ec2.authorize_security_group_ingress(**request)
+    before = ingress_rules(ec2, group)
+    expect(f"ports open in {group} before", [22, 443], [rule["FromPort"] for rule in before])
+    record = record_of_authorize(f"arn:aws:iam::{session.account}:user/bob", request, response, session.region)
+    (finding,) = stage.stack.invoke(event_of(record))["findings"]
+    seen = [finding[key] for key in ("account", "region", "group", "outcome")]
+    expect("place and outcome of the finding", [session.account, session.region, group, "reverted"], seen)
+    expect(f"rules of {group} after the revert (HTTPS alone)", ids(before[1:]), ids(ingress_rules(ec2, group)))
+    say(f"{session.account} {session.region:<9} {group}  {paint('green', 'SSH gone, HTTPS kept')}", 4)
+    return group
 
 
 def may_revoke(stage):

@@ -66,9 +66,9 @@ class Emulator:
         self._process.wait()
         shutil.rmtree(self._tmp, ignore_errors=True)
 
-    def session(self, access_key=ACCOUNT, secret_key="demo"):
+    def session(self, access_key=ACCOUNT, secret_key="demo", region=REGION):
         """A boto3 session; by default as the account's root, which the emulator knows by the account id as key."""
-        return Session(self.url, access_key, secret_key)
+        return Session(self.url, access_key, secret_key, region)
 
     def _environment(self):
         # Built from nothing: the emulator hands its environment on to the functions, and neither should see the
@@ -109,13 +109,14 @@ class Emulator:
 class Session:
     """boto3 clients of one principal, all of them at the emulator, whatever AWS settings or proxies the caller has."""
 
-    def __init__(self, url, access_key, secret_key):
+    def __init__(self, url, access_key, secret_key, region):
         self._url = url
+        self.account, self.region = access_key, region
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]
         os.environ["NO_PROXY"] = "127.0.0.1"
         self._session = boto3.Session(
-            aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=REGION
+            aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=region
         )
 
     def client(self, service):

@@ -42,7 +42,7 @@ def packaged_template(template, session, code):
     """The template with CodeUri replaced by the uploaded package, as `sam package` does.
 
     Beside that only this: where CloudFormation makes a number of a parameter, the emulator leaves a text, and its poller
-    of queues fails on it.
+    of queues fails on it; and it knows sts:ExternalId in the policy of the role that is assumed, but not in the caller's.
     """
     s3 = session.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
@@ -51,7 +51,44 @@ def packaged_template(template, session, code):
     if not line:
         raise RuntimeError("template.yaml has no line `CodeUri: .` to put the package in the place of")
     after = after.replace("MaximumConcurrency: !Ref QueueConcurrency", "MaximumConcurrency: 2")
+    before = before.replace("StringEquals: {sts:ExternalId:", "StringEqualsIfExists: {sts:ExternalId:")
+    after = after.replace("StringEquals: {sts:ExternalId:", "StringEqualsIfExists: {sts:ExternalId:")
     return f"{before}CodeUri: {{Bucket: {BUCKET}, Key: function.zip}}\n{after}"
+
+
+def as_parameters(values):
+    return [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
+
+
+def member_template(template, account, region, hub_role_arn):
+    """The template with what the emulator does not know filled in: AWS::AccountId and AWS::Region are plain words to it
+    in conditions, and aws:PrincipalArn is the session's ARN to it, where AWS compares the role's."""
+    hub, role = hub_role_arn.split(":")[4], hub_role_arn.rsplit("/", 1)[-1]
+    for there, here in {
+        "!Equals [!Ref AWS::AccountId, ": f'!Equals ["{account}", ',
+        "!Equals [!Ref AWS::Region, ": f'!Equals ["{region}", ',
+        "ArnEquals: {aws:PrincipalArn: !Ref HubRoleArn}": (
+            f'ArnLike: {{aws:PrincipalArn: "arn:aws:sts::{hub}:assumed-role/{role}/*"}}'
+        ),
+    }.items():
+        if there not in template:
+            raise RuntimeError(f"member.yaml has no `{there}` to fill in")
+        template = template.replace(there, here)
+    return template
+
+
+def create_member(session, template, **parameters):
+    """Begins to deploy member.yaml; answers what waits until it is."""
+    cloudformation = session.client("cloudformation")
+    name = f"{STACK}-member"
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=template,
+        Parameters=as_parameters(parameters),
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    waiter = cloudformation.get_waiter("stack_create_complete")
+    return lambda: waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
 
 
 class Stack:
@@ -69,11 +106,13 @@ class Stack:
         )
         self._wait("stack_create_complete")
 
-    def update_mode(self, mode):
+    def update(self, **parameters):
+        """Changes these parameters; the others keep their values."""
+        kept = {each["ParameterKey"] for each in self._described()["Parameters"]} - parameters.keys()
         self._cloudformation.update_stack(
             StackName=STACK,
             UsePreviousTemplate=True,
-            Parameters=[{"ParameterKey": "Mode", "ParameterValue": mode}],
+            Parameters=as_parameters(parameters) + [{"ParameterKey": key, "UsePreviousValue": True} for key in kept],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         self._wait("stack_update_complete")
@@ -82,8 +121,11 @@ class Stack:
         return len(self._cloudformation.list_stack_resources(StackName=STACK)["StackResourceSummaries"])
 
     def outputs(self):
+        return {each["OutputKey"]: each["OutputValue"] for each in self._described()["Outputs"]}
+
+    def _described(self):
         (stack,) = self._cloudformation.describe_stacks(StackName=STACK)["Stacks"]
-        return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+        return stack
 
     def _wait(self, waiter):
         self._cloudformation.get_waiter(waiter).wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
@@ -131,6 +173,14 @@ class Stack:
         answer = self._events.put_events(Entries=[entry])
         if answer["FailedEntryCount"]:
             raise RuntimeError(f"EventBridge refused the event: {answer['Entries']}")
+
+    def invoke(self, payload):
+        """Hands the function a payload and answers what it says to it."""
+        answer = self._lambda.invoke(FunctionName=self.outputs()["FunctionName"], Payload=json.dumps(payload))
+        said = json.load(answer["Payload"])
+        if "FunctionError" in answer:
+            raise RuntimeError(f"the function failed: {said}")
+        return said
 
     def finding(self, event_id):
         """The finding on this event, from the function's log, as the line was written."""

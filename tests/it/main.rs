@@ -19,6 +19,7 @@ mod harness;
 mod lambda;
 mod neighbours;
 mod operator;
+mod organisation;
 mod prefix_lists;
 mod remediation;
 mod scale;

@@ -1,5 +1,6 @@
 //! An outside witness: a public mock of EC2 that others wrote. It answers a revoke without saying what it revoked, so
-//! only a second look can confirm it.
+//! only a second look can confirm it. Its accounts are apart: keys from AssumeRole show the role's account and no other.
+//! But it asks no role whether it trusts the caller; that the model does.
 //!
 //! `PORTCULLIS_TEST_MOTO` names its server program, as `make test` does; without it there is nothing to ask.
 
@@ -7,16 +8,18 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::Credentials;
-use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroupRule};
 use serde_json::{Value, json};
 
+use crate::harness::sqs;
 use crate::lambda::{Lambda, Said, loopback};
 
 /// The account that the mock takes every caller to be of.
 const ACCOUNT: &str = "123456789012";
+const REGION: &str = "eu-west-1";
 
 struct Moto {
     child: Child,
@@ -52,14 +55,32 @@ impl Drop for Moto {
     }
 }
 
-async fn client(moto: &Moto) -> Client {
+async fn config(moto: &Moto, region: &'static str, credentials: Credentials) -> SdkConfig {
     let http = aws_smithy_http_client::Builder::new().build_http();
     let config = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .endpoint_url(&moto.url)
-        .region(Region::from_static("eu-west-1"))
-        .credentials_provider(Credentials::new("key", "secret", None, None, "test"));
-    Client::new(&config.load().await)
+        .region(Region::from_static(region))
+        .credentials_provider(credentials);
+    config.load().await
+}
+
+fn key() -> Credentials {
+    Credentials::new("key", "secret", None, None, "test")
+}
+
+async fn client(moto: &Moto) -> Client {
+    Client::new(&config(moto, REGION, key()).await)
+}
+
+/// A client with a role's credentials in another account, as its administrator has.
+async fn client_in(moto: &Moto, account: &str, region: &'static str) -> Client {
+    let sts = aws_sdk_sts::Client::new(&config(moto, REGION, key()).await);
+    let role = format!("arn:aws:iam::{account}:role/admin");
+    let answer = sts.assume_role().role_arn(role).role_session_name("admin").send().await.unwrap();
+    let keys = answer.credentials().unwrap();
+    let (id, secret, token) = (keys.access_key_id(), keys.secret_access_key(), keys.session_token().to_owned());
+    Client::new(&config(moto, region, Credentials::new(id, secret, Some(token), None, "test")).await)
 }
 
 fn tcp(from: i32, to: i32, cidrs: &[&str], v6: &[&str]) -> IpPermission {
@@ -70,17 +91,43 @@ fn tcp(from: i32, to: i32, cidrs: &[&str], v6: &[&str]) -> IpPermission {
 }
 
 /// The event that CloudTrail and EventBridge would have made of an Authorize call.
-fn event(group: &str, permission: &IpPermission, rules: &[Value]) -> Value {
+fn event((account, region): (&str, &str), group: &str, permission: &IpPermission, rules: &[Value]) -> Value {
     let items = |list: Vec<Value>| if list.is_empty() { json!({}) } else { json!({ "items": list }) };
     let v4 = permission.ip_ranges().iter().map(|range| json!({"cidrIp": range.cidr_ip()})).collect();
     let v6 = permission.ipv6_ranges().iter().map(|range| json!({"cidrIpv6": range.cidr_ipv6()})).collect();
     let asked = json!({"ipProtocol": "tcp", "fromPort": permission.from_port(), "toPort": permission.to_port(),
         "groups": {}, "ipRanges": items(v4), "ipv6Ranges": items(v6), "prefixListIds": {}});
-    json!({"detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "account": ACCOUNT, "region": "eu-west-1",
+    json!({"detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "account": account, "region": region,
         "detail": {"eventVersion": "1.11", "eventSource": "ec2.amazonaws.com", "eventName": "AuthorizeSecurityGroupIngress",
-            "awsRegion": "eu-west-1", "recipientAccountId": ACCOUNT, "eventTime": "2026-11-21T10:00:00Z",
+            "awsRegion": region, "recipientAccountId": account, "eventTime": "2026-11-21T10:00:00Z",
             "requestParameters": {"groupId": group, "ipPermissions": {"items": [asked]}},
             "responseElements": {"_return": true, "securityGroupRuleSet": {"items": rules}}}})
+}
+
+/// Opens a group; the event of the call.
+async fn open(ec2: &Client, place: (&str, &str), group: &str, permission: &IpPermission) -> Value {
+    let call = ec2.authorize_security_group_ingress().group_id(group).ip_permissions(permission.clone());
+    let answer = call.send().await.unwrap();
+    let rule = |rule: &SecurityGroupRule| {
+        json!({"groupId": group, "securityGroupRuleId": rule.security_group_rule_id(), "isEgress": false,
+            "ipProtocol": "tcp", "fromPort": rule.from_port(), "toPort": rule.to_port(),
+            "cidrIpv4": rule.cidr_ipv4(), "cidrIpv6": rule.cidr_ipv6()})
+    };
+    event(place, group, permission, &answer.security_group_rules().iter().map(rule).collect::<Vec<_>>())
+}
+
+/// Port and source of each ingress rule that the group has.
+async fn ingress(ec2: &Client, group: &str) -> Vec<String> {
+    let groups = ec2.describe_security_groups().group_ids(group).send().await.unwrap();
+    groups.security_groups()[0]
+        .ip_permissions()
+        .iter()
+        .flat_map(|permission| {
+            let v4 = permission.ip_ranges().iter().filter_map(|range| range.cidr_ip());
+            let v6 = permission.ipv6_ranges().iter().filter_map(|range| range.cidr_ipv6());
+            v4.chain(v6).map(|source| format!("{:?} {source}", permission.from_port().unwrap()))
+        })
+        .collect()
 }
 
 #[tokio::test]
@@ -98,18 +145,7 @@ async fn a_mock_that_others_wrote_sees_the_rules_go_and_the_lawful_ones_stay() {
         tcp(22, 22, &["0.0.0.0/0", "10.0.0.0/8"], &["::/0"]),
         tcp(3000, 4000, &["0.0.0.0/1"], &[]),
     ] {
-        let call = ec2.authorize_security_group_ingress().group_id(group).ip_permissions(permission.clone());
-        let answer = call.send().await.unwrap();
-        let rules: Vec<Value> = answer
-            .security_group_rules()
-            .iter()
-            .map(|rule| {
-                json!({"groupId": group, "securityGroupRuleId": rule.security_group_rule_id(), "isEgress": false,
-                    "ipProtocol": "tcp", "fromPort": rule.from_port(), "toPort": rule.to_port(),
-                    "cidrIpv4": rule.cidr_ipv4(), "cidrIpv6": rule.cidr_ipv6()})
-            })
-            .collect();
-        events.push(event(group, &permission, &rules));
+        events.push(open(&ec2, (ACCOUNT, REGION), group, &permission).await);
     }
     let lambda = Lambda::start(ACCOUNT, &moto.url, &[("PORTCULLIS_MODE", "enforce")]);
     let outcomes: Vec<Value> = events
@@ -120,17 +156,60 @@ async fn a_mock_that_others_wrote_sees_the_rules_go_and_the_lawful_ones_stay() {
         })
         .collect();
     assert_eq!(outcomes, ["none", "reverted", "reverted"]);
-    let groups = ec2.describe_security_groups().group_ids(group).send().await.unwrap();
-    let left: Vec<String> = groups.security_groups()[0]
-        .ip_permissions()
-        .iter()
-        .flat_map(|permission| {
-            let v4 = permission.ip_ranges().iter().filter_map(|range| range.cidr_ip());
-            let v6 = permission.ipv6_ranges().iter().filter_map(|range| range.cidr_ipv6());
-            v4.chain(v6).map(|source| format!("{:?} {source}", permission.from_port().unwrap()))
-        })
-        .collect();
-    assert_eq!(left, ["443 0.0.0.0/0", "22 10.0.0.0/8"]);
+    assert_eq!(ingress(&ec2, group).await, ["443 0.0.0.0/0", "22 10.0.0.0/8"]);
     let again = lambda.invoke(&events[1].to_string());
     assert!(matches!(again, Said::Response(_)), "a second delivery is harmless: {again:?}");
+}
+
+#[tokio::test]
+async fn a_hub_guards_two_members_in_two_regions_of_a_mock_that_others_wrote() {
+    let Some(moto) = Moto::start() else {
+        eprintln!("skipped: PORTCULLIS_TEST_MOTO is not set; `make test` sets it");
+        return;
+    };
+    let (first, second) = ("444455556666", "777788889999");
+    let places = [(first, "eu-west-1"), (first, "us-east-2"), (second, "eu-west-1"), (second, "us-east-2")];
+    let (mut members, mut events) = (Vec::new(), Vec::new());
+    for (account, region) in places {
+        let ec2 = client_in(&moto, account, region).await;
+        let group = ec2.create_security_group().group_name("web").description("web").send().await.unwrap();
+        let group = group.group_id().unwrap().to_owned();
+        open(&ec2, (account, region), &group, &tcp(443, 443, &["0.0.0.0/0"], &[])).await;
+        let ssh = tcp(22, 22, &["0.0.0.0/0", "10.0.0.0/8"], &["::/0"]);
+        events.push(open(&ec2, (account, region), &group, &ssh).await.to_string());
+        members.push((ec2, group));
+    }
+    // The hub's account sees none of them.
+    let hubs = client(&moto).await.describe_security_groups().send().await.unwrap();
+    let names: Vec<_> = hubs.security_groups().iter().filter_map(|group| group.group_name()).collect();
+    assert_eq!(names, ["default"]);
+    let accounts = format!("{first},{second}");
+    let lambda = Lambda::start(
+        ACCOUNT,
+        &moto.url,
+        &[
+            ("PORTCULLIS_MODE", "enforce"),
+            ("PORTCULLIS_ACCOUNTS", &accounts),
+            ("PORTCULLIS_MEMBER_ROLE", "portcullis"),
+            ("PORTCULLIS_EXTERNAL_ID", "gate-7f3a"),
+        ],
+    );
+    assert_eq!(lambda.invoke(&sqs(&events).to_string()), Said::Response(json!({"batchItemFailures": []})));
+    for (ec2, group) in &members {
+        assert_eq!(ingress(ec2, group).await, ["443 0.0.0.0/0", "22 10.0.0.0/8"]);
+    }
+    // What no event told of, the sweep finds. Its Regions are named: the mock has all of the world, China's among them,
+    // and takes half a minute to make them.
+    let (ec2, group) = &members[3];
+    open(ec2, places[3], group, &tcp(3389, 3389, &["0.0.0.0/0"], &[])).await;
+    let order = json!({"sweep": {"regions": ["eu-west-1", "us-east-2"]}});
+    let Said::Response(mut answer) = lambda.invoke(&order.to_string()) else { panic!("the sweep did not end well") };
+    let mut findings: Vec<Value> = serde_json::from_value(answer["findings"].take()).unwrap();
+    let summary = findings.pop().unwrap();
+    let counts = ["accounts", "places", "exposed", "failed"].map(|field| summary["sweep"][field].clone());
+    assert_eq!(counts, [2, 4, 1, 0].map(|count| json!(count)), "{summary}");
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    let told = ["account", "region", "group", "verdict", "outcome"].map(|field| findings[0][field].clone());
+    assert_eq!(told, [second, "us-east-2", group, "exposed", "would_revert"].map(|text| json!(text)));
+    assert_eq!(ingress(ec2, group).await.len(), 3, "by default a sweep only tells");
 }
