@@ -27,7 +27,13 @@ pub fn logfile(bytes: &[u8]) -> &'static str {
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
     for most in [3, 100, 70_000] {
-        assert_eq!(streamed(bytes, seed, most), found, "in chunks of up to {most} bytes, and as a whole");
+        let streamed = streamed(bytes, seed, most);
+        // Where gzip data is damaged, how much is read before it shows depends on the chunks; that it shows does not.
+        if found.iter().any(is_damage) {
+            assert!(streamed.iter().any(is_damage), "damaged as a whole, and not in chunks of up to {most} bytes");
+        } else {
+            assert_eq!(streamed, found, "in chunks of up to {most} bytes, and as a whole");
+        }
     }
     for error in found.iter().filter_map(|found| found.as_ref().err()) {
         is_clear(&error.to_string(), 400);
@@ -81,6 +87,10 @@ fn streamed(bytes: &[u8], mut seed: u64, most: usize) -> Vec<Found> {
     }
     stream.finish(|found| all.push(roughly(found)));
     all
+}
+
+fn is_damage(found: &Found) -> bool {
+    matches!(found, Err(Error::Damaged { .. } | Error::Truncated { .. }))
 }
 
 /// Where gzip data is damaged is told as exactly as the chunks allow.
