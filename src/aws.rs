@@ -4,6 +4,7 @@
 mod facts;
 mod http;
 mod pace;
+mod s3;
 mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 pub use facts::{Facts, KnownLists, Wanted};
 use pace::{Api, Pace};
+pub use s3::{Body, Bucket, Keys};
 
 use crate::config::{Ambient, MemberRole};
 
@@ -337,33 +339,6 @@ impl Aws {
             .await
             .map(|_| ())
             .map_err(|error| AwsError::from_sdk("Publish", &error))
-    }
-
-    /// Reads an object of at most `most` bytes from S3.
-    ///
-    /// # Errors
-    /// [`AwsError`]; `TooLarge` when there is more.
-    pub async fn object(&self, bucket: &str, key: &str, most: usize) -> Result<Vec<u8>, AwsError> {
-        let s3 = aws_sdk_s3::Client::from_conf(
-            aws_sdk_s3::config::Builder::from(&self.base).force_path_style(self.base.endpoint_url().is_some()).build(),
-        );
-        let answer = s3.get_object().bucket(bucket).key(key).send().await;
-        let mut body = answer.map_err(|error| AwsError::from_sdk("GetObject", &error))?.body;
-        let failed = |code: &str, message: String, effect| AwsError {
-            call: "GetObject",
-            code: code.to_owned(),
-            message,
-            effect,
-        };
-        let mut bytes = Vec::new();
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| failed("NoAnswer", error.to_string(), Effect::NotYet))?;
-            if bytes.len() + chunk.len() > most {
-                return Err(failed("TooLarge", format!("the object is larger than {most} bytes"), Effect::Refused));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
     }
 }
 

@@ -30,10 +30,10 @@ pub struct Scratch {
     text: Vec<u8>,
 }
 
-/// The plain text of a whole file. `None`: it is larger than a buffer should be, or it is damaged; to be read as a
-/// [`super::Stream`].
-pub fn plain<'a>(file: &'a [u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
-    if !file.starts_with(&MAGIC) && !MAGIC.starts_with(file) || file.is_empty() {
+/// The plain text of a whole file, in the buffer if it is gzip data. `None`: it is larger than a buffer should be, or it
+/// is damaged; to be read as a [`super::Stream`].
+pub(super) fn plain<'a>(file: &'a [u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
+    if !is_gzip(file) {
         return Some(file);
     }
     let mut rest = file;
@@ -44,16 +44,33 @@ pub fn plain<'a>(file: &'a [u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
         if members > MOST_MEMBERS {
             return None;
         }
-        let (packed, unpacked) = scratch.member(rest, length)?;
-        rest = rest.get(packed..)?;
+        let unpacked = scratch.inflate(rest, length)?;
+        let text = scratch.text.get(length..length + unpacked)?;
+        rest = rest.get(member_end(rest, libdeflater::crc32(text), unpacked)?..)?;
         length += unpacked;
     }
     scratch.text.get(..length)
 }
 
+/// The text of what is probably a single member. It is that if [`is_one`] says so of its check sum.
+pub(super) fn probably_one<'a>(file: &[u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
+    let length = if is_gzip(file) { scratch.inflate(file, 0)? } else { return None };
+    file.ends_with(&u32::try_from(length).ok()?.to_le_bytes()).then_some(scratch.text.get(..length)?)
+}
+
+/// Whether a file has one member and nothing else, whose text has this check sum and length.
+pub(super) fn is_one(file: &[u8], sum: u32, length: usize) -> bool {
+    member_end(file, sum, length) == Some(file.len())
+}
+
+/// What could be is: one byte is neither.
+fn is_gzip(file: &[u8]) -> bool {
+    file.starts_with(&MAGIC) || file == [MAGIC[0]]
+}
+
 impl Scratch {
-    /// Unzips the first member to the buffer from there on. How long it is, packed and unpacked.
-    fn member(&mut self, file: &[u8], from: usize) -> Option<(usize, usize)> {
+    /// Inflates the first member to the buffer from there on, and checks nothing. How long it is.
+    fn inflate(&mut self, file: &[u8], from: usize) -> Option<usize> {
         let Header::Complete(header) = header(file) else { return None };
         // A member ends with its length: of several this is the last one's, of a damaged file it is anything.
         let hint = usize::try_from(u32::from_le_bytes(*file.last_chunk()?)).ok()?;
@@ -67,10 +84,7 @@ impl Scratch {
                 self.text.resize(from + room, 0);
             }
             match self.decompressor.deflate_decompress(file.get(header..)?, self.text.get_mut(from..)?) {
-                Ok(unpacked) => {
-                    let text = self.text.get(from..from + unpacked)?;
-                    return Some((member_end(file, text)?, unpacked));
-                }
+                Ok(unpacked) => return Some(unpacked),
                 Err(DecompressionError::InsufficientSpace) if self.text.len() < MOST_WHOLE => {
                     room = (self.text.len() - from).saturating_mul(2).min(most);
                 }
@@ -80,16 +94,29 @@ impl Scratch {
     }
 }
 
-/// Where the file's first member ends, whose plain text this is. libdeflate does not say. It is behind the trailer of
-/// just this text, and there the file ends or another member begins. `None`: there is no such place, or more than one.
-fn member_end(file: &[u8], text: &[u8]) -> Option<usize> {
-    let length = u32::try_from(text.len()).ok()?.to_le_bytes();
-    let trailer = [libdeflater::crc32(text).to_le_bytes(), length].concat();
+/// Where the file's first member ends, whose text has this check sum and length. libdeflate does not say. It is behind
+/// the trailer of just these, and there the file ends or another member begins. `None`: there is no such place, or more
+/// than one.
+fn member_end(file: &[u8], sum: u32, length: usize) -> Option<usize> {
+    let trailer = [sum.to_le_bytes(), u32::try_from(length).ok()?.to_le_bytes()].concat();
     let joint = [trailer.as_slice(), &MEMBER].concat();
     let joints = memmem::find_iter(file, &joint).map(|at| at + TRAILER);
     let mut ends = joints.chain(file.ends_with(&trailer).then_some(file.len()));
     let end = ends.next()?;
     ends.next().is_none().then_some(end)
+}
+
+/// The beginning of the text of a file, or of the beginning of a file: about so much, or less if it ends or is damaged.
+pub(super) fn beginning(file: &[u8], most: usize) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut unzip = Unzip::default();
+    for chunk in file.chunks(PIECE) {
+        let result = unzip.push(chunk, |piece| text.extend_from_slice(piece));
+        if result.is_err() || text.len() >= most {
+            break;
+        }
+    }
+    text
 }
 
 /// Unzips what arrives in chunks, in a hundred KiB of memory.

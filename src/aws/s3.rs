@@ -1,0 +1,96 @@
+//! S3: the keys of a bucket, and objects as they arrive.
+
+use std::ops::Deref;
+
+use super::{Aws, AwsError, Effect};
+
+/// A bucket, to read from.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    client: aws_sdk_s3::Client,
+    name: String,
+}
+
+/// Some of a bucket's keys, in the order of their bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// The keys, at most a thousand.
+    pub keys: Vec<String>,
+    /// What to ask for the next with; `None` after the last.
+    pub next: Option<String>,
+}
+
+/// An object's bytes, as they arrive.
+#[derive(Debug)]
+pub struct Body(aws_sdk_s3::primitives::ByteStream);
+
+impl Aws {
+    /// A bucket, for the process's own credentials and Region.
+    #[must_use]
+    pub fn bucket(&self, name: &str) -> Bucket {
+        // An endpoint of one's own has no names for buckets in it.
+        let path_style = self.base.endpoint_url().is_some();
+        let config = aws_sdk_s3::config::Builder::from(&self.base).force_path_style(path_style).build();
+        Bucket { client: aws_sdk_s3::Client::from_conf(config), name: name.to_owned() }
+    }
+
+    /// Reads an object of at most `most` bytes.
+    ///
+    /// # Errors
+    /// [`AwsError`]; `TooLarge` when there is more.
+    pub async fn object(&self, bucket: &str, key: &str, most: usize) -> Result<Vec<u8>, AwsError> {
+        let mut body = self.bucket(bucket).object(key).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.chunk().await? {
+            if bytes.len() + chunk.len() > most {
+                let why = format!("the object is larger than {most} bytes");
+                return Err(failed("TooLarge", why, Effect::Refused));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+}
+
+impl Bucket {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The keys that begin so, the first of them or those that follow.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn keys(&self, prefix: &str, next: Option<String>) -> Result<Keys, AwsError> {
+        let list = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(next);
+        let answer = list.send().await.map_err(|error| AwsError::from_sdk("ListObjectsV2", &error))?;
+        let keys = answer.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect();
+        let next = answer.next_continuation_token().filter(|_| answer.is_truncated() == Some(true));
+        Ok(Keys { keys, next: next.map(str::to_owned) })
+    }
+
+    /// Begins to read an object.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn object(&self, key: &str) -> Result<Body, AwsError> {
+        let answer = self.client.get_object().bucket(&self.name).key(key).send().await;
+        answer.map(|answer| Body(answer.body)).map_err(|error| AwsError::from_sdk("GetObject", &error))
+    }
+}
+
+impl Body {
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// `NoAnswer`, where the connection broke off: the object may be read again from its beginning.
+    pub async fn chunk(&mut self) -> Result<Option<impl Deref<Target = [u8]> + Send + use<>>, AwsError> {
+        self.0.next().await.transpose().map_err(|error| failed("NoAnswer", error.to_string(), Effect::NotYet))
+    }
+}
+
+fn failed(code: &str, message: String, effect: Effect) -> AwsError {
+    AwsError { call: "GetObject", code: code.to_owned(), message, effect }
+}
