@@ -78,7 +78,7 @@ impl Times {
         loop {
             let n = self.next.fetch_add(1, Relaxed);
             let Some(file) = files.get(n) else { return };
-            for is_reader in [(turn + n) % 2 == 0, (turn + n) % 2 != 0] {
+            for is_reader in [(turn + n).is_multiple_of(2), !(turn + n).is_multiple_of(2)] {
                 let begun = Instant::now();
                 let found = if is_reader { read(black_box(file), &mut scratch) } else { inflate.file(black_box(file)) };
                 let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or_default();
