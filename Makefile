@@ -53,12 +53,50 @@ deny: need-cargo ## Check licences and sources of all dependencies (installs car
 	@command -v cargo-deny > /dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny check licenses bans sources
 
+# More cases than `make test` takes, on the optimised program with all its checks in. Each line that a proof prints says
+# how many cases it was.
+PROOF_CASES ?= 1000000
+PROOF_GROUPS ?= 5000
+PROOF_SEEDS ?= 10000
+PROOFS := proof-domain proof-z3 proof-simulation
+
+.PHONY: proof
+proof: $(PROOFS) ## Prove the judging: a naive definition, every small world, z3, a simulated world (an hour)
+
+.PHONY: proof-domain
+proof-domain: need-cargo
+	PORTCULLIS_PROOF_CASES=$(PROOF_CASES) PORTCULLIS_PROOF_WHOLE=1 \
+	  $(CARGO) test --profile proof --package portcullis-domain --lib --locked --quiet naive:: -- --nocapture
+
+.PHONY: proof-z3
+proof-z3: need-cargo .venv/proof/.installed
+	@mkdir -p target
+	$(CARGO) run --profile proof --package portcullis-domain --example groups --locked --quiet -- $(PROOF_GROUPS) \
+	  > target/groups.jsonl
+	.venv/proof/bin/python proof/z3_judge.py < target/groups.jsonl
+
+.PHONY: proof-simulation
+proof-simulation: need-cargo
+	PORTCULLIS_SEEDS=$(PROOF_SEEDS) $(CARGO) test $(WORKSPACE) --test it --quiet -- --nocapture simulation:: faults::every_pair
+
+# For each file of the domain, hours in all: make mutants MUTANTS="--file domain/src/net.rs".
+.PHONY: mutants
+mutants: need-cargo ## Test the domain's tests: does each change to the code break one? (installs cargo-mutants once)
+	@command -v cargo-mutants > /dev/null || $(CARGO) install --locked cargo-mutants
+	PORTCULLIS_PROOF_CASES=100 $(CARGO) mutants --package portcullis-domain --output target $(MUTANTS)
+
+.PHONY: fuzz
+fuzz: need-cargo need-python ## Fuzz each target (installs cargo-fuzz once): make fuzz SECONDS=60
+	@command -v cargo-fuzz > /dev/null || $(CARGO) install --locked cargo-fuzz
+	$(PYTHON) fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGET)
+
 .PHONY: bench
 bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size beside boto3: BENCH="--rounds 31"
 	$(CARGO) build --release --locked --bin portcullis-lambda
 	$(CARGO) build --release --locked --package ec2-model --features serve
 	$(CARGO) build --release --locked --package portcullis-domain --example harmless
 	$(CARGO) build --release --locked --package portcullis-delivery --example scan
+	$(CARGO) bench --locked --package portcullis-domain
 	.venv/bench/bin/python bench/bench.py $(BENCH)
 
 # --- Ship it -------------------------------------------------------------------------------------------------------
@@ -89,7 +127,7 @@ deploy: build ## Deploy with SAM, in alert mode at first: MODE=enforce, PARAMETE
 
 .PHONY: clean
 clean: ## Remove all that make has made
-	rm -rf .venv .demo .aws-sam target
+	rm -rf .venv .demo .aws-sam target fuzz/artifacts fuzz/corpus fuzz/target
 
 # One environment a purpose, made again when its pins change: they do not agree on their botocore.
 .venv/%/.installed: tools/requirements-%.txt | need-python

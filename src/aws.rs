@@ -1,11 +1,13 @@
 //! AWS as the guard needs it: look at a group, revoke rules, publish, read an object. Concrete SDK clients, one EC2
 //! client for each (account, Region); errors keep AWS's code.
 
+mod caller;
 mod facts;
 mod http;
 mod pace;
 mod s3;
 mod sweep;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,6 +26,7 @@ use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId, shown_up_to};
 use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
+pub use caller::{Caller, CallerError};
 pub use facts::{Facts, KnownLists, Wanted};
 use pace::{Api, Pace};
 pub use s3::{Body, Bucket, Keys};
@@ -63,12 +66,8 @@ impl AwsError {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: std::fmt::Debug + 'static,
     {
-        let without_answer = |code: &str, effect| Self {
-            call,
-            code: code.to_owned(),
-            message: message(&aws_sdk_ec2::error::DisplayErrorContext(error).to_string()),
-            effect,
-        };
+        let without_answer =
+            |code: &str, effect| Self { call, code: code.to_owned(), message: message(&plainly(error)), effect };
         if let Some(refusal) = credentials_refused(error) {
             return refusal;
         }
@@ -87,6 +86,13 @@ impl AwsError {
             SdkError::ResponseError(_) | _ => without_answer("BadAnswer", Effect::Unknown),
         }
     }
+}
+
+/// An error and its causes in words, the first line of each.
+fn plainly(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let words = chain.map(|error| error.to_string().lines().next().unwrap_or_default().to_owned());
+    words.collect::<Vec<_>>().join(": ")
 }
 
 /// AWS's own words in full: they name the caller, the action and the policy that denies it.
@@ -192,7 +198,7 @@ impl Drop for Pass<'_> {
 }
 
 /// The session policy of alert mode: what a look needs.
-const LOOK_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries"]}}"#;
+const LOOK_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeRegions"]}}"#;
 
 /// More clients than this are not kept: an organisation's busiest (account, Region)s at a time.
 const MOST_CLIENTS: usize = 256;
@@ -226,8 +232,10 @@ impl Aws {
             *pool = Pool::default();
         }
         let region = SdkRegion::new(target.region.to_string());
-        let mut config =
-            aws_sdk_ec2::config::Builder::from(&self.base).region(region).identity_cache(pool.identities.clone());
+        let mut config = aws_sdk_ec2::config::Builder::from(&self.base)
+            .region(region)
+            .identity_cache(pool.identities.clone())
+            .interceptor(whole::OnlyWhole);
         if target.account != own.account {
             let credentials = match pool.credentials.get(&target.account) {
                 Some(credentials) => credentials.clone(),

@@ -62,6 +62,25 @@ pub struct MemberRole {
     pub external_id: Option<String>,
 }
 
+impl MemberRole {
+    /// What is accepted as its name.
+    pub const NAME: &str = "a role's name without a path: 1 to 64 letters, digits and _+=,.@-";
+    /// What is accepted as its external id.
+    pub const EXTERNAL_ID: &str = "2 to 1224 letters, digits and _+=,.@:/-";
+
+    /// Whether a role can be called so.
+    #[must_use]
+    pub fn is_name(text: &str) -> bool {
+        is_iam_word(text, "", 64)
+    }
+
+    /// Whether a trust policy can ask for this.
+    #[must_use]
+    pub fn is_external_id(text: &str) -> bool {
+        is_iam_word(text, ":/", 1224) && text.len() >= 2
+    }
+}
+
 /// In which accounts the function may act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Accounts {
@@ -147,13 +166,11 @@ fn is_iam_word(text: &str, also: &str, longest: usize) -> bool {
 }
 
 fn member_role(name: Option<String>, external_id: Option<String>) -> Result<Option<MemberRole>, ConfigError> {
-    if let Some(name) = name.as_deref().filter(|name| !is_iam_word(name, "", 64)) {
-        let accepted = "a role's name without a path: 1 to 64 letters, digits and _+=,.@-";
-        return Err(refused("PORTCULLIS_MEMBER_ROLE", name, accepted));
+    if let Some(name) = name.as_deref().filter(|name| !MemberRole::is_name(name)) {
+        return Err(refused("PORTCULLIS_MEMBER_ROLE", name, MemberRole::NAME));
     }
-    if let Some(id) = external_id.as_deref().filter(|id| !is_iam_word(id, ":/", 1224) || id.len() < 2) {
-        let accepted = "2 to 1224 letters, digits and _+=,.@:/-";
-        return Err(refused("PORTCULLIS_EXTERNAL_ID", id, accepted));
+    if let Some(id) = external_id.as_deref().filter(|id| !MemberRole::is_external_id(id)) {
+        return Err(refused("PORTCULLIS_EXTERNAL_ID", id, MemberRole::EXTERNAL_ID));
     }
     match (name, external_id) {
         (Some(name), external_id) => Ok(Some(MemberRole { name, external_id })),

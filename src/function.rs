@@ -127,9 +127,38 @@ fn invocation(context: &Context) -> Invocation {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Response {
-    Findings { findings: Vec<Finding> },
+    Findings {
+        findings: Vec<Finding>,
+        /// How many more there are, in the log alone.
+        #[serde(skip_serializing_if = "is_zero")]
+        omitted: usize,
+    },
     Batch(SqsBatchResponse),
 }
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// Lambda takes an answer of at most 6 MB, and makes a failure of a larger one, as if nothing had been done (Lambda
+/// Developer Guide, "Lambda quotas").
+const LARGEST_ANSWER: usize = 5 << 20;
+
+/// As many findings as an answer has room for, and how many more there are.
+fn within_an_answer(findings: Vec<Finding>) -> Response {
+    let mut size = 0;
+    let fit = findings.iter().take_while(|finding| {
+        size += crate::report::line(finding).len() + 1;
+        size <= LARGEST_ANSWER
+    });
+    let fit = fit.count();
+    let omitted = findings.len() - fit;
+    Response::Findings { findings: findings.into_iter().take(fit).collect(), omitted }
+}
+
+/// An error names so many of its reasons.
+const MOST_REASONS: usize = 20;
 
 /// The function's answer, or the error that makes AWS deliver again. Everything has been told by then.
 fn answer(answer: Answer) -> Result<Response, Diagnostic> {
@@ -144,10 +173,14 @@ fn answer(answer: Answer) -> Result<Response, Diagnostic> {
             response.batch_item_failures = answer.failed.into_iter().map(failure).collect();
             Ok(Response::Batch(response))
         }
-        Kind::Whole if answer.failed.is_empty() => Ok(Response::Findings { findings: answer.findings }),
+        Kind::Whole if answer.failed.is_empty() => Ok(within_an_answer(answer.findings)),
         Kind::Whole => {
             let failed = answer.findings.iter().filter(|finding| finding.needs_retry());
-            let reasons: Vec<String> = failed.map(|finding| finding.reason.clone()).collect();
+            let mut reasons: Vec<String> = failed.map(|finding| finding.reason.clone()).collect();
+            let more = reasons.split_off(reasons.len().min(MOST_REASONS)).len();
+            if more > 0 {
+                reasons.push(format!("and {more} more, in the log"));
+            }
             let error_message = format!("not done: {}", reasons.join("; "));
             Err(Diagnostic { error_type: "NotDone".to_owned(), error_message })
         }
@@ -169,4 +202,40 @@ pub fn stop(error: &dyn std::error::Error) -> ExitCode {
 
 fn shown_whole(text: &str) -> String {
     text.lines().map(|line| line.trim()).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_domain::finding::{Outcome, Verdict};
+    use portcullis_domain::policy::Mode;
+    use portcullis_domain::trail::Seen;
+
+    fn findings(count: usize, verdict: Verdict, outcome: Outcome) -> Vec<Finding> {
+        let finding = Finding::plain(&Seen::default(), verdict, outcome, Mode::Alert, "x".repeat(1000));
+        vec![finding; count]
+    }
+
+    #[test]
+    fn an_answer_is_never_larger_than_lambda_takes() {
+        for (count, all) in [(10, true), (20_000, false)] {
+            let told = findings(count, Verdict::Safe, Outcome::None);
+            let response = answer(Answer { kind: Kind::Whole, findings: told, failed: Default::default() })
+                .map_err(|_| ())
+                .unwrap();
+            let json = serde_json::to_value(&response).unwrap();
+            let fit = json["findings"].as_array().unwrap().len();
+            assert!(json.to_string().len() < 6_000_000);
+            assert_eq!(fit + json.get("omitted").map_or(0, |n| n.as_u64().unwrap() as usize), count);
+            assert_eq!(json.get("omitted").is_none(), all);
+        }
+    }
+
+    #[test]
+    fn an_error_names_some_of_many_reasons() {
+        let failed = findings(1000, Verdict::Undecided, Outcome::Failed);
+        let error = answer(Answer { kind: Kind::Whole, findings: failed, failed: [String::new()].into() });
+        let message = error.map(|_| ()).unwrap_err().error_message;
+        assert!(message.ends_with("; and 980 more, in the log") && message.len() < 30_000);
+    }
 }

@@ -1,5 +1,6 @@
 //! The order of things: open, read, group, look, judge, plan, act, tell.
 
+mod log_file;
 mod look;
 mod rollback;
 mod subject;
@@ -21,7 +22,8 @@ use tokio::time::Instant;
 use crate::aws::{Aws, KnownLists, Own, Target};
 use crate::config::Accounts;
 use crate::envelope::{self, Kind, Letter};
-use crate::report::{self, Message};
+use crate::report::{self, Counts, Message};
+pub use sweep::Places;
 use sweep::Sweeps;
 
 /// Everything that outlives an invocation.
@@ -76,6 +78,9 @@ const MOST_AT_ONCE: usize = 8;
 /// So many subjects are told of at a time. More than are worked on, so that a slow topic holds up no work.
 const MOST_TOLD_AT_ONCE: usize = 64;
 
+/// So many findings are kept for the answer; the log has them all.
+const MOST_ANSWERED: usize = 10_000;
+
 /// Where a letter came from: its place among all letters of the delivery, and the item that is delivered again if it
 /// fails.
 #[derive(Debug, Clone)]
@@ -119,6 +124,10 @@ struct Batch {
 }
 
 impl Batch {
+    fn len(&self) -> usize {
+        self.told.len() + self.subjects.values().map(Vec::len).sum::<usize>()
+    }
+
     fn change(&mut self, origin: Origin, change: Change) {
         let target = Target { account: change.account.clone(), region: change.region.clone() };
         self.subjects.entry((target, change.subject.clone())).or_default().push(Received { origin, change });
@@ -131,7 +140,6 @@ struct Tally {
     told: Vec<Told>,
     failed: BTreeSet<String>,
     sweeps: Sweeps,
-    publish_failures: usize,
 }
 
 /// What is known for the length of an invocation.
@@ -154,7 +162,7 @@ impl Guard {
         let delivery = envelope::open(payload);
         let run = Run { invocation, lists: KnownLists::default() };
         let (mut batch, mut tally) = (Batch::default(), Tally::default());
-        let (mut sweeps, mut place) = (Vec::new(), 0);
+        let (mut sweeps, mut files, mut place) = (Vec::new(), Vec::new(), 0);
         for item in delivery.items {
             for letter in item.letters {
                 let origin = Origin { place, item: item.id.clone() };
@@ -162,15 +170,16 @@ impl Guard {
                 match letter {
                     Letter::Passed(what) => tracing::debug!(what, "passed over"),
                     Letter::Sweep(order) => sweeps.push((origin, order)),
-                    Letter::LogFile(file) => {
-                        let why = format!("s3://{}/{}: log files are not read", file.bucket, file.key);
-                        self.receive(&mut batch, origin, Letter::Unreadable(why));
-                    }
+                    Letter::LogFile(file) => files.push((origin, file)),
                     letter @ (Letter::Record { .. } | Letter::Ignored(_) | Letter::Unreadable(_)) => {
                         self.receive(&mut batch, origin, letter);
                     }
                 }
             }
+        }
+        // Log files are read one after the other: how much of them is in memory does not depend on how many there are.
+        for (origin, file) in files {
+            self.log_file(&mut batch, &origin, &file, &run, &mut tally).await;
         }
         self.work(batch, &run, &mut tally).await;
         for (origin, order) in sweeps {
@@ -178,9 +187,6 @@ impl Guard {
         }
         tally.told.sort_by_key(|told| told.origin.place);
         let findings: Vec<Finding> = tally.told.into_iter().map(|told| told.finding).collect();
-        if let Some(metrics) = report::metrics(&findings, tally.publish_failures, (self.clock)()) {
-            (self.out)(&metrics);
-        }
         Answer { kind: delivery.kind, findings, failed: tally.failed }
     }
 
@@ -207,13 +213,18 @@ impl Guard {
                 (worked, failures)
             })
             .buffer_unordered(MOST_TOLD_AT_ONCE);
+        let (mut counts, mut publish_failures) = (Counts::default(), 0);
         while let Some((worked, failures)) = telling.next().await {
-            tally.publish_failures += failures;
+            publish_failures += failures;
+            worked.told.iter().for_each(|told| counts.note(&told.finding, (self.clock)()));
             sweep::note(&mut tally.sweeps, &worked);
             let told = worked.told;
             let failed = told.iter().filter(|told| told.finding.needs_retry());
             tally.failed.extend(failed.map(|told| told.origin.item.clone()));
-            tally.told.extend(told);
+            tally.told.extend(told.into_iter().take(MOST_ANSWERED.saturating_sub(tally.told.len())));
+        }
+        if let Some(metrics) = report::metrics(&counts, publish_failures, (self.clock)()) {
+            (self.out)(&metrics);
         }
     }
 
@@ -221,7 +232,10 @@ impl Guard {
     async fn tell(&self, told: &[Told], invocation: &Invocation) -> usize {
         told.iter().for_each(|told| (self.out)(&report::line(&told.finding)));
         let mut failures = 0;
-        for told in told.iter().filter(|told| told.finding.is_news()) {
+        // What a sweep finds and leaves as it is comes again with every sweep: its summary tells of it, once.
+        let in_summary = |f: &Finding| f.call.as_deref() == Some("Sweep") && f.sweep.is_none() && !f.needs_retry();
+        let news = |f: &Finding| f.is_news() && !(in_summary(f) && f.outcome != Outcome::Reverted);
+        for told in told.iter().filter(|told| news(&told.finding)) {
             failures += usize::from(!self.publish(&told.finding, invocation).await);
         }
         failures

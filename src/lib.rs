@@ -1,10 +1,10 @@
 //! Portcullis, the gate that drops.
 //!
-//! A delivery is opened ([`envelope`]) into CloudTrail records; each is read as a change (`domain::trail`) and grouped by
-//! account, Region and subject. For each group the shell looks at EC2 once ([`aws`]), the domain judges and plans, the
-//! plan is carried out (enforce) or not (alert), and what was seen, decided and done is told ([`report`]). [`guard`] is
-//! the order of these things and nothing else. [`check`] is the same path offline, with the record as the only facts;
-//! [`explain`] tells a policy in words.
+//! A delivery is opened ([`envelope`]) into CloudTrail records, log files and orders for a sweep; each record is read as a
+//! change (`domain::trail`), and so is each place of a sweep; changes are grouped by account, Region and subject. For each
+//! group the shell looks at EC2 once ([`aws`]), the domain judges and plans, the plan is carried out (enforce) or not
+//! (alert), and what was seen, decided and done is told ([`report`]). [`guard`] is the order of these things and nothing
+//! else. [`check`] is the same path offline, with the record as the only facts; [`explain`] tells a policy in words.
 
 // In the order in which data takes them.
 pub mod config;

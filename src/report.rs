@@ -19,31 +19,61 @@ pub fn line(finding: &Finding) -> String {
 /// The namespace of the metrics.
 pub const NAMESPACE: &str = "Portcullis";
 
-/// The metrics of one invocation in CloudWatch's embedded metric format, one line; nothing where there is nothing to
-/// count, so that harmless events cost no ingestion. No dimensions: each combination would be a metric of its own to pay
-/// for, and accounts and Regions stand in the findings.
+/// What is counted of findings.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    exposures: usize,
+    reverted: usize,
+    would_revert: usize,
+    failed: usize,
+    undecided: usize,
+    /// From the call to the confirmed revoke, in milliseconds; CloudTrail gives whole seconds.
+    times: Vec<i64>,
+}
+
+/// EMF: a metric's value may be an array, of at most 100.
+const MOST_TIMES: usize = 100;
+
+impl Counts {
+    /// Counts a finding. A sweep's summary counts nothing: what it sums up was counted.
+    pub fn note(&mut self, finding: &Finding, now: Timestamp) {
+        if finding.sweep.is_some() {
+            return;
+        }
+        let reverted = finding.outcome == Outcome::Reverted;
+        self.exposures += usize::from(finding.verdict == Verdict::Exposed);
+        self.reverted += usize::from(reverted);
+        self.would_revert += usize::from(finding.outcome == Outcome::WouldRevert);
+        self.failed += usize::from(finding.outcome == Outcome::Failed && finding.verdict != Verdict::Undecided);
+        self.undecided += usize::from(finding.doubtful);
+        // How long a port was open that a sweep closed nobody knows: the time is the sweep's own.
+        let of_call = finding.call.as_deref() != Some("Sweep");
+        let took = |time| finding.done_at.unwrap_or(now).duration_since(time).as_millis().max(0);
+        if let Some(time) = finding.time.filter(|_| reverted && of_call && self.times.len() < MOST_TIMES) {
+            self.times.extend(i64::try_from(took(time)));
+        }
+    }
+}
+
+/// Metrics in CloudWatch's embedded metric format, one line; nothing where there is nothing to count, so that harmless
+/// events cost no ingestion. No dimensions: each combination would be a metric of its own to pay for, and accounts and
+/// Regions stand in the findings.
 #[must_use]
-pub fn metrics(findings: &[Finding], publish_failures: usize, now: Timestamp) -> Option<String> {
-    let count = |is: &dyn Fn(&Finding) -> bool| findings.iter().filter(|finding| is(finding)).count();
-    let reverted = |finding: &Finding| finding.outcome == Outcome::Reverted;
+pub fn metrics(counts: &Counts, publish_failures: usize, now: Timestamp) -> Option<String> {
     let mut values: BTreeMap<&str, Value> = [
-        ("Exposures", count(&|f| f.verdict == Verdict::Exposed)),
-        ("Reverted", count(&reverted)),
-        ("WouldRevert", count(&|f| f.outcome == Outcome::WouldRevert)),
-        ("Failed", count(&|f| f.outcome == Outcome::Failed && f.verdict != Verdict::Undecided)),
-        ("Undecided", count(&|f| f.doubtful)),
+        ("Exposures", counts.exposures),
+        ("Reverted", counts.reverted),
+        ("WouldRevert", counts.would_revert),
+        ("Failed", counts.failed),
+        ("Undecided", counts.undecided),
         ("PublishFailed", publish_failures),
     ]
     .into_iter()
     .filter(|(_, count)| *count > 0)
     .map(|(name, count)| (name, json!(count)))
     .collect();
-    // From the call to the confirmed revoke; CloudTrail gives whole seconds.
-    let took = |f: &Finding| Some(f.done_at.unwrap_or(now).duration_since(f.time?).as_millis().max(0));
-    let times: Vec<i128> = findings.iter().filter(|f| reverted(f)).filter_map(took).collect();
-    if !times.is_empty() {
-        // EMF: a metric's value may be an array, of at most 100.
-        values.insert("ExposureMillis", json!(times.iter().take(100).map(|t| *t as i64).collect::<Vec<_>>()));
+    if !counts.times.is_empty() {
+        values.insert("ExposureMillis", json!(counts.times));
     }
     if values.is_empty() {
         return None;

@@ -146,42 +146,49 @@ fn letters(value: &Value, depth: u8) -> Vec<Letter> {
     let Some(depth) = depth.checked_sub(1) else {
         return vec![Letter::Unreadable("the delivery is nested deeper than AWS nests".to_owned())];
     };
+    // A document of more than one kind is none that AWS writes; nothing that is in it may get lost.
+    let mut found = Vec::new();
     if let Some(detail) = value.get("detail") {
-        return vec![eventbridge(value, detail)];
+        found.push(eventbridge(value, detail));
     }
     if let Some(sweep) = value.get("sweep") {
-        return vec![self::sweep(sweep)];
+        found.push(self::sweep(sweep));
     }
     if let Some(data) = value.get("awslogs") {
-        return log_events(data, depth);
+        found.extend(log_events(data, depth));
     }
     match (text(value, "Type"), text(value, "Message")) {
-        (Some("Notification"), Some(message)) => return sns_message(message, depth),
+        (Some("Notification"), Some(message)) => found.extend(sns_message(message, depth)),
         (Some(kind @ ("SubscriptionConfirmation" | "UnsubscribeConfirmation")), Some(_)) => {
-            return vec![Letter::Passed(format!("an SNS {kind}"))];
+            found.push(Letter::Passed(format!("an SNS {kind}")));
         }
         _ => {}
     }
     if text(value, "Event") == Some("s3:TestEvent") {
-        return vec![Letter::Passed("an S3 test event".to_owned())];
+        found.push(Letter::Passed("an S3 test event".to_owned()));
     }
     if let Some(keys) = value.get("s3ObjectKey") {
-        return notification(value, keys);
+        found.extend(notification(value, keys));
     }
     // What `aws cloudtrail lookup-events` prints: the whole record as a text inside.
-    if let Some(events) = value.get("Events").and_then(Value::as_array) {
-        return events.iter().flat_map(|event| letters(event, depth)).collect();
-    }
+    let list = |key: &str| value.get(key).and_then(Value::as_array);
+    let (events, records) = (list("Events"), list("Records"));
+    found.extend(events.into_iter().flatten().flat_map(|event| letters(event, depth)));
     if let Some(record) = text(value, "CloudTrailEvent") {
-        return parse(record, "the looked-up event's CloudTrailEvent", depth);
+        found.extend(parse(record, "the looked-up event's CloudTrailEvent", depth));
     }
-    if let Some(records) = value.get("Records").and_then(Value::as_array) {
-        return records.iter().flat_map(|record| record_of_many(record, depth)).collect();
+    found.extend(records.into_iter().flatten().flat_map(|record| record_of_many(record, depth)));
+    if ["eventSource", "eventName", "eventVersion"].iter().any(|key| value.get(key).is_some()) {
+        found.push(Letter::Record { record: value.clone(), postmark: Postmark::default() });
     }
-    if value.get("eventSource").is_some() || value.get("eventName").is_some() || value.get("eventVersion").is_some() {
-        return vec![Letter::Record { record: value.clone(), postmark: Postmark::default() }];
+    // A list may be empty, and what is in it of no concern.
+    let notified = text(value, "Type") == Some("Notification") && text(value, "Message").is_some();
+    let looked_up = events.is_some() || text(value, "CloudTrailEvent").is_some();
+    let named = records.is_some() || value.get("s3ObjectKey").is_some() || value.get("awslogs").is_some();
+    if found.is_empty() && !(notified || looked_up || named) {
+        found.push(unreadable("the delivery", value));
     }
-    vec![unreadable("the delivery", value)]
+    found
 }
 
 fn record_of_many(record: &Value, depth: u8) -> Vec<Letter> {

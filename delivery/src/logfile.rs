@@ -11,7 +11,6 @@ mod around;
 mod scan;
 mod unzip;
 
-use libdeflater::Crc;
 use portcullis_domain::json;
 use serde_json::Value;
 
@@ -149,15 +148,6 @@ fn read_if<'a>(
     is_wanted: impl Fn(&[u8]) -> bool,
     mut tell: impl FnMut(Found<'_>),
 ) -> Content<'a> {
-    if let Some(text) = unzip::probably_one(file, scratch).filter(|text| is_wanted(text)) {
-        let (mut sum, mut all) = (Crc::new(), Vec::new());
-        scan::scan_beside(text, |piece| sum.update(piece), |found| all.push(found));
-        // Only now it is sure that the text is what was zipped.
-        if unzip::is_one(file, sum.sum(), text.len()) {
-            all.into_iter().for_each(tell);
-            return Content::LogFile;
-        }
-    }
     if let Some(text) = unzip::plain(file, scratch) {
         if !is_wanted(text) {
             return Content::Other(text);

@@ -167,6 +167,7 @@ pub fn judge<'a>(
             |_| PerFamily::default(),
             |sources| PerFamily::each(|family| sources.get(family).intersection(policy.counted(family))),
         );
+        let all_before = sources.as_ref().map(|sources| without(sources, &made_by));
         let without = without(&counted, &made_by);
         let mut judged = JudgedRule { rule: rule.clone(), claimed: !makers.is_empty(), counted, without, exempt: None };
         let mut doubt = None;
@@ -179,7 +180,14 @@ pub fn judge<'a>(
             if let Some(exemption) = policy.exemption(candidate, now) {
                 exempt.insert((n, &guard.name));
                 judged.exempt = Some(exemption.reason.clone());
-            } else if let Err(why) = &sources {
+                continue;
+            }
+            // Of what an exemption covered before the changes, nothing counted: it is what they added that makes it count.
+            let before = Candidate { sources: all_before.as_ref().ok(), makers: &[], ..candidate };
+            if judged.without != judged.counted && policy.exemption(before, now).is_some() {
+                judged.without = PerFamily::default();
+            }
+            if let Err(why) = &sources {
                 doubt = Some(format!("{}: {why}", rule.id));
             } else if rule.permission.traffic.reach(guard.transport) == Reach::Unknown {
                 doubt = Some(format!("{}: {}", rule.id, unknown_traffic(rule)));
@@ -234,8 +242,27 @@ fn expose(
         })
         .collect();
     let limit = *judgement.limit.get(family);
-    if judgement.width(admitting.iter().map(|(n, ..)| *n), family) < limit {
+    let all: Vec<usize> = admitting.iter().map(|(n, ..)| *n).collect();
+    let addresses = judgement.width(all.iter().copied(), family);
+    if addresses < limit {
         return Vec::new();
+    }
+    let exposure = |ports, rules, addresses, without| Exposure {
+        guard: guard.name.clone(),
+        transport: guard.transport,
+        ports,
+        family,
+        rules,
+        addresses,
+        standing: without >= limit,
+    };
+    // Nearly always every rule admits all of the guard's ports, and that was the count.
+    let whole = |(_, _, ports): &(usize, &JudgedRule, PortRange)| {
+        ports.contains(guard.ports.from()) && ports.contains(guard.ports.to())
+    };
+    if admitting.iter().all(whole) {
+        let without = judgement.union_without(all.iter().copied(), family).count();
+        return vec![exposure(guard.ports, all, addresses, without)];
     }
     // From the lowest port to the highest, rules come and go; both counts are kept while they do.
     let mut cuts: BTreeMap<u16, Vec<(usize, &JudgedRule, Step)>> = BTreeMap::new();
@@ -268,15 +295,7 @@ fn expose(
         }
         let to = cuts.peek().map_or(guard.ports.to(), |(next, _)| next.saturating_sub(1));
         let Some(ports) = PortRange::new(from, to).filter(|_| now.count() >= limit) else { continue };
-        exposures.push(Exposure {
-            guard: guard.name.clone(),
-            transport: guard.transport,
-            ports,
-            family,
-            rules: rules.iter().copied().collect(),
-            addresses: now.count(),
-            standing: without.count() >= limit,
-        });
+        exposures.push(exposure(ports, rules.iter().copied().collect(), now.count(), without.count()));
     }
     exposures
 }

@@ -137,6 +137,8 @@ pub struct SweepFinding {
     pub failed: usize,
     /// How many could not be decided, at least in part.
     pub undecided: usize,
+    /// Which groups are exposed still: account, Region and id, the first fifty.
+    pub open: Vec<String>,
     /// Which accounts and Regions could not be looked at, and why.
     pub unreachable: Vec<String>,
 }
@@ -150,6 +152,10 @@ impl SweepFinding {
             self.unreachable.push(format!("{account} {region}: {}", finding.reason));
             return;
         }
+        if finding.verdict == Verdict::Exposed && finding.outcome != Outcome::Reverted && self.open.len() < 50 {
+            let parts = [&finding.account, &finding.region, &finding.group];
+            self.open.push(parts.into_iter().flatten().cloned().collect::<Vec<_>>().join(" "));
+        }
         self.exposed += usize::from(finding.verdict == Verdict::Exposed);
         self.reverted += usize::from(finding.outcome == Outcome::Reverted);
         self.failed += usize::from(finding.outcome == Outcome::Failed);
@@ -157,11 +163,14 @@ impl SweepFinding {
     }
 
     fn sentence(&self) -> String {
-        let Self { accounts, places, groups, exposed, reverted, failed, undecided, unreachable } = self;
+        let Self { accounts, places, groups, exposed, reverted, failed, undecided, open, unreachable } = self;
         let mut parts = vec![format!(
             "sweep of {places} Region(s) of {accounts} account(s): {groups} groups looked at, {exposed} exposed, \
              {reverted} reverted, {failed} failed, {undecided} undecided"
         )];
+        if !open.is_empty() {
+            parts.push(format!("open: {}", open.join(", ")));
+        }
         if !unreachable.is_empty() {
             parts.push(format!("not looked at: {}", unreachable.join(", ")));
         }

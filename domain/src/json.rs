@@ -5,7 +5,8 @@
 //! whoever expects an object there refuses it by its place. What else is in the document is read all the same.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::map::{Entry, Map};
+use serde_json::{Number, Value};
 
 use crate::ids::shown;
 
@@ -76,10 +77,12 @@ impl<'de> Visitor<'de> for Reader {
         let mut object = Map::new();
         let mut twice = None;
         while let Some((key, Unambiguous(value))) = entries.next_entry::<String, Unambiguous>()? {
-            if object.contains_key(&key) {
-                twice = Some(format!("an object in which the key {} stands twice", shown(&key)));
+            match object.entry(key) {
+                Entry::Vacant(place) => _ = place.insert(value),
+                Entry::Occupied(place) => {
+                    twice = Some(format!("an object in which the key {} stands twice", shown(place.key())));
+                }
             }
-            object.insert(key, value);
         }
         Ok(twice.map_or(Value::Object(object), Value::String))
     }

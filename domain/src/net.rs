@@ -168,7 +168,7 @@ impl AddressSet {
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         let mut both = Vec::new();
-        let (mut left, mut right) = (self.0.iter().peekable(), other.from_first_of(self).peekable());
+        let (mut left, mut right) = (self.0.iter().peekable(), other.ranges_from(self).peekable());
         while let (Some(&&(a, b)), Some(&&(c, d))) = (left.peek(), right.peek()) {
             if a.max(c) <= b.min(d) {
                 both.push((a.max(c), b.min(d)));
@@ -186,7 +186,7 @@ impl AddressSet {
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         let mut left = Vec::new();
-        let mut cuts = other.from_first_of(self).peekable();
+        let mut cuts = other.ranges_from(self).peekable();
         for &(first, last) in &self.0 {
             let mut from = Some(first);
             while let (Some(start), Some(&&(cut_first, cut_last))) = (from, cuts.peek()) {
@@ -223,7 +223,7 @@ impl AddressSet {
     }
 
     /// The ranges from the first on that is not wholly below `other`.
-    fn from_first_of(&self, other: &Self) -> std::slice::Iter<'_, (u128, u128)> {
+    fn ranges_from(&self, other: &Self) -> std::slice::Iter<'_, (u128, u128)> {
         let lowest = other.0.first().map_or(u128::MAX, |range| range.0);
         let at = self.0.partition_point(|range| range.1 < lowest);
         self.0.get(at..).unwrap_or_default().iter()

@@ -8,7 +8,7 @@ mod services;
 
 use jiff::Timestamp;
 
-use crate::ids::{AccountId, GroupId, Region, VpcId};
+use crate::ids::{AccountId, GroupId, Region, VpcId, shown_up_to};
 use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport, public_addresses};
 
 /// Whether rules are taken back or only reported.
@@ -263,6 +263,12 @@ impl Policy {
         self.sweep
     }
 
+    /// The same policy with another word on the sweep: an operator's, who starts one by hand.
+    #[must_use]
+    pub fn with_sweep(self, sweep: Sweep) -> Self {
+        Self { sweep, ..self }
+    }
+
     /// Whether something depends on a group's VPC, which costs a DescribeSecurityGroups call.
     #[must_use]
     pub fn needs_vpc(&self) -> bool {
@@ -366,6 +372,25 @@ pub struct PolicyError {
     line: String,
     /// The same with the lines of the file around it, for a terminal.
     pub snippet: String,
+}
+
+impl PolicyError {
+    /// Bounds both, so that nothing in a file plays tricks on a terminal or drowns what is wrong with it.
+    fn new(line: &str, snippet: &str) -> Self {
+        let clean = |text: &str| shown_up_to(text, text.len());
+        let snippet: Vec<String> = snippet.lines().take(20).map(|line| shown_up_to(line, 160)).collect();
+        Self { line: cut(&clean(line)), snippet: snippet.join("\n") }
+    }
+}
+
+/// At most 900 characters: the end stays, because the place stands there.
+fn cut(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= 900 {
+        return text.to_owned();
+    }
+    let (start, end): (String, String) = (text.chars().take(750).collect(), text.chars().skip(length - 140).collect());
+    format!("{start} … {end}")
 }
 
 /// The limit of a family: one block of the given prefix length, or all that counts where that is less (so `/0` means

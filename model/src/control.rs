@@ -22,7 +22,16 @@ POST /_model/modify              {account, region, group, changes: [{rule, permi
 POST /_model/revoke              {account, region, group, rules: [sgr-...]} -> {ruleIds}
 POST /_model/create-prefix-list  {account, region, name, maxEntries, cidrs} -> {prefixListId}
 POST /_model/modify-prefix-list  {account, region, list, add, remove}
-POST /_model/allow-role          {account, role, externalId?}
+POST /_model/create-aws-prefix-list  {region, name, cidrs} -> {prefixListId}
+POST /_model/prefix-list-lag     {millis}: so long a change of a prefix list is in progress
+POST /_model/allow-role          {account, role, externalId?, trusted?: [ARN or account]}; without `trusted` for everyone
+POST /_model/credentials         {account, role, session?} -> {accessKeyId, secretAccessKey, sessionToken}: of that role
+POST /_model/organization        {managementAccount, accounts: [{id, state?}]}
+POST /_model/disable-region      {account, region}; /_model/enable-region opts in to one
+POST /_model/create-queue        {account, region, name} -> {queueUrl}
+POST /_model/take-messages       {queueUrl} -> [the bodies of its messages]
+POST /_model/forget              {account, region}: drops what is in there
+POST /_model/records             {on}: whether calls and CloudTrail records are kept
 POST /_model/put-object          {bucket, key, text}
 POST /_model/fault               {action?, nth?, kind: throttle|lost-before|lost-after|cut|malformed-xml|denied|expired}
                                  {..., kind: error-before|error-after, code, status?, message?} {..., kind: slow, millis}
@@ -30,7 +39,7 @@ POST /_model/deny                {account, action}: from now on unauthorized; /_
 POST /_model/throttling          {on}
 GET  /_model/rules?account=A&region=R&group=G
 GET  /_model/records             CloudTrail records since the last take; /_model/events: as EventBridge events
-GET  /_model/calls               HTTP calls so far
+GET  /_model/calls               HTTP calls so far; /_model/call-counts: their number by action
 GET  /_model/published           SNS messages so far
 PERMISSION = {protocol, fromPort?, toPort?, sources: [CIDR, pl-... or sg-...], description?}
 ";
@@ -88,6 +97,10 @@ impl Input {
         self.0.get(name).and_then(Value::as_i64).and_then(|number| number.try_into().ok())
     }
 
+    fn flag(&self, name: &str) -> bool {
+        self.0.get(name) == Some(&Value::Bool(true))
+    }
+
     fn list(&self, name: &str) -> &[Value] {
         self.0.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
     }
@@ -132,6 +145,15 @@ fn write(world: &World, endpoint: &str, input: &Input) -> Result<Value, ApiError
                 world.create_prefix_list(account, region, input.text("name")?, max_entries, &input.texts("cidrs"))?;
             Ok(json!({ "prefixListId": list }))
         }
+        "create-aws-prefix-list" => {
+            let list = world.create_aws_prefix_list(input.text("region")?, input.text("name")?, &input.texts("cidrs"));
+            if list.is_empty() { Err(bad("a CIDR is malformed")) } else { Ok(json!({ "prefixListId": list })) }
+        }
+        "prefix-list-lag" => {
+            let millis = input.number("millis").ok_or_else(|| bad("`millis` is missing or no number"))?;
+            world.set_prefix_list_lag(millis.into());
+            Ok(json!({}))
+        }
         "modify-prefix-list" => {
             let (account, region) = input.place()?;
             let (add, remove) = (input.texts("add"), input.texts("remove"));
@@ -139,7 +161,50 @@ fn write(world: &World, endpoint: &str, input: &Input) -> Result<Value, ApiError
             Ok(json!({}))
         }
         "allow-role" => {
-            world.allow_role(input.text("account")?, input.text("role")?, input.optional("externalId"));
+            let (account, role, id) = (input.text("account")?, input.text("role")?, input.optional("externalId"));
+            match input.texts("trusted").as_slice() {
+                [] => world.allow_role(account, role, id),
+                trusted => trusted.iter().for_each(|arn| world.allow_role_for(account, role, id, arn)),
+            }
+            Ok(json!({}))
+        }
+        "credentials" => {
+            let session = input.optional("session").unwrap_or("demo");
+            let credentials = world.role_credentials(input.text("account")?, input.text("role")?, session);
+            Ok(json!({
+                "accessKeyId": credentials.access_key_id, "secretAccessKey": credentials.secret_access_key,
+                "sessionToken": credentials.session_token,
+            }))
+        }
+        "organization" => {
+            let accounts = input.list("accounts").iter().map(|value| Input(value.clone())).collect::<Vec<_>>();
+            let account = |input| Ok((Input::text(input, "id")?, input.optional("state").unwrap_or("ACTIVE")));
+            let accounts = accounts.iter().map(account).collect::<Result<Vec<_>, ApiError>>()?;
+            world.set_organization(input.text("managementAccount")?, &accounts);
+            Ok(json!({}))
+        }
+        "disable-region" => {
+            let (account, region) = input.place()?;
+            world.disable_region(account, region);
+            Ok(json!({}))
+        }
+        "enable-region" => {
+            let (account, region) = input.place()?;
+            world.enable_region(account, region);
+            Ok(json!({}))
+        }
+        "create-queue" => {
+            let (account, region) = input.place()?;
+            Ok(json!({ "queueUrl": world.create_queue(account, region, input.text("name")?) }))
+        }
+        "take-messages" => Ok(world.take_messages(input.text("queueUrl")?).into()),
+        "forget" => {
+            let (account, region) = input.place()?;
+            world.forget(account, region);
+            Ok(json!({}))
+        }
+        "records" => {
+            world.set_records(input.flag("on"));
             Ok(json!({}))
         }
         "put-object" => {
@@ -161,7 +226,7 @@ fn write(world: &World, endpoint: &str, input: &Input) -> Result<Value, ApiError
             Ok(json!({}))
         }
         "throttling" => {
-            world.set_throttling(input.0.get("on") == Some(&Value::Bool(true)));
+            world.set_throttling(input.flag("on"));
             Ok(json!({}))
         }
         _ => write_group(world, endpoint, input),
@@ -239,6 +304,7 @@ fn read(world: &World, endpoint: &str, input: &Input) -> Result<Value, ApiError>
         "records" => Ok(world.take_records().into()),
         "events" => Ok(world.take_records().iter().map(eventbridge).collect()),
         "calls" => Ok(world.calls().iter().map(show::call).collect()),
+        "call-counts" => Ok(world.call_counts().into_iter().map(|(action, n)| (action, Value::from(n))).collect()),
         "published" => Ok(world.published().iter().map(show::message).collect()),
         unknown => Err(ApiError::with_status(404, "NoSuchEndpoint", format!("`{unknown}`; see GET /_model/"))),
     }

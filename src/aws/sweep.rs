@@ -2,9 +2,13 @@
 
 use aws_sdk_organizations::types::AccountState;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use futures_util::{StreamExt, stream};
 use portcullis_domain::ids::{AccountId, Region, shown};
 
 use super::{Aws, AwsError, Effect, Own, Target};
+
+/// So many batches of messages are under way at a time: a sweep of a thousand accounts is 1,700 of them.
+const MOST_SENT_AT_ONCE: usize = 8;
 
 impl Aws {
     /// The Regions that are enabled in an account, asked in the function's own.
@@ -40,39 +44,41 @@ impl Aws {
         Ok(accounts)
     }
 
-    /// Puts messages into a queue; those that it did not take come back, each with why.
+    /// Puts messages into a queue; those that it did not take come back in their order, each with why.
     pub async fn enqueue(&self, queue: &str, messages: &[String]) -> Vec<(String, AwsError)> {
-        let call = "SendMessageBatch";
         let sqs = aws_sdk_sqs::Client::new(&self.base);
-        let mut refused = Vec::new();
         // SQS takes ten at a time (SQS API Reference, SendMessageBatch).
-        for batch in messages.chunks(10) {
-            let entry = |(n, body): (usize, &String)| {
-                SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(body).build().ok()
-            };
-            let entries: Vec<_> = batch.iter().enumerate().filter_map(entry).collect();
-            match sqs.send_message_batch().queue_url(queue).set_entries(Some(entries)).send().await {
-                Ok(answer) => {
-                    for (n, body) in batch.iter().enumerate() {
-                        let id = n.to_string();
-                        if answer.successful().iter().any(|taken| taken.id() == id) {
-                            continue;
-                        }
-                        let why = answer.failed().iter().find(|failed| failed.id() == id);
-                        let code = why.map_or("NotListed", |why| why.code()).to_owned();
-                        let message = why.and_then(|why| why.message()).unwrap_or("no message");
-                        let message = shown(message);
-                        refused.push((body.clone(), AwsError { call, code, message, effect: Effect::NotYet }));
-                    }
-                }
-                Err(error) => {
-                    let error = AwsError::from_sdk(call, &error);
-                    refused.extend(batch.iter().map(|body| (body.clone(), error.clone())));
-                }
-            }
-        }
-        refused
+        let sent = messages.chunks(10).map(|batch| enqueue_batch(&sqs, queue, batch));
+        let refused: Vec<_> = stream::iter(sent).buffered(MOST_SENT_AT_ONCE).collect().await;
+        refused.into_iter().flatten().collect()
     }
+}
+
+/// Sends one batch; the messages that were not taken.
+async fn enqueue_batch(sqs: &aws_sdk_sqs::Client, queue: &str, batch: &[String]) -> Vec<(String, AwsError)> {
+    let call = "SendMessageBatch";
+    let entry = |(n, body): (usize, &String)| {
+        SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(body).build().ok()
+    };
+    let entries: Vec<_> = batch.iter().enumerate().filter_map(entry).collect();
+    let answer = match sqs.send_message_batch().queue_url(queue).set_entries(Some(entries)).send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let error = AwsError::from_sdk(call, &error);
+            return batch.iter().map(|body| (body.clone(), error.clone())).collect();
+        }
+    };
+    let refused = |(n, body): (usize, &String)| {
+        let id = n.to_string();
+        if answer.successful().iter().any(|taken| taken.id() == id) {
+            return None;
+        }
+        let why = answer.failed().iter().find(|failed| failed.id() == id);
+        let code = why.map_or("NotListed", |why| why.code()).to_owned();
+        let message = shown(why.and_then(|why| why.message()).unwrap_or("no message"));
+        Some((body.clone(), AwsError { call, code, message, effect: Effect::NotYet }))
+    };
+    batch.iter().enumerate().filter_map(refused).collect()
 }
 
 fn parsed<T>(

@@ -9,7 +9,6 @@ use portcullis_domain::policy::Mode;
 use super::input::{self, MOST_IN_MEMORY, Trouble};
 use super::{Judge, Judged, LogFile};
 use crate::aws::{Aws, AwsError, Bucket};
-use crate::config::Ambient;
 
 /// So many objects are under way. Each waits for S3 most of the time, and may need a log file's memory.
 const UNDER_WAY: usize = 16;
@@ -27,7 +26,7 @@ pub async fn judge<E>(
     judge: &Arc<Judge>,
     tell: impl FnMut(Judged) -> Result<(), E>,
 ) -> Result<(), E> {
-    let aws = Aws::new(Ambient::default(), None, Mode::Alert).await;
+    let aws = Aws::of_operator(None, None, Mode::Alert).await;
     judge_in(&aws.bucket(bucket), prefix, judge, tell).await
 }
 

@@ -28,7 +28,7 @@ impl Guard {
     }
 
     /// A look that shows what was changed, unless the change is old enough for it to be gone: the group, or in the
-    /// prefix list what was added to it.
+    /// prefix list what was added to it. A list that shows enough for something to be done is not waited for.
     pub(super) async fn first_look(&self, job: &Job<'_>, subject: &Subject) -> Result<Facts, AwsError> {
         let mut turn = 0;
         loop {
@@ -37,10 +37,13 @@ impl Guard {
             let facts = self.look(job, subject, known).await?;
             turn += 1;
             let shown = match subject {
-                Subject::PrefixList(_) => job.changes.iter().all(|change| shows_added(change, &facts)),
+                Subject::PrefixList(_) => {
+                    job.changes.iter().all(|change| shows_added(change, &facts))
+                        || facts.groups.iter().any(|group| self.calls_for_action(job, group, &facts.prefix_lists))
+                }
                 Subject::Group(_) | Subject::GroupName(_) | Subject::Region => !facts.groups.is_empty(),
             };
-            if shown || !self.young(job.changes) {
+            if shown || !self.young(job.changes, facts.at) {
                 return Ok(facts);
             }
             let pause = backoff(turn);
@@ -51,10 +54,11 @@ impl Guard {
         }
     }
 
-    /// Whether a change is so young that EC2 may not show it yet. One without a time may be.
-    pub(super) fn young(&self, changes: &[&Change]) -> bool {
-        let now = (self.clock)();
-        let age = |change: &&Change| change.seen.time.map(|time| now.duration_since(time).unsigned_abs());
+    /// Whether a change was so young at a look that EC2 may not have shown it. One without a time may have been. What
+    /// counts is when EC2 was asked: the answer may have been long under way.
+    pub(super) fn young(&self, changes: &[&Change], at: Instant) -> bool {
+        let then = (self.clock)() - at.elapsed();
+        let age = |change: &&Change| change.seen.time.map(|time| then.duration_since(time).unsigned_abs());
         let calls = changes.iter().filter(|change| change.call != Call::Sweep);
         calls.map(age).any(|age| age.is_none_or(|age| age < SETTLING))
     }

@@ -71,9 +71,11 @@ impl Ledger {
         self.done.extend(BTreeSet::into_iter(vanished).map(|id| (id, gone.clone())));
     }
 
-    /// Takes in a plan: what was pending and is not planned any more has been closed by a change of the rule itself.
-    fn plan(&mut self, planned: BTreeSet<RuleId>) {
-        let closed = self.pending.difference(&planned).map(|id| (id.clone(), Action::AlreadyGone));
+    /// Takes in a plan: what was pending and is not planned any more has been closed by a change of the rule itself. Of a
+    /// look that could not decide everything nobody can say that.
+    fn plan(&mut self, planned: BTreeSet<RuleId>, decided: bool) {
+        let action = if decided { Action::AlreadyGone } else { Action::Failed { error: self.error.clone() } };
+        let closed = self.pending.difference(&planned).map(|id| (id.clone(), action.clone()));
         self.done.extend(closed.collect::<Vec<_>>());
         self.pending = planned;
     }
@@ -126,12 +128,13 @@ impl Guard {
         let unsettled = loop {
             let facts = &look.group;
             ledger.note(facts, &look.lists);
-            ledger.plan(self.planned(job, &ledger.left(facts), &ledger.lists));
+            let left = self.judge(job, &ledger.left(facts), &ledger.lists);
+            ledger.plan(planned(&left), left.doubts.is_empty());
             if ledger.pending.len() > most {
                 mode = Mode::Alert;
             }
-            let unsettled = self.young(job.changes) && !self.settled(job, &ledger, facts);
-            let mut again = unsettled;
+            let unsettled = self.young(job.changes, look.at) && !self.settled(job, &ledger, facts);
+            let (mut again, mut at_once) = (unsettled, false);
             if mode == Mode::Enforce && !ledger.pending.is_empty() {
                 let Some(ready) = self.pass(job, pass.take()).await else {
                     "Timeout".clone_into(&mut ledger.error);
@@ -139,7 +142,7 @@ impl Guard {
                 };
                 if look.at.elapsed() > FRESH {
                     pass = Some(ready);
-                    again = true;
+                    (again, at_once) = (true, true);
                 } else {
                     let revoke = self.aws.revoke(ready, job.own, &facts.group, &ledger.pending);
                     let answer = timeout_at(job.until, revoke)
@@ -151,7 +154,6 @@ impl Guard {
             if !again {
                 break false;
             }
-            let at_once = pass.is_some();
             match self.look_again(job, &look.group.group, at_once, &mut turn, &mut ledger.error).await {
                 Some(next) => look = next,
                 None => break unsettled,
@@ -189,13 +191,13 @@ impl Guard {
         judgement.claims.iter().zip(job.changes).filter(|(_, change)| of_rules(change)).all(|(claim, _)| shown(claim))
     }
 
-    fn judge(&self, job: &Job<'_>, facts: &GroupFacts, lists: &PrefixLists) -> Judgement {
-        judge(job.changes, facts, lists, &self.policy, whereabouts(job.target, facts), (self.clock)())
+    /// Whether some rule of the group would have to go as it is shown.
+    pub(super) fn calls_for_action(&self, job: &Job<'_>, facts: &GroupFacts, lists: &PrefixLists) -> bool {
+        !plan(&self.judge(job, facts, lists)).is_empty()
     }
 
-    fn planned(&self, job: &Job<'_>, facts: &GroupFacts, lists: &PrefixLists) -> BTreeSet<RuleId> {
-        let judgement = self.judge(job, facts, lists);
-        plan(&judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
+    fn judge(&self, job: &Job<'_>, facts: &GroupFacts, lists: &PrefixLists) -> Judgement {
+        judge(job.changes, facts, lists, &self.policy, whereabouts(job.target, facts), (self.clock)())
     }
 
     /// The next look that succeeds, after a pause; nothing when time has run out or the look is refused.
@@ -233,6 +235,11 @@ impl Guard {
 fn next_pause(turn: &mut u32) -> Duration {
     *turn = turn.saturating_add(1);
     backoff(*turn)
+}
+
+/// The ids of the rules that have to go.
+fn planned(judgement: &Judgement) -> BTreeSet<RuleId> {
+    plan(judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
 }
 
 /// The invocation's time is up: whether the call took effect nobody knows.

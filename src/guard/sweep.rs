@@ -8,7 +8,7 @@ use portcullis_domain::finding::{Finding, Outcome, SweepFinding, Verdict};
 use portcullis_domain::ids::{AccountId, Region};
 use portcullis_domain::trail::{Change, Seen};
 use serde_json::json;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Batch, Guard, Origin, Run, TO_TELL, Tally, Told, Worked};
 use crate::aws::{AwsError, Own, Target};
@@ -22,11 +22,12 @@ const MOST_ASKED_AT_ONCE: usize = 16;
 pub(super) type Sweeps = BTreeMap<usize, SweepFinding>;
 
 /// What a sweep covers.
-#[derive(Default)]
-struct Places {
-    targets: Vec<Target>,
+#[derive(Debug, Default)]
+pub struct Places {
+    /// Where it looks.
+    pub targets: Vec<Target>,
     /// Accounts whose Regions could not be had, and why.
-    unknown: Vec<(AccountId, AwsError)>,
+    pub unknown: Vec<(AccountId, AwsError)>,
 }
 
 /// Takes what came of a subject into the summaries of the sweeps that it is part of.
@@ -74,7 +75,7 @@ impl Guard {
         for account in &accounts {
             self.permitted(account, Some(own)).map_err(refused)?;
         }
-        let places = self.places(&accounts, &order.regions, own, run).await;
+        let places = self.places(&accounts, &order.regions, own, run.invocation.deadline).await;
         if let Some(queue) = self.queue.as_ref().filter(|_| places.targets.len() + places.unknown.len() > 1) {
             return self.hand_out(queue, &places).await;
         }
@@ -119,8 +120,14 @@ impl Guard {
     }
 
     /// The Regions of each account: those of the order, or else all that are enabled there.
-    async fn places(&self, accounts: &BTreeSet<AccountId>, regions: &[Region], own: &Own, run: &Run<'_>) -> Places {
-        let until = run.invocation.deadline.checked_sub(TO_TELL).unwrap_or(run.invocation.deadline);
+    pub async fn places(
+        &self,
+        accounts: &BTreeSet<AccountId>,
+        regions: &[Region],
+        own: &Own,
+        deadline: Instant,
+    ) -> Places {
+        let until = deadline.checked_sub(TO_TELL).unwrap_or(deadline);
         let asked = accounts.iter().map(|account| async move {
             if !regions.is_empty() {
                 return (account, Ok(regions.to_vec()));

@@ -52,10 +52,16 @@ fn texts(message: &Message) -> Value {
     serde_json::from_str(&message.body).unwrap()
 }
 
+fn counts(findings: &[Finding]) -> Counts {
+    let mut counts = Counts::default();
+    findings.iter().for_each(|finding| counts.note(finding, NOW.parse().unwrap()));
+    counts
+}
+
 #[test]
 fn metrics_are_one_line_of_embedded_metric_format() {
     let findings = [reverted(), finding(Verdict::Exposed, Outcome::Failed), finding(Verdict::Safe, Outcome::None)];
-    let line = metrics(&findings, 1, NOW.parse().unwrap()).unwrap();
+    let line = metrics(&counts(&findings), 1, NOW.parse().unwrap()).unwrap();
     assert!(!line.contains('\n'));
     let line: Value = serde_json::from_str(&line).unwrap();
     for (name, value) in [
@@ -82,7 +88,7 @@ fn metrics_are_one_line_of_embedded_metric_format() {
 #[test]
 fn a_harmless_invocation_writes_no_metric() {
     let findings = [finding(Verdict::Safe, Outcome::None), finding(Verdict::Irrelevant, Outcome::None)];
-    assert_eq!(metrics(&findings, 0, NOW.parse().unwrap()), None);
+    assert_eq!(metrics(&counts(&findings), 0, NOW.parse().unwrap()), None);
 }
 
 #[test]

@@ -351,14 +351,18 @@ fn a_policy_that_cannot_be_used_is_trouble_shown_where_it_is() {
 
 #[test]
 fn text_of_a_policy_cannot_steer_the_terminal() {
-    let yaml = r#"{"version": 1, "guard": ["ssh", {"name": "a\u001b[2J\u202e", "protocol": "tcp", "ports": [22]}],
-        "exempt": [{"reason": "x\u001b[2J\u202e\n\u0007", "until": "never", "principals": ["arn:aws:iam::*:role/\u001b[2J"]}]}"#;
-    for command in ["check", "show"] {
-        let ran = portcullis(&["policy", command, "-"], yaml);
-        assert_eq!(ran.code, 0, "{}", ran.stderr);
-        let told = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(told.contains("\\u{1b}[2J"), "{told}");
-        assert!(!told.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{told}");
+    let exempt = r#""exempt": [{"reason": "x\u001b[2J\u202e\n\u0007", "until": "never",
+        "principals": ["arn:aws:iam::*:role/\u001b[2J"]}]"#;
+    let named = r#""guard": ["ssh", {"name": "a\u001b[2J\u202e", "protocol": "tcp", "ports": [22]}]"#;
+    // A guard whose name does not print is refused, and shown as escaped as a text that is none's name.
+    for (part, code) in [(exempt, 0), (named, 2)] {
+        for command in ["check", "show"] {
+            let ran = portcullis(&["policy", command, "-"], &format!("{{\"version\": 1, {part}}}"));
+            assert_eq!(ran.code, code, "{}", ran.stderr);
+            let told = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(told.contains("\\u{1b}[2J"), "{told}");
+            assert!(!told.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{told}");
+        }
     }
 }
 
@@ -369,7 +373,7 @@ fn help_names_every_command_and_a_wrong_word_is_trouble() {
     let bare = portcullis(&[], "");
     assert_eq!((bare.code, bare.stdout.as_str()), (2, ""));
     assert_eq!(bare.stderr, help.stdout, "no command at all: the same help, as trouble");
-    for command in ["check", "policy"] {
+    for command in ["check", "policy", "sweep"] {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{}", help.stdout);
         let long = portcullis(&["help", command], "");
         assert_eq!(long.code, 0);

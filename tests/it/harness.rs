@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ec2::config::Credentials;
+use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -23,9 +24,18 @@ pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:portcullis";
 
+/// Stands between the SDK and the model: the reply to a request, and how long it is under way.
+pub(crate) type Between = Arc<dyn Fn(&Request) -> (Duration, Reply) + Send + Sync>;
+
 /// The SDK's connection to the model.
-#[derive(Debug, Clone)]
-struct Wire(World);
+#[derive(Clone)]
+pub(crate) struct Wire(pub(crate) Between);
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wire")
+    }
+}
 
 impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
@@ -36,9 +46,12 @@ impl HttpConnector for Wire {
             headers,
             body: request.body().bytes().unwrap_or_default().to_vec(),
         };
-        let world = self.0.clone();
+        let between = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
-            let reply = world.handle(&asked);
+            let (under_way, reply) = between(&asked);
+            if !under_way.is_zero() {
+                tokio::time::sleep(under_way).await;
+            }
             match reply {
                 Reply::Answer(response) => Ok(answer(response)),
                 Reply::Slow(pause, response) => {
@@ -46,13 +59,16 @@ impl HttpConnector for Wire {
                     Ok(answer(response))
                 }
                 Reply::Lost => Err(ConnectorError::io("connection closed before an answer".into())),
-                Reply::Cut(mut response) => {
-                    response.body.truncate(response.body.len() / 2);
-                    Ok(answer(response))
-                }
+                // The length in the head tells the HTTP client that something is missing: reading the body fails.
+                Reply::Cut(response) => Ok(answer(Response { body: Vec::new(), ..response }).map(|_| SdkBody::taken())),
             }
         })
     }
+}
+
+/// Nothing between them.
+pub(crate) fn straight(world: World) -> Between {
+    Arc::new(move |request| (Duration::ZERO, world.handle(request)))
 }
 
 fn answer(response: Response) -> HttpResponse {
@@ -102,24 +118,37 @@ impl Setup {
         world.set_now(1_795_000_000_000);
         let group = world.create_group(ACCOUNT, REGION, "web", self.vpc);
         world.take_records();
-        let loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(Wire(world.clone()))
-            .region(Region::from_static(REGION))
-            .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (kept, clock, start) = (Arc::clone(&lines), world.clone(), tokio::time::Instant::now());
-        let guard = Guard {
+        // The world's time, which stands, and what tokio has slept since.
+        let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + start.elapsed());
+        let out = Box::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
+        let guard = self.guard(REGION, straight(world.clone()), clock, out).await;
+        Watch { world, guard, group, lines }
+    }
+
+    /// The guard alone, a function in `region`.
+    pub(crate) async fn guard(
+        self,
+        region: &str,
+        between: Between,
+        clock: Box<dyn Fn() -> jiff::Timestamp + Send + Sync>,
+        out: Box<dyn Fn(&str) + Send + Sync>,
+    ) -> Guard {
+        let loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(Wire(between))
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
+        Guard {
             aws: Aws::load(loader, self.member_role, self.mode).await,
             policy: Policy::parse(self.policy).unwrap(),
             mode: self.mode,
             accounts: self.accounts,
             topic: self.topic.then(|| TOPIC.to_owned()),
             queue: None,
-            // The world's time, which stands, and what tokio has slept since.
-            clock: Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + start.elapsed()),
-            out: Box::new(move |line| kept.lock().unwrap().push(line.to_owned())),
-        };
-        Watch { world, guard, group, lines }
+            clock,
+            out,
+        }
     }
 }
 

@@ -12,10 +12,17 @@
 mod check;
 mod cli;
 mod corpus;
+mod deliveries;
+mod evasions;
+mod faults;
 mod function;
 mod harness;
 mod lambda;
+mod neighbours;
+mod operator;
 mod prefix_lists;
 mod remediation;
+mod scale;
+mod simulation;
 mod sweep;
 mod witness;

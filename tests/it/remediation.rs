@@ -503,6 +503,52 @@ async fn a_look_that_is_refused_is_undecided_and_nothing_is_touched() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_that_breaks_off_is_none() {
+    for action in [DESCRIBE, "GetManagedPrefixListEntries"] {
+        for kind in [FaultKind::MalformedXml, FaultKind::Cut] {
+            let watch = enforcing().await;
+            let entries = ["9.9.9.9/32", "0.0.0.0/1", "128.0.0.0/1"];
+            let list = watch.world.create_prefix_list(ACCOUNT, REGION, "list", 10, &entries).unwrap();
+            let event = watch.open(&[Permission::tcp(443, "0.0.0.0/0"), Permission::tcp(22, &list)]);
+            watch.world.inject(Fault::next(action, kind.clone()));
+            let answer = watch.deliver(&event).await;
+            let finding = &answer.findings[0];
+            let told = finding.verdict == Verdict::Undecided && answer.failed.len() == 1;
+            assert!(told || finding.outcome == Outcome::Reverted, "{action} {kind:?}: {finding:#?}");
+            watch.deliver(&event).await;
+            assert_eq!(watch.ingress(), ["tcp 443-443 0.0.0.0/0"], "{action} {kind:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_a_second_look_cannot_decide_is_not_said_to_be_gone() {
+    let watch = enforcing().await;
+    let list = watch.world.create_prefix_list(ACCOUNT, REGION, "list", 10, &["0.0.0.0/1"]).unwrap();
+    let event = watch.open(&[Permission::tcp(22, &list)]);
+    watch.world.inject(Fault::next(REVOKE, FaultKind::LostBefore));
+    let kind = FaultKind::Denied;
+    watch.world.inject(Fault { action: Some("GetManagedPrefixListEntries".into()), nth: 1, kind });
+    let answer = watch.deliver(&event).await;
+    let finding = &answer.findings[0];
+    assert_eq!((judged(finding), actions(finding)), ((Verdict::Undecided, Outcome::Failed), vec!["failed"]));
+    assert_eq!((watch.ingress().len(), answer.failed.len()), (1, 1));
+    assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_does_not_come_of_age_while_an_answer_is_under_way() {
+    let watch = enforcing().await;
+    watch.world.set_visibility_lag(Lag::Calls(1), Lag::None);
+    let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+    // The look comes 17 seconds after the change, and its answer 4 seconds later.
+    watch.world.set_now(watch.world.now() + 17_000);
+    watch.world.inject(Fault::next(DESCRIBE, FaultKind::Slow(std::time::Duration::from_secs(4))));
+    assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));
+    assert!(watch.ingress().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_endless_fault_ends_before_the_deadline_as_a_failure() {
     let watch = enforcing().await;
     let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);

@@ -200,3 +200,43 @@ fn nesting_without_end_is_refused() {
     let deep = (0..12).fold(event(), |inner, _| notification(&inner));
     assert_eq!(letters_of(&deep), [Letter::Unreadable("the delivery is nested deeper than AWS nests".into())]);
 }
+
+#[test]
+fn a_key_that_stands_twice_in_a_text_inside_is_seen() {
+    let event = event().to_string().replace(r#""eventVersion""#, r#""requestParameters":{"a":1,"a":2},"eventVersion""#);
+    let message = json!({"Type": "Notification", "Message": event});
+    let looked_up = json!({"Events": [{"CloudTrailEvent": event}]});
+    for payload in [sqs(&[&event]), message, looked_up, json!({"Records": [{"Sns": {"Message": event}}]})] {
+        let letters = letters_of(&payload);
+        let [Letter::Record { record, .. }] = &letters[..] else { panic!("{letters:?}") };
+        assert_eq!(record["requestParameters"], "an object in which the key a stands twice");
+    }
+    let letters = letters_of(&sqs(&[r#"{"detail":1,"detail":2}"#]));
+    assert!(matches!(&letters[..], [Letter::Unreadable(why)] if why.contains("the key detail stands twice")));
+}
+
+#[test]
+fn a_document_of_two_kinds_loses_nothing() {
+    let both = |more: Value| {
+        let mut payload = json!({"Records": [record()]});
+        payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        letters_of(&payload).iter().filter(|letter| matches!(letter, Letter::Record { .. })).count()
+    };
+    assert_eq!(both(json!({"Events": []})), 1);
+    assert_eq!(both(json!({"Events": [{"Events": []}]})), 1);
+    assert_eq!(both(event()), 2);
+    assert_eq!(both(notification(&event())), 2);
+    let beside = json!({"Records": [], "eventVersion": "1.11"});
+    assert!(matches!(&letters_of(&beside)[..], [Letter::Record { .. }]));
+    assert_eq!(letters_of(&json!({"Records": []})), []);
+}
+
+#[test]
+fn what_is_nested_or_numbered_without_end_is_no_delivery() {
+    for body in ["[".repeat(100_000), r#"{"detail":1e999}"#.to_owned(), r#"{"detail":"\ud800"}"#.to_owned()] {
+        let letters = letters_of(&sqs(&[&body]));
+        assert!(
+            matches!(&letters[..], [Letter::Unreadable(why)] if why.starts_with("the SQS message's body is no JSON"))
+        );
+    }
+}

@@ -103,15 +103,9 @@ const PIECE: usize = 16 << 10;
 pub(super) const LONGEST_NEEDLE: usize = 32;
 
 /// Finds the records in a whole text.
-pub fn scan<'a>(text: &'a [u8], tell: impl FnMut(Found<'a>)) {
-    scan_beside(text, |_| {}, tell);
-}
-
-/// The same, and hands out the text piece by piece on the way: what else goes over all of it does so while a piece is
-/// in the processor's cache.
-pub(super) fn scan_beside<'a>(text: &'a [u8], beside: impl FnMut(&'a [u8]), mut tell: impl FnMut(Found<'a>)) {
+pub fn scan<'a>(text: &'a [u8], mut tell: impl FnMut(Found<'a>)) {
     let mut search = Search::default();
-    search.run(Part { bytes: text, base: 0, is_last: true }, beside, &mut tell);
+    search.run(Part { bytes: text, base: 0, is_last: true }, &mut tell);
     let last = text.iter().rev().find(|byte| !byte.is_ascii_whitespace());
     ends_well(last.copied(), text.len(), tell);
 }
@@ -135,17 +129,11 @@ struct Search {
 
 impl Search {
     /// Searches what has not been searched. Returns the offset of an object that must be seen to its end first.
-    fn run<'a>(
-        &mut self,
-        part: Part<'a>,
-        mut beside: impl FnMut(&'a [u8]),
-        tell: &mut impl FnMut(Found<'a>),
-    ) -> Option<usize> {
+    fn run<'a>(&mut self, part: Part<'a>, tell: &mut impl FnMut(Found<'a>)) -> Option<usize> {
         let length = part.bytes.len();
         let end = part.base + if part.is_last { length } else { length.saturating_sub(LONGEST_NEEDLE - 1) };
         while self.searched < end {
             let until = end.min(self.searched + PIECE);
-            beside(part.bytes.get(self.searched - part.base..until - part.base).unwrap_or_default());
             let mut places = std::mem::take(&mut self.places);
             places_between(part, self.searched, until, &mut places);
             let mut pending = None;
@@ -322,7 +310,7 @@ impl Scanner {
 
     fn run(&mut self, is_last: bool, tell: &mut impl FnMut(Found<'_>)) {
         let part = Part { bytes: &self.text, base: self.base, is_last };
-        if let Some(object) = self.search.run(part, |_| {}, tell) {
+        if let Some(object) = self.search.run(part, tell) {
             // When it is twice as long as now, so that it is not followed again for every byte.
             let length = self.base + self.text.len() - object;
             self.wait = object + (2 * length).min(LONGEST_RECORD);

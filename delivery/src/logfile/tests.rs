@@ -234,6 +234,25 @@ fn whatever_follows_the_last_member_is_an_error() {
 }
 
 #[test]
+fn a_damaged_trailer_is_not_looked_for_elsewhere() {
+    let first = gzip(log(&[ours("a")]).as_bytes());
+    let mut damaged = first.clone();
+    damaged[first.len() - TRAILER_BYTES] ^= 1;
+    // The trailer that the first member should have follows later: behind a copy of it, or behind what is no data.
+    let copied = [damaged, gzip(log(&[ours("b")]).as_bytes()), first.clone()].concat();
+    let (body, trailer) = first.split_at(first.len() - TRAILER_BYTES);
+    let between = [body, b"\"cidrIpv6\":\"::/0\"", trailer].concat();
+    for file in [copied, between] {
+        let found = whole(&file);
+        assert!(matches!(found.as_slice(), [Ok(_), Err(Error::Damaged { .. })]), "{found:?}");
+        assert_eq!(ids(&streamed(file.chunks(7)))[0], "a");
+    }
+}
+
+/// The check sum and the length behind each member's data.
+const TRAILER_BYTES: usize = 8;
+
+#[test]
 fn headers_may_have_everything_that_gzip_knows() {
     let text = log(&[ours("a")]);
     let builder = flate2::GzBuilder::new().filename("log.json").comment("a comment").extra(vec![1, 2, 3]).mtime(7);

@@ -30,10 +30,10 @@ pub struct Scratch {
     text: Vec<u8>,
 }
 
-/// The plain text of a whole file, in the buffer if it is gzip data. `None`: it is larger than a buffer should be, or it
-/// is damaged; to be read as a [`super::Stream`].
+/// The plain text of a whole file. `None`: it is larger than a buffer should be, or it is damaged; to be read as a
+/// [`super::Stream`].
 pub(super) fn plain<'a>(file: &'a [u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
-    if !is_gzip(file) {
+    if !file.starts_with(&MAGIC) && !MAGIC.starts_with(file) || file.is_empty() {
         return Some(file);
     }
     let mut rest = file;
@@ -44,34 +44,19 @@ pub(super) fn plain<'a>(file: &'a [u8], scratch: &'a mut Scratch) -> Option<&'a 
         if members > MOST_MEMBERS {
             return None;
         }
-        let unpacked = scratch.inflate(rest, length)?;
-        let text = scratch.text.get(length..length + unpacked)?;
-        rest = rest.get(member_end(rest, libdeflater::crc32(text), unpacked)?..)?;
+        let (packed, unpacked) = scratch.member(rest, length)?;
+        rest = rest.get(packed..)?;
         length += unpacked;
     }
     scratch.text.get(..length)
 }
 
-/// The text of what is probably a single member. It is that if [`is_one`] says so of its check sum.
-pub(super) fn probably_one<'a>(file: &[u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
-    let length = if is_gzip(file) { scratch.inflate(file, 0)? } else { return None };
-    file.ends_with(&u32::try_from(length).ok()?.to_le_bytes()).then_some(scratch.text.get(..length)?)
-}
-
-/// Whether a file has one member and nothing else, whose text has this check sum and length.
-pub(super) fn is_one(file: &[u8], sum: u32, length: usize) -> bool {
-    member_end(file, sum, length) == Some(file.len())
-}
-
-/// What could be is: one byte is neither.
-fn is_gzip(file: &[u8]) -> bool {
-    file.starts_with(&MAGIC) || file == [MAGIC[0]]
-}
-
 impl Scratch {
-    /// Inflates the first member to the buffer from there on, and checks nothing. How long it is.
-    fn inflate(&mut self, file: &[u8], from: usize) -> Option<usize> {
-        let Header::Complete(header) = header(file) else { return None };
+    /// Unzips the first member to the buffer from there on. How long it is, packed and unpacked.
+    fn member(&mut self, file: &[u8], from: usize) -> Option<(usize, usize)> {
+        if !matches!(header(file), Header::Complete) {
+            return None;
+        }
         // A member ends with its length: of several this is the last one's, of a damaged file it is anything.
         let hint = usize::try_from(u32::from_le_bytes(*file.last_chunk()?)).ok()?;
         let most = MOST_WHOLE - from;
@@ -83,8 +68,11 @@ impl Scratch {
             if self.text.len() < from + room {
                 self.text.resize(from + room, 0);
             }
-            match self.decompressor.deflate_decompress(file.get(header..)?, self.text.get_mut(from..)?) {
-                Ok(unpacked) => return Some(unpacked),
+            match self.decompressor.gzip_decompress(file, self.text.get_mut(from..)?) {
+                Ok(unpacked) => {
+                    let text = self.text.get(from..from + unpacked)?;
+                    return Some((member_end(file, text)?, unpacked));
+                }
                 Err(DecompressionError::InsufficientSpace) if self.text.len() < MOST_WHOLE => {
                     room = (self.text.len() - from).saturating_mul(2).min(most);
                 }
@@ -94,16 +82,20 @@ impl Scratch {
     }
 }
 
-/// Where the file's first member ends, whose text has this check sum and length. libdeflate does not say. It is behind
-/// the trailer of just these, and there the file ends or another member begins. `None`: there is no such place, or more
-/// than one.
-fn member_end(file: &[u8], sum: u32, length: usize) -> Option<usize> {
-    let trailer = [sum.to_le_bytes(), u32::try_from(length).ok()?.to_le_bytes()].concat();
-    let joint = [trailer.as_slice(), &MEMBER].concat();
-    let joints = memmem::find_iter(file, &joint).map(|at| at + TRAILER);
-    let mut ends = joints.chain(file.ends_with(&trailer).then_some(file.len()));
-    let end = ends.next()?;
-    ends.next().is_none().then_some(end)
+/// Where the file's first member ends, whose plain text this is. libdeflate does not say, but it has held the trailer
+/// against the text. So if the text's length stands nowhere but at the end of the file, the member ends there. Else its
+/// end is behind the trailer of just this text, and there the file ends or another member begins. `None`: it is not so,
+/// or there is more than one such trailer to choose from.
+fn member_end(file: &[u8], text: &[u8]) -> Option<usize> {
+    let length = u32::try_from(text.len()).ok()?.to_le_bytes();
+    if memmem::find(file, &length)? + length.len() == file.len() {
+        return Some(file.len());
+    }
+    let trailer = [libdeflater::crc32(text).to_le_bytes(), length].concat();
+    let mut ends = memmem::find_iter(file, &trailer).map(|at| at + TRAILER);
+    let (end, other) = (ends.next()?, ends.next());
+    let rest = file.get(end..)?;
+    (other.is_none() && (rest.is_empty() || rest.starts_with(&MEMBER))).then_some(end)
 }
 
 /// The beginning of the text of a file, or of the beginning of a file: about so much, or less if it ends or is damaged.
@@ -210,7 +202,7 @@ impl Unzip {
             State::Header(bytes) => {
                 bytes.extend(chunk.first());
                 match header(bytes) {
-                    Header::Complete(_) => {
+                    Header::Complete => {
                         self.inflate.reset(false);
                         self.sum.reset();
                         self.state = State::Body;
@@ -279,8 +271,7 @@ fn to_u64(length: usize) -> u64 {
 }
 
 enum Header {
-    /// With its length.
-    Complete(usize),
+    Complete,
     Incomplete,
     Wrong(&'static str),
 }
@@ -311,5 +302,5 @@ fn header(bytes: &[u8]) -> Header {
     }
     // Two bytes of check sum, which few write and nobody checks.
     let needed = if flags & FHCRC != 0 { 2 } else { 0 };
-    if rest.len() < needed { Header::Incomplete } else { Header::Complete(bytes.len() - rest.len() + needed) }
+    if rest.len() < needed { Header::Incomplete } else { Header::Complete }
 }

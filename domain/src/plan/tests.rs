@@ -1,6 +1,8 @@
 mod naive;
 
-use crate::exposure::tests::Case;
+use crate::exposure::tests::{Case, change};
+use crate::ids::PrefixListId;
+use crate::trail::Claim;
 
 /// Lines of rules, and those of them that go; ` *` at a line's end means that it goes.
 #[track_caller]
@@ -162,4 +164,40 @@ fn a_prefix_list_goes_as_the_one_rule_it_is() {
     assert_eq!(case.planned(), ["a tcp 22 pl-1"]);
     let case = case.list("pl-1", Ok(&["9.0.0.0/9", "9.128.0.0/10"]));
     assert_eq!(case.planned(), [""; 0]);
+}
+
+#[test]
+fn a_list_that_was_exempt_until_it_was_added_to_does_not_stand_by_what_it_held() {
+    let policy = |guard: &str| format!("exempt: [{{reason: x, until: never, sources: [8.0.0.0/8], guard: [{guard}]}}]");
+    let opened = |policy: &str, entries: &[&str]| {
+        let mut case = Case::under(policy, &["old tcp 22 pl-1"]).list("pl-1", Ok(entries));
+        let added = Some(vec![entries[1].parse().unwrap()]);
+        case.changes =
+            vec![change(Claim::PrefixList { list: PrefixListId::parse("pl-1").unwrap(), added, restored: None })];
+        case
+    };
+    let case = opened(&policy("ssh"), &["8.0.0.0/8", "16.0.0.0/4"]);
+    assert_eq!(case.exposed(), ["ssh tcp 22 IPv4: 285212672 by 1"]);
+    assert_eq!(case.planned(), ["old tcp 22 pl-1"]);
+    // What was not exempt before it stands, and so does what no public address was added to.
+    for (guard, entries) in [
+        ("rdp", ["8.0.0.0/8", "16.0.0.0/4"]),
+        ("ssh", ["8.0.0.0/7", "16.0.0.0/4"]),
+        ("ssh", ["8.0.0.0/8", "10.0.0.0/8"]),
+    ] {
+        let case = opened(&policy(guard), &entries);
+        assert!(case.exposed()[0].ends_with(" standing") && case.planned().is_empty(), "{guard} {entries:?}");
+    }
+}
+
+#[test]
+fn a_port_that_stood_by_what_a_list_held_is_brought_under_when_its_rule_goes() {
+    let lines = ["old tcp 22 8.0.0.0/8", "a tcp 22 9.0.0.0/8", "old tcp 22 pl-1"];
+    let entries = ["8.0.0.0/8", "9.0.0.0/8"];
+    let mut case = Case::under("internet: {ipv4: /7}", &lines).list("pl-1", Ok(&entries));
+    let added = Some(vec![entries[0].parse().unwrap()]);
+    case.changes[1] = change(Claim::PrefixList { list: PrefixListId::parse("pl-1").unwrap(), added, restored: None });
+    // The list reaches the limit by the change; without it the first two reach it by the other change.
+    assert_eq!(case.exposed(), ["ssh tcp 22 IPv4: 33554432 by 1 2 3 standing"]);
+    assert_eq!(case.planned(), &lines[1..]);
 }

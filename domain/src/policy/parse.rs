@@ -1,5 +1,6 @@
 //! YAML → [`Policy`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport};
 pub(super) fn parse(yaml: &str) -> Result<Policy, PolicyError> {
     let options = serde_saphyr::options! { no_schema: true, strict_booleans: true };
     let written: Written = serde_saphyr::from_str_with_options(yaml, options)
-        .map_err(|error| PolicyError { line: one_line(&error), snippet: error.to_string() })?;
+        .map_err(|error| PolicyError::new(&one_line(&error), &error.to_string()))?;
     resolve(written)
 }
 
@@ -32,28 +33,23 @@ fn one_line(error: &serde_saphyr::Error) -> String {
 }
 
 /// An error that only shows once everything is read.
-fn wrong(line: Option<u64>, text: &str) -> PolicyError {
-    let line = line.map_or_else(|| text.to_owned(), |line| format!("{text} at line {line}"));
-    PolicyError { snippet: line.clone(), line }
+fn wrong(line: u64, text: &str) -> PolicyError {
+    let line = format!("{text} at line {line}");
+    PolicyError::new(&line, &line)
 }
 
 fn resolve(written: Written) -> Result<Policy, PolicyError> {
     let Version::One = written.version;
-    let mut guards: Vec<Guard> = Vec::new();
-    for entry in &written.guard {
-        if let Some(twice) = entry.iter().find(|new| guards.iter().any(|old| old.name == new.name)) {
-            return Err(wrong(None, &format!("guard: `{}` stands there twice", twice.name)));
-        }
-        guards.extend(entry.iter().cloned());
-    }
-    if guards.is_empty() {
-        return Err(wrong(None, "guard: the list is empty, expected at least one service: nothing would be guarded"));
-    }
-    let counted = counted(&written.trusted);
+    let guards = match written.guard {
+        None => default_guard(),
+        Some(list) => guards(list)?,
+    };
+    let (trusted_line, trusted) = written.trusted.map(|list| (list.defined.line(), list.value)).unwrap_or_default();
+    let counted = counted(&trusted);
     for family in Family::BOTH {
         if counted.get(family).is_empty() {
             let what = format!("trusted: covers all of {family}, expected some internet to be left to guard against");
-            return Err(wrong(None, &what));
+            return Err(wrong(trusted_line, &what));
         }
     }
     let internet = PerFamily { v4: written.internet.ipv4.0, v6: written.internet.ipv6.0 };
@@ -63,12 +59,31 @@ fn resolve(written: Written) -> Result<Policy, PolicyError> {
     let scopes: Result<Vec<_>, _> =
         written.scopes.into_iter().map(|entry| scope(entry.defined.line(), entry.value)).collect();
     let (exemptions, scopes) = (exemptions?, scopes?);
-    let Written { mode, trusted, sweep, .. } = written;
+    let Written { mode, sweep, .. } = written;
     Ok(Policy { mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep })
 }
 
+fn guards(list: Spanned<Vec<Spanned<WrittenGuard>>>) -> Result<Vec<Guard>, PolicyError> {
+    if list.value.is_empty() {
+        let what = "guard: the list is empty, expected at least one service: nothing would be guarded";
+        return Err(wrong(list.defined.line(), what));
+    }
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    let mut guards = Vec::new();
+    for Spanned { value: WrittenGuard(entry), referenced, .. } in list.value {
+        // All of an entry go by one name.
+        let name = entry.first().map(|guard| guard.name.clone()).unwrap_or_default();
+        if names.contains(&name) {
+            return Err(wrong(referenced.line(), &format!("guard: `{}` stands there twice", shown(&name))));
+        }
+        names.insert(name);
+        guards.extend(entry);
+    }
+    Ok(guards)
+}
+
 fn exemption(line: u64, entry: WrittenExemption, guards: &[Guard]) -> Result<Exemption, PolicyError> {
-    let fail = |text: &str| Err(wrong(Some(line), text));
+    let fail = |text: &str| Err(wrong(line, text));
     if entry.reason.trim().is_empty() {
         return fail("exempt: the reason is empty, expected why these rules are lawful");
     }
@@ -113,10 +128,10 @@ fn exemption(line: u64, entry: WrittenExemption, guards: &[Guard]) -> Result<Exe
 fn scope(line: u64, entry: WrittenScope) -> Result<Scope, PolicyError> {
     let place = Place { accounts: entry.accounts, regions: entry.regions, groups: entry.groups, vpcs: entry.vpcs };
     if place == Place::default() {
-        return Err(wrong(Some(line), "scopes: names nothing, expected accounts, regions, groups or vpcs"));
+        return Err(wrong(line, "scopes: names nothing, expected accounts, regions, groups or vpcs"));
     }
     if place.has_empty_list() {
-        return Err(wrong(Some(line), "scopes: a list is empty and so matches nothing, expected an entry"));
+        return Err(wrong(line, "scopes: a list is empty and so matches nothing, expected an entry"));
     }
     Ok(Scope { place, mode: entry.mode, line })
 }
@@ -140,12 +155,12 @@ struct Written {
     version: Version,
     #[serde(default = "default_mode")]
     mode: Mode,
-    #[serde(default = "default_guard", deserialize_with = "guards")]
-    guard: Vec<Vec<Guard>>,
+    #[serde(default, deserialize_with = "given")]
+    guard: Option<Spanned<Vec<Spanned<WrittenGuard>>>>,
     #[serde(default)]
     internet: Internet,
-    #[serde(default)]
-    trusted: Vec<Cidr>,
+    #[serde(default, deserialize_with = "given")]
+    trusted: Option<Spanned<Vec<Cidr>>>,
     #[serde(default)]
     exempt: Vec<Spanned<WrittenExemption>>,
     #[serde(default)]
@@ -159,9 +174,9 @@ impl Default for Written {
         Self {
             version: Version::One,
             mode: default_mode(),
-            guard: default_guard(),
+            guard: None,
             internet: Internet::default(),
-            trusted: Vec::new(),
+            trusted: None,
             exempt: Vec::new(),
             scopes: Vec::new(),
             sweep: Sweep::default(),
@@ -173,8 +188,13 @@ fn default_mode() -> Mode {
     Mode::Enforce
 }
 
-fn default_guard() -> Vec<Vec<Guard>> {
-    ["ssh", "rdp", "mysql", "mssql"].map(service).into_iter().collect()
+fn default_guard() -> Vec<Guard> {
+    ["ssh", "rdp", "mysql", "mssql"].into_iter().flat_map(service).collect()
+}
+
+/// A key that is there has a value: an empty one is not taken for none.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -263,12 +283,7 @@ fn service(name: &str) -> Vec<Guard> {
     .collect()
 }
 
-/// The guard list's entries: each a known service's name, or `{name, protocol, ports}`.
-fn guards<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<Guard>>, D::Error> {
-    let entries = Vec::<WrittenGuard>::deserialize(deserializer)?;
-    Ok(entries.into_iter().map(|entry| entry.0).collect())
-}
-
+/// An entry of the guard list: a known service's name, or `{name, protocol, ports}`.
 struct WrittenGuard(Vec<Guard>);
 
 impl<'de> Deserialize<'de> for WrittenGuard {
@@ -303,6 +318,10 @@ impl<'de> Visitor<'de> for GuardVisitor {
         if own.ports.is_empty() || own.name.trim().is_empty() {
             return Err(de::Error::custom("a guard needs a name and at least one port"));
         }
+        if own.name.chars().count() > LONGEST_NAME || shown(&own.name) != own.name {
+            let accepted = format!("expected at most {LONGEST_NAME} characters, all of which print");
+            return Err(de::Error::custom(format!("`{}` is no guard's name: {accepted}", shown(&own.name))));
+        }
         let guards = own.ports.into_iter().map(|WrittenPorts(ports)| Guard {
             name: own.name.clone(),
             transport: own.protocol,
@@ -311,6 +330,9 @@ impl<'de> Visitor<'de> for GuardVisitor {
         Ok(WrittenGuard(guards.collect()))
     }
 }
+
+/// A guard's name stands in every finding and message about it.
+const LONGEST_NAME: usize = 64;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -83,11 +83,18 @@ fn an_error_names_the_value_what_is_accepted_and_the_line() {
             "`10.0.0.0/33` is no CIDR block: expected an address and a prefix length, such as 203.0.113.0/24 or 2001:db8::/32 at line 2, column 11",
         ),
         ("version: 1\ninternet: {ipv4: /33}", "`/33` is no prefix length: expected /0 to /32 at line 2, column 18"),
-        ("version: 1\nguard: []", "guard: the list is empty, expected at least one service: nothing would be guarded"),
-        ("version: 1\nguard: [ssh, ssh]", "guard: `ssh` stands there twice"),
+        (
+            "version: 1\nguard: []",
+            "guard: the list is empty, expected at least one service: nothing would be guarded at line 2",
+        ),
+        ("version: 1\nguard:\n- ssh\n- rdp\n- ssh", "guard: `ssh` stands there twice at line 5"),
+        (
+            "version: 1\nguard: [{name: \"a\\e[31m\", protocol: tcp, ports: [1]}]",
+            "`a\\u{1b}[31m` is no guard's name: expected at most 64 characters, all of which print at line 2, column 9",
+        ),
         (
             "version: 1\ntrusted: [0.0.0.0/1, 128.0.0.0/1]",
-            "trusted: covers all of IPv4, expected some internet to be left to guard against",
+            "trusted: covers all of IPv4, expected some internet to be left to guard against at line 2",
         ),
         (
             "version: 1\nguard: [{name: k, protocol: sctp, ports: [1]}]",
@@ -270,6 +277,31 @@ fn an_arn_pattern_matches_part_by_part() {
     ] {
         assert_eq!(arn_like(pattern, arn), matches, "{pattern} ~ {arn}");
     }
+}
+
+#[test]
+fn whatever_is_in_a_file_its_error_is_one_short_line_that_ends_with_the_place() {
+    let many: String = (0..2000).map(|n| format!("- {{name: service-{n}, protocol: tcp, ports: [1]}}\n")).collect();
+    let unguarded = format!("version: 1\nguard:\n{many}exempt:\n- {{reason: x, until: never, guard: [rpd]}}");
+    for (yaml, place) in [
+        (unguarded, "at line 2004"),
+        (format!("version: 1\n{}: 1", "x".repeat(60_000)), "at line 2, column 1"),
+        ("version: 1\n\"\\e[31m\\n\": 1".to_owned(), "at line 2, column 1"),
+    ] {
+        let error = Policy::parse(&yaml).unwrap_err();
+        let line = error.to_string();
+        assert!(line.ends_with(place) && line.chars().count() <= 1000 && !line.contains(char::is_control), "{line}");
+        assert!(!error.snippet.contains(|c: char| c.is_control() && c != '\n'), "{}", error.snippet);
+    }
+}
+
+#[test]
+fn a_bomb_of_aliases_is_refused() {
+    let mut yaml = "version: 1\ntrusted:\n- &a0 [10.0.0.0/8]\n".to_owned();
+    for n in 1..30 {
+        yaml.push_str(&format!("- &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", ")));
+    }
+    assert!(error(&yaml).contains(" line "), "{}", error(&yaml));
 }
 
 #[test]

@@ -282,10 +282,11 @@ fn field<'a>(fields: &'a Object, spellings: &[&str]) -> Option<(&'a String, &'a 
 fn list<'a>(value: Option<&'a Value>, place: &str) -> Result<Vec<&'a Value>, String> {
     let elements = match value {
         None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(Value::Object(fields)) => match fields.get("items").or_else(|| fields.get("item")) {
-            Some(elements) => elements,
-            None if fields.is_empty() => return Ok(Vec::new()),
-            None => return Ok(value.into_iter().collect()),
+        Some(Value::Object(fields)) => match (fields.get("items"), fields.get("item")) {
+            (Some(_), Some(_)) => return Err(format!("{place} has both items and item, expected one of them")),
+            (Some(elements), None) | (None, Some(elements)) => elements,
+            (None, None) if fields.is_empty() => return Ok(Vec::new()),
+            (None, None) => return Ok(value.into_iter().collect()),
         },
         Some(Value::String(text)) if text.is_empty() => return Ok(Vec::new()),
         Some(other) => other,
@@ -351,7 +352,12 @@ impl At<'_> {
     }
 
     /// A rule's one source, under the keys for IPv4, IPv6, prefix list and security group.
-    fn source(&self, fields: &Object, [v4, v6, prefix_list, group]: [&str; 4]) -> Result<Source, String> {
+    fn source(&self, fields: &Object, keys: [&str; 4]) -> Result<Source, String> {
+        let [v4, v6, prefix_list, group] = keys;
+        let given: Vec<&str> = keys.into_iter().filter(|key| !fields.get(*key).is_none_or(is_empty)).collect();
+        if let [one, other, ..] = given.as_slice() {
+            return Err(format!("{} has both {one} and {other}, expected a rule's one source", self.0));
+        }
         if !fields.get(v4).is_none_or(is_empty) {
             self.cidr(fields, v4)
         } else if !fields.get(v6).is_none_or(is_empty) {

@@ -9,7 +9,8 @@ use ec2_model::{
 };
 
 const USAGE: &str = "\
-A small faithful model of EC2's security-group API (with STS, SNS, S3 GetObject and CloudTrail) on a loopback port.
+A small faithful model of EC2's security-group API (with CloudTrail, STS, SNS, SQS, Organizations, and reading S3) on a
+loopback port.
 
 Usage: ec2-model [--listen ADDRESS] [--tls CERT.pem KEY.pem] [--seed NUMBER]
 

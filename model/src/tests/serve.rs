@@ -75,6 +75,62 @@ fn a_world_is_driven_and_asked_over_loopback() {
     assert_eq!(error["error"]["message"], "`account` is missing or no text");
 }
 
+/// A hub with two member accounts, as the demo sets it up.
+#[test]
+fn a_hub_and_its_members_are_set_up_over_loopback() {
+    let (hub, members) = ("000011112222", [ACCOUNT, "111122224444"]);
+    let world = World::new(1);
+    let server = start_world(&world);
+    let ask = |endpoint: &str, body: &str| {
+        let (status, answer) = control(&server, "POST", endpoint, body);
+        assert_eq!(status, "HTTP/1.1 200 OK", "{answer}");
+        answer
+    };
+    let accounts = format!(r#"[{{"id":"{}"}},{{"id":"{}","state":"SUSPENDED"}}]"#, members[0], members[1]);
+    ask("organization", &format!(r#"{{"managementAccount":"{hub}","accounts":{accounts}}}"#));
+    let trusted = format!(r#"["arn:aws:iam::{hub}:role/guard"]"#);
+    for member in members {
+        let role = format!(r#"{{"account":"{member}","role":"member","externalId":"e","trusted":{trusted}}}"#);
+        ask("allow-role", &role);
+    }
+    let queue = ask("create-queue", &format!(r#"{{"account":"{hub}","region":"{REGION}","name":"sweep"}}"#));
+    let keys = ask("credentials", &format!(r#"{{"account":"{hub}","role":"guard"}}"#));
+    let signed = |mut call: Request| {
+        call.headers.push(("x-amz-security-token".into(), keys["sessionToken"].as_str().unwrap().into()));
+        exchange(&server, &call)
+    };
+    let key = keys["accessKeyId"].as_str().unwrap();
+
+    let list = "AWSOrganizationsV20161128.ListAccounts";
+    let listed = signed(json_request(key, "us-east-1", "organizations", list, &serde_json::json!({})));
+    assert!([hub, members[0], members[1], "SUSPENDED"].iter().all(|text| listed.contains(text)), "{listed}");
+    let message = serde_json::json!({ "QueueUrl": queue["queueUrl"], "MessageBody": "sweep it" });
+    let sent = signed(json_request(key, REGION, "sqs", "AmazonSQS.SendMessage", &message));
+    assert!(sent.starts_with("HTTP/1.1 200 OK"), "{sent}");
+    assert_eq!(ask("take-messages", &queue.to_string()), serde_json::json!(["sweep it"]));
+
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/member");
+    let assume = [("Action", "AssumeRole"), ("RoleArn", &arn), ("RoleSessionName", "s"), ("ExternalId", "e")];
+    assert!(signed(request(key, "sts", &assume)).contains("<AccessKeyId>"));
+    assert!(exchange(&server, &request(hub, "sts", &assume)).contains("AccessDenied"));
+
+    let place = format!(r#"{{"account":"{ACCOUNT}","region":"{REGION}"}}"#);
+    let look = request(ACCOUNT, "ec2", &[("Action", "DescribeRegions")]);
+    ask("disable-region", &place);
+    assert!(exchange(&server, &look).contains("AuthFailure"));
+    ask("enable-region", &place);
+    assert!(exchange(&server, &look).contains("opt-in-not-required"));
+    ask("prefix-list-lag", r#"{"millis":5}"#);
+    let own = format!(r#"{{"region":"{REGION}","name":"x","cidrs":["10.0.0.0/8"]}}"#);
+    assert!(ask("create-aws-prefix-list", &own)["prefixListId"].as_str().unwrap().starts_with("pl-"));
+    ask("records", r#"{"on":false}"#);
+    ask("forget", &place);
+    exchange(&server, &look);
+    let (_, counts) = control(&server, "GET", "call-counts", "");
+    assert_eq!(counts["DescribeRegions"], 3);
+    assert_eq!(world.calls().iter().filter(|call| call.action == "DescribeRegions").count(), 2);
+}
+
 #[test]
 fn lost_and_cut_answers_are_so_on_the_wire() {
     let (world, group) = world_with_group(Vpc::Other);

@@ -2,6 +2,7 @@
 
 mod check;
 mod policy;
+mod sweep;
 
 use std::io;
 use std::process::ExitCode;
@@ -24,12 +25,16 @@ enum Command {
     /// Explain a policy, or see whether it can be used
     #[command(subcommand, after_help = policy::HELP)]
     Policy(policy::Command),
+    /// Look at all security groups of accounts and Regions, and revoke what is exposed if told to
+    #[command(after_help = sweep::HELP)]
+    Sweep(sweep::Sweep),
 }
 
 const HELP: &str = "\
 Examples:
   portcullis check events/ssh-open.json       what a recorded call would have opened
   portcullis policy show                      what is guarded where no policy is given
+  portcullis sweep --region eu-west-1         what is open in your account now
   portcullis help check                       everything about one command
 
 Exit status: 0 nothing exposed; 1 something exposed; 2 trouble, whatever else was found.";
@@ -38,6 +43,7 @@ fn main() -> ExitCode {
     let status = match Arguments::parse().command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Policy(command) => policy::run(&command),
+        Command::Sweep(arguments) => sweep::run(&arguments),
     };
     match status {
         Ok(code) => ExitCode::from(code),

@@ -389,7 +389,9 @@ impl World {
                     let asked = among(of).map(|n| self.rules[n].permission(form));
                     Claim::Permissions(asked.chain(missing.then(other)).collect())
                 }
-                SmallClaim::List { list, added } => Claim::PrefixList { list: list_id(list), added: added.map(parsed) },
+                SmallClaim::List { list, added } => {
+                    Claim::PrefixList { list: list_id(list), restored: None, added: added.map(parsed) }
+                }
                 SmallClaim::Any => Claim::Any,
             };
             let mut made = change(claim);
@@ -423,8 +425,20 @@ impl Answer<'_> {
     }
 
     /// What a rule would admit without the changes: all, or nothing where one of them made it. A change to its prefix
-    /// list that says what it added made only that.
+    /// list that says what it added made only that; and all that counts, where the rest was exempt.
     fn without(&self, rule: usize, family: usize) -> Mask {
+        let no_more = |(guard, transport, (from, to)): &(&str, Transport, (u16, u16))| {
+            let reaches = |port| self.world.rules[rule].reaches(*transport, port) != Reaches::No;
+            (*from..=*to).any(reaches) && !self.exempt(rule, guard) && self.was_exempt(rule, guard)
+        };
+        if self.world.guards.iter().any(no_more) {
+            return 0;
+        }
+        self.before(rule, family, self.world.counted(rule, family))
+    }
+
+    /// What of these blocks of a rule is not the changes' doing.
+    fn before(&self, rule: usize, family: usize, blocks: Mask) -> Mask {
         let left = |mask: Mask, change: &SmallChange| match change.claim {
             SmallClaim::List { added: Some(added), .. } => mask & !added[family],
             SmallClaim::List { added: None, .. }
@@ -432,7 +446,7 @@ impl Answer<'_> {
             | SmallClaim::Asked { .. }
             | SmallClaim::Any => 0,
         };
-        self.makers[rule].iter().fold(self.world.counted(rule, family), left)
+        self.makers[rule].iter().fold(blocks, left)
     }
 
     fn union(&self, rules: &[usize], family: usize) -> Mask {
@@ -441,6 +455,25 @@ impl Answer<'_> {
 
     fn union_without(&self, rules: &[usize], family: usize) -> Mask {
         rules.iter().fold(0, |mask, n| mask | self.without(*n, family))
+    }
+
+    /// Whether an exemption covered what a rule was before the changes added to it what counts, whoever made that.
+    fn was_exempt(&self, rule: usize, guard: &str) -> bool {
+        let blocks = |family| self.world.blocks(self.world.rules[rule].from, family);
+        let within = |masks: [Mask; 2]| {
+            (0..2).all(|n| blocks(n).is_some_and(|blocks| self.before(rule, n, blocks) & !masks[n] == 0))
+        };
+        let adds =
+            |family| self.before(rule, family, self.world.counted(rule, family)) != self.world.counted(rule, family);
+        (0..2).any(adds)
+            && self.world.exemptions.iter().any(|exemption| {
+                !exemption.elapsed
+                    && exemption.place.1
+                    && (exemption.place != VPC || self.world.vpc)
+                    && exemption.guard.is_none_or(|name| name == guard)
+                    && exemption.sources.is_none_or(within)
+                    && !exemption.principal
+            })
     }
 
     fn exempt(&self, rule: usize, guard: &str) -> bool {

@@ -173,6 +173,42 @@ fn a_malformed_modify_is_undecided() {
 }
 
 #[test]
+fn what_stands_there_in_two_ways_is_undecided() {
+    let permission = json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
+        "ipRanges": {"items": [], "item": [{"cidrIp": "0.0.0.0/0"}]}});
+    let why = undecided(&authorize(nested(permission), Value::Null));
+    assert_eq!(why, "requestParameters.ipPermissions[0].ipRanges has both items and item, expected one of them");
+
+    let sources =
+        json!({"CidrIpv4": "10.0.0.0/8", "CidrIpv6": "::/0", "FromPort": 22, "ToPort": 22, "IpProtocol": "tcp"});
+    let why = undecided(&modify(json!({"SecurityGroupRuleId": "sgr-1", "SecurityGroupRule": sources})));
+    let place = "requestParameters.ModifySecurityGroupRulesRequest.SecurityGroupRule[0].SecurityGroupRule";
+    assert_eq!(why, format!("{place} has both CidrIpv4 and CidrIpv6, expected a rule's one source"));
+
+    let answered =
+        with(ssh_from_anywhere(), "/responseElements/securityGroupRuleSet/items/0/prefixListId", json!("pl-1"));
+    let place = "responseElements.securityGroupRuleSet[0]";
+    assert_eq!(
+        undecided(&answered),
+        format!("{place} has both cidrIpv4 and prefixListId, expected a rule's one source")
+    );
+}
+
+#[test]
+fn nothing_is_lost_of_a_thousand_rules() {
+    let private =
+        json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": {"items": [{"cidrIp": "10.0.0.0/8"}]}});
+    let mut items = vec![private; 999];
+    items.push(
+        json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]}}),
+    );
+    let record = authorize(json!({"groupId": GROUP, "ipPermissions": {"items": items}}), Value::Null);
+    let change = change(&record);
+    assert_eq!(change.says.as_ref().unwrap().len(), 1000);
+    assert_eq!(harmless(&change, &Policy::built_in()), None);
+}
+
+#[test]
 fn senseless_ports_make_no_change_harmless() {
     for (from, to) in [(25, 20), (-2, 22), (0, 65_536), (22, -1), (70_000, 70_000), (i64::MIN, i64::MAX)] {
         let flat = with(with(flat(), "/fromPort", json!(from)), "/toPort", json!(to));

@@ -101,7 +101,8 @@ fn read_text(text: &str) -> Change {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases(200, 10)))]
+    // As many more may be passed over as a property does not speak of.
+    #![proptest_config(ProptestConfig { max_global_rejects: cases(2_000, 1), ..ProptestConfig::with_cases(cases(200, 20)) })]
 
     #[test]
     fn what_goes_is_a_changes_own_reaches_a_guard_admits_what_counts_and_is_not_exempt(world in world()) {
@@ -144,10 +145,8 @@ proptest! {
     fn one_more_rule_lowers_no_measure(world in world(), more in small_rule()) {
         let mut wider = world.clone();
         wider.rules.push(more);
-        if !world.closed {
-            if let From::Cidr { bits, .. } = &mut wider.rules.last_mut().unwrap().from {
-                *bits = (*bits).min(4);
-            }
+        if !world.closed && let From::Cidr { bits, .. } = &mut wider.rules.last_mut().unwrap().from {
+            *bits = (*bits).min(4);
         }
         wider.no_rule_twice();
         // It is no change's, or the changes would make up for it.

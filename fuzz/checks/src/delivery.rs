@@ -1,0 +1,130 @@
+//! A delivery, opened, and each of its records read.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use flate2::read::MultiGzDecoder;
+use portcullis_delivery::envelope::{self, Kind, Letter};
+use portcullis_domain::exposure::harmless;
+use portcullis_domain::json;
+use portcullis_domain::policy::Policy;
+use portcullis_domain::trail::{Postmark, Reading, read};
+use serde_json::Value;
+
+use crate::is_clear;
+
+/// Opens a delivery and reads what is in it.
+///
+/// - Every SQS message is one item, in order and with its id; anything else is one item.
+/// - Where a change of ours is to be found, at any depth, there is a letter.
+/// - A letter's record stands in the delivery exactly so: nothing in it was read past, no double key overlooked.
+/// - It is the same every time.
+///
+/// Says `no json`, or of the first letter what it is (`record`, `log file`, `sweep`, `ignored`, `passed`, `unreadable`),
+/// or `empty` where there is none.
+pub fn delivery(bytes: &[u8]) -> &'static str {
+    let payload = match json::parse(bytes) {
+        Ok(payload) => payload,
+        Err(error) => {
+            is_clear(&error.to_string(), 200);
+            return "no json";
+        }
+    };
+    let opened = envelope::open(&payload);
+    assert_eq!(opened, envelope::open(&payload), "the same delivery, opened twice");
+
+    let everything: &[Value] = std::slice::from_ref(&payload);
+    let messages = match (opened.kind, payload.get("Records").and_then(Value::as_array)) {
+        (Kind::ByItem, Some(messages)) => messages.as_slice(),
+        (Kind::ByItem, None) => panic!("answered by item, and there are no Records"),
+        (Kind::Whole, Some(records)) => {
+            let sqs = |record: &Value| record.get("eventSource").and_then(Value::as_str) == Some("aws:sqs");
+            assert!(records.is_empty() || !records.iter().all(sqs), "SQS messages, answered as a whole");
+            everything
+        }
+        (Kind::Whole, None) => everything,
+    };
+    assert_eq!(opened.items.len(), messages.len(), "an item for each message");
+    for (item, message) in opened.items.iter().zip(messages) {
+        let id = match opened.kind {
+            Kind::ByItem => message.get("messageId").and_then(Value::as_str).unwrap_or_default(),
+            Kind::Whole => "",
+        };
+        assert_eq!(item.id, id, "each message's own id");
+        let mut found = Found::default();
+        found.look(message, 6);
+        assert!(!found.change || !item.letters.is_empty(), "a change of ours, and no letter");
+        for letter in &item.letters {
+            if let Letter::Record { record, .. } = letter {
+                assert!(found.objects.contains(&record.to_string()), "a record that is not in the delivery: {record}");
+            }
+            look_at(letter);
+        }
+    }
+    match opened.items.iter().flat_map(|item| &item.letters).next() {
+        None => "empty",
+        Some(Letter::Record { .. }) => "record",
+        Some(Letter::Ignored(_)) => "ignored",
+        Some(Letter::Passed(_)) => "passed",
+        Some(Letter::LogFile(_)) => "log file",
+        Some(Letter::Sweep(_)) => "sweep",
+        Some(Letter::Unreadable(_)) => "unreadable",
+    }
+}
+
+fn look_at(letter: &Letter) {
+    match letter {
+        Letter::Record { record, postmark } => {
+            let reading = read(record, postmark);
+            assert_eq!(reading, read(&record.clone(), &postmark.clone()), "the same record, read twice");
+            match reading {
+                Reading::Change(change) => _ = harmless(&change, &Policy::built_in()),
+                Reading::Irrelevant { why, .. } | Reading::Undecided { why, .. } => is_clear(&why, 1200),
+            }
+        }
+        Letter::LogFile(file) => assert!(file.key.ends_with(".json.gz") || file.key.ends_with(".json"), "{file:?}"),
+        Letter::Sweep(_) => {}
+        Letter::Ignored(why) | Letter::Passed(why) | Letter::Unreadable(why) => is_clear(why, 1200),
+    }
+}
+
+/// What is in a delivery at any depth, texts that are JSON included.
+#[derive(Default)]
+struct Found {
+    /// Every value, as it is written canonically.
+    objects: BTreeSet<String>,
+    /// Whether one of them is a change of ours.
+    change: bool,
+}
+
+impl Found {
+    fn look(&mut self, value: &Value, depth: u8) {
+        self.objects.insert(value.to_string());
+        match value {
+            Value::Object(fields) => {
+                self.change |= matches!(read(value, &Postmark::default()), Reading::Change(_));
+                fields.values().for_each(|field| self.look(field, depth));
+            }
+            Value::Array(elements) => elements.iter().for_each(|element| self.look(element, depth)),
+            Value::String(text) => {
+                let Some(depth) = depth.checked_sub(1) else { return };
+                if let Ok(inner) = json::parse(text.as_bytes()) {
+                    self.look(&inner, depth);
+                } else if let Some(inner) = unzipped(text) {
+                    self.look(&inner, depth);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
+/// What a CloudWatch Logs subscription holds: JSON, zipped and in base64.
+fn unzipped(text: &str) -> Option<Value> {
+    let zipped = BASE64_STANDARD.decode(text).ok()?;
+    let mut plain = Vec::new();
+    MultiGzDecoder::new(zipped.as_slice()).take(16 << 20).read_to_end(&mut plain).ok()?;
+    json::parse(&plain).ok()
+}

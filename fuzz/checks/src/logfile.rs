@@ -1,0 +1,109 @@
+//! A CloudTrail log file, against a parse of all of it.
+
+use std::io::Read;
+
+use flate2::read::MultiGzDecoder;
+use portcullis_delivery::logfile::{Error, Found, Scratch, Stream, read};
+use portcullis_domain::json;
+use portcullis_domain::trail::Call;
+use serde_json::Value;
+
+use crate::is_clear;
+
+/// A record in full, or what could not be read.
+type Parsed = Result<Value, Error>;
+
+/// So much is unzipped and parsed to compare: no record in it is too long to be read.
+const MOST: u64 = 1 << 20;
+
+/// Reads a file, gzip or plain.
+///
+/// - As a whole and in chunks, however they are cut, the same is found.
+/// - Where the text is JSON as a whole, what is found are its objects with a name of ours as `eventName`, and no error.
+/// - Where the gzip data is damaged, there is an error.
+///
+/// Says `damaged` where there was an error, else `found` or `nothing`.
+pub fn logfile(bytes: &[u8]) -> &'static str {
+    let mut found: Vec<Parsed> = Vec::new();
+    read(bytes, &mut Scratch::default(), |record| found.push(roughly(record)));
+    let seed = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    for most in [3, 100, 70_000] {
+        assert_eq!(streamed(bytes, seed, most), found, "in chunks of up to {most} bytes, and as a whole");
+    }
+    for error in found.iter().filter_map(|found| found.as_ref().err()) {
+        is_clear(&error.to_string(), 400);
+    }
+    let damaged = found.iter().any(Result::is_err);
+
+    let mut text = Vec::new();
+    let unzipped = if bytes.starts_with(&[0x1f, 0x8b]) {
+        MultiGzDecoder::new(bytes).take(MOST + 1).read_to_end(&mut text).is_ok()
+    } else {
+        text.extend_from_slice(bytes);
+        true
+    };
+    assert!(unzipped || damaged, "damaged gzip data, and no error");
+    let document = json::parse(&text).ok().filter(|_| unzipped && text.len() as u64 <= MOST);
+    // A name in no object at all is damage to the reader, who does not know what was before it.
+    let of_objects = |document: &Value| {
+        document.is_object() || document.as_array().is_some_and(|elements| elements.iter().all(Value::is_object))
+    };
+    if let Some(document) = document.filter(of_objects) {
+        assert!(!damaged, "all of it is JSON, and there is an error: {found:?}");
+        let mut expected = Vec::new();
+        ours(&document, &mut expected);
+        // An object with a double key is a text that says so, and hides what is in it from the parse, not from the reader.
+        let records = found.iter().flatten().filter(|record| record.is_object());
+        let mut records: Vec<String> = records.map(Value::to_string).collect();
+        if serde_json::from_slice::<Value>(&text).is_ok_and(|last_wins| last_wins != document) {
+            records.retain(|record| expected.contains(record));
+        }
+        expected.sort();
+        records.sort();
+        assert_eq!(records, expected, "other records than a parse of everything finds");
+    }
+    match (damaged, found.is_empty()) {
+        (true, _) => "damaged",
+        (false, true) => "nothing",
+        (false, false) => "found",
+    }
+}
+
+fn streamed(bytes: &[u8], mut seed: u64, most: usize) -> Vec<Parsed> {
+    let mut all = Vec::new();
+    let mut stream = Stream::default();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let size = usize::try_from(seed >> 33).unwrap_or_default() % most + 1;
+        let (chunk, behind) = rest.split_at(size.min(rest.len()));
+        stream.push(chunk, |found| all.push(roughly(found)));
+        rest = behind;
+    }
+    stream.finish(|found| all.push(roughly(found)));
+    all
+}
+
+/// Where gzip data is damaged is told as exactly as the chunks allow.
+fn roughly(found: Found<'_>) -> Parsed {
+    match found.and_then(|record| record.parse()) {
+        Err(Error::Damaged { why, .. }) => Err(Error::Damaged { offset: 0, why }),
+        other => other,
+    }
+}
+
+/// Every object with a name of ours as its own `eventName`, whatever is around it.
+fn ours(value: &Value, all: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            if fields.get("eventName").and_then(Value::as_str).is_some_and(|name| Call::NAMES.contains(&name)) {
+                all.push(value.to_string());
+            }
+            fields.values().for_each(|field| ours(field, all));
+        }
+        Value::Array(elements) => elements.iter().for_each(|element| ours(element, all)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

@@ -1,0 +1,56 @@
+//! What an operator can do about an error of AWS.
+
+use portcullis::aws::CallerError;
+
+const NO_REGION: &str = "no Region is configured: set AWS_REGION, or give --region";
+
+const NO_CREDENTIALS: &str = "set AWS_PROFILE, or put credentials into the environment; with IAM Identity Center or a \
+    credential_process: eval \"$(aws configure export-credentials --format env)\"";
+
+/// Why nobody can say who calls, and what to do about it.
+pub(super) fn on_caller(error: &CallerError) -> String {
+    match error {
+        CallerError::NoRegion => NO_REGION.to_owned(),
+        CallerError::OddRegion(_) => format!("{error} (set AWS_REGION)"),
+        CallerError::NoCredentials(why) => format!("no AWS credentials: {NO_CREDENTIALS} ({why})"),
+        CallerError::Aws(error) => with(&error.to_string()),
+    }
+}
+
+/// An error, as it shows itself (`CALL: CODE: message`), and what to do about it where that is known.
+pub(super) fn with(error: &str) -> String {
+    let mut parts = error.splitn(3, ": ");
+    let (call, code) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    on(call, code).map_or_else(|| error.to_owned(), |advice| format!("{error} ({advice})"))
+}
+
+fn on(call: &str, code: &str) -> Option<&'static str> {
+    match (call, code) {
+        ("AssumeRole", "AccessDenied") => Some(
+            "does the account have a role of the name --role that trusts you, with the external id --external-id? And \
+             may you assume it?",
+        ),
+        ("ListAccounts", "AccessDeniedException" | "AWSOrganizationsNotInUseException") => Some(
+            "use credentials of the organisation's management account or a delegated administrator, or name the accounts \
+             with --account",
+        ),
+        (_, "ExpiredToken" | "ExpiredTokenException" | "RequestExpired") => {
+            Some("the credentials have expired: log in again, and export them again if you have exported them")
+        }
+        (
+            _,
+            "InvalidClientTokenId"
+            | "SignatureDoesNotMatch"
+            | "UnrecognizedClientException"
+            | "MissingAuthenticationToken",
+        ) => {
+            Some("AWS does not know these credentials: check AWS_PROFILE, or AWS_ACCESS_KEY_ID and what belongs to it")
+        }
+        (_, "AuthFailure" | "OptInRequired") => Some("is the Region enabled in the account?"),
+        (_, "NoAnswer" | "Timeout") => Some("is the Region's code right, and can AWS be reached from here?"),
+        (_, "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException") => {
+            Some("`portcullis help sweep` lists the permissions that it needs")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,291 @@
+//! A second, naive definition of docs/SEMANTICS.md, which shares no line with production: sets of addresses are lists of
+//! ranges, and each guarded port is looked at by itself. It knows the built-in guards and limits only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// What a rule admits, as EC2 shows it: `tcp`, `udp`, `-1` …, ports or -1, and the source's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) protocol: String,
+    pub(crate) ports: (i32, i32),
+    pub(crate) source: String,
+}
+
+/// An ingress rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) id: String,
+    pub(crate) shape: Shape,
+}
+
+impl Rule {
+    /// The ingress rules among the model's.
+    pub(crate) fn all(rules: Vec<ec2_model::Rule>) -> Vec<Self> {
+        let ingress = rules.into_iter().filter(|rule| rule.direction == ec2_model::Direction::Ingress);
+        let shape = |rule: &ec2_model::Rule| Shape {
+            protocol: rule.protocol.clone(),
+            ports: (rule.from_port, rule.to_port),
+            source: rule.source.text().to_owned(),
+        };
+        ingress.map(|rule| Self { shape: shape(&rule), id: rule.id }).collect()
+    }
+}
+
+/// The entries of prefix lists. A list that is not in it is not known, and counts for nothing.
+pub(crate) type Lists = BTreeMap<String, Vec<String>>;
+
+/// Which rules a change lays claim to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// These, as long as they are what the change made them.
+    Made(Vec<(String, Shape)>),
+    /// Those that are exactly this.
+    Asked(Vec<Shape>),
+    /// Those whose source is this list, as far as what was added to it goes. `None`: any entry may be new.
+    List { list: String, added: Option<Vec<String>> },
+    /// All.
+    Everything,
+}
+
+/// A change, and whether the policy exempts who made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) claim: Claim,
+    pub(crate) exempt: bool,
+}
+
+impl Change {
+    pub(crate) fn of(claim: Claim) -> Self {
+        Self { claim, exempt: false }
+    }
+
+    pub(crate) fn claims(&self, rule: &Rule) -> bool {
+        match &self.claim {
+            Claim::Made(made) => made.iter().any(|(id, shape)| *id == rule.id && *shape == rule.shape),
+            Claim::Asked(shapes) => shapes.contains(&rule.shape),
+            Claim::List { list, .. } => rule.shape.source == *list,
+            Claim::Everything => true,
+        }
+    }
+}
+
+const GUARDED: [(&str, i32); 5] = [("tcp", 22), ("tcp", 3389), ("udp", 3389), ("tcp", 3306), ("tcp", 1433)];
+
+/// One /8 of IPv4, one /32 of IPv6.
+const LIMIT: [u128; 2] = [1 << 24, 1 << 96];
+
+/// IANA's special-purpose registries, what is not globally reachable of them, and multicast.
+const SPECIAL: [&[&str]; 2] = [
+    &[
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/3",
+    ],
+    &[
+        "::/96",
+        "::ffff:0:0/96",
+        "100::/64",
+        "2001:db8::/32",
+        "3fff::/20",
+        "5f00::/16",
+        "fc00::/7",
+        "fe80::/10",
+        "ff00::/8",
+    ],
+];
+
+/// First and last address of disjoint ranges, in order.
+type Ranges = Vec<(u128, u128)>;
+
+fn range(cidr: &str) -> (usize, u128, u128) {
+    let (address, length) = cidr.split_once('/').unwrap();
+    let (family, bits, address) = match address.parse::<IpAddr>().unwrap() {
+        IpAddr::V4(address) => (0, 32, u128::from(u32::from(address))),
+        IpAddr::V6(address) => (1, 128, u128::from(address)),
+    };
+    let host = match bits - length.parse::<u32>().unwrap() {
+        128 => u128::MAX,
+        host => (1 << host) - 1,
+    };
+    (family, address & !host, address | host)
+}
+
+fn joined(mut ranges: Ranges) -> Ranges {
+    ranges.sort_unstable();
+    let mut joined: Ranges = Vec::new();
+    for (from, to) in ranges {
+        match joined.last_mut() {
+            Some(last) if from <= last.1.saturating_add(1) => last.1 = last.1.max(to),
+            _ => joined.push((from, to)),
+        }
+    }
+    joined
+}
+
+fn less(ranges: &Ranges, taken: &Ranges) -> Ranges {
+    let mut left = ranges.clone();
+    for (from, to) in taken {
+        let cut = |(a, b): (u128, u128)| {
+            let before = (a < *from).then(|| (a, b.min(from.saturating_sub(1))));
+            let after = (b > *to).then(|| (a.max(to.saturating_add(1)), b));
+            before.into_iter().chain(after).filter(|(a, b)| a <= b)
+        };
+        left = left.into_iter().flat_map(cut).collect();
+    }
+    joined(left)
+}
+
+fn count(ranges: &Ranges) -> u128 {
+    ranges.iter().fold(0, |sum, (from, to)| sum.saturating_add(to - from).saturating_add(1))
+}
+
+fn blocks(cidrs: &[impl AsRef<str>], family: usize) -> Ranges {
+    let of_family = cidrs.iter().map(|cidr| range(cidr.as_ref())).filter(|(of, ..)| *of == family);
+    joined(of_family.map(|(_, from, to)| (from, to)).collect())
+}
+
+fn public(cidrs: &[impl AsRef<str>], family: usize) -> Ranges {
+    less(&blocks(cidrs, family), &blocks(SPECIAL[family], family))
+}
+
+fn source(shape: &Shape, lists: &Lists, family: usize) -> Ranges {
+    match shape.source.as_str() {
+        group if group.starts_with("sg-") => Vec::new(),
+        list if list.starts_with("pl-") => lists.get(list).map_or_else(Vec::new, |entries| public(entries, family)),
+        cidr => public(&[cidr], family),
+    }
+}
+
+fn admits(shape: &Shape, protocol: &str, port: i32) -> bool {
+    let (from, to) = shape.ports;
+    shape.protocol == "-1" || (shape.protocol == protocol && ((from, to) == (-1, -1) || (from <= port && port <= to)))
+}
+
+/// A rule that admits a port, with what of it counts.
+struct Weighed<'a> {
+    rule: &'a Rule,
+    all: Ranges,
+    /// What it would admit without the changes.
+    without: Ranges,
+    claimed: bool,
+}
+
+fn union<'a>(ranges: impl IntoIterator<Item = &'a Ranges>) -> Ranges {
+    joined(ranges.into_iter().flatten().copied().collect())
+}
+
+/// The rules that admit the port to public addresses, less those that are exempt.
+fn weigh<'a>(
+    rules: &'a [Rule],
+    lists: &Lists,
+    changes: &[Change],
+    (protocol, port): (&str, i32),
+    family: usize,
+) -> Vec<Weighed<'a>> {
+    let weighed = rules.iter().filter(|rule| admits(&rule.shape, protocol, port)).filter_map(|rule| {
+        let made_by: Vec<&Change> = changes.iter().filter(|change| change.claims(rule)).collect();
+        let exempt = !made_by.is_empty() && made_by.iter().all(|change| change.exempt);
+        let all = source(&rule.shape, lists, family);
+        let mut without = all.clone();
+        for change in &made_by {
+            without = match &change.claim {
+                Claim::List { added: Some(added), .. } => less(&without, &blocks(added, family)),
+                Claim::List { added: None, .. } | Claim::Made(_) | Claim::Asked(_) | Claim::Everything => Vec::new(),
+            };
+        }
+        (!exempt && !all.is_empty()).then_some(Weighed { rule, all, without, claimed: !made_by.is_empty() })
+    });
+    weighed.collect()
+}
+
+fn places() -> impl Iterator<Item = ((&'static str, i32), usize)> {
+    GUARDED.into_iter().flat_map(|guarded| [(guarded, 0), (guarded, 1)])
+}
+
+/// The ids of all rules through which the internet reaches a guarded port, whoever made them.
+pub(crate) fn exposing(rules: &[Rule], lists: &Lists) -> BTreeSet<String> {
+    let mut exposing = BTreeSet::new();
+    for (guarded, family) in places() {
+        let weighed = weigh(rules, lists, &[], guarded, family);
+        if count(&union(weighed.iter().map(|weighed| &weighed.all))) >= LIMIT[family] {
+            exposing.extend(weighed.iter().map(|weighed| weighed.rule.id.clone()));
+        }
+    }
+    exposing
+}
+
+/// The ids of the rules that go: "What is done about it".
+pub(crate) fn plan(rules: &[Rule], lists: &Lists, changes: &[Change]) -> BTreeSet<String> {
+    let mut gone: BTreeSet<String> = BTreeSet::new();
+    // 1. Every rule of the change that reaches the limit by itself.
+    for (guarded, family) in places() {
+        let weighed = weigh(rules, lists, changes, guarded, family);
+        let over = |ranges: &Ranges| count(ranges) >= LIMIT[family];
+        let alone = weighed.iter().filter(|weighed| weighed.claimed && over(&weighed.all) && !over(&weighed.without));
+        gone.extend(alone.map(|weighed| weighed.rule.id.clone()));
+    }
+    // 2. Further rules, widest first, where the port would not be exposed without the change; 3. else none.
+    for (guarded, family) in places() {
+        let weighed = weigh(rules, lists, changes, guarded, family);
+        if count(&union(weighed.iter().map(|weighed| &weighed.without))) >= LIMIT[family] {
+            continue;
+        }
+        let stay = |gone: &BTreeSet<String>| {
+            weighed.iter().filter(|weighed| !gone.contains(&weighed.rule.id)).collect::<Vec<_>>()
+        };
+        let others = union(stay(&gone).into_iter().map(|weighed| &weighed.without));
+        loop {
+            let left = stay(&gone);
+            if count(&union(left.iter().map(|weighed| &weighed.all))) < LIMIT[family] {
+                break;
+            }
+            let adding = left.iter().filter(|weighed| weighed.claimed && !less(&weighed.all, &others).is_empty());
+            let rank = |weighed: &&&Weighed<'_>| (count(&weighed.all), std::cmp::Reverse(weighed.rule.id.clone()));
+            gone.insert(adding.max_by_key(rank).unwrap().rule.id.clone());
+        }
+    }
+    gone
+}
+
+#[test]
+fn the_naive_judge_knows_how_large_the_internet_is() {
+    assert_eq!(count(&public(&["0.0.0.0/0"], 0)), 3_702_258_432);
+    assert_eq!(count(&public(&["10.0.0.0/7"], 0)), 1 << 24);
+    assert!(count(&public(&["::/0"], 1)) > 1 << 127 && public(&["fc00::/7"], 1).is_empty());
+}
+
+#[test]
+fn the_naive_judge_takes_what_it_must_and_no_more() {
+    let rule = |id: &str, port, source: &str| Rule {
+        id: id.to_owned(),
+        shape: Shape { protocol: "tcp".to_owned(), ports: (port, port), source: source.to_owned() },
+    };
+    let rules =
+        [rule("a", 22, "8.0.0.0/9"), rule("b", 22, "8.128.0.0/9"), rule("c", 3389, "pl-1"), rule("d", 443, "::/0")];
+    let lists = Lists::from([("pl-1".to_owned(), vec!["9.0.0.0/8".to_owned()])]);
+    let made = |ids: &[usize]| {
+        Change::of(Claim::Made(ids.iter().map(|n| (rules[*n].id.clone(), rules[*n].shape.clone())).collect()))
+    };
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(exposing(&rules, &lists), ids(&["a", "b", "c"]));
+    assert_eq!(plan(&rules, &lists, &[made(&[0, 1, 2, 3])]), ids(&["a", "c"]));
+    assert_eq!(plan(&rules, &lists, &[made(&[1])]), ids(&["b"]));
+    assert_eq!(plan(&rules, &lists, &[]), ids(&[]));
+    let list = |added: Option<Vec<String>>| [Change::of(Claim::List { list: "pl-1".to_owned(), added })];
+    assert_eq!(plan(&rules, &lists, &list(None)), ids(&["c"]));
+    assert_eq!(plan(&rules, &lists, &list(Some(vec!["9.1.0.0/16".to_owned()]))), ids(&["c"]));
+    assert_eq!(plan(&rules, &lists, &list(Some(Vec::new()))), ids(&[]));
+    assert_eq!(plan(&rules, &Lists::new(), &[Change::of(Claim::Everything)]), ids(&["a"]));
+}

@@ -1,0 +1,438 @@
+//! Stands between the guard and the model: lets people act and things go wrong between its calls, and holds every write
+//! and every word of it against the naive judge.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use ec2_model::{Call, Fault, FaultKind, Reply, Request, Response};
+use portcullis::domain::finding::Finding;
+use portcullis::guard::Answer;
+use serde_json::Value;
+
+use super::Rates;
+use super::judge::{Change, Claim, Lists, Rule, Shape, exposing, plan};
+use super::scene::{MEMBER, Record, SWEEP, Scene, Subject};
+
+/// One look at a group, as the guard saw it.
+struct Look {
+    rules: Vec<Rule>,
+    lists: Lists,
+    /// What people had done by then.
+    version: u64,
+    /// What the other function had revoked by then.
+    others: usize,
+    at: i64,
+    /// A write has followed it.
+    used: bool,
+}
+
+/// All changes of one delivery to one subject: they are judged together.
+struct Job {
+    place: usize,
+    subject: Subject,
+    changes: Vec<Change>,
+}
+
+/// What one function has in hand.
+#[derive(Default)]
+struct InHand {
+    jobs: Vec<Job>,
+    looks: BTreeMap<String, Vec<Look>>,
+    /// What the guard has heard to be revoked.
+    gone: BTreeSet<String>,
+}
+
+/// How many rules each of the two functions has revoked, over all deliveries.
+type Writes = [usize; 2];
+
+pub(crate) struct Watcher {
+    pub(crate) scene: Scene,
+    pub(crate) rates: Rates,
+    in_hand: [InHand; 2],
+    writes: Writes,
+    pub(crate) wrong: Vec<String>,
+    trace: DefaultHasher,
+    /// So many more deeds may happen between calls.
+    pub(crate) deeds_left: usize,
+}
+
+/// Longer than the SDK waits for an answer.
+const TOO_SLOW: Duration = Duration::from_secs(5);
+
+fn any_fault(rng: &mut fastrand::Rng) -> (&'static str, FaultKind) {
+    let (status, code, message) = (500, "InternalError".to_owned(), "injected".to_owned());
+    match rng.usize(..11) {
+        0 => ("an error before the effect", FaultKind::ErrorBefore { status, code, message }),
+        1 => ("an error after the effect", FaultKind::ErrorAfter { status, code, message }),
+        2 => ("throttled", FaultKind::Throttle),
+        3 => ("connection lost before the effect", FaultKind::LostBefore),
+        4 => ("connection lost after the effect", FaultKind::LostAfter),
+        5 => ("answer cut", FaultKind::Cut),
+        6 => ("answer malformed", FaultKind::MalformedXml),
+        7 => ("denied", FaultKind::Denied),
+        8 => ("credentials expired", FaultKind::ExpiredCredentials),
+        9 => ("slow past the time-out", FaultKind::Slow(Duration::from_millis(rng.u64(5_100..30_000)))),
+        _ => ("slow", FaultKind::Slow(Duration::from_millis(rng.u64(200..4_900)))),
+    }
+}
+
+/// The body of an answer that the guard can read.
+fn readable(reply: &Reply) -> Option<&[u8]> {
+    let whole = |response: &Response| response.status == 200 && response.body.trim_ascii_end().ends_with(b"Response>");
+    match reply {
+        Reply::Answer(response) if whole(response) => Some(&response.body),
+        Reply::Slow(pause, response) if whole(response) && *pause < TOO_SLOW => Some(&response.body),
+        Reply::Answer(_) | Reply::Slow(..) | Reply::Cut(_) | Reply::Lost => None,
+    }
+}
+
+/// The text of the first element of that name.
+fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
+}
+
+/// The ingress rules of an answer to DescribeSecurityGroupRules, by group.
+fn shown(xml: &str) -> BTreeMap<String, Vec<Rule>> {
+    let mut groups: BTreeMap<String, Vec<Rule>> = BTreeMap::new();
+    for item in xml.split("<securityGroupRuleId>").skip(1) {
+        let text = |name| element(item, name).unwrap_or_default();
+        if text("isEgress") == "true" {
+            continue;
+        }
+        let id = item.split_once('<').unwrap().0.to_owned();
+        // The group of the rule stands before its id; its ARN does not name it, so it is looked up by the caller.
+        let source = ["cidrIpv4", "cidrIpv6", "prefixListId", "groupId"].into_iter().find_map(|name| {
+            // What follows the rule's own end belongs to the next one.
+            element(item.split("</item>").next().unwrap(), name)
+        });
+        let port = |name| text(name).parse().unwrap();
+        let shape = Shape {
+            protocol: text("ipProtocol").to_owned(),
+            ports: (port("fromPort"), port("toPort")),
+            source: source.unwrap().to_owned(),
+        };
+        let before = &xml[..xml.find(&format!("<securityGroupRuleId>{id}<")).unwrap()];
+        let group = before.rsplit_once("<groupId>").unwrap().1.split_once('<').unwrap().0;
+        groups.entry(group.to_owned()).or_default().push(Rule { id, shape });
+    }
+    groups
+}
+
+fn values<'a>(call: &'a Call, prefix: &'a str) -> impl Iterator<Item = String> + 'a {
+    call.params.iter().filter(move |(name, _)| name.starts_with(prefix)).map(|(_, value)| value.clone())
+}
+
+impl Watcher {
+    pub(crate) fn new(scene: Scene, rates: Rates, deeds_left: usize) -> Self {
+        let (in_hand, writes, wrong, trace) = Default::default();
+        Self { scene, rates, in_hand, writes, wrong, trace, deeds_left }
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.trace.finish()
+    }
+
+    /// Takes something into the trace. Regions are named anew in each run.
+    fn note(&mut self, what: &str) {
+        let mut what = what.to_owned();
+        for (n, place) in self.scene.places.iter().enumerate() {
+            what = what.replace(&place.region, &format!("region-{n}"));
+        }
+        if self.rates.verbose {
+            println!("{:>8} {what}", self.scene.tick() - super::scene::START);
+        }
+        what.hash(&mut self.trace);
+    }
+
+    fn wrong(&mut self, what: String) {
+        self.note(&format!("WRONG: {what}"));
+        self.wrong.push(what);
+    }
+
+    pub(crate) fn deed(&mut self) {
+        if self.deeds_left > 0 {
+            self.deeds_left -= 1;
+            self.scene.deed();
+        }
+    }
+
+    pub(crate) fn alert(&self, place: usize) -> bool {
+        self.rates.member_alert && self.scene.places[place].account == MEMBER
+    }
+
+    /// A delivery begins.
+    pub(crate) fn begin(&mut self, function: usize, ids: &[String]) {
+        self.note(&format!("function {function} gets {ids:?}"));
+        let mut jobs: BTreeMap<(usize, Subject), Vec<Change>> = BTreeMap::new();
+        for record in ids.iter().filter_map(|id| self.scene.records.get(id)) {
+            jobs.entry((record.place, record.subject.clone())).or_default().push(record.change.clone());
+        }
+        let jobs = jobs.into_iter().map(|((place, subject), changes)| Job { place, subject, changes });
+        self.in_hand[function] = InHand { jobs: jobs.collect(), ..InHand::default() };
+    }
+
+    /// A request of the guard's. How long the reply is under way, and what it is.
+    pub(crate) fn pass(&mut self, function: usize, request: &Request) -> (Duration, Reply) {
+        self.scene.tick();
+        if self.scene.chance(self.rates.between) {
+            self.deed();
+        }
+        if self.scene.chance(self.rates.faults) {
+            let (name, kind) = any_fault(&mut self.scene.rng);
+            self.scene.world.inject(Fault { action: None, nth: 0, kind });
+            self.scene.count(format!("fault: {name}"));
+        }
+        let before: BTreeMap<String, Vec<Rule>> = if request.body.starts_with(b"Action=Revoke") {
+            let groups = self.scene.groups.iter();
+            groups.map(|group| (group.id.clone(), self.scene.rules(group.place, &group.id))).collect()
+        } else {
+            BTreeMap::new()
+        };
+        let reply = self.scene.world.handle(request);
+        let call = self.scene.world.calls().pop();
+        if let Some(call) = call {
+            self.note(&format!("function {function}: {} {:?} {:?}", call.action, call.params, call.outcome));
+            self.scene.count(format!("call: {}", call.action));
+            let place = self.scene.places.iter().position(|p| p.account == call.account && p.region == call.region);
+            match (call.action.as_str(), place) {
+                ("DescribeSecurityGroupRules", Some(place)) => self.looked(function, place, &call, &reply),
+                ("GetManagedPrefixListEntries", Some(place)) => self.read_list(function, place, &call, &reply),
+                ("RevokeSecurityGroupIngress", Some(place)) => {
+                    let group = call.param("GroupId").unwrap().to_owned();
+                    let before = before.get(&group).cloned().unwrap_or_default();
+                    self.written(function, place, &group, &call, &before, &reply);
+                }
+                _ => {}
+            }
+        }
+        if self.scene.chance(self.rates.between) {
+            self.deed();
+        }
+        (Duration::from_millis(self.scene.rng.u64(1..120)), reply)
+    }
+
+    fn looked(&mut self, function: usize, place: usize, call: &Call, reply: &Reply) {
+        let Some(body) = readable(reply) else { return };
+        let mut shown = shown(std::str::from_utf8(body).unwrap());
+        let asked: Vec<String> = values(call, "Filter.1.Value").collect();
+        let asked = match asked.is_empty() {
+            false => asked,
+            true => self.scene.groups_of(place, &Subject::Region).into_iter().collect(),
+        };
+        let (version, others, at) = (self.scene.versions[place].0, self.writes[1 - function], self.scene.tick());
+        for group in asked {
+            let rules = shown.remove(&group).unwrap_or_default();
+            let look = Look { rules, lists: Lists::new(), version, others, at, used: false };
+            self.in_hand[function].looks.entry(group).or_default().push(look);
+        }
+    }
+
+    fn read_list(&mut self, function: usize, place: usize, call: &Call, reply: &Reply) {
+        let Some(body) = readable(reply) else { return };
+        let xml = std::str::from_utf8(body).unwrap();
+        let entries: Vec<String> =
+            xml.split("<cidr>").skip(1).map(|rest| rest.split_once('<').unwrap().0.to_owned()).collect();
+        let list = call.param("PrefixListId").unwrap();
+        let here = self.scene.groups_of(place, &Subject::Region);
+        for (_, looks) in self.in_hand[function].looks.iter_mut().filter(|(group, _)| here.contains(*group)) {
+            for look in looks.iter_mut().rev().take(1) {
+                look.lists.entry(list.to_owned()).or_insert_with(|| entries.clone());
+            }
+        }
+    }
+
+    /// Never touch a lawful rule.
+    fn written(&mut self, function: usize, place: usize, group: &str, call: &Call, before: &[Rule], reply: &Reply) {
+        let ids: BTreeSet<String> = values(call, "SecurityGroupRuleId.").collect();
+        let after = self.scene.rules(place, group);
+        let removed: Vec<&Rule> = before.iter().filter(|rule| !after.contains(rule)).collect();
+        for _ in &removed {
+            self.scene.count("rules revoked");
+        }
+        self.writes[function] += removed.len();
+        if !removed.is_empty() {
+            // EC2 may go on showing what is gone.
+            self.scene.versions[place].1 = self.scene.tick();
+        }
+        let others = self.writes[1 - function];
+        let name = self.scene.groups.iter().find(|known| known.id == group).map(|known| known.name.clone());
+        let hand = &mut self.in_hand[function];
+        let jobs: Vec<&Job> = hand.jobs.iter().filter(|job| job.place == place).collect();
+        let concerned = |job: &&&Job| match &job.subject {
+            Subject::Group(id) => id == group,
+            Subject::Name(called) => name.as_ref().is_none_or(|name| name == called),
+            Subject::List(_) | Subject::Region => true,
+        };
+        let jobs: Vec<&&Job> = jobs.iter().filter(concerned).collect();
+        let alone = jobs.len() == 1;
+        let looks = hand.looks.entry(group.to_owned()).or_default();
+        let known_gone = |look: &Look, heard: bool| {
+            let there = look.rules.iter().filter(|rule| !heard || !hand.gone.contains(&rule.id));
+            there.cloned().collect::<Vec<_>>()
+        };
+        let planned = jobs.iter().any(|job| {
+            looks.iter().rev().take(jobs.len()).any(|look| {
+                [true, false]
+                    .into_iter()
+                    .any(|heard| ids.is_subset(&plan(&known_gone(look, heard), &look.lists, &job.changes)))
+            })
+        });
+        let fresh = looks.last().is_some_and(|look| !look.used);
+        let seen = looks.last().map_or((0, 0), |look| (look.version, look.others));
+        if let Some(look) = looks.last_mut() {
+            look.used = true;
+        }
+        if let Some(body) = readable(reply) {
+            let xml = std::str::from_utf8(body).unwrap();
+            let listed = xml.split("<securityGroupRuleId>").skip(1);
+            hand.gone.extend(listed.map(|rest| rest.split_once('<').unwrap().0.to_owned()));
+        }
+        if self.alert(place) {
+            self.wrong(format!("a write in alert mode: {ids:?}"));
+        }
+        if alone && !fresh {
+            self.wrong(format!("a write without a look of the same turn: {ids:?} of {group}"));
+        }
+        if !planned {
+            // With two looks at a time under way nobody can tell which entries of a list belong to which.
+            match alone || self.scene.lists(place).is_empty() {
+                true => self.wrong(format!("more than had to go by what the guard saw: {ids:?} of {group}")),
+                false => self.scene.count("writes not held against the look"),
+            }
+        }
+        let unlawful = exposing(before, &self.scene.lists(place));
+        // Nobody can ask EC2 to revoke a rule only if nothing has changed since; what has, is all that excuses this.
+        let unseen = seen != (self.scene.versions[place].0, others) || self.rates.lag > 0;
+        for rule in removed.iter().filter(|rule| !unlawful.contains(&rule.id)) {
+            match unseen {
+                true => self.scene.count("rules made lawful between look and write"),
+                false => self.wrong(format!("lawful at that moment: {rule:?} of {group}")),
+            }
+        }
+        for rule in removed.iter().filter(|rule| !ids.contains(&rule.id)) {
+            self.wrong(format!("not asked for: {rule:?} of {group}"));
+        }
+    }
+
+    /// Never lie: a line of the guard's log.
+    pub(crate) fn said(&mut self, line: &str) {
+        self.scene.tick();
+        let said: Value = serde_json::from_str(line).unwrap();
+        if said.get("verdict").is_none() {
+            return;
+        }
+        self.note(line);
+        self.scene.count(format!(
+            "finding: {} {}",
+            said["verdict"].as_str().unwrap(),
+            said["outcome"].as_str().unwrap()
+        ));
+        let (account, region) = (said["account"].as_str(), said["region"].as_str());
+        let place =
+            self.scene.places.iter().position(|p| Some(p.account) == account && Some(p.region.as_str()) == region);
+        let (Some(place), Some(group)) = (place, said["group"].as_str()) else { return };
+        let there = self.scene.rules(place, group);
+        let rules = said["rules"].as_array().unwrap();
+        for rule in rules.iter().filter(|rule| rule["action"] == "revoked") {
+            if there.iter().any(|known| rule["id"] == known.id.as_str()) {
+                self.wrong(format!("said to be revoked, and is there: {rule}"));
+            }
+        }
+        let revoked = rules.iter().any(|rule| rule["action"] == "revoked");
+        if (said["outcome"] == "reverted") != (revoked && said["outcome"] != "failed") {
+            self.wrong(format!("the outcome does not fit the rules: {said}"));
+        }
+    }
+
+    /// Never lose a signal: a delivery has ended. `items` are the messages in it, each with the event that it holds.
+    pub(crate) fn settled(&mut self, function: usize, items: &[(String, String)], answer: &Answer) {
+        self.scene.tick();
+        for (item, id) in items {
+            let of = |finding: &&Finding| finding.id.as_ref().map_or(id.starts_with(SWEEP), |of| of == id);
+            let told: Vec<&Finding> = answer.findings.iter().filter(of).collect();
+            let again = told.iter().any(|finding| finding.needs_retry());
+            if told.is_empty() {
+                self.wrong(format!("dropped in silence: {id}"));
+            }
+            if again && !answer.failed.contains(item) {
+                self.wrong(format!("needs another delivery and asks for none: {id}"));
+            }
+            let Some(record) = self.scene.records.get(id).cloned() else { continue };
+            if !again && !self.alert(record.place) {
+                self.left(function, id, &record);
+            }
+        }
+    }
+
+    /// Whether something that the change exposes is left although the guard says that it is done.
+    fn left(&mut self, function: usize, id: &str, record: &Record) {
+        let Record { place, subject, change } = record;
+        let changes: Vec<Change> = {
+            let jobs = self.in_hand[function].jobs.iter();
+            jobs.filter(|job| job.place == *place && job.subject == *subject)
+                .flat_map(|job| job.changes.clone())
+                .collect()
+        };
+        for group in self.scene.groups_of(*place, subject) {
+            let (mut rules, mut lists) = (self.scene.rules(*place, &group), self.scene.lists(*place));
+            let (version, touched) = self.scene.versions[*place];
+            let hand = &self.in_hand[function];
+            let looks = hand.looks.get(&group).map_or(&[][..], Vec::as_slice);
+            let Some(look) = looks.last() else {
+                // Nothing was looked at. That is right only of what can expose nothing.
+                if !plan(&rules, &lists, &changes)
+                    .iter()
+                    .any(|id| rules.iter().any(|r| r.id == *id && change.claims(r)))
+                {
+                    continue;
+                }
+                if version == 0 || matches!(subject, Subject::Group(_)) {
+                    self.wrong(format!("said to be done without a look: {id} in {group}"));
+                }
+                continue;
+            };
+            if look.version != version {
+                self.scene.count("deliveries that people worked against");
+                continue;
+            }
+            let lag = self.rates.lag;
+            if lag > 0 && look.at - touched <= lag {
+                // EC2 may not have shown everything yet; but it has shown what the change made.
+                let made = match &change.claim {
+                    Claim::Made(made) => made.clone(),
+                    Claim::Asked(_) | Claim::List { .. } | Claim::Everything => Vec::new(),
+                };
+                let unseen = |rule: &&Rule| {
+                    made.iter().any(|(id, shape)| *id == rule.id && *shape == rule.shape)
+                        && looks.iter().all(|look| !look.rules.contains(rule))
+                };
+                if let Some(rule) = rules.iter().find(unseen).cloned() {
+                    if !plan(std::slice::from_ref(&rule), &lists, &changes).is_empty() {
+                        self.wrong(format!("said to be done before it was seen: {rule:?} of {id} in {group}"));
+                    }
+                    continue;
+                }
+                // Of what it saw there is nothing to do. A rule that is gone and still shown may have made a standing
+                // exposure of the rest, which is told as such and left to the sweep.
+                rules = look.rules.iter().filter(|rule| !hand.gone.contains(&rule.id)).cloned().collect();
+                lists = look.lists.clone();
+            }
+            let planned = plan(&rules, &lists, &changes);
+            if let Some(rule) = rules.iter().find(|rule| planned.contains(&rule.id) && change.claims(rule)) {
+                let rule = rule.clone();
+                self.wrong(format!("said to be done, and open: {rule:?} of {id} in {group}"));
+            }
+        }
+    }
+
+    /// What the internet reaches where the guard may write.
+    pub(crate) fn exposed(&self) -> BTreeSet<String> {
+        let mut exposed = BTreeSet::new();
+        for group in self.scene.groups.iter().filter(|group| !self.alert(group.place)) {
+            exposed.extend(exposing(&self.scene.rules(group.place, &group.id), &self.scene.lists(group.place)));
+        }
+        exposed
+    }
+}
