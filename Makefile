@@ -95,6 +95,7 @@ bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size besi
 	$(CARGO) build --release --locked --bin portcullis-lambda
 	$(CARGO) build --release --locked --package ec2-model --features serve
 	$(CARGO) build --release --locked --package portcullis-domain --example harmless
+	$(CARGO) build --release --locked --package portcullis-delivery --example scan
 	$(CARGO) bench --locked --package portcullis-domain
 	.venv/bench/bin/python bench/bench.py $(BENCH)
 

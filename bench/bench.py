@@ -11,6 +11,8 @@ are medians over the rounds, beside the smallest and the largest. Each remediati
   at 128 MB     the same on the CPU that Lambda gives a function of that memory, by a control group (needs root)
   peak memory   the high-water mark of the resident set after the warm events
   zip           what is uploaded; boto3 itself is part of Lambda's Python runtime
+  log files     200 of 5,000 records, one in a hundred a call to be judged, read from memory on all cores; `over
+                libdeflate` is how many times as long that takes as only unzipping them with libdeflate, in turns
 
 Both trust all that the machine trusts, and the authority that this makes for itself; `trusting 1 authority` is
 portcullis with that one alone, beside the same boto3.
@@ -46,15 +48,17 @@ examples:
   make bench                                    build what is shipped, measure everything (five minutes when built)
   make bench BENCH="--only full --rounds 31"    without the CPU limit, more rounds
   make bench BENCH="--json bench.json"          keep every sample
+  .venv/bench/bin/python bench/bench.py --only scan
   .venv/bench/bin/python bench/bench.py --only zip --bootstrap target/quick/portcullis-lambda
 """
 
-PARTS = ["full", "share", "zip", "harmless"]
+PARTS = ["full", "share", "zip", "harmless", "scan"]
 LIVES = {"full", "share"}
 COLD_BAR = Bar(ratio=35)
 MEMORY_BAR = Bar(ratio=6)
 ZIP_BAR = Bar(value=3.5, unit="MB")
 HARMLESS_BAR = Bar(value=50, unit="µs")
+SCAN_BAR = Bar(value=1.2, unit="x")
 EXPECTED_CALLS = ["DescribeSecurityGroupRules", "RevokeSecurityGroupIngress"]
 HERE = Path(__file__).parent
 RELEASE = HERE.parent / "target" / "release"
@@ -136,6 +140,8 @@ def measure(options):
         rows.append(zip_row(options.bootstrap))
     if "harmless" in options.only:
         rows.append(harmless_row(options.bootstrap.parent / "examples" / "harmless", options.rounds))
+    if "scan" in options.only:
+        rows += scan_rows(options.bootstrap.parent / "examples" / "scan", options.rounds)
     return rows
 
 
@@ -234,6 +240,24 @@ def harmless_row(program, rounds):
             raise FunctionFailed(f"{program} printed {run.stdout!r}, not a number of microseconds") from None
     progress("")
     return Row(title, Measured(runs, "µs"), bar=HARMLESS_BAR)
+
+
+def scan_rows(program, rounds):
+    """Our time, and how it compares with libdeflate's in the same round."""
+    title = "200 log files of 5,000 records"
+    if not program.exists():
+        return [Row(title, "not built")]
+    progress(title)
+    command = [program, "--rounds", str(rounds), "--json"]
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True)
+    progress("")
+    try:
+        timed = json.loads(run.stdout)
+        reader, alone = timed["reader"], timed["libdeflate"]
+    except (ValueError, KeyError):
+        raise FunctionFailed(f"{program} printed {run.stdout!r}, not its times") from None
+    ratios = [ours / theirs for ours, theirs in zip(reader, alone, strict=True)]
+    return [Row(title, Measured(reader, "ms")), Row("  over libdeflate alone", Measured(ratios, "x"), bar=SCAN_BAR)]
 
 
 def machine():

@@ -4,20 +4,143 @@
 //! undecided here, and a record of a rule that closes a gap between others' is judged alone.
 
 pub mod input;
+pub mod objects;
 pub mod show;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use portcullis_delivery::logfile::{self, Content, Found, Scratch};
 use portcullis_domain::exposure::{GroupFacts, PrefixLists, Rule, harmless, judge};
 use portcullis_domain::finding::{Action, Done, Finding, Outcome, Verdict};
 use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::plan::plan;
 use portcullis_domain::policy::{Mode, Policy, Whereabouts};
-use portcullis_domain::trail::{self, Call, Change, Reading, Seen, Subject};
+use portcullis_domain::trail::{self, Call, Change, Postmark, Reading, Seen, Subject};
 use serde_json::Value;
 
 use crate::envelope::{self, Letter};
+use input::Trouble;
+
+/// What judges: a policy, and the time at which its exemptions hold or do not.
+#[derive(Debug)]
+pub struct Judge {
+    /// The policy.
+    pub policy: Policy,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What was in one input.
+#[derive(Debug, Default)]
+pub struct Judged {
+    /// What was judged, in order.
+    pub findings: Vec<Finding>,
+    /// What could not be read.
+    pub troubles: Vec<Trouble>,
+}
+
+impl From<Trouble> for Judged {
+    fn from(trouble: Trouble) -> Self {
+        Self { findings: Vec::new(), troubles: vec![trouble] }
+    }
+}
+
+thread_local! {
+    /// What files are unzipped into: each thread has its own, and keeps it.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl Judge {
+    /// Judges everything in an input's bytes, plain or gzip: of a CloudTrail log file the records that are calls to be
+    /// judged, of anything else every record, event and message.
+    #[must_use]
+    pub fn bytes(&self, name: &str, bytes: &[u8]) -> Judged {
+        let mut judged = Judged::default();
+        let tell = |found: Found<'_>| self.found(name, found, &mut judged);
+        let others = SCRATCH.with_borrow_mut(|scratch| match logfile::read_log_file(bytes, scratch, tell) {
+            Content::LogFile => None,
+            Content::Other(text) => Some(self.documents(name, text)),
+            Content::Unclear => Some(match input::unzipped(bytes) {
+                Ok(text) => self.documents(name, &text),
+                Err(why) => Trouble { place: name.to_owned(), why }.into(),
+            }),
+        });
+        others.unwrap_or(judged)
+    }
+
+    fn found(&self, name: &str, found: Found<'_>, judged: &mut Judged) {
+        match found.and_then(|record| record.parse()) {
+            Ok(record) => {
+                let letter = Letter::Record { record, postmark: Postmark::default() };
+                judged.add(name, judge_letter(letter, &self.policy, self.now));
+            }
+            Err(error) => judged.add(name, Err(error.to_string())),
+        }
+    }
+
+    fn documents(&self, name: &str, text: &[u8]) -> Judged {
+        let mut judged = Judged::default();
+        for document in input::documents(name, text) {
+            match document {
+                Ok(document) => {
+                    let found = self::document(&document, &self.policy, self.now);
+                    found.into_iter().for_each(|each| judged.add(name, each));
+                }
+                Err(trouble) => judged.troubles.push(trouble),
+            }
+        }
+        judged
+    }
+}
+
+impl Judged {
+    fn add(&mut self, name: &str, judged: Result<Finding, String>) {
+        match judged {
+            Ok(finding) => self.findings.push(finding),
+            Err(why) => self.troubles.push(Trouble { place: name.to_owned(), why }),
+        }
+    }
+}
+
+/// A CloudTrail log file that is judged as it arrives.
+#[derive(Debug)]
+pub struct LogFile<'a> {
+    judge: &'a Judge,
+    name: &'a str,
+    stream: logfile::Stream,
+    judged: Judged,
+}
+
+impl<'a> LogFile<'a> {
+    /// Nothing of it has arrived.
+    #[must_use]
+    pub fn new(judge: &'a Judge, name: &'a str) -> Self {
+        Self { judge, name, stream: logfile::Stream::default(), judged: Judged::default() }
+    }
+
+    /// The next bytes, gzip or plain.
+    pub fn push(&mut self, chunk: &[u8]) {
+        let (judge, name, judged) = (self.judge, self.name, &mut self.judged);
+        self.stream.push(chunk, |found| judge.found(name, found, judged));
+    }
+
+    /// The end.
+    #[must_use]
+    pub fn finish(mut self) -> Judged {
+        let (judge, name, judged) = (self.judge, self.name, &mut self.judged);
+        self.stream.finish(|found| judge.found(name, found, judged));
+        self.judged
+    }
+
+    /// No more will come.
+    #[must_use]
+    pub fn broken_off(mut self, why: String) -> Judged {
+        self.judged.add(self.name, Err(why));
+        self.judged
+    }
+}
 
 /// Judges everything in a document: a record, an EventBridge event, a log file's `Records`, a queue's messages. An
 /// `Err` names what is none of these.

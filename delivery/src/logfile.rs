@@ -11,10 +11,11 @@ mod around;
 mod scan;
 mod unzip;
 
+use portcullis_domain::json;
 use serde_json::Value;
 
 pub use scan::{Scanner, scan};
-pub use unzip::{Scratch, plain};
+pub use unzip::Scratch;
 
 /// The longest object that is read as a record, in bytes. CloudTrail leaves parameters out of a record beyond 100 KB,
 /// and a whole file of some thousand records rarely has a MiB.
@@ -79,23 +80,97 @@ pub enum Error {
     TooLarge,
 }
 
-/// A record of ours, its double keys marked by [`portcullis_domain::json::parse`]; or what could not be read.
-pub type Found = Result<Value, Error>;
+/// A record that is a call of ours, as it stands in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    bytes: &'a [u8],
+    offset: usize,
+}
+
+impl Record<'_> {
+    /// Parses it; an object in which a key stands twice is marked ([`json::parse`]).
+    ///
+    /// # Errors
+    /// [`Error::Object`].
+    pub fn parse(&self) -> Result<Value, Error> {
+        json::parse(self.bytes).map_err(|error| Error::Object { offset: self.offset, why: error.to_string() })
+    }
+}
+
+/// A record, or what could not be read.
+pub type Found<'a> = Result<Record<'a>, Error>;
+
+/// Whether a plain text is that of a CloudTrail log file, by its beginning: its first key is `Records`, and the first of
+/// them is a CloudTrail record, or there is none. S3's notices and queues' messages have `Records` as well.
+#[must_use]
+pub fn is_log_file(text: &[u8]) -> bool {
+    let mut rest = text;
+    for token in [&b"{"[..], b"\"Records\"", b":", b"["] {
+        let Some(behind) = rest.trim_ascii_start().strip_prefix(token) else { return false };
+        rest = behind;
+    }
+    if rest.trim_ascii_start().starts_with(b"]") {
+        return true;
+    }
+    let first = serde_json::Deserializer::from_slice(rest).into_iter::<Value>().next();
+    let Some(Ok(record)) = first else { return false };
+    let source = record.get("eventSource").and_then(Value::as_str).unwrap_or_default();
+    record.get("eventVersion").is_some_and(Value::is_string) && !source.starts_with("aws:")
+}
 
 /// How much is unzipped at a time: what the processor's own cache holds.
 const PIECE: usize = 64 << 10;
 
 /// Reads a file from memory, gzip or plain.
-pub fn read(file: &[u8], scratch: &mut Scratch, mut tell: impl FnMut(Found)) {
-    if let Some(text) = plain(file, scratch) {
-        return scan(text, tell);
+pub fn read(file: &[u8], scratch: &mut Scratch, tell: impl FnMut(Found<'_>)) {
+    read_if(file, scratch, |_| true, tell);
+}
+
+/// What a file is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// A log file, which has been read.
+    LogFile,
+    /// Something else, and this is its text.
+    Other(&'a [u8]),
+    /// Something else, or hardly the beginning of anything, that is damaged or too large for a buffer.
+    Unclear,
+}
+
+/// Reads a file from memory, gzip or plain, if it is a log file ([`is_log_file`]).
+pub fn read_log_file<'a>(file: &'a [u8], scratch: &'a mut Scratch, tell: impl FnMut(Found<'_>)) -> Content<'a> {
+    read_if(file, scratch, is_log_file, tell)
+}
+
+fn read_if<'a>(
+    file: &'a [u8],
+    scratch: &'a mut Scratch,
+    is_wanted: impl Fn(&[u8]) -> bool,
+    mut tell: impl FnMut(Found<'_>),
+) -> Content<'a> {
+    if let Some(text) = unzip::plain(file, scratch) {
+        if !is_wanted(text) {
+            return Content::Other(text);
+        }
+        scan(text, tell);
+        return Content::LogFile;
     }
     // Too large for a buffer, or damaged: this says where, after what can still be read.
+    if !is_wanted(&unzip::beginning(file, 2 * LONGEST_RECORD)) {
+        return Content::Unclear;
+    }
     let mut stream = Stream::default();
     for chunk in file.chunks(PIECE) {
         stream.push(chunk, &mut tell);
     }
     stream.finish(tell);
+    Content::LogFile
+}
+
+/// Whether bytes, gzip or plain, are the beginning of a log file ([`is_log_file`]).
+#[must_use]
+pub fn begins_log_file(bytes: &[u8]) -> bool {
+    is_log_file(&unzip::beginning(bytes, 2 * LONGEST_RECORD))
 }
 
 /// Reads a file that arrives in chunks, gzip or plain, in at most three MiB of memory beside what it tells.
@@ -108,7 +183,7 @@ pub struct Stream {
 
 impl Stream {
     /// The next chunk. After an error in the gzip data nothing more is read.
-    pub fn push(&mut self, chunk: &[u8], mut tell: impl FnMut(Found)) {
+    pub fn push(&mut self, chunk: &[u8], mut tell: impl FnMut(Found<'_>)) {
         if self.failed {
             return;
         }
@@ -119,7 +194,7 @@ impl Stream {
     }
 
     /// The end of the file.
-    pub fn finish(mut self, tell: impl FnMut(Found)) {
+    pub fn finish(mut self, tell: impl FnMut(Found<'_>)) {
         match self.unzip.finish() {
             _ if self.failed => {}
             Err(error) => self.fail(error, tell),
@@ -127,7 +202,7 @@ impl Stream {
         }
     }
 
-    fn fail(&mut self, error: Error, mut tell: impl FnMut(Found)) {
+    fn fail(&mut self, error: Error, mut tell: impl FnMut(Found<'_>)) {
         self.failed = true;
         // That the text ends early as well goes without saying.
         self.scanner.flush(&mut tell);

@@ -1,10 +1,13 @@
-//! Paths → JSON documents: files, folders, standard input; plain or gzip; one document or one a line.
+//! What there is to check: files, folders, standard input and S3 objects; plain or gzip; one document or one a line.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use portcullis_delivery::logfile;
 use serde_json::Value;
+
+use super::{Judge, Judged, LogFile};
 
 /// Something to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,10 @@ pub enum Input {
     /// A file.
     File(PathBuf),
 }
+
+/// So much of an input is read into memory as it is, in bytes: more than any log file that CloudTrail writes. A log file
+/// beyond that is judged as it is read.
+pub const MOST_IN_MEMORY: usize = 64 << 20;
 
 /// What could not be read, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,37 +42,51 @@ impl Input {
         }
     }
 
-    /// Everything in it: documents, and what is none.
-    pub fn documents(&self) -> Vec<Result<Value, Trouble>> {
-        let mut bytes = Vec::new();
-        let read = match self {
-            Self::Stdin => io::stdin().lock().read_to_end(&mut bytes),
-            Self::File(path) => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
-        };
+    /// Reads and judges it.
+    #[must_use]
+    pub fn judge(&self, judge: &Judge) -> Judged {
         let name = self.name();
-        let trouble = |why: String| vec![Err(Trouble { place: name.clone(), why })];
-        if let Err(error) = read {
-            return trouble(error.to_string());
-        }
-        match unzipped(bytes) {
-            Ok(bytes) => parse(&bytes, &name),
-            Err(error) => trouble(format!("the gzip data is damaged: {error}")),
-        }
+        let judged = match self {
+            Self::Stdin => read(judge, &name, io::stdin().lock()),
+            Self::File(path) => std::fs::File::open(path).and_then(|file| read(judge, &name, file)),
+        };
+        judged.unwrap_or_else(|error| Trouble { place: name, why: error.to_string() }.into())
     }
 }
 
-/// By its first two bytes, not by its name (RFC 1952, 2.3.1); a log file may have several members.
-fn unzipped(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+fn read(judge: &Judge, name: &str, mut input: impl Read) -> io::Result<Judged> {
+    let mut bytes = Vec::new();
+    input.by_ref().take(MOST_IN_MEMORY as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < MOST_IN_MEMORY || !logfile::begins_log_file(&bytes) {
+        input.read_to_end(&mut bytes)?;
+        return Ok(judge.bytes(name, &bytes));
+    }
+    let mut log_file = LogFile::new(judge, name);
+    while !bytes.is_empty() {
+        log_file.push(&bytes);
+        bytes.clear();
+        if let Err(error) = input.by_ref().take(1 << 20).read_to_end(&mut bytes) {
+            return Ok(log_file.broken_off(error.to_string()));
+        }
+    }
+    Ok(log_file.finish())
+}
+
+/// The plain text of what is no log file, and fits into memory; or why there is none. It may have several members.
+pub(super) fn unzipped(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    const MOST: u64 = 1 << 30;
+    // By its first two bytes, not by its name (RFC 1952, 2.3.1).
     if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes);
+        return Ok(bytes.to_vec());
     }
     let mut plain = Vec::new();
-    MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut plain)?;
-    Ok(plain)
+    let mut decoder = MultiGzDecoder::new(bytes).take(MOST + 1);
+    let length = decoder.read_to_end(&mut plain).map_err(|error| format!("the gzip data is damaged: {error}"))?;
+    if length as u64 > MOST { Err(format!("it has more than {MOST} bytes when unzipped")) } else { Ok(plain) }
 }
 
 /// One document, or else one a line; a line that is none does not stop the others.
-fn parse(bytes: &[u8], name: &str) -> Vec<Result<Value, Trouble>> {
+pub(super) fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, Trouble>> {
     let whole = match serde_json::from_slice(bytes) {
         Ok(document) => return vec![Ok(document)],
         Err(error) => Trouble { place: name.to_owned(), why: format!("no JSON: {error}") },
@@ -80,6 +101,23 @@ fn parse(bytes: &[u8], name: &str) -> Vec<Result<Value, Trouble>> {
     // A line counts as a document only if it is one JSON object; otherwise this is one broken document.
     let is_lines = documents.len() > 1 && documents.iter().any(|line| matches!(line, Ok(Value::Object(_))));
     if is_lines { documents } else { vec![Err(whole)] }
+}
+
+/// The bucket and the prefix of `s3://bucket/prefix`.
+#[must_use]
+pub fn s3(path: &Path) -> Option<(&str, &str)> {
+    let place = path.to_str()?.strip_prefix("s3://")?;
+    Some(place.split_once('/').unwrap_or((place, "")))
+}
+
+const ENDINGS: [&str; 4] = [".json", ".jsonl", ".ndjson", ".gz"];
+/// CloudTrail's digests and Insights, which hold no calls.
+const PASSED_OVER: [&str; 2] = ["CloudTrail-Digest", "CloudTrail-Insight"];
+
+/// Whether a key is that of an input, as a file's path in a folder would be.
+#[must_use]
+pub fn is_input(key: &str) -> bool {
+    ENDINGS.iter().any(|ending| key.ends_with(ending)) && !key.split('/').any(|part| PASSED_OVER.contains(&part))
 }
 
 /// The inputs that paths stand for: `-`, files, and of folders every `.json`, `.jsonl`, `.ndjson` and `.gz` in them, less
@@ -114,10 +152,10 @@ fn walk(folder: &Path, inputs: &mut Vec<Result<Input, Trouble>>) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         // A link to a folder could lead round in a circle.
         if path.is_dir() && !path.is_symlink() {
-            if name != "CloudTrail-Digest" && name != "CloudTrail-Insight" {
+            if !PASSED_OVER.contains(&name.as_ref()) {
                 walk(&path, inputs);
             }
-        } else if [".json", ".jsonl", ".ndjson", ".gz"].iter().any(|ending| name.ends_with(ending)) {
+        } else if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
             inputs.push(Ok(Input::File(path)));
         }
     }

@@ -23,11 +23,74 @@ pub enum Format {
 /// # Errors
 /// Those of the writer.
 pub fn write(findings: &[Finding], format: Format, out: &mut impl Write) -> io::Result<()> {
-    match format {
-        Format::Table => table(findings, None, out),
-        Format::Json => findings.iter().try_for_each(|finding| writeln!(out, "{}", crate::report::line(finding))),
-        Format::Csv => csv(findings, out),
+    let mut show = Show::new(format, out)?;
+    show.add(findings.to_vec())?;
+    show.finish()
+}
+
+/// Writes findings as they come; a table when all have come.
+pub enum Show<W: Write> {
+    /// The rows so far.
+    Table(Vec<Finding>, W),
+    /// Lines.
+    Json(W),
+    /// Rows.
+    Csv(Box<csv::Writer<W>>),
+}
+
+impl<W: Write> Show<W> {
+    /// Nothing but what comes before everything.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn new(format: Format, out: W) -> io::Result<Self> {
+        Ok(match format {
+            Format::Table => Self::Table(Vec::new(), out),
+            Format::Json => Self::Json(out),
+            Format::Csv => {
+                let mut writer = csv::Writer::from_writer(out);
+                writer.write_record(COLUMNS)?;
+                Self::Csv(Box::new(writer))
+            }
+        })
     }
+
+    /// More findings.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn add(&mut self, findings: Vec<Finding>) -> io::Result<()> {
+        match self {
+            Self::Table(rows, _) => {
+                rows.extend(findings.into_iter().filter(is_row));
+                Ok(())
+            }
+            Self::Json(out) => {
+                findings.iter().try_for_each(|finding| writeln!(out, "{}", crate::report::line(finding)))
+            }
+            Self::Csv(writer) => findings.iter().try_for_each(|finding| row(finding, writer)),
+        }
+    }
+
+    /// The end.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Table(rows, mut out) => {
+                table(&rows, None, &mut out)?;
+                out.flush()
+            }
+            Self::Json(mut out) => out.flush(),
+            Self::Csv(mut writer) => writer.flush(),
+        }
+    }
+}
+
+/// Whether a table has it.
+fn is_row(finding: &Finding) -> bool {
+    matches!(finding.verdict, Verdict::Exposed | Verdict::Exempt | Verdict::Undecided)
 }
 
 fn word(verdict: Verdict) -> &'static str {
@@ -109,10 +172,7 @@ fn in_lines(path: &str, longest: usize) -> String {
 }
 
 fn table(findings: &[Finding], wide: Option<u16>, out: &mut impl Write) -> io::Result<()> {
-    let rows: Vec<&Finding> = findings
-        .iter()
-        .filter(|f| matches!(f.verdict, Verdict::Exposed | Verdict::Exempt | Verdict::Undecided))
-        .collect();
+    let rows: Vec<&Finding> = findings.iter().filter(|finding| is_row(finding)).collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -228,34 +288,30 @@ const COLUMNS: [&str; 14] = [
     "error",
 ];
 
-fn csv(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(COLUMNS)?;
-    for finding in findings {
-        let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        let number = |value: Option<i64>| value.map(|value| value.to_string()).unwrap_or_default();
-        let who = [finding.time.map(|time| time.to_string()).unwrap_or_default(), text(&finding.actor)];
-        let place = [text(&finding.account), text(&finding.region), text(&finding.group)];
-        let rules: Vec<[String; 7]> = match finding.rules.as_slice() {
-            [] => vec![Default::default()],
-            rules => rules
-                .iter()
-                .map(|rule| {
-                    let ports = [number(rule.from_port), number(rule.to_port)];
-                    let [from, to] = ports;
-                    let done = rule.action.to_owned();
-                    [rule.id.to_string(), text(&rule.protocol), from, to, text(&rule.source), done, text(&rule.error)]
-                })
-                .collect(),
-        };
-        for rule in rules {
-            let judged = [word(finding.verdict).to_owned(), finding.reason.clone()];
-            let (rule, done) = rule.split_at(5);
-            let cells = who.iter().chain(&place).chain(rule).chain(&judged).chain(done);
-            writer.write_record(cells.map(|cell| harmless_cell(cell)))?;
-        }
+fn row(finding: &Finding, writer: &mut csv::Writer<impl Write>) -> io::Result<()> {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let number = |value: Option<i64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let who = [finding.time.map(|time| time.to_string()).unwrap_or_default(), text(&finding.actor)];
+    let place = [text(&finding.account), text(&finding.region), text(&finding.group)];
+    let rules: Vec<[String; 7]> = match finding.rules.as_slice() {
+        [] => vec![Default::default()],
+        rules => rules
+            .iter()
+            .map(|rule| {
+                let ports = [number(rule.from_port), number(rule.to_port)];
+                let [from, to] = ports;
+                let done = rule.action.to_owned();
+                [rule.id.to_string(), text(&rule.protocol), from, to, text(&rule.source), done, text(&rule.error)]
+            })
+            .collect(),
+    };
+    for rule in rules {
+        let judged = [word(finding.verdict).to_owned(), finding.reason.clone()];
+        let (rule, done) = rule.split_at(5);
+        let cells = who.iter().chain(&place).chain(rule).chain(&judged).chain(done);
+        writer.write_record(cells.map(|cell| harmless_cell(cell)))?;
     }
-    writer.flush()
+    Ok(())
 }
 
 /// A spreadsheet takes a cell that begins like this for a formula; whoever made the call chose some of the texts

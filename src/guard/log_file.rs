@@ -27,7 +27,7 @@ impl Guard {
         tally: &mut Tally,
     ) {
         let named = |why: &str| Letter::Unreadable(format!("s3://{}/{}: {why}", file.bucket, file.key));
-        let letter = |found: Found| match found {
+        let letter = |found: Found<'_>| match found.and_then(|record| record.parse()) {
             Ok(record) => Letter::Record { record, postmark: Postmark::default() },
             Err(error) => named(&error.to_string()),
         };
@@ -39,8 +39,8 @@ impl Guard {
             while let Some(chunk) = timeout_at(until, body.chunk()).await.map_err(late)?? {
                 for piece in chunk.chunks(PIECE) {
                     let mut found = Vec::new();
-                    stream.push(piece, |one| found.push(one));
-                    found.into_iter().for_each(|one| self.receive(batch, origin.clone(), letter(one)));
+                    stream.push(piece, |one| found.push(letter(one)));
+                    found.into_iter().for_each(|one| self.receive(batch, origin.clone(), one));
                     if batch.len() >= PORTION {
                         self.work(std::mem::take(batch), run, tally).await;
                     }

@@ -1,6 +1,6 @@
 //! Plain text → the records in it that are calls of ours, without reading the others.
 //!
-//! The names of the calls are searched for as text, with SIMD. The innermost object around a name ([`around`]) is the
+//! The names of the calls are searched for as text, by a look at every eighteenth byte. The innermost object around a name ([`around`]) is the
 //! only one that can have the name as its own `eventName`; if it has, it is a record of ours, and else the name was text
 //! in something else. So it does not matter in which order keys come, what white space is between them, what strings
 //! hold, and whether the text is one document or one a line.
@@ -10,24 +10,100 @@
 
 use std::sync::LazyLock;
 
-use memchr::memmem;
-use portcullis_domain::json;
+use memchr::memchr_iter;
 use portcullis_domain::trail::Call;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::around::{Around, Finder, Part};
-use super::{Error, Found, LONGEST_RECORD, PIECE};
+use super::{Error, Found, LONGEST_RECORD, Record};
 
-static NAMES: LazyLock<[memmem::Finder<'static>; Call::NAMES.len()]> =
-    LazyLock::new(|| Call::NAMES.map(memmem::Finder::new));
-static ESCAPE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\\u00"));
+/// Six bytes of a name, the name, and where in it they are.
+type Gram = (u64, &'static [u8], usize);
+
+/// So many bytes of every name are looked for: as many as the shortest has.
+pub(super) const SHORTEST: usize = 23;
+/// How many bytes are looked at: fewer are often in other words, and with more there are more looks.
+const LENGTH: usize = 6;
+/// No occurrence of a name lies between two looks that are so far apart.
+const STRIDE: usize = SHORTEST - LENGTH + 1;
+
+static GRAMS: LazyLock<Grams> = LazyLock::new(Grams::new);
+
+/// What to look for at every [`STRIDE`]th byte: the names are so long that this is much faster than to look at every
+/// byte for each of them.
+struct Grams {
+    /// In the order of their [`slot`]s.
+    all: Vec<Gram>,
+    /// Of each slot the first gram, counted from one.
+    first: Box<[u8; SLOTS]>,
+}
+
+const SLOTS: usize = 1 << 13;
+
+/// The first bytes of eight, which is how many a register takes.
+fn gram(bytes: [u8; 8]) -> u64 {
+    u64::from_le_bytes(bytes) << (64 - 8 * LENGTH)
+}
+
+fn slot(gram: u64) -> usize {
+    // The golden ratio's bits spread the grams (Knuth, TAOCP 3, 6.4).
+    (gram.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize & (SLOTS - 1)
+}
+
+impl Grams {
+    fn new() -> Self {
+        let mut all: Vec<Gram> = Vec::new();
+        for name in Call::NAMES.map(str::as_bytes) {
+            for (at, bytes) in name.windows(LENGTH).take(STRIDE).enumerate() {
+                let mut eight = [0; 8];
+                eight.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+                all.push((gram(eight), name, at));
+            }
+        }
+        all.sort_by_key(|(gram, _, _)| slot(*gram));
+        let mut first = Box::new([0; SLOTS]);
+        for ((gram, _, _), n) in all.iter().zip(1..) {
+            if let Some(first @ 0) = first.get_mut(slot(*gram)) {
+                *first = n;
+            }
+        }
+        Self { all, first }
+    }
+
+    /// The first gram in the slot of these bytes, counted from one; 0 for none.
+    fn first(&self, bytes: [u8; 8]) -> u8 {
+        self.first.get(slot(gram(bytes))).copied().unwrap_or_default()
+    }
+
+    /// Whether one of four looks may meet a name.
+    fn is_in(&self, four: &[u8; 4 * STRIDE]) -> bool {
+        let (looks, _) = four.as_chunks::<STRIDE>();
+        let of = |[a, b, c, d, e, f, g, h, ..]: &[u8; STRIDE]| self.first([*a, *b, *c, *d, *e, *f, *g, *h]);
+        looks.iter().fold(0, |any, look| any | of(look)) != 0
+    }
+
+    /// Where the name begins of which these are bytes.
+    fn name(&self, text: &[u8], at: usize) -> Option<usize> {
+        let bytes = *text.get(at..)?.first_chunk()?;
+        let others = usize::from(self.first(bytes)).checked_sub(1)?;
+        let gram = gram(bytes);
+        let same_slot = self.all.iter().skip(others).take_while(|known| slot(known.0) == slot(gram));
+        same_slot.filter(|known| known.0 == gram).find_map(|(_, name, before)| {
+            let begin = at.checked_sub(*before)?;
+            text.get(begin..)?.starts_with(name).then_some(begin)
+        })
+    }
+}
+
+/// How much is searched at a time: less than the processor's nearest cache holds.
+const PIECE: usize = 16 << 10;
 
 /// How many bytes there must be to see what begins at the first of them.
 pub(super) const LONGEST_NEEDLE: usize = 32;
 
 /// Finds the records in a whole text.
-pub fn scan(text: &[u8], mut tell: impl FnMut(Found)) {
+pub fn scan<'a>(text: &'a [u8], mut tell: impl FnMut(Found<'a>)) {
     let mut search = Search::default();
     search.run(Part { bytes: text, base: 0, is_last: true }, &mut tell);
     let last = text.iter().rev().find(|byte| !byte.is_ascii_whitespace());
@@ -35,7 +111,7 @@ pub fn scan(text: &[u8], mut tell: impl FnMut(Found)) {
 }
 
 /// A document is an object, or in theory an array of them.
-fn ends_well(last: Option<u8>, length: usize, mut tell: impl FnMut(Found)) {
+fn ends_well<'a>(last: Option<u8>, length: usize, mut tell: impl FnMut(Found<'a>)) {
     if !matches!(last, Some(b'}' | b']')) {
         tell(Err(Error::EndsEarly { length }));
     }
@@ -53,7 +129,7 @@ struct Search {
 
 impl Search {
     /// Searches what has not been searched. Returns the offset of an object that must be seen to its end first.
-    fn run(&mut self, part: Part<'_>, tell: &mut impl FnMut(Found)) -> Option<usize> {
+    fn run<'a>(&mut self, part: Part<'a>, tell: &mut impl FnMut(Found<'a>)) -> Option<usize> {
         let length = part.bytes.len();
         let end = part.base + if part.is_last { length } else { length.saturating_sub(LONGEST_NEEDLE - 1) };
         while self.searched < end {
@@ -77,7 +153,7 @@ impl Search {
         None
     }
 
-    fn look(&mut self, part: Part<'_>, place: usize, tell: &mut impl FnMut(Found)) -> Around {
+    fn look<'a>(&mut self, part: Part<'a>, place: usize, tell: &mut impl FnMut(Found<'a>)) -> Around {
         let around = self.around.around(part, place);
         if let Around::Pending(_) = around {
             return around;
@@ -103,59 +179,86 @@ impl Search {
 
 /// Where something begins that can be a name, in ascending order.
 fn places_between(part: Part<'_>, from: usize, until: usize, places: &mut Vec<usize>) {
-    let (from, until) = (from - part.base, until - part.base);
-    let beginning = |needle: usize| {
-        let end = (until + needle - 1).min(part.bytes.len());
-        part.bytes.get(from..end).unwrap_or_default()
-    };
-    for name in NAMES.iter() {
-        places.extend(name.find_iter(beginning(name.needle().len())).map(|at| part.base + from + at));
+    let (text, from, until) = (part.bytes, from - part.base, until - part.base);
+    let grams = &*GRAMS;
+    // Behind a name there are at least a quote and a bracket, so that eight bytes can be read for its last six.
+    let looked_at = text.get(from..(until + size_of::<u64>() - 1).min(text.len())).unwrap_or_default();
+    let (fours, rest) = looked_at.as_chunks::<{ 4 * STRIDE }>();
+    let mut look = |n: usize| places.extend(grams.name(text, from + n * STRIDE).map(|place| part.base + place));
+    let mut n = 0;
+    // Four at a time, because there is hardly ever anything in them.
+    while let Some(more) = fours.get(n..).and_then(|fours| fours.iter().position(|four| grams.is_in(four))) {
+        n += more;
+        (4 * n..4 * n + 4).for_each(&mut look);
+        n += 1;
     }
-    let is_letter = |at: &usize| matches!(part.bytes.get(from + at + 4), Some(b'4'..=b'7'));
-    let escapes = ESCAPE.find_iter(beginning(ESCAPE.needle().len())).filter(is_letter);
-    places.extend(escapes.map(|at| part.base + from + at));
+    let last = rest.len().saturating_sub(size_of::<u64>() - 1).div_ceil(STRIDE);
+    (4 * fours.len()..4 * fours.len() + last).for_each(look);
+    let backslashes = memchr_iter(b'\\', text.get(from..until).unwrap_or_default()).map(|at| from + at);
+    let is_letter = |at: &usize| matches!(text.get(*at..), Some([_, b'u', b'0', b'0', b'4'..=b'7', ..]));
+    places.extend(backslashes.filter(is_letter).map(|at| part.base + at));
+    // A long name may have been seen twice.
     places.sort_unstable();
+    places.dedup();
 }
 
 /// The object if it is a record of ours.
-fn record(object: &[u8], offset: usize) -> Option<Found> {
-    let unreadable = |error: serde_json::Error| Some(Err(Error::Object { offset, why: error.to_string() }));
-    match serde_json::from_slice::<IsOurs>(object) {
-        Ok(IsOurs(false)) => None,
-        Ok(IsOurs(true)) => json::parse(object).map_or_else(unreadable, |record| Some(Ok(record))),
-        Err(error) => unreadable(error),
+fn record(bytes: &[u8], offset: usize) -> Option<Found<'_>> {
+    let mut is_ours = false;
+    let read = serde_json::Deserializer::from_slice(bytes).deserialize_map(Fields { is_ours: &mut is_ours });
+    match read {
+        _ if is_ours => Some(Ok(Record { bytes, offset })),
+        Ok(()) => None,
+        Err(error) => Some(Err(Error::Object { offset, why: error.to_string() })),
     }
 }
 
-/// Whether an object's own `eventName`, or one of them, is a call of ours.
-struct IsOurs(bool);
-
-impl<'de> Deserialize<'de> for IsOurs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EventName)
-    }
+/// Looks for an object's own `eventName`, or one of them, that is a call of ours. What is behind it is not read, which
+/// ends in an error that nobody needs.
+struct Fields<'a> {
+    is_ours: &'a mut bool,
 }
 
-struct EventName;
-
-impl<'de> Visitor<'de> for EventName {
-    type Value = IsOurs;
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<IsOurs, A::Error> {
-        let mut is_ours = false;
-        while let Some(key) = entries.next_key::<String>()? {
-            if key == "eventName" {
-                let name = entries.next_value::<Value>()?;
-                is_ours |= name.as_str().is_some_and(|name| Call::NAMES.contains(&name));
-            } else {
-                entries.next_value::<IgnoredAny>()?;
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(IsEventName(is_event_name)) = fields.next_key()? {
+            if !is_event_name {
+                fields.next_value::<IgnoredAny>()?;
+            } else if fields.next_value::<Value>()?.as_str().is_some_and(|name| Call::NAMES.contains(&name)) {
+                *self.is_ours = true;
+                break;
             }
         }
-        Ok(IsOurs(is_ours))
+        Ok(())
+    }
+}
+
+/// Whether a key is `eventName`.
+struct IsEventName(bool);
+
+impl<'de> Deserialize<'de> for IsEventName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Key)
+    }
+}
+
+struct Key;
+
+impl Visitor<'_> for Key {
+    type Value = IsEventName;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<IsEventName, E> {
+        Ok(IsEventName(key == "eventName"))
     }
 }
 
@@ -177,7 +280,7 @@ const SLACK: usize = LONGEST_RECORD / 2;
 
 impl Scanner {
     /// The next chunk.
-    pub fn push(&mut self, chunk: &[u8], mut tell: impl FnMut(Found)) {
+    pub fn push(&mut self, chunk: &[u8], mut tell: impl FnMut(Found<'_>)) {
         for piece in chunk.chunks(PIECE) {
             self.text.extend_from_slice(piece);
             let last = piece.iter().rev().find(|byte| !byte.is_ascii_whitespace());
@@ -189,7 +292,7 @@ impl Scanner {
     }
 
     /// The end of the text.
-    pub fn finish(mut self, mut tell: impl FnMut(Found)) {
+    pub fn finish(mut self, mut tell: impl FnMut(Found<'_>)) {
         self.run(true, &mut tell);
         ends_well(self.last, self.base + self.text.len(), tell);
     }
@@ -201,11 +304,11 @@ impl Scanner {
     }
 
     /// Whatever is complete.
-    pub(super) fn flush(&mut self, mut tell: impl FnMut(Found)) {
+    pub(super) fn flush(&mut self, mut tell: impl FnMut(Found<'_>)) {
         self.run(false, &mut tell);
     }
 
-    fn run(&mut self, is_last: bool, tell: &mut impl FnMut(Found)) {
+    fn run(&mut self, is_last: bool, tell: &mut impl FnMut(Found<'_>)) {
         let part = Part { bytes: &self.text, base: self.base, is_last };
         if let Some(object) = self.search.run(part, tell) {
             // When it is twice as long as now, so that it is not followed again for every byte.

@@ -16,22 +16,28 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn whole(file: &[u8]) -> Vec<Found> {
+type Parsed = Result<Value, Error>;
+
+fn parsed(found: Found<'_>) -> Parsed {
+    found.and_then(|record| record.parse())
+}
+
+fn whole(file: &[u8]) -> Vec<Parsed> {
     let mut all = Vec::new();
-    read(file, &mut Scratch::default(), |found| all.push(found));
+    read(file, &mut Scratch::default(), |found| all.push(parsed(found)));
     all
 }
 
-fn streamed<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Vec<Found> {
+fn streamed<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Vec<Parsed> {
     let mut all = Vec::new();
     let mut stream = Stream::default();
-    chunks.for_each(|chunk| stream.push(chunk, |found| all.push(found)));
-    stream.finish(|found| all.push(found));
+    chunks.for_each(|chunk| stream.push(chunk, |found| all.push(parsed(found))));
+    stream.finish(|found| all.push(parsed(found)));
     all
 }
 
 /// The ids of what was found; the error where there is one.
-fn ids(found: &[Found]) -> Vec<String> {
+fn ids(found: &[Parsed]) -> Vec<String> {
     let id = |record: &Value| record["eventID"].as_str().unwrap_or("a record without an id").to_owned();
     found.iter().map(|found| found.as_ref().map_or_else(ToString::to_string, id)).collect()
 }
@@ -54,6 +60,7 @@ fn the_names_are_such_as_the_search_relies_on() {
         assert!(name.len() <= scan::LONGEST_NEEDLE);
         // No byte that may stand between strings, or the search could be misled by a brace in a string.
         assert!(name.starts_with(|c: char| c.is_ascii_uppercase() && c != 'E'), "{name}");
+        assert!(name.len() >= scan::SHORTEST);
     }
 }
 
@@ -277,17 +284,17 @@ fn a_bomb_is_an_error_and_takes_no_memory() {
     (0..40).for_each(|_| encoder.write_all(&vec![b' '; 1 << 20]).unwrap());
     let member = encoder.finish().unwrap();
     assert!(member.len() < 50_000);
-    assert_eq!(plain(&member, &mut Scratch::default()), None, "it is left to the stream");
+    assert_eq!(unzip::plain(&member, &mut Scratch::default()), None, "it is left to the stream");
     let mut found = Vec::new();
     let mut stream = Stream::default();
     assert_eq!(stream.unzip.most, MOST_UNZIPPED);
     // So that it does not take the test minutes.
     stream.unzip.most = 41 << 20;
     for _ in 0..3 {
-        stream.push(&member, |each| found.push(each));
+        stream.push(&member, |each| found.push(parsed(each)));
         assert!(stream.scanner.kept() < 3 << 20);
     }
-    stream.finish(|each| found.push(each));
+    stream.finish(|each| found.push(parsed(each)));
     assert_eq!(found, [Err(Error::TooLarge)]);
 }
 
@@ -296,7 +303,7 @@ fn an_object_that_goes_on_and_on_is_an_error_and_the_next_record_comes() {
     let long = json!({"eventName": "AuthorizeSecurityGroupIngress", "x": "y".repeat(LONGEST_RECORD)});
     for text in [log(&[long.clone(), ours("b")]), log(&[ours("a"), long, ours("b")])] {
         let found = whole(text.as_bytes());
-        let is_long = |found: &&Found| matches!(found, Err(Error::TooLong { .. }));
+        let is_long = |found: &&Parsed| matches!(found, Err(Error::TooLong { .. }));
         assert_eq!(found.iter().filter(is_long).count(), 1, "{:?}", ids(&found));
         assert_eq!(found.last(), Some(&Ok(ours("b"))));
         assert_eq!(found, streamed(text.as_bytes().chunks(100_000)));
@@ -329,6 +336,34 @@ fn texts_made_to_take_long_do_not() {
 #[expect(clippy::disallowed_methods, reason = "it measures time")]
 fn now() -> std::time::Instant {
     std::time::Instant::now()
+}
+
+#[test]
+fn a_log_file_is_told_by_its_beginning() {
+    for text in [log(&[ours("a")]), log(&[other("a")]), "\n{ \"Records\" : [ ] }".to_owned(), log(&[ours("a")]) + "cut"]
+    {
+        assert!(is_log_file(text.as_bytes()), "{text}");
+    }
+    let notice = json!({"Records": [{"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {}}]});
+    let batch = json!({"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": "{}"}]});
+    let notification = json!({"Records": [{"EventVersion": "1.0", "EventSource": "aws:sns", "Sns": {}}]});
+    for other in
+        [notice, batch, notification, json!({"A": 1, "Records": []}), ours("a"), json!([]), json!({"Records": [1]})]
+    {
+        assert!(!is_log_file(other.to_string().as_bytes()), "{other}");
+    }
+    let zipped = gzip(log(&[other("x"), ours("a")]).as_bytes());
+    assert!(begins_log_file(&zipped) && begins_log_file(&zipped[..zipped.len() - 9]));
+    let mut count = 0;
+    let mut scratch = Scratch::default();
+    assert_eq!(read_log_file(&zipped, &mut scratch, |_| count += 1), Content::LogFile);
+    assert_eq!(read_log_file(&zipped[..zipped.len() - 1], &mut scratch, |_| count += 1), Content::LogFile);
+    assert_eq!(count, 3, "the record, the record, the damage");
+    let event = ours("a").to_string();
+    let zipped = gzip(event.as_bytes());
+    assert_eq!(read_log_file(&zipped, &mut scratch, |_| panic!("it is no log file")), Content::Other(event.as_bytes()));
+    assert_eq!(read_log_file(&zipped[..20], &mut scratch, |_| panic!("it is no log file")), Content::Unclear);
+    assert!(!is_log_file(b"") && !is_log_file(b"{\"Records\":[{\"eventVersion\":"));
 }
 
 // --- Against a parse of everything -----------------------------------------------------------------------------------
@@ -420,7 +455,7 @@ fn expected(text: &str) -> Vec<String> {
     all
 }
 
-fn sorted(found: &[Found]) -> Vec<String> {
+fn sorted(found: &[Parsed]) -> Vec<String> {
     let mut all: Vec<String> = found.iter().map(|found| found.as_ref().unwrap().to_string()).collect();
     all.sort();
     all

@@ -32,7 +32,7 @@ pub struct Scratch {
 
 /// The plain text of a whole file. `None`: it is larger than a buffer should be, or it is damaged; to be read as a
 /// [`super::Stream`].
-pub fn plain<'a>(file: &'a [u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
+pub(super) fn plain<'a>(file: &'a [u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
     if !file.starts_with(&MAGIC) && !MAGIC.starts_with(file) || file.is_empty() {
         return Some(file);
     }
@@ -83,15 +83,32 @@ impl Scratch {
 }
 
 /// Where the file's first member ends, whose plain text this is. libdeflate does not say, but it has held the trailer
-/// against the text: so the end is behind the trailer of just this text, and there the file ends or another member
-/// begins. `None`: it is not so, or there is more than one such trailer to choose from.
+/// against the text. So if the text's length stands nowhere but at the end of the file, the member ends there. Else its
+/// end is behind the trailer of just this text, and there the file ends or another member begins. `None`: it is not so,
+/// or there is more than one such trailer to choose from.
 fn member_end(file: &[u8], text: &[u8]) -> Option<usize> {
     let length = u32::try_from(text.len()).ok()?.to_le_bytes();
+    if memmem::find(file, &length)? + length.len() == file.len() {
+        return Some(file.len());
+    }
     let trailer = [libdeflater::crc32(text).to_le_bytes(), length].concat();
     let mut ends = memmem::find_iter(file, &trailer).map(|at| at + TRAILER);
     let (end, other) = (ends.next()?, ends.next());
     let rest = file.get(end..)?;
     (other.is_none() && (rest.is_empty() || rest.starts_with(&MEMBER))).then_some(end)
+}
+
+/// The beginning of the text of a file, or of the beginning of a file: about so much, or less if it ends or is damaged.
+pub(super) fn beginning(file: &[u8], most: usize) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut unzip = Unzip::default();
+    for chunk in file.chunks(PIECE) {
+        let result = unzip.push(chunk, |piece| text.extend_from_slice(piece));
+        if result.is_err() || text.len() >= most {
+            break;
+        }
+    }
+    text
 }
 
 /// Unzips what arrives in chunks, in a hundred KiB of memory.

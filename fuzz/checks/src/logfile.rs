@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use crate::is_clear;
 
+/// A record in full, or what could not be read.
+type Parsed = Result<Value, Error>;
+
 /// So much is unzipped and parsed to compare: no record in it is too long to be read.
 const MOST: u64 = 1 << 20;
 
@@ -21,7 +24,7 @@ const MOST: u64 = 1 << 20;
 ///
 /// Says `damaged` where there was an error, else `found` or `nothing`.
 pub fn logfile(bytes: &[u8]) -> &'static str {
-    let mut found: Vec<Found> = Vec::new();
+    let mut found: Vec<Parsed> = Vec::new();
     read(bytes, &mut Scratch::default(), |record| found.push(roughly(record)));
     let seed = bytes
         .iter()
@@ -74,7 +77,7 @@ pub fn logfile(bytes: &[u8]) -> &'static str {
     }
 }
 
-fn streamed(bytes: &[u8], mut seed: u64, most: usize) -> Vec<Found> {
+fn streamed(bytes: &[u8], mut seed: u64, most: usize) -> Vec<Parsed> {
     let mut all = Vec::new();
     let mut stream = Stream::default();
     let mut rest = bytes;
@@ -94,8 +97,8 @@ fn is_damage(found: &Found) -> bool {
 }
 
 /// Where gzip data is damaged is told as exactly as the chunks allow.
-fn roughly(found: Found) -> Found {
-    match found {
+fn roughly(found: Found<'_>) -> Parsed {
+    match found.and_then(|record| record.parse()) {
         Err(Error::Damaged { why, .. }) => Err(Error::Damaged { offset: 0, why }),
         other => other,
     }
