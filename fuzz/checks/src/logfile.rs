@@ -92,7 +92,7 @@ fn streamed(bytes: &[u8], mut seed: u64, most: usize) -> Vec<Parsed> {
     all
 }
 
-fn is_damage(found: &Found) -> bool {
+fn is_damage(found: &Parsed) -> bool {
     matches!(found, Err(Error::Damaged { .. } | Error::Truncated { .. }))
 }
 
