@@ -77,7 +77,8 @@ proof-z3: need-cargo .venv/proof/.installed
 
 .PHONY: proof-simulation
 proof-simulation: need-cargo
-	PORTCULLIS_SEEDS=$(PROOF_SEEDS) $(CARGO) test $(WORKSPACE) --test it --quiet -- --nocapture simulation:: faults::every_pair
+	PORTCULLIS_SEEDS=$(PROOF_SEEDS) PORTCULLIS_PROOF_WHOLE=1 $(CARGO) test $(WORKSPACE) --test it --quiet -- \
+	  --nocapture simulation:: faults::every_pair deliveries::a_flood
 
 # For each file of the domain, hours in all: make mutants MUTANTS="--file domain/src/net.rs".
 .PHONY: mutants
