@@ -148,6 +148,13 @@ struct Run<'a> {
     lists: KnownLists,
 }
 
+impl Run<'_> {
+    /// Until when work may go on: what is left is for telling what was not done.
+    fn until(&self) -> Instant {
+        self.invocation.deadline.checked_sub(TO_TELL).unwrap_or(self.invocation.deadline)
+    }
+}
+
 fn named(subject: &Subject) -> Option<String> {
     match subject {
         Subject::Group(id) => Some(id.to_string()),

@@ -5,7 +5,7 @@ use portcullis_domain::trail::Postmark;
 use tokio::time::timeout_at;
 
 use super::rollback::out_of_time;
-use super::{Batch, Guard, Origin, Run, TO_TELL, Tally};
+use super::{Batch, Guard, Origin, Run, Tally};
 use crate::aws::AwsError;
 use crate::envelope::{Letter, LogFile};
 
@@ -31,7 +31,7 @@ impl Guard {
             Ok(record) => Letter::Record { record, postmark: Postmark::default() },
             Err(error) => named(&error.to_string()),
         };
-        let until = run.invocation.deadline.checked_sub(TO_TELL).unwrap_or(run.invocation.deadline);
+        let until = run.until();
         let late = |_| AwsError { call: "GetObject", ..out_of_time("GetObject") };
         let read = async {
             let mut body = timeout_at(until, self.aws.bucket(&file.bucket).object(&file.key)).await.map_err(late)??;

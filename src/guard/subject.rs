@@ -10,7 +10,7 @@ use portcullis_domain::trail::{Call, Change, Claim, Subject};
 use tokio::time::timeout_at;
 
 use super::rollback::{Job, Look, Settled, out_of_time};
-use super::{Guard, MOST_AT_ONCE, Received, Run, TO_TELL, Told, Worked, named};
+use super::{Guard, MOST_AT_ONCE, Received, Run, Told, Worked, named};
 use crate::aws::Target;
 
 /// A call whose parameters CloudTrail leaves out has more than 100 KB of them. A rule takes no more than 1 KB there (its
@@ -42,7 +42,7 @@ impl Guard {
             Ok(own) => own,
             Err(why) => return (self.alike(&received, subject, Verdict::Undecided, Outcome::None, &why), 0),
         };
-        let until = run.invocation.deadline.checked_sub(TO_TELL).unwrap_or(run.invocation.deadline);
+        let until = run.until();
         let look_only = Job { target, own, changes: &[], mode: Mode::Alert, until, known: &run.lists };
         let mut told = self.resolve(&look_only, &mut received).await;
         if received.is_empty() {

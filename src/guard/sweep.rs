@@ -114,7 +114,7 @@ impl Guard {
             Accounts::Own => Ok(BTreeSet::from([own.account.clone()])),
             Accounts::Listed(listed) => Ok(listed.clone()),
             Accounts::Any => {
-                let until = run.invocation.deadline.checked_sub(TO_TELL).unwrap_or(run.invocation.deadline);
+                let until = run.until();
                 let late = || super::rollback::out_of_time("ListAccounts");
                 let listed = timeout_at(until, self.aws.accounts()).await.unwrap_or_else(|_| Err(late()));
                 let failed = |error: AwsError| (Outcome::Failed, format!("the organisation's accounts: {error}"));
@@ -161,7 +161,7 @@ impl Guard {
         let mut messages: Vec<String> = places.targets.iter().map(order).collect();
         let later = |(account, _): &(AccountId, AwsError)| json!({"sweep": {"accounts": [account]}}).to_string();
         messages.extend(places.unknown.iter().map(later));
-        let until = run.invocation.deadline.checked_sub(TO_TELL).unwrap_or(run.invocation.deadline);
+        let until = run.until();
         let Ok(refused) = timeout_at(until, self.aws.enqueue(queue, &messages)).await else {
             let late = "time ran out while the sweep was handed out: order it in parts, by accounts";
             return Err((Outcome::Failed, late.to_owned()));
