@@ -1,6 +1,7 @@
 //! Look, judge, plan, revoke, and again, until nothing is left to do. No write without a look of the same turn.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use portcullis_domain::exposure::{Claimed, GroupFacts, Judgement, PrefixLists, Rule, judge};
@@ -125,20 +126,29 @@ impl Guard {
         let mut ledger = Ledger::default();
         let (mut look, mut turn) = (look, 0);
         let mut mode = self.policy.mode(whereabouts(job.target, &look.group), job.mode);
-        let unsettled = loop {
+        let waiting_for = loop {
             let facts = &look.group;
             ledger.note(facts, &look.lists);
             let left = self.judge(job, &ledger.left(facts), &ledger.lists);
-            ledger.plan(planned(&left), left.doubts.is_empty());
+            let plan = plan(&left);
+            let is_contested = is_contested(&left, &plan);
+            ledger.plan(ids(&left, plan), left.doubts.is_empty());
             if ledger.pending.len() > most {
                 mode = Mode::Alert;
             }
-            let unsettled = self.young(job.changes, look.at) && !self.settled(job, &ledger, facts);
-            let (mut again, mut at_once) = (unsettled, false);
+            let young = self.young(job.changes, look.at);
+            let waiting_for = if young && !self.settled(job, &ledger, facts) {
+                Some(Awaited::Rules)
+            } else if young && is_contested && mode == Mode::Enforce {
+                Some(Awaited::Others)
+            } else {
+                None
+            };
+            let (mut again, mut at_once) = (waiting_for.is_some(), false);
             if mode == Mode::Enforce && !ledger.pending.is_empty() {
                 let Some(ready) = self.pass(job, pass.take()).await else {
                     "Timeout".clone_into(&mut ledger.error);
-                    break unsettled;
+                    break waiting_for;
                 };
                 if look.at.elapsed() > FRESH {
                     pass = Some(ready);
@@ -148,21 +158,19 @@ impl Guard {
                     let answer = timeout_at(job.until, revoke)
                         .await
                         .unwrap_or_else(|_| Err(out_of_time("RevokeSecurityGroupIngress")));
-                    again = ledger.answer(answer) && (unsettled || !ledger.pending.is_empty());
+                    again = ledger.answer(answer) && (waiting_for.is_some() || !ledger.pending.is_empty());
                 }
             }
             if !again {
-                break false;
+                break None;
             }
             match self.look_again(job, &look.group.group, at_once, &mut turn, &mut ledger.error).await {
                 Some(next) => look = next,
-                None => break unsettled,
+                None => break waiting_for,
             }
         };
         let mut judgement = self.judge(job, &ledger.whole(&look.group), &ledger.lists);
-        if unsettled {
-            judgement.doubts.push("EC2 does not show yet what the record says".to_owned());
-        }
+        judgement.doubts.extend(waiting_for.map(|awaited| awaited.to_string()));
         let rest = match mode {
             Mode::Alert => Action::WouldRevoke,
             Mode::Enforce => Action::Failed { error: ledger.error },
@@ -237,9 +245,33 @@ fn next_pause(turn: &mut u32) -> Duration {
     backoff(*turn)
 }
 
-/// The ids of the rules that have to go.
-fn planned(judgement: &Judgement) -> BTreeSet<RuleId> {
-    plan(judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
+fn ids(judgement: &Judgement, rules: BTreeSet<usize>) -> BTreeSet<RuleId> {
+    rules.into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
+}
+
+/// What young changes are waited for, or were to the end.
+#[derive(Debug, Clone, Copy)]
+enum Awaited {
+    /// That EC2 shows what they made.
+    Rules,
+    /// That others take back what makes an exposure standing, for then it may be theirs to close.
+    Others,
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rules => "EC2 does not show yet what the record says",
+            Self::Others => "time ran out before it was clear whether a standing exposure stays without this change",
+        })
+    }
+}
+
+/// Whether an exposure that is left as standing has a rule of the changes in it that stays. What makes it standing may
+/// be another change of the same moment, which another delivery is about to take back.
+fn is_contested(judgement: &Judgement, plan: &BTreeSet<usize>) -> bool {
+    let stays = |rule: &usize| judgement.is_claimed(*rule) && !plan.contains(rule);
+    judgement.exposures.iter().any(|exposure| exposure.standing && exposure.rules.iter().any(stays))
 }
 
 /// The invocation's time is up: whether the call took effect nobody knows.

@@ -495,6 +495,28 @@ async fn a_second_hole_beside_a_standing_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_gap_closed_by_two_calls_before_the_first_look() {
+    let twice = |watch: &Watch| {
+        of_old(watch, tcp(22, "8.0.0.0/9"));
+        [tcp(22, "8.128.0.0/9"), rule("tcp", (22, 23), &["8.128.0.0/9"])].map(|half| watch.open(&[half]))
+    };
+    let watch = with_policy("version: 1\nsweep: {mode: enforce}").await;
+    let all = ["tcp 22-22 8.0.0.0/9", "tcp 22-22 8.128.0.0/9", "tcp 22-23 8.128.0.0/9"];
+    for event in twice(&watch) {
+        let finding = told(&watch, &event, Exposed, None, &all).await;
+        assert!(finding.exposures.iter().all(|exposure| exposure.standing), "{finding:#?}");
+    }
+    assert_eq!(swept(&watch).await, [(Exposed, Reverted)]);
+    assert_eq!(watch.ingress().len(), 2, "{:?}", watch.ingress());
+
+    // What is delivered together is judged together.
+    let watch = enforcing().await;
+    let answer = watch.deliver(&sqs(&twice(&watch).map(|event| event.to_string()))).await;
+    let told: Vec<_> = answer.findings.iter().map(|finding| (finding.verdict, finding.outcome)).collect();
+    assert_eq!((told, watch.ingress()), (vec![(Exposed, Reverted); 2], vec!["tcp 22-22 8.0.0.0/9".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_revokes_are_throttled() {
     let watch = enforcing().await;
     let event = watch.open(&[tcp(22, EVERYONE)]);

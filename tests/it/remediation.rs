@@ -1,6 +1,9 @@
 //! From the event to the revoked rule, on the model.
 
+use std::time::Duration;
+
 use ec2_model::{Actor, Direction, Fault, FaultKind, Lag, Permission, RuleChange, Vpc};
+use portcullis::aws::Own;
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Finding, Outcome, Verdict};
 use portcullis::domain::ids::AccountId;
@@ -146,11 +149,44 @@ async fn a_standing_exposure_is_reported_and_left() {
     let watch = enforcing().await;
     watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
     let event = watch.open(&[Permission::tcp(22, "198.18.0.0/16"), Permission::tcp(22, "9.9.9.9/32")]);
+    watch.world.set_now(watch.world.now() + 30_000);
     let finding = watch.finding(&event).await;
     assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::None));
     assert!(finding.reason.contains("even without this change: left as it is"), "{}", finding.reason);
     assert_eq!(watch.ingress().len(), 3);
     assert_eq!(watch.ec2_calls(), [DESCRIBE]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_beside_what_another_delivery_takes_back_is_no_standing_exposure() {
+    let watch = enforcing().await;
+    watch.open(&[Permission::tcp(22, "8.0.0.0/9")]);
+    let all = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+    let half = watch.open(&[Permission::tcp(22, "8.128.0.0/9")]);
+    // Both events are under way; that of the half is first, and sees the port open to all.
+    let later = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        watch.finding(&all).await
+    };
+    let (half, all) = tokio::join!(watch.finding(&half), later);
+    assert_eq!(judged(&all), (Verdict::Exposed, Outcome::Reverted));
+    assert_eq!(judged(&half), (Verdict::Exposed, Outcome::Reverted));
+    assert_eq!(watch.ingress(), ["tcp 22-22 8.0.0.0/9"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standing_exposure_that_may_yet_be_taken_back_when_time_runs_out_is_undecided() {
+    let watch = enforcing().await;
+    watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+    let event = watch.open(&[Permission::tcp(22, "9.9.9.9/32")]);
+    let own = Own::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis");
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    let answer = watch.guard.handle(&event, &Invocation { own, deadline }).await;
+    let finding = &answer.findings[0];
+    assert_eq!(judged(finding), (Verdict::Exposed, Outcome::None));
+    assert!(finding.reason.contains("whether a standing exposure stays"), "{}", finding.reason);
+    assert!(!answer.failed.is_empty(), "it comes again");
+    assert_eq!(watch.ingress().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,6 +44,8 @@ pub(crate) enum Claim {
     Asked(Vec<Shape>),
     /// Those whose source is this list, as far as what was added to it goes. `None`: any entry may be new.
     List { list: String, added: Option<Vec<String>> },
+    /// The same of a version of it that was restored: these entries. Where they cannot be read, any entry may be new.
+    Restored { list: String, entries: Vec<String> },
     /// All.
     Everything,
 }
@@ -64,8 +66,18 @@ impl Change {
         match &self.claim {
             Claim::Made(made) => made.iter().any(|(id, shape)| *id == rule.id && *shape == rule.shape),
             Claim::Asked(shapes) => shapes.contains(&rule.shape),
-            Claim::List { list, .. } => rule.shape.source == *list,
+            Claim::List { list, .. } | Claim::Restored { list, .. } => rule.shape.source == *list,
             Claim::Everything => true,
+        }
+    }
+
+    /// The same where the entries of a restored version could not be read.
+    pub(crate) fn unread(&self) -> Self {
+        match &self.claim {
+            Claim::Restored { list, .. } => {
+                Self { claim: Claim::List { list: list.clone(), added: None }, exempt: self.exempt }
+            }
+            Claim::Made(_) | Claim::Asked(_) | Claim::List { .. } | Claim::Everything => self.clone(),
         }
     }
 }
@@ -201,7 +213,9 @@ fn weigh<'a>(
         let mut without = all.clone();
         for change in &made_by {
             without = match &change.claim {
-                Claim::List { added: Some(added), .. } => less(&without, &blocks(added, family)),
+                Claim::List { added: Some(added), .. } | Claim::Restored { entries: added, .. } => {
+                    less(&without, &blocks(added, family))
+                }
                 Claim::List { added: None, .. } | Claim::Made(_) | Claim::Asked(_) | Claim::Everything => Vec::new(),
             };
         }

@@ -272,12 +272,13 @@ impl Watcher {
             let there = look.rules.iter().filter(|rule| !heard || !hand.gone.contains(&rule.id));
             there.cloned().collect::<Vec<_>>()
         };
+        let may_go = |look: &Look, changes: &[Change]| {
+            [true, false].into_iter().any(|heard| ids.is_subset(&plan(&known_gone(look, heard), &look.lists, changes)))
+        };
         let planned = jobs.iter().any(|job| {
-            looks.iter().rev().take(jobs.len()).any(|look| {
-                [true, false]
-                    .into_iter()
-                    .any(|heard| ids.is_subset(&plan(&known_gone(look, heard), &look.lists, &job.changes)))
-            })
+            let unread: Vec<Change> = job.changes.iter().map(Change::unread).collect();
+            let looks = || looks.iter().rev().take(jobs.len());
+            looks().any(|look| may_go(look, &job.changes) || may_go(look, &unread))
         });
         let fresh = looks.last().is_some_and(|look| !look.used);
         let seen = looks.last().map_or((0, 0), |look| (look.version, look.others));
@@ -402,7 +403,7 @@ impl Watcher {
                 // EC2 may not have shown everything yet; but it has shown what the change made.
                 let made = match &change.claim {
                     Claim::Made(made) => made.clone(),
-                    Claim::Asked(_) | Claim::List { .. } | Claim::Everything => Vec::new(),
+                    Claim::Asked(_) | Claim::List { .. } | Claim::Restored { .. } | Claim::Everything => Vec::new(),
                 };
                 let unseen = |rule: &&Rule| {
                     made.iter().any(|(id, shape)| *id == rule.id && *shape == rule.shape)
