@@ -167,9 +167,14 @@ pub fn judge<'a>(
             |_| PerFamily::default(),
             |sources| PerFamily::each(|family| sources.get(family).intersection(policy.counted(family))),
         );
-        let all_before = sources.as_ref().map(|sources| without(sources, &made_by));
-        let without = without(&counted, &made_by);
-        let mut judged = JudgedRule { rule: rule.clone(), claimed: !makers.is_empty(), counted, without, exempt: None };
+        let counted_before = without(&counted, &made_by);
+        let mut judged = JudgedRule {
+            rule: rule.clone(),
+            claimed: !makers.is_empty(),
+            counted,
+            without: counted_before,
+            exempt: None,
+        };
         let mut doubt = None;
         for guard in policy.guards() {
             let admits = sources.is_err() || Family::BOTH.into_iter().any(|f| !judged.counted.get(f).is_empty());
@@ -183,9 +188,12 @@ pub fn judge<'a>(
                 continue;
             }
             // Of what an exemption covered before the changes, nothing counted: it is what they added that makes it count.
-            let before = Candidate { sources: all_before.as_ref().ok(), makers: &[], ..candidate };
-            if judged.without != judged.counted && policy.exemption(before, now).is_some() {
-                judged.without = PerFamily::default();
+            if judged.without != judged.counted {
+                let all_before = sources.as_ref().ok().map(|sources| without(sources, &made_by));
+                let before = Candidate { sources: all_before.as_ref(), makers: &[], ..candidate };
+                if policy.exemption(before, now).is_some() {
+                    judged.without = PerFamily::default();
+                }
             }
             if let Err(why) = &sources {
                 doubt = Some(format!("{}: {why}", rule.id));

@@ -144,14 +144,14 @@ impl AddressSet {
     #[must_use]
     pub fn from_ranges(mut ranges: Vec<(u128, u128)>) -> Self {
         ranges.sort_unstable();
-        let mut joined: Vec<(u128, u128)> = Vec::with_capacity(ranges.len());
-        for (first, last) in ranges {
-            match joined.last_mut() {
-                Some(open) if first <= open.1.saturating_add(1) => open.1 = open.1.max(last),
-                _ => joined.push((first, last)),
+        ranges.dedup_by(|(first, last), open| {
+            let touches = *first <= open.1.saturating_add(1);
+            if touches {
+                open.1 = open.1.max(*last);
             }
-        }
-        Self(joined)
+            touches
+        });
+        Self(ranges)
     }
 
     /// The blocks' addresses; blocks of the other family are passed over.

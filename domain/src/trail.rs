@@ -182,8 +182,10 @@ pub struct Postmark {
 pub fn read(record: &Value, postmark: &Postmark) -> Reading {
     let seen = Seen::of(record, postmark);
     match classify(record) {
-        Ok(call) => match change(record, call, seen.clone(), postmark) {
-            Ok(change) => Reading::Change(Box::new(change)),
+        Ok(call) => match change(record, call, &seen, postmark) {
+            Ok((account, region, Described { subject, claim, says })) => {
+                Reading::Change(Box::new(Change { seen, account, region, call, subject, claim, says }))
+            }
             Err(why) => Reading::Undecided { seen, why },
         },
         Err(NotOurs::Irrelevant(why)) => Reading::Irrelevant { seen, why },
@@ -237,7 +239,13 @@ fn classify(record: &Value) -> Result<Call, NotOurs> {
     }
 }
 
-fn change(record: &Value, call: Call, seen: Seen, postmark: &Postmark) -> Result<Change, String> {
+/// Where the change was made, and what it was.
+fn change(
+    record: &Value,
+    call: Call,
+    seen: &Seen,
+    postmark: &Postmark,
+) -> Result<(AccountId, Region, Described), String> {
     let identifier = |place: &str, value: &Option<String>| match record.get(place) {
         None | Some(Value::Null | Value::String(_)) => {
             value.clone().ok_or_else(|| format!("{place} is missing: the record does not say whose group it was"))
@@ -256,37 +264,39 @@ fn change(record: &Value, call: Call, seen: Seen, postmark: &Postmark) -> Result
             return Err(format!("the envelope's {what} is `{}`, the record's is `{own}`: refused", shown(envelope)));
         }
     }
-    let Described { subject, claim, says } = request::describe(call, record)?;
-    Ok(Change { seen, account, region, call, subject, claim, says })
+    Ok((account, region, request::describe(call, record)?))
 }
 
 impl Seen {
     fn of(record: &Value, postmark: &Postmark) -> Self {
-        let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let owned = |pointer: &str| text(pointer).map(limited);
-        let identity = |field: &str| text(&format!("/userIdentity/{field}"));
+        fn text<'a>(object: Option<&'a Value>, key: &str) -> Option<&'a str> {
+            object?.get(key)?.as_str().filter(|text| !text.is_empty())
+        }
+        let own = |key: &str| text(Some(record), key).map(limited);
+        let identity = record.get("userIdentity");
+        let issuer = || identity?.get("sessionContext")?.get("sessionIssuer");
         Self {
-            id: owned("/eventID"),
-            time: text("/eventTime").and_then(|time| time.parse().ok()),
-            account: owned("/recipientAccountId")
-                .or_else(|| identity("accountId").map(limited))
+            id: own("eventID"),
+            time: text(Some(record), "eventTime").and_then(|time| time.parse().ok()),
+            account: own("recipientAccountId")
+                .or_else(|| text(identity, "accountId").map(limited))
                 .or_else(|| postmark.account.clone()),
-            region: owned("/awsRegion").or_else(|| postmark.region.clone()),
-            call: owned("/eventName"),
+            region: own("awsRegion").or_else(|| postmark.region.clone()),
+            call: own("eventName"),
             actor: ["arn", "invokedBy", "userName", "principalId", "accountId"]
                 .into_iter()
-                .find_map(identity)
+                .find_map(|key| text(identity, key))
                 .map(limited),
-            issuer: owned("/userIdentity/sessionContext/sessionIssuer/arn"),
-            source_ip: owned("/sourceIPAddress"),
-            user_agent: owned("/userAgent"),
+            issuer: text(issuer(), "arn").map(limited),
+            source_ip: own("sourceIPAddress"),
+            user_agent: own("userAgent"),
         }
     }
 }
 
-/// At most 512 characters: an ARN is never longer, and a user agent need not be.
+/// At most 512 bytes: an ARN is never longer, and a user agent need not be.
 fn limited(text: &str) -> String {
-    text.chars().take(512).collect()
+    text.get(..text.floor_char_boundary(512)).unwrap_or_default().to_owned()
 }
 
 /// A value as it may stand in a message.

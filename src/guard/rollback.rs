@@ -39,6 +39,9 @@ pub(super) struct Look {
 /// by the time its last group is dealt with.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// For so long at least a standing exposure is looked at again where it may be about to go: a remediation takes less.
+const CONTEST: Duration = Duration::from_secs(3);
+
 /// What came of a group.
 pub(super) struct Settled {
     pub(super) judgement: Judgement,
@@ -124,6 +127,7 @@ impl Guard {
         most: usize,
     ) -> Settled {
         let mut ledger = Ledger::default();
+        let contest_until = look.at + CONTEST;
         let (mut look, mut turn) = (look, 0);
         let mut mode = self.policy.mode(whereabouts(job.target, &look.group), job.mode);
         let waiting_for = loop {
@@ -139,7 +143,7 @@ impl Guard {
             let young = self.young(job.changes, look.at);
             let waiting_for = if young && !self.settled(job, &ledger, facts) {
                 Some(Awaited::Rules)
-            } else if young && is_contested && mode == Mode::Enforce {
+            } else if is_contested && (young || look.at < contest_until) && mode == Mode::Enforce {
                 Some(Awaited::Others)
             } else {
                 None
@@ -249,7 +253,7 @@ fn ids(judgement: &Judgement, rules: BTreeSet<usize>) -> BTreeSet<RuleId> {
     rules.into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
 }
 
-/// What young changes are waited for, or were to the end.
+/// What is waited for, or was until time ran out.
 #[derive(Debug, Clone, Copy)]
 enum Awaited {
     /// That EC2 shows what they made.
@@ -268,7 +272,7 @@ impl fmt::Display for Awaited {
 }
 
 /// Whether an exposure that is left as standing has a rule of the changes in it that stays. What makes it standing may
-/// be another change of the same moment, which another delivery is about to take back.
+/// be another change, which another delivery is about to take back.
 fn is_contested(judgement: &Judgement, plan: &BTreeSet<usize>) -> bool {
     let stays = |rule: &usize| judgement.is_claimed(*rule) && !plan.contains(rule);
     judgement.exposures.iter().any(|exposure| exposure.standing && exposure.rules.iter().any(stays))

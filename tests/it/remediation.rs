@@ -154,24 +154,28 @@ async fn a_standing_exposure_is_reported_and_left() {
     assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::None));
     assert!(finding.reason.contains("even without this change: left as it is"), "{}", finding.reason);
     assert_eq!(watch.ingress().len(), 3);
-    assert_eq!(watch.ec2_calls(), [DESCRIBE]);
+    assert!(watch.ec2_calls().iter().all(|call| call == DESCRIBE), "{:?}", watch.ec2_calls());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_half_beside_what_another_delivery_takes_back_is_no_standing_exposure() {
-    let watch = enforcing().await;
-    watch.open(&[Permission::tcp(22, "8.0.0.0/9")]);
-    let all = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
-    let half = watch.open(&[Permission::tcp(22, "8.128.0.0/9")]);
-    // Both events are under way; that of the half is first, and sees the port open to all.
-    let later = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        watch.finding(&all).await
-    };
-    let (half, all) = tokio::join!(watch.finding(&half), later);
-    assert_eq!(judged(&all), (Verdict::Exposed, Outcome::Reverted));
-    assert_eq!(judged(&half), (Verdict::Exposed, Outcome::Reverted));
-    assert_eq!(watch.ingress(), ["tcp 22-22 8.0.0.0/9"]);
+    // As soon as can be, and both for the second time, a minute later.
+    for (age, later) in [(0, 10), (60_000, 1)] {
+        let watch = enforcing().await;
+        watch.open(&[Permission::tcp(22, "8.0.0.0/9")]);
+        let all = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+        let half = watch.open(&[Permission::tcp(22, "8.128.0.0/9")]);
+        watch.world.set_now(watch.world.now() + age);
+        // Both events are under way; that of the half is first, and sees the port open to all.
+        let later = async {
+            tokio::time::sleep(Duration::from_secs(later)).await;
+            watch.finding(&all).await
+        };
+        let (half, all) = tokio::join!(watch.finding(&half), later);
+        assert_eq!(judged(&all), (Verdict::Exposed, Outcome::Reverted));
+        assert_eq!(judged(&half), (Verdict::Exposed, Outcome::Reverted));
+        assert_eq!(watch.ingress(), ["tcp 22-22 8.0.0.0/9"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! What a call's parameters and answer say: the group, the rules, the permissions.
 
+use std::{fmt, slice};
+
 use serde_json::{Map, Value};
 
 use super::{Call, Claim, Permission, Subject, excerpt};
@@ -54,7 +56,7 @@ fn authorize(request: &Part<'_>, response: &Part<'_>) -> Result<Described, Strin
     };
     let (group_id, group_name, asked) = match request {
         Part::Given(fields) => {
-            let at = At("requestParameters");
+            let at = At::Part("requestParameters");
             (at.group_id(fields, "groupId")?, at.text(fields, "groupName")?, asked_permissions(fields)?)
         }
         Part::Absent if listed.is_empty() => {
@@ -109,26 +111,26 @@ const PERMISSION_FIELDS: [&str; 7] =
 
 fn asked_permissions(request: &Object) -> Result<Asked, String> {
     let mut asked = Asked { permissions: Vec::new(), all: true };
-    for (n, item) in list(request.get("ipPermissions"), "requestParameters.ipPermissions")?.into_iter().enumerate() {
-        let place = format!("requestParameters.ipPermissions[{n}]");
-        let fields = object(item, &place)?;
-        let at = At(&place);
+    let whole = At::Part("requestParameters");
+    let items = whole.field("ipPermissions");
+    for (n, item) in list(request.get("ipPermissions"), &items)?.iter().enumerate() {
+        let at = items.element(n);
+        let fields = object(item, &at)?;
         let traffic = at.traffic(fields, ["ipProtocol", "fromPort", "toPort"])?;
         let mut add = |source| asked.permissions.push(Permission { traffic: traffic.clone(), source });
-        let of = |field: &str| format!("{place}.{field}");
         for (field, key) in [("ipRanges", "cidrIp"), ("ipv6Ranges", "cidrIpv6")] {
-            let place = of(field);
-            for range in list(fields.get(field), &place)? {
-                add(At(&place).cidr(object(range, &place)?, key)?);
+            let at = at.field(field);
+            for range in list(fields.get(field), &at)? {
+                add(at.cidr(object(range, &at)?, key)?);
             }
         }
-        let place = of("prefixListIds");
-        for list_item in list(fields.get("prefixListIds"), &place)? {
-            add(At(&place).prefix_list(object(list_item, &place)?, "prefixListId")?);
+        let lists = at.field("prefixListIds");
+        for list_item in list(fields.get("prefixListIds"), &lists)? {
+            add(lists.prefix_list(object(list_item, &lists)?, "prefixListId")?);
         }
-        let place = of("groups");
-        for group in list(fields.get("groups"), &place)? {
-            add(group_source(object(group, &place)?, ["groupId", "groupName", "userId"]));
+        let groups = at.field("groups");
+        for group in list(fields.get("groups"), &groups)? {
+            add(group_source(object(group, &groups)?, ["groupId", "groupName", "userId"]));
         }
         // A kind of source that this version does not know: the record does not say all.
         let unknown = |(key, value): (&String, &Value)| !PERMISSION_FIELDS.contains(&key.as_str()) && !is_empty(value);
@@ -136,14 +138,13 @@ fn asked_permissions(request: &Object) -> Result<Asked, String> {
     }
     // The legacy flat form stands beside an empty ipPermissions.
     if request.contains_key("ipProtocol") || request.contains_key("cidrIp") || request.contains_key("cidrIpv6") {
-        let at = At("requestParameters");
-        let traffic = at.traffic(request, ["ipProtocol", "fromPort", "toPort"])?;
+        let traffic = whole.traffic(request, ["ipProtocol", "fromPort", "toPort"])?;
         let mut add = |source| asked.permissions.push(Permission { traffic: traffic.clone(), source });
         let mut any = false;
         for key in ["cidrIp", "cidrIpv6"] {
             if request.contains_key(key) {
                 any = true;
-                add(at.cidr(request, key)?);
+                add(whole.cidr(request, key)?);
             }
         }
         let keys = ["sourceSecurityGroupId", "sourceSecurityGroupName", "sourceSecurityGroupOwnerId"];
@@ -161,14 +162,13 @@ fn asked_permissions(request: &Object) -> Result<Asked, String> {
 }
 
 fn answered_rules(response: &Object) -> Result<Vec<Answered>, String> {
-    let place = "responseElements.securityGroupRuleSet";
+    let whole = At::Part("responseElements");
+    let set = whole.field("securityGroupRuleSet");
     let mut rules = Vec::new();
-    for (n, item) in list(response.get("securityGroupRuleSet"), place)?.into_iter().enumerate() {
-        let place = format!("{place}[{n}]");
-        let fields = object(item, &place)?;
-        let at = At(&place);
-        let id = at.need(fields, "securityGroupRuleId")?;
-        let id = RuleId::parse(id).map_err(|error| format!("{place}.securityGroupRuleId: {error}"))?;
+    for (n, item) in list(response.get("securityGroupRuleSet"), &set)?.iter().enumerate() {
+        let at = set.element(n);
+        let fields = object(item, &at)?;
+        let id = at.rule_id(fields, "securityGroupRuleId")?;
         let traffic = at.traffic(fields, ["ipProtocol", "fromPort", "toPort"])?;
         let source = at.source(fields, ["cidrIpv4", "cidrIpv6", "prefixListId", "referencedGroupInfo"])?;
         rules.push(Answered { id, group: at.group_id(fields, "groupId")?, permission: Permission { traffic, source } });
@@ -183,26 +183,23 @@ fn modify(request: &Part<'_>) -> Result<Described, String> {
         Part::Absent => return Err("requestParameters is missing, expected what the call asked for".to_owned()),
     };
     let wrapper = "ModifySecurityGroupRulesRequest";
-    let place = format!("requestParameters.{wrapper}");
+    let whole = At::Part("requestParameters");
+    let at = whole.field(wrapper);
     let fields = match outer.get(wrapper) {
-        Some(inner) => object(inner, &place)?,
+        Some(inner) => object(inner, &at)?,
         None => outer,
     };
-    let at = At(&place);
-    let group = at.group_id(fields, "GroupId")?.ok_or_else(|| format!("{place}.GroupId is missing"))?;
+    let group = at.group_id(fields, "GroupId")?.ok_or_else(|| format!("{at}.GroupId is missing"))?;
     let mut rules = Vec::new();
     let mut says = Some(Vec::new());
-    for (n, item) in
-        list(fields.get("SecurityGroupRule"), &format!("{place}.SecurityGroupRule"))?.into_iter().enumerate()
-    {
-        let place = format!("{place}.SecurityGroupRule[{n}]");
-        let outer = object(item, &place)?;
-        let id = At(&place).need(outer, "SecurityGroupRuleId")?;
-        let id = RuleId::parse(id).map_err(|error| format!("{place}.SecurityGroupRuleId: {error}"))?;
+    let items = at.field("SecurityGroupRule");
+    for (n, item) in list(fields.get("SecurityGroupRule"), &items)?.iter().enumerate() {
+        let at = items.element(n);
+        let outer = object(item, &at)?;
+        let id = at.rule_id(outer, "SecurityGroupRuleId")?;
         rules.push(id.clone());
-        let place = format!("{place}.SecurityGroupRule");
-        let inner = object(outer.get("SecurityGroupRule").unwrap_or(&Value::Null), &place)?;
-        let at = At(&place);
+        let at = at.field("SecurityGroupRule");
+        let inner = object(outer.get("SecurityGroupRule").unwrap_or(&Value::Null), &at)?;
         let source = at.source(inner, ["CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId"])?;
         // Where only a part was given, a description say, EC2 knows the rest and the record does not.
         if matches!(source, Source::Unknown(_)) || !inner.contains_key("IpProtocol") {
@@ -213,7 +210,7 @@ fn modify(request: &Part<'_>) -> Result<Described, String> {
         }
     }
     if rules.is_empty() {
-        return Err(format!("{place}.SecurityGroupRule names no rule"));
+        return Err(format!("{items} names no rule"));
     }
     Ok(Described { subject: Subject::Group(group), claim: Claim::Rules(rules), says })
 }
@@ -228,12 +225,13 @@ fn prefix_list(request: &Part<'_>, response: &Part<'_>, call: &str) -> Result<De
     };
     if let Part::Given(outer) = request {
         let wrapper = format!("{call}Request");
-        let place = format!("requestParameters.{wrapper}");
-        let fields = outer.get(&wrapper).map_or(Ok(*outer), |inner| object(inner, &place))?;
-        let (_, id) = field(fields, &["PrefixListId", "prefixListId"])
-            .ok_or_else(|| format!("{place}.PrefixListId is missing"))?;
-        let id = id.as_str().ok_or_else(|| format!("{place}.PrefixListId is {}, expected a text", excerpt(id)))?;
-        let id = PrefixListId::parse(id).map_err(|error| format!("{place}.PrefixListId: {error}"))?;
+        let whole = At::Part("requestParameters");
+        let at = whole.field(&wrapper);
+        let fields = outer.get(&wrapper).map_or(Ok(*outer), |inner| object(inner, &at))?;
+        let (_, id) =
+            field(fields, &["PrefixListId", "prefixListId"]).ok_or_else(|| format!("{at}.PrefixListId is missing"))?;
+        let id = id.as_str().ok_or_else(|| format!("{at}.PrefixListId is {}, expected a text", excerpt(id)))?;
+        let id = PrefixListId::parse(id).map_err(|error| format!("{at}.PrefixListId: {error}"))?;
         if call == "ModifyManagedPrefixList" {
             return described(id, added_entries(fields), None);
         }
@@ -267,9 +265,9 @@ fn added_entries(fields: &Object) -> Option<Vec<Cidr>> {
         let other = |key: &&String| !same(key) && !["RemoveEntries", "removeEntries", "xmlns"].contains(&key.as_str());
         return fields.keys().find(other).is_none().then(Vec::new);
     };
-    let entries = list(Some(entries), "AddEntry").ok()?;
+    let entries = list(Some(entries), &At::Part("AddEntry")).ok()?;
     let cidr = |entry: &Value| field(entry.as_object()?, &["Cidr", "cidr"])?.1.as_str()?.parse().ok();
-    entries.into_iter().map(cidr).collect()
+    entries.iter().map(cidr).collect()
 }
 
 /// The first of several spellings that is there.
@@ -279,30 +277,30 @@ fn field<'a>(fields: &'a Object, spellings: &[&str]) -> Option<(&'a String, &'a 
 
 /// A list as CloudTrail writes it: `{"items":[…]}`, `{}` when empty; converters also say `item`, leave the brackets off
 /// a single element, or write a plain array.
-fn list<'a>(value: Option<&'a Value>, place: &str) -> Result<Vec<&'a Value>, String> {
+fn list<'a>(value: Option<&'a Value>, at: &At<'_>) -> Result<&'a [Value], String> {
     let elements = match value {
-        None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(Value::Object(fields)) => match (fields.get("items"), fields.get("item")) {
-            (Some(_), Some(_)) => return Err(format!("{place} has both items and item, expected one of them")),
+        None | Some(Value::Null) => return Ok(&[]),
+        Some(whole @ Value::Object(fields)) => match (fields.get("items"), fields.get("item")) {
+            (Some(_), Some(_)) => return Err(format!("{at} has both items and item, expected one of them")),
             (Some(elements), None) | (None, Some(elements)) => elements,
-            (None, None) if fields.is_empty() => return Ok(Vec::new()),
-            (None, None) => return Ok(value.into_iter().collect()),
+            (None, None) if fields.is_empty() => return Ok(&[]),
+            (None, None) => return Ok(slice::from_ref(whole)),
         },
-        Some(Value::String(text)) if text.is_empty() => return Ok(Vec::new()),
+        Some(Value::String(text)) if text.is_empty() => return Ok(&[]),
         Some(other) => other,
     };
     match elements {
-        Value::Array(elements) => Ok(elements.iter().collect()),
-        Value::Object(_) => Ok(vec![elements]),
-        Value::Null => Ok(Vec::new()),
+        Value::Array(elements) => Ok(elements),
+        Value::Object(_) => Ok(slice::from_ref(elements)),
+        Value::Null => Ok(&[]),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            Err(format!("{place} is {}, expected a list ({{\"items\":[…]}})", excerpt(elements)))
+            Err(format!("{at} is {}, expected a list ({{\"items\":[…]}})", excerpt(elements)))
         }
     }
 }
 
-fn object<'a>(value: &'a Value, place: &str) -> Result<&'a Object, String> {
-    value.as_object().ok_or_else(|| format!("{place} is {}, expected an object", excerpt(value)))
+fn object<'a>(value: &'a Value, at: &At<'_>) -> Result<&'a Object, String> {
+    value.as_object().ok_or_else(|| format!("{at} is {}, expected an object", excerpt(value)))
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -320,34 +318,64 @@ fn group_source(fields: &Object, keys: [&str; 3]) -> Source {
     Source::Group(shown(text.unwrap_or("a security group")))
 }
 
-/// Reads fields of the object at a place in the record, which its errors name.
-struct At<'a>(&'a str);
+/// A place in the record. Reads the fields of the object there; errors name the place, and only they write it out.
+#[derive(Clone, Copy)]
+enum At<'a> {
+    /// A part of the record.
+    Part(&'a str),
+    /// A field of an object.
+    Field(&'a Self, &'a str),
+    /// An element of a list.
+    Element(&'a Self, usize),
+}
 
-impl At<'_> {
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Part(name) => f.write_str(name),
+            Self::Field(object, name) => write!(f, "{object}.{name}"),
+            Self::Element(list, n) => write!(f, "{list}[{n}]"),
+        }
+    }
+}
+
+impl<'a> At<'a> {
+    const fn field(&'a self, name: &'a str) -> Self {
+        Self::Field(self, name)
+    }
+
+    const fn element(&'a self, n: usize) -> Self {
+        Self::Element(self, n)
+    }
+
     fn text<'v>(&self, fields: &'v Object, key: &str) -> Result<Option<&'v str>, String> {
         match fields.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(format!("{}.{key} is {}, expected a text", self.0, excerpt(other))),
+            Some(other) => Err(format!("{self}.{key} is {}, expected a text", excerpt(other))),
         }
     }
 
     fn need<'v>(&self, fields: &'v Object, key: &str) -> Result<&'v str, String> {
-        self.text(fields, key)?.ok_or_else(|| format!("{}.{key} is missing", self.0))
+        self.text(fields, key)?.ok_or_else(|| format!("{self}.{key} is missing"))
     }
 
     fn group_id(&self, fields: &Object, key: &str) -> Result<Option<GroupId>, String> {
-        let parse = |text| GroupId::parse(text).map_err(|error| format!("{}.{key}: {error}", self.0));
+        let parse = |text| GroupId::parse(text).map_err(|error| format!("{self}.{key}: {error}"));
         self.text(fields, key)?.map(parse).transpose()
     }
 
+    fn rule_id(&self, fields: &Object, key: &str) -> Result<RuleId, String> {
+        RuleId::parse(self.need(fields, key)?).map_err(|error| format!("{self}.{key}: {error}"))
+    }
+
     fn cidr(&self, fields: &Object, key: &str) -> Result<Source, String> {
-        let cidr = self.need(fields, key)?.parse().map_err(|error| format!("{}.{key}: {error}", self.0))?;
+        let cidr = self.need(fields, key)?.parse().map_err(|error| format!("{self}.{key}: {error}"))?;
         Ok(Source::Cidr(cidr))
     }
 
     fn prefix_list(&self, fields: &Object, key: &str) -> Result<Source, String> {
-        let id = PrefixListId::parse(self.need(fields, key)?).map_err(|error| format!("{}.{key}: {error}", self.0))?;
+        let id = PrefixListId::parse(self.need(fields, key)?).map_err(|error| format!("{self}.{key}: {error}"))?;
         Ok(Source::PrefixList(id))
     }
 
@@ -356,7 +384,7 @@ impl At<'_> {
         let [v4, v6, prefix_list, group] = keys;
         let given: Vec<&str> = keys.into_iter().filter(|key| !fields.get(*key).is_none_or(is_empty)).collect();
         if let [one, other, ..] = given.as_slice() {
-            return Err(format!("{} has both {one} and {other}, expected a rule's one source", self.0));
+            return Err(format!("{self} has both {one} and {other}, expected a rule's one source"));
         }
         if !fields.get(v4).is_none_or(is_empty) {
             self.cidr(fields, v4)
@@ -375,16 +403,16 @@ impl At<'_> {
 
     /// Protocol and ports; a converter may have turned `"-1"` and `"22"` into numbers, or numbers into texts.
     fn traffic(&self, fields: &Object, [protocol, from, to]: [&str; 3]) -> Result<Traffic, String> {
-        let word = match fields.get(protocol) {
-            Some(Value::String(word)) => word.clone(),
-            Some(Value::Number(number)) => number.to_string(),
+        let protocol = match fields.get(protocol) {
+            Some(Value::String(word)) => Protocol::from(word.as_str()),
+            Some(Value::Number(number)) => Protocol::from(number.to_string().as_str()),
             other => {
                 let value = other.map_or_else(|| "missing".to_owned(), excerpt);
                 let accepted = "expected a protocol such as \"tcp\", \"6\" or \"-1\"";
-                return Err(format!("{}.{protocol} is {value}, {accepted}", self.0));
+                return Err(format!("{self}.{protocol} is {value}, {accepted}"));
             }
         };
-        Ok(Traffic::new(Protocol::from(word.as_str()), self.port(fields, from)?, self.port(fields, to)?))
+        Ok(Traffic::new(protocol, self.port(fields, from)?, self.port(fields, to)?))
     }
 
     fn port(&self, fields: &Object, key: &str) -> Result<Option<i64>, String> {
@@ -395,6 +423,6 @@ impl At<'_> {
             Some(_) => None,
         };
         let found = || excerpt(fields.get(key).unwrap_or(&Value::Null));
-        number.map(Some).ok_or_else(|| format!("{}.{key} is {}, expected a port number", self.0, found()))
+        number.map(Some).ok_or_else(|| format!("{self}.{key} is {}, expected a port number", found()))
     }
 }
