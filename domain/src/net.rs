@@ -530,6 +530,39 @@ mod tests {
         AddressSet::from_cidrs(family, &cidrs).intersection(public_addresses(family)).count()
     }
 
+    /// Every pair of sets of the six lowest, and of the six highest addresses that there are, as bits.
+    #[test]
+    fn sets_of_addresses_are_what_bits_say() {
+        for base in [0, u128::MAX - 5] {
+            let one = |n: u128| (base + n, base + n);
+            let set = |word: u8| AddressSet::from_ranges((0..6).filter(|n| word >> n & 1 == 1).map(one).collect());
+            for (a, b) in (0..64).flat_map(|a| (0..64).map(move |b| (a, b))) {
+                let (left, right) = (set(a), set(b));
+                assert_eq!(AddressSet::union([&left, &right]), set(a | b), "{a:b} {b:b}");
+                assert_eq!(left.intersection(&right), set(a & b), "{a:b} {b:b}");
+                assert_eq!(left.difference(&right), set(a & !b), "{a:b} {b:b}");
+                assert_eq!(left.is_within(&right), a & !b == 0, "{a:b} {b:b}");
+                assert_eq!((left.count(), left.is_empty()), (u128::from(a.count_ones()), a == 0));
+            }
+        }
+        let set = AddressSet::from_ranges(vec![(7, 9), (1, 2), (3, 4), (12, 12)]);
+        assert_eq!(set.ranges(), [(1, 4), (7, 9), (12, 12)]);
+    }
+
+    #[test]
+    fn a_block_is_within_itself_and_wider_ones_of_its_family() {
+        for (inner, outer, is_within) in [
+            ("10.1.0.0/16", "10.0.0.0/8", true),
+            ("10.0.0.0/8", "10.0.0.0/8", true),
+            ("10.0.0.0/8", "10.1.0.0/16", false),
+            ("11.0.0.0/16", "10.0.0.0/8", false),
+            ("2001:db8::/48", "2001:db8::/32", true),
+            ("10.0.0.0/8", "::/0", false),
+        ] {
+            assert_eq!(cidr(inner).is_within(&cidr(outer)), is_within, "{inner} {outer}");
+        }
+    }
+
     #[test]
     fn a_cidr_is_canonical_whatever_its_host_bits_and_spelling() {
         for (text, canonical) in [

@@ -354,10 +354,8 @@ fn wild_match(pattern: &[u8], text: &[u8]) -> bool {
             Some(b'?') => (p, t) = (p + 1, t + 1),
             Some(wanted) if wanted == byte => (p, t) = (p + 1, t + 1),
             _ => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    (p, t) = (at + 1, from + 1);
-                }
+                // There it is seen again, with one byte more behind it.
+                Some((at, from)) => (p, t) = (at, from + 1),
                 None => return false,
             },
         }

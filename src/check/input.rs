@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use portcullis_delivery::logfile;
+use portcullis_domain::json;
 use serde_json::Value;
 
 use super::{Judge, Judged, LogFile};
@@ -87,7 +88,7 @@ pub(super) fn unzipped(bytes: &[u8]) -> Result<Vec<u8>, String> {
 
 /// One document, or else one a line; a line that is none does not stop the others.
 pub(super) fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, Trouble>> {
-    let whole = match serde_json::from_slice(bytes) {
+    let whole = match json::parse(bytes) {
         Ok(document) => return vec![Ok(document)],
         Err(error) => Trouble { place: name.to_owned(), why: format!("no JSON: {error}") },
     };
@@ -95,7 +96,7 @@ pub(super) fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, Trouble>>
     let documents: Vec<_> = lines
         .map(|(line, n)| {
             let place = format!("{name}:{n}");
-            serde_json::from_slice(line).map_err(|error| Trouble { place, why: format!("no JSON: {error}") })
+            json::parse(line).map_err(|error| Trouble { place, why: format!("no JSON: {error}") })
         })
         .collect();
     // A line counts as a document only if it is one JSON object; otherwise this is one broken document.

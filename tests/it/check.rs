@@ -49,6 +49,19 @@ fn of_a_log_file_only_the_calls_to_be_judged_are_counted() {
 }
 
 #[test]
+fn a_record_in_which_a_key_stands_twice_is_undecided_wherever_it_is_read_from() {
+    // To a reader to whom the last one counts it is private.
+    let everyone = r#""cidrIp":"0.0.0.0/0""#;
+    let twice = open("1").to_string().replacen(everyone, &format!(r#"{everyone},"cidrIp":"10.0.0.0/8""#), 1);
+    for text in [twice.clone(), format!("{twice}\n{twice}\n"), format!(r#"{{"Records":[{twice}]}}"#)] {
+        let ran = check(&["--format", "json", "-"], &text);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stdout.contains("the key cidrIp stands twice"), "{}", ran.stdout);
+        assert!(!ran.stdout.contains(r#""verdict":"safe""#), "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn findings_come_in_the_order_of_the_inputs_and_of_their_records() {
     let folder = folder("many-log-files");
     let mut expected = Vec::new();

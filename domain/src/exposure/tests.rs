@@ -356,6 +356,19 @@ fn an_exemption_by_principal_covers_only_what_that_principal_made() {
     assert_eq!(session.exposed().len(), 1, "a caller that the record does not name is no principal");
 }
 
+/// What was in a list before cannot have been exempt by who made the change: that caller made no rule of it.
+#[test]
+fn an_exemption_by_principal_and_sources_does_not_cover_what_a_list_held_before() {
+    let policy = "exempt: [{reason: x, until: never, principals: ['arn:aws:iam::*:user/jo'], sources: [9.0.0.0/8]}]";
+    let mut case = Case::under(policy, &["a tcp 22 pl-1"]).by("arn:aws:iam::111122223333:user/jo");
+    case = case.list("pl-1", Ok(&["9.0.0.0/8", "11.0.0.0/8"]));
+    let added = Some(vec!["11.0.0.0/8".parse().unwrap()]);
+    let list = PrefixListId::parse("pl-1").unwrap();
+    case.changes[0].claim = Claim::PrefixList { list, added, restored: None };
+    assert_eq!(case.exposed(), ["ssh tcp 22 IPv4: 33554432 by 1 standing"]);
+    assert!(case.planned().is_empty());
+}
+
 #[test]
 fn an_exemption_settles_a_doubt_only_if_it_does_not_rest_on_what_is_unknown() {
     let by_group = "exempt: [{reason: x, until: never, groups: [sg-0123456789abcdef0]}]";

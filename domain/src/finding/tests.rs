@@ -158,6 +158,16 @@ fn an_exposure_with_a_doubt_beside_it_tells_both() {
 }
 
 #[test]
+fn a_doubt_beside_an_exposure_is_delivered_again_whatever_was_taken_back() {
+    let case = |lines: &[&str]| Case::of(lines).list("pl-1", Err("AccessDenied"));
+    let doubted = finding(&case(&["a tcp 22 0.0.0.0/0", "a tcp 22 pl-1"]), 0, "sgr-1 revoked", Mode::Enforce);
+    assert_eq!((doubted.verdict, doubted.outcome), (Verdict::Exposed, Outcome::Reverted));
+    assert!(doubted.doubtful && doubted.needs_retry());
+    let clear = finding(&case(&["a tcp 22 0.0.0.0/0"]), 0, "sgr-1 revoked", Mode::Enforce);
+    assert!(!clear.doubtful && !clear.needs_retry());
+}
+
+#[test]
 fn a_standing_exposure_is_told_and_left() {
     let left = "even without this change: left as it is";
     check(
@@ -389,6 +399,8 @@ fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_see
     assert_eq!((summary.exposed, summary.reverted, summary.failed, summary.undecided), (4, 2, 1, 1));
     assert_eq!(summary.open, ["1 r sg-2", "1 r sg-3"]);
     assert_eq!(summary.unreachable, ["1 r: why"]);
+    assert_eq!(finding.time, Some(crate::exposure::tests::NOW.parse().unwrap()));
+    assert_eq!((finding.call.as_deref(), finding.sweep.as_ref()), (Some("Sweep"), Some(&summary)));
     assert_eq!((finding.verdict, finding.outcome, finding.doubtful), (V::Exposed, O::Failed, true));
     assert_eq!(
         finding.reason,
@@ -407,4 +419,15 @@ fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_see
         assert_eq!((finding.verdict, finding.outcome, finding.doubtful), (verdict, outcome, doubtful), "{findings:#?}");
         assert_eq!(finding.needs_retry(), outcome == O::Failed || doubtful);
     }
+}
+
+#[test]
+fn a_sweeps_summary_names_the_first_fifty_open_groups_and_counts_them_all() {
+    let open = |n: usize| Finding {
+        group: Some(format!("sg-{n}")),
+        ..Finding::plain(&Seen::default(), Verdict::Exposed, Outcome::WouldRevert, Mode::Alert, String::new())
+    };
+    let mut summary = SweepFinding::default();
+    (1..=51).for_each(|n| summary.note(&open(n)));
+    assert_eq!((summary.exposed, summary.open.len(), summary.open.last().unwrap().as_str()), (51, 50, "sg-50"));
 }

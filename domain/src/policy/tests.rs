@@ -44,6 +44,24 @@ impl Case {
 const NOW: &str = "2026-11-21T10:00:00Z";
 
 #[test]
+fn what_the_sweep_does_is_the_policys_word_or_the_operators() {
+    let sweep = Sweep { mode: Mode::Enforce, max_revocations: 3 };
+    let written = policy("version: 1\nsweep: {mode: enforce, max_revocations: 3}");
+    assert_eq!(written.sweep(), sweep);
+    assert_eq!(Policy::built_in().with_sweep(sweep), written);
+    assert_eq!([Mode::Alert, Mode::Enforce].map(Mode::as_str), ["alert", "enforce"]);
+}
+
+#[test]
+fn only_an_exemption_by_vpc_makes_what_is_lawful_depend_on_it() {
+    let exempt = |keys: &str| policy(&format!("version: 1\nexempt:\n  - {{reason: x, until: never, {keys}}}"));
+    assert!(exempt("vpcs: [vpc-1]").exempts_by_vpc() && exempt("vpcs: [vpc-1]").needs_vpc());
+    assert!(!exempt("groups: [sg-1]").exempts_by_vpc() && !exempt("groups: [sg-1]").needs_vpc());
+    let scope = policy("version: 1\nscopes: [{vpcs: [vpc-1], mode: alert}]");
+    assert!(!scope.exempts_by_vpc() && scope.needs_vpc());
+}
+
+#[test]
 fn the_built_in_policy_guards_four_services_against_a_slash_8() {
     let policy = Policy::built_in();
     let guards: Vec<String> =

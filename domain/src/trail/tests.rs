@@ -468,7 +468,12 @@ fn what_changed_no_ingress_is_irrelevant_and_says_why() {
 
 #[test]
 fn an_error_code_of_null_and_a_read_only_that_is_not_true_are_a_success() {
-    for (pointer, value) in [("/errorCode", Value::Null), ("/readOnly", Value::Null), ("/readOnly", json!("true"))] {
+    for (pointer, value) in [
+        ("/errorCode", Value::Null),
+        ("/errorCode", json!("")),
+        ("/readOnly", Value::Null),
+        ("/readOnly", json!("true")),
+    ] {
         assert_eq!(change(&with(ssh_from_anywhere(), pointer, value)), change(&ssh_from_anywhere()));
     }
     let older = without(without(ssh_from_anywhere(), "/readOnly"), "/managementEvent");
@@ -576,4 +581,22 @@ fn unknown_fields_other_versions_and_the_order_of_keys_do_not_matter() {
     };
     let reversed: Value = serde_json::from_str(&format!("{{{}}}", reversed.join(","))).unwrap();
     assert_eq!(change(&reversed), change(&ssh_from_anywhere()));
+}
+
+#[test]
+fn a_sweep_is_a_change_of_a_whole_region_that_says_of_itself_when_and_where() {
+    let (account, region) = (AccountId::parse("111122223333").unwrap(), Region::parse("eu-west-1").unwrap());
+    let time = "2026-11-21T10:00:00Z".parse().unwrap();
+    let Change { seen, call, subject, claim, says, .. } =
+        Change::sweep(Some("order-1".to_owned()), Some(time), account, region);
+    assert_eq!((call, subject, claim, says), (Call::Sweep, Subject::Region, Claim::Any, None));
+    let expected = Seen {
+        id: Some("order-1".to_owned()),
+        time: Some(time),
+        account: Some("111122223333".to_owned()),
+        region: Some("eu-west-1".to_owned()),
+        call: Some("Sweep".to_owned()),
+        ..Seen::default()
+    };
+    assert_eq!(seen, expected);
 }
