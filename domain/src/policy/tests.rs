@@ -115,6 +115,22 @@ fn an_error_names_the_value_what_is_accepted_and_the_line() {
             "trusted: covers all of IPv4, expected some internet to be left to guard against at line 2",
         ),
         (
+            "version: 1\nguard: [true]",
+            "invalid type: boolean `true`, expected a service's name, or {name, protocol, ports} at line 2, column 9",
+        ),
+        (
+            "version: 1\nguard: [{name: k, protocol: tcp, ports: [[1]]}]",
+            "invalid type: sequence, expected a port from 0 to 65535, or a range such as 9094-9098 at line 2, column 42",
+        ),
+        (
+            "version: 1\nexempt:\n- {reason: x, until: never, principals: ['arn:aws:iam']}",
+            "exempt: `arn:aws:iam` is no principal: expected an ARN such as arn:aws:iam::*:role/BreakGlass at line 3",
+        ),
+        (
+            "version: 1\nexempt:\n- {reason: x, until: never, principals: ['urn:aws:iam::1:role/x']}",
+            "exempt: `urn:aws:iam::1:role/x` is no principal: expected an ARN such as arn:aws:iam::*:role/BreakGlass at line 3",
+        ),
+        (
             "version: 1\nguard: [{name: k, protocol: sctp, ports: [1]}]",
             "unknown variant `sctp`, expected one of tcp, udp at line 2, column 29",
         ),
@@ -361,4 +377,13 @@ fn a_place_is_within_others_where_they_leave_nothing_of_it() {
         let outer: Vec<Place> = outer.into_iter().map(place).collect();
         assert_eq!(place(inner).is_within(&outer.iter().collect::<Vec<_>>()), within, "{inner} in {outer:?}");
     }
+}
+
+#[test]
+fn a_guards_name_has_64_characters_at_the_most() {
+    let named = |length| format!("version: 1\nguard: [{{name: {}, protocol: tcp, ports: [1]}}]", "é".repeat(length));
+    for length in [1, 64] {
+        assert!(Policy::parse(&named(length)).is_ok(), "{length}");
+    }
+    assert!(error(&named(65)).contains("expected at most 64 characters"));
 }

@@ -600,3 +600,76 @@ fn a_sweep_is_a_change_of_a_whole_region_that_says_of_itself_when_and_where() {
     };
     assert_eq!(seen, expected);
 }
+
+// ModifyManagedPrefixList and RestoreManagedPrefixListVersion.
+
+/// Both spellings, with and without the wrapper.
+fn of_a_list(call: &str, fields: &Value) -> Vec<Value> {
+    let lower = |name: &str| name[..1].to_lowercase() + &name[1..];
+    let lowered: serde_json::Map<String, Value> =
+        fields.as_object().unwrap().iter().map(|(key, value)| (lower(key), value.clone())).collect();
+    let request = [fields.clone(), Value::Object(lowered)];
+    let wrapped = request.clone().map(|fields| json!({ format!("{call}Request"): fields }));
+    request.into_iter().chain(wrapped).map(|request| record(call, request, Value::Null)).collect()
+}
+
+#[test]
+fn a_changed_list_claims_what_was_added_to_it_where_the_record_says_that() {
+    let entry = |cidr: &str| json!({"Cidr": cidr, "Description": "x", "tag": 1});
+    for (fields, claimed) in [
+        (json!({"AddEntry": entry("8.0.0.1/8")}), "pl-1: 8.0.0.0/8"),
+        (json!({"AddEntry": [entry("8.0.0.0/8"), entry("::/0")]}), "pl-1: 8.0.0.0/8 ::/0"),
+        (json!({"AddEntries": {"items": [{"cidr": "9.0.0.0/8"}]}}), "pl-1: 9.0.0.0/8"),
+        (json!({"AddEntry": {}}), "pl-1: "),
+        (json!({"RemoveEntry": entry("8.0.0.0/8"), "CurrentVersion": 3, "MaxEntries": 9}), "pl-1: "),
+        (json!({"RemoveEntries": [], "PrefixListName": "x", "DryRun": false, "xmlns": "http://…"}), "pl-1: "),
+        // What cannot be read, or may be another spelling of an added entry.
+        (json!({"AddEntry": entry("8.0.0.0/33")}), "pl-1: any entry"),
+        (json!({"AddEntry": [entry("8.0.0.0/8"), {"Description": "x"}]}), "pl-1: any entry"),
+        (json!({"AddEntry": 7}), "pl-1: any entry"),
+        (json!({"NewEntry": entry("8.0.0.0/8")}), "pl-1: any entry"),
+        (json!({"NewEntry": 1, "CurrentVersion": 3}), "pl-1: any entry"),
+    ] {
+        let mut fields = fields;
+        fields["PrefixListId"] = json!("pl-1");
+        for record in of_a_list("ModifyManagedPrefixList", &fields) {
+            assert_eq!(claim(&record), [claimed], "{}", record["requestParameters"]);
+            assert_eq!(subject(&record), Subject::PrefixList(PrefixListId::parse("pl-1").unwrap()));
+        }
+    }
+}
+
+#[test]
+fn a_restored_list_claims_the_version_that_was_restored() {
+    for (version, claimed) in [
+        (json!(2), "pl-1: any entry of version 2"),
+        (json!("2"), "pl-1: any entry of version 2"),
+        (json!("two"), "pl-1: any entry"),
+    ] {
+        let fields = json!({"PrefixListId": "pl-1", "PreviousVersion": version, "CurrentVersion": 5});
+        for record in of_a_list("RestoreManagedPrefixListVersion", &fields) {
+            assert_eq!(claim(&record), [claimed], "{}", record["requestParameters"]);
+        }
+    }
+}
+
+#[test]
+fn a_list_that_only_the_answer_names_may_have_any_entry_new() {
+    let list = json!({"prefixListId": "pl-1", "prefixListName": "x"});
+    for call in ["ModifyManagedPrefixList", "RestoreManagedPrefixListVersion"] {
+        for answer in
+            [list.clone(), json!({"prefixList": list}), json!({format!("{call}Response"): {"prefixList": list}})]
+        {
+            for request in [omitted(), Value::Null] {
+                assert_eq!(claim(&record(call, request, answer.clone())), ["pl-1: any entry"], "{answer}");
+            }
+        }
+        let unnamed = json!({"prefixList": {"prefixListName": "x"}});
+        assert_eq!(claim(&record(call, omitted(), unnamed.clone())), ["any"]);
+        assert_eq!(subject(&record(call, omitted(), Value::Null)), Subject::Region);
+        let missing = "requestParameters is missing, expected what the call asked for";
+        assert_eq!(undecided(&record(call, Value::Null, unnamed)), missing);
+        let nameless = record(call, json!({"CurrentVersion": 1}), Value::Null);
+        assert_eq!(undecided(&nameless), format!("requestParameters.{call}Request.PrefixListId is missing"));
+    }
+}
