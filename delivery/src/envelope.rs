@@ -181,14 +181,35 @@ fn letters(value: &Value, depth: u8) -> Vec<Letter> {
     if ["eventSource", "eventName", "eventVersion"].iter().any(|key| value.get(key).is_some()) {
         found.push(Letter::Record { record: value.clone(), postmark: Postmark::default() });
     }
-    // A list may be empty, and what is in it of no concern.
+    // A list may be empty, and what is in it of no concern. What stands beside it and may hold something is of concern.
     let notified = text(value, "Type") == Some("Notification") && text(value, "Message").is_some();
     let looked_up = events.is_some() || text(value, "CloudTrailEvent").is_some();
     let named = records.is_some() || value.get("s3ObjectKey").is_some() || value.get("awslogs").is_some();
-    if found.is_empty() && !(notified || looked_up || named) {
+    let is_known = notified || looked_up || named || !found.is_empty();
+    let is_opened = |key: &str| match key {
+        "Events" => events.is_some(),
+        "Records" => records.is_some(),
+        "CloudTrailEvent" => text(value, key).is_some(),
+        "Message" | "MessageAttributes" => notified,
+        "awslogs" | "s3ObjectKey" => true,
+        _ => false,
+    };
+    let mut others = value.as_object().into_iter().flatten().filter(|(key, _)| !is_opened(key));
+    let is_silent = found.iter().all(|letter| matches!(letter, Letter::Passed(_)));
+    if is_silent && (!is_known || others.any(|(_, other)| may_hold_records(other))) {
         found.push(unreadable("the delivery", value));
     }
     found
+}
+
+/// Whether there may be records in a value, a text of JSON included.
+fn may_hold_records(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => text.trim_start().starts_with(['{', '[']),
+        Value::Array(elements) => !elements.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    }
 }
 
 fn record_of_many(record: &Value, depth: u8) -> Vec<Letter> {

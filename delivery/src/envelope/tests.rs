@@ -240,3 +240,22 @@ fn what_is_nested_or_numbered_without_end_is_no_delivery() {
         );
     }
 }
+
+#[test]
+fn what_may_hold_records_beside_an_empty_list_is_not_passed_over() {
+    let empty = [json!({"Records": []}), json!({"Events": [], "NextToken": "n"}), json!({"Event": "s3:TestEvent"})];
+    let silent = |payload: &Value| letters_of(payload).iter().all(|letter| matches!(letter, Letter::Passed(_)));
+    for payload in empty {
+        assert!(silent(&payload), "{payload}");
+        for other in [json!([record()]), json!({"a": record()}), json!(json!([record()]).to_string())] {
+            for key in ["Records", "Events", "Message", "CloudTrailEvents"] {
+                let mut strange = payload.clone();
+                strange[key] = other.clone();
+                assert!(!silent(&strange), "{strange}");
+            }
+        }
+    }
+    let attributes = json!({"a": {"Type": "String", "Value": "{}"}});
+    let test = json!({"Type": "Notification", "Message": "{\"Records\": []}", "MessageAttributes": attributes});
+    assert!(silent(&test), "attributes hold no records");
+}

@@ -60,15 +60,16 @@ pub fn logfile(bytes: &[u8]) -> &'static str {
         assert!(!damaged, "all of it is JSON, and there is an error: {found:?}");
         let mut expected = Vec::new();
         ours(&document, &mut expected);
-        // An object with a double key is a text that says so, and hides what is in it from the parse, not from the reader.
         let records = found.iter().flatten().filter(|record| record.is_object());
         let mut records: Vec<String> = records.map(Value::to_string).collect();
-        if serde_json::from_slice::<Value>(&text).is_ok_and(|last_wins| last_wins != document) {
-            records.retain(|record| expected.contains(record));
+        for record in expected {
+            let place = records.iter().position(|found| *found == record);
+            let place = place.unwrap_or_else(|| panic!("a parse of everything finds more: {record}"));
+            records.swap_remove(place);
         }
-        expected.sort();
-        records.sort();
-        assert_eq!(records, expected, "other records than a parse of everything finds");
+        // An object with a double key is a text that says so, and hides what is in it from the parse, not from the reader.
+        let no_double_key = serde_json::from_slice::<Value>(&text).is_ok_and(|last_wins| last_wins == document);
+        assert!(records.is_empty() || !no_double_key, "a parse of everything does not find {records:?}");
     }
     match (damaged, found.is_empty()) {
         (true, _) => "damaged",
