@@ -152,7 +152,7 @@ impl Guard {
             if mode == Mode::Enforce && !ledger.pending.is_empty() {
                 let Some(ready) = self.pass(job, pass.take()).await else {
                     "Timeout".clone_into(&mut ledger.error);
-                    break waiting_for;
+                    break waiting_for.filter(|_| young);
                 };
                 if look.at.elapsed() > FRESH {
                     pass = Some(ready);
@@ -170,7 +170,8 @@ impl Guard {
             }
             match self.look_again(job, &look.group.group, at_once, &mut turn, &mut ledger.error).await {
                 Some(next) => look = next,
-                None => break waiting_for,
+                // An old record's contest is a courtesy; without the time for it, what was seen counts.
+                None => break waiting_for.filter(|_| young),
             }
         };
         let mut judgement = self.judge(job, &ledger.whole(&look.group), &ledger.lists);

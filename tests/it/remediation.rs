@@ -179,18 +179,21 @@ async fn a_half_beside_what_another_delivery_takes_back_is_no_standing_exposure(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standing_exposure_that_may_yet_be_taken_back_when_time_runs_out_is_undecided() {
-    let watch = enforcing().await;
-    watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
-    let event = watch.open(&[Permission::tcp(22, "9.9.9.9/32")]);
-    let own = Own::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis");
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
-    let answer = watch.guard.handle(&event, &Invocation { own, deadline }).await;
-    let finding = &answer.findings[0];
-    assert_eq!(judged(finding), (Verdict::Exposed, Outcome::None));
-    assert!(finding.reason.contains("whether a standing exposure stays"), "{}", finding.reason);
-    assert!(!answer.failed.is_empty(), "it comes again");
-    assert_eq!(watch.ingress().len(), 2);
+async fn a_standing_exposure_that_may_yet_be_taken_back_when_time_runs_out_is_undecided_while_it_is_young() {
+    for (age, is_undecided) in [(0, true), (60_000, false)] {
+        let watch = enforcing().await;
+        watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+        let event = watch.open(&[Permission::tcp(22, "9.9.9.9/32")]);
+        watch.world.set_now(watch.world.now() + age);
+        let own = Own::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis");
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(3);
+        let answer = watch.guard.handle(&event, &Invocation { own, deadline }).await;
+        let finding = &answer.findings[0];
+        assert_eq!(judged(finding), (Verdict::Exposed, Outcome::None));
+        assert_eq!(finding.reason.contains("whether a standing exposure stays"), is_undecided, "{}", finding.reason);
+        assert_eq!(!answer.failed.is_empty(), is_undecided, "whether it comes again");
+        assert_eq!(watch.ingress().len(), 2);
+    }
 }
 
 #[tokio::test(start_paused = true)]
