@@ -202,11 +202,14 @@ fn letters(value: &Value, depth: u8) -> Vec<Letter> {
     found
 }
 
-/// Whether there may be records in a value, a text of JSON included.
+/// How zipped data begins in base64: as a Logs subscription writes it.
+const ZIPPED: &str = "H4sI";
+
+/// Whether there may be records in a value; in a text, if it is JSON or zipped.
 fn may_hold_records(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        Value::String(text) => text.trim_start().starts_with(['{', '[']),
+        Value::String(text) => text.trim_start().starts_with(['{', '[', '"']) || text.starts_with(ZIPPED),
         Value::Array(elements) => !elements.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
     }
