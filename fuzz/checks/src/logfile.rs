@@ -29,10 +29,13 @@ pub fn logfile(bytes: &[u8]) -> &'static str {
     let seed = bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let mut is_odd = false;
     for most in [3, 100, 70_000] {
         let streamed = streamed(bytes, seed, most);
         // Where gzip data is damaged, how much is read before it shows depends on the chunks; that it shows does not.
-        if found.iter().any(is_damage) {
+        if streamed.iter().any(is_odd_deflate) && !found.iter().any(is_damage) {
+            is_odd = true;
+        } else if found.iter().any(is_damage) {
             assert!(streamed.iter().any(is_damage), "damaged as a whole, and not in chunks of up to {most} bytes");
         } else {
             assert_eq!(streamed, found, "in chunks of up to {most} bytes, and as a whole");
@@ -50,7 +53,7 @@ pub fn logfile(bytes: &[u8]) -> &'static str {
         text.extend_from_slice(bytes);
         true
     };
-    assert!(unzipped || damaged, "damaged gzip data, and no error");
+    assert!(unzipped || damaged || is_odd, "damaged gzip data, and no error");
     let document = json::parse(&text).ok().filter(|_| unzipped && text.len() as u64 <= MOST);
     // A name in no object at all is damage to the reader, who does not know what was before it.
     let of_objects = |document: &Value| {
@@ -91,6 +94,12 @@ fn streamed(bytes: &[u8], mut seed: u64, most: usize) -> Vec<Parsed> {
     }
     stream.finish(|found| all.push(roughly(found)));
     all
+}
+
+/// As a whole a file is unzipped by libdeflate, which takes some codes that deflate does not define and other inflaters
+/// refuse. What comes of them has been held against the check sum and the length all the same.
+fn is_odd_deflate(found: &Parsed) -> bool {
+    matches!(found, Err(Error::Damaged { why: "this cannot be inflated", .. }))
 }
 
 fn is_damage(found: &Parsed) -> bool {
