@@ -1,8 +1,8 @@
 //! Plain text → the records in it that are calls of ours, without reading the others.
 //!
-//! The names of the calls are searched for as text, by a look at every eighteenth byte. The innermost object around a name ([`around`]) is the
-//! only one that can have the name as its own `eventName`; if it has, it is a record of ours, and else the name was text
-//! in something else. So it does not matter in which order keys come, what white space is between them, what strings
+//! The names of the calls are searched for as text, by a look at every eighteenth byte. The innermost object around a name
+//! ([`around`]) is the only one that can have the name as its own `eventName`; if it has, it is a record of ours, and else
+//! the name was text in something else. So it does not matter in which order keys come, what white space is between them, what strings
 //! hold, and whether the text is one document or one a line.
 //!
 //! JSON may write any letter as `\u00…`, so such a letter counts as a name: CloudTrail writes `<`, `>` and `&` so, and
@@ -85,7 +85,9 @@ impl Grams {
 
     /// Where the name begins of which these are bytes.
     fn name(&self, text: &[u8], at: usize) -> Option<usize> {
-        let bytes = *text.get(at..)?.first_chunk()?;
+        let six: &[u8; LENGTH] = text.get(at..)?.first_chunk()?;
+        let mut bytes = [0; 8];
+        bytes.iter_mut().zip(six).for_each(|(to, from)| *to = *from);
         let others = usize::from(self.first(bytes)).checked_sub(1)?;
         let gram = gram(bytes);
         let same_slot = self.all.iter().skip(others).take_while(|known| slot(known.0) == slot(gram));
@@ -181,8 +183,7 @@ impl Search {
 fn places_between(part: Part<'_>, from: usize, until: usize, places: &mut Vec<usize>) {
     let (text, from, until) = (part.bytes, from - part.base, until - part.base);
     let grams = &*GRAMS;
-    // Behind a name there are at least a quote and a bracket, so that eight bytes can be read for its last six.
-    let looked_at = text.get(from..(until + size_of::<u64>() - 1).min(text.len())).unwrap_or_default();
+    let looked_at = text.get(from..(until + LENGTH - 1).min(text.len())).unwrap_or_default();
     let (fours, rest) = looked_at.as_chunks::<{ 4 * STRIDE }>();
     let mut look = |n: usize| places.extend(grams.name(text, from + n * STRIDE).map(|place| part.base + place));
     let mut n = 0;
@@ -192,7 +193,7 @@ fn places_between(part: Part<'_>, from: usize, until: usize, places: &mut Vec<us
         (4 * n..4 * n + 4).for_each(&mut look);
         n += 1;
     }
-    let last = rest.len().saturating_sub(size_of::<u64>() - 1).div_ceil(STRIDE);
+    let last = rest.len().saturating_sub(LENGTH - 1).div_ceil(STRIDE);
     (4 * fours.len()..4 * fours.len() + last).for_each(look);
     let backslashes = memchr_iter(b'\\', text.get(from..until).unwrap_or_default()).map(|at| from + at);
     let is_letter = |at: &usize| matches!(text.get(*at..), Some([_, b'u', b'0', b'0', b'4'..=b'7', ..]));

@@ -107,6 +107,21 @@ fn a_record_with_many_names_in_it_comes_once() {
     assert_eq!(ids(&whole(log(&[record.clone(), other("x"), record]).as_bytes())), ["1", "1"]);
 }
 
+/// Wherever it stands between two looks, and be it the last that there is.
+#[test]
+fn a_name_in_no_object_is_found_at_any_offset() {
+    for name in Call::NAMES {
+        for before in 0..200 {
+            for after in ["", "\"", "\"}"] {
+                let text = format!("{}{name}{after}", " ".repeat(before));
+                let mut astray = Vec::new();
+                scan(text.as_bytes(), |found| astray.extend(found.err()));
+                assert_eq!(astray.first(), Some(&Error::Astray { offset: before }), "{text:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn empty_files_digests_and_insights_hold_nothing_of_ours() {
     for text in [
