@@ -69,6 +69,9 @@ pub struct Answer {
 /// What is kept back of the deadline, to tell of what was not done.
 const TO_TELL: Duration = Duration::from_millis(1500);
 
+/// Later than this after its beginning an invocation believes that what stands will stand.
+const MOST_CONTESTED: Duration = Duration::from_secs(10);
+
 /// What is kept back to answer at all.
 const TO_ANSWER: Duration = Duration::from_millis(300);
 
@@ -146,6 +149,8 @@ struct Tally {
 struct Run<'a> {
     invocation: &'a Invocation,
     lists: KnownLists,
+    /// Until when standing exposures are contested: it holds up what waits for its turn.
+    contest_until: Instant,
 }
 
 impl Run<'_> {
@@ -167,7 +172,7 @@ impl Guard {
     /// Handles one delivery to the end. What fails is in the answer; nothing is lost on the way.
     pub async fn handle(&self, payload: &Value, invocation: &Invocation) -> Answer {
         let delivery = envelope::open(payload);
-        let run = Run { invocation, lists: KnownLists::default() };
+        let run = Run { invocation, lists: KnownLists::default(), contest_until: Instant::now() + MOST_CONTESTED };
         let (mut batch, mut tally) = (Batch::default(), Tally::default());
         let (mut sweeps, mut files, mut place) = (Vec::new(), Vec::new(), 0);
         for item in delivery.items {

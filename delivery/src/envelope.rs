@@ -191,12 +191,17 @@ fn letters(value: &Value, depth: u8) -> Vec<Letter> {
         "Records" => records.is_some(),
         "CloudTrailEvent" => text(value, key).is_some(),
         "Message" | "MessageAttributes" => notified,
-        "awslogs" | "s3ObjectKey" => true,
+        "resources" => value.get("detail").is_some(),
+        // The last is what the AWS SDK for Python adds to what it was answered.
+        "detail" | "awslogs" | "s3ObjectKey" | "ResponseMetadata" => true,
         _ => false,
     };
-    let mut others = value.as_object().into_iter().flatten().filter(|(key, _)| !is_opened(key));
     let is_silent = found.iter().all(|letter| matches!(letter, Letter::Passed(_)));
-    if is_silent && (!is_known || others.any(|(_, other)| may_hold_records(other))) {
+    let is_lost = |(key, other): (&String, &Value)| {
+        let is_of_concern = is_silent || ["Events", "Records", "CloudTrailEvent"].contains(&key.as_str());
+        is_of_concern && !is_opened(key) && may_hold_records(other)
+    };
+    if is_silent && !is_known || value.as_object().into_iter().flatten().any(is_lost) {
         found.push(unreadable("the delivery", value));
     }
     found
@@ -209,7 +214,9 @@ const ZIPPED: &str = "H4sI";
 fn may_hold_records(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        Value::String(text) => text.trim_start().starts_with(['{', '[', '"']) || text.starts_with(ZIPPED),
+        Value::String(text) => {
+            text.trim_start().starts_with(['{', '[', '"']) || text.starts_with(ZIPPED) || json::is_ambiguous(text)
+        }
         Value::Array(elements) => !elements.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
     }

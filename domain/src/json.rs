@@ -22,6 +22,15 @@ pub fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Unambiguous>(bytes).map(|value| value.0)
 }
 
+/// What every text that stands for an object with a double key begins with.
+const AMBIGUOUS: &str = "an object in which the key ";
+
+/// Whether a text of a parsed document stands for an object in which a key stands twice.
+#[must_use]
+pub fn is_ambiguous(text: &str) -> bool {
+    text.starts_with(AMBIGUOUS)
+}
+
 impl<'de> Deserialize<'de> for Unambiguous {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Reader).map(Self)
@@ -76,7 +85,7 @@ impl<'de> Visitor<'de> for Reader {
             match object.entry(key) {
                 Entry::Vacant(place) => _ = place.insert(value),
                 Entry::Occupied(place) => {
-                    twice = Some(format!("an object in which the key {} stands twice", shown(place.key())));
+                    twice = Some(format!("{AMBIGUOUS}{} stands twice", shown(place.key())));
                 }
             }
         }
@@ -102,6 +111,7 @@ mod tests {
         let twice = "an object in which the key cidrIp stands twice";
         for inner in [r#"{"cidrIp":"10.0.0.0/8","cidrIp":"0.0.0.0/0"}"#, r#"{"cidrIp":1,"x":2,"cidr\u0049p":1}"#] {
             assert_eq!(parse(inner.as_bytes()).unwrap(), json!(twice));
+            assert!(is_ambiguous(twice) && !is_ambiguous(inner));
             let nested = format!(r#"{{"items":[{inner},{{"ok":1}}]}}"#);
             assert_eq!(parse(nested.as_bytes()).unwrap(), json!({"items": [twice, {"ok": 1}]}));
         }

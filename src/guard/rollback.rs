@@ -1,9 +1,9 @@
 //! Look, judge, plan, revoke, and again, until nothing is left to do. No write without a look of the same turn.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use portcullis_domain::exposure::{Claimed, GroupFacts, Judgement, PrefixLists, Rule, judge};
 use portcullis_domain::finding::{Action, Done};
 use portcullis_domain::ids::{GroupId, RuleId};
@@ -23,6 +23,8 @@ pub(super) struct Job<'a> {
     /// The most that may be done: the function's mode, or the sweep's where the subject is a whole Region.
     pub(super) mode: Mode,
     pub(super) until: Instant,
+    /// Until when it may be seen whether a standing exposure stays.
+    pub(super) contest_until: Instant,
     /// What the invocation has read of prefix lists.
     pub(super) known: &'a KnownLists,
 }
@@ -39,13 +41,15 @@ pub(super) struct Look {
 /// by the time its last group is dealt with.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// For so long at least a standing exposure is looked at again where it may be about to go: a remediation takes less.
+/// For so long a standing exposure is looked at again where it may be about to go: a remediation takes less.
 const CONTEST: Duration = Duration::from_secs(3);
 
 /// What came of a group.
 pub(super) struct Settled {
     pub(super) judgement: Judgement,
     pub(super) done: Done,
+    /// When the last of it was done, or when it was clear that there was nothing to do.
+    pub(super) done_at: Timestamp,
     pub(super) mode: Mode,
 }
 
@@ -114,6 +118,17 @@ impl Ledger {
     fn whole(&self, facts: &GroupFacts) -> GroupFacts {
         GroupFacts { rules: self.seen.values().cloned().collect(), ..facts.clone() }
     }
+
+    /// The group as it is told of: with what had to go and the changes' own rules, whatever has become of them, but
+    /// without what others made and took back meanwhile.
+    fn told(&self, facts: &GroupFacts, claimed: &BTreeSet<&RuleId>) -> GroupFacts {
+        let shown: BTreeSet<&RuleId> = facts.rules.iter().map(|rule| &rule.id).collect();
+        let concerns = |id: &RuleId| {
+            shown.contains(id) || claimed.contains(id) || self.done.contains_key(id) || self.pending.contains(id)
+        };
+        let rules = self.seen.iter().filter(|(id, _)| concerns(id)).map(|(_, rule)| rule.clone());
+        GroupFacts { rules: rules.collect(), ..facts.clone() }
+    }
 }
 
 impl Guard {
@@ -127,10 +142,10 @@ impl Guard {
         most: usize,
     ) -> Settled {
         let mut ledger = Ledger::default();
-        let contest_until = look.at + CONTEST;
-        let (mut look, mut turn) = (look, 0);
+        let contest_until = job.contest_until.min(look.at + CONTEST);
+        let (mut look, mut turn, mut done_at) = (look, 0, None);
         let mut mode = self.policy.mode(whereabouts(job.target, &look.group), job.mode);
-        let waiting_for = loop {
+        let unsettled = loop {
             let facts = &look.group;
             ledger.note(facts, &look.lists);
             let left = self.judge(job, &ledger.left(facts), &ledger.lists);
@@ -140,49 +155,51 @@ impl Guard {
             if ledger.pending.len() > most {
                 mode = Mode::Alert;
             }
-            let young = self.young(job.changes, look.at);
-            let waiting_for = if young && !self.settled(job, &ledger, facts) {
-                Some(Awaited::Rules)
-            } else if is_contested && (young || look.at < contest_until) && mode == Mode::Enforce {
-                Some(Awaited::Others)
-            } else {
-                None
-            };
-            let (mut again, mut at_once) = (waiting_for.is_some(), false);
+            let unsettled = self.young(job.changes, look.at) && !self.settled(job, &ledger, facts);
+            let contested = is_contested && Instant::now() < contest_until && mode == Mode::Enforce;
+            let mut again = unsettled || contested;
+            let mut longest_pause = if contested { CONTEST / 3 } else { Duration::MAX };
             if mode == Mode::Enforce && !ledger.pending.is_empty() {
                 let Some(ready) = self.pass(job, pass.take()).await else {
                     "Timeout".clone_into(&mut ledger.error);
-                    break waiting_for.filter(|_| young);
+                    break unsettled;
                 };
                 if look.at.elapsed() > FRESH {
                     pass = Some(ready);
-                    (again, at_once) = (true, true);
+                    (again, longest_pause) = (true, Duration::ZERO);
                 } else {
                     let revoke = self.aws.revoke(ready, job.own, &facts.group, &ledger.pending);
                     let answer = timeout_at(job.until, revoke)
                         .await
                         .unwrap_or_else(|_| Err(out_of_time("RevokeSecurityGroupIngress")));
-                    again = ledger.answer(answer) && (waiting_for.is_some() || !ledger.pending.is_empty());
+                    done_at = answer.is_ok().then(|| (self.clock)()).or(done_at);
+                    again = ledger.answer(answer) && (unsettled || contested || !ledger.pending.is_empty());
                 }
             }
             if !again {
-                break None;
+                break false;
             }
-            match self.look_again(job, &look.group.group, at_once, &mut turn, &mut ledger.error).await {
+            match self.look_again(job, &look.group.group, longest_pause, &mut turn, &mut ledger.error).await {
                 Some(next) => look = next,
-                // An old record's contest is a courtesy; without the time for it, what was seen counts.
-                None => break waiting_for.filter(|_| young),
+                // Without the time for a contest what was seen counts.
+                None => break unsettled,
             }
         };
         let mut judgement = self.judge(job, &ledger.whole(&look.group), &ledger.lists);
-        judgement.doubts.extend(waiting_for.map(|awaited| awaited.to_string()));
+        let told = ledger.told(&look.group, &claimed(&judgement));
+        if told.rules.len() < judgement.rules.len() {
+            judgement = self.judge(job, &told, &ledger.lists);
+        }
+        if unsettled {
+            judgement.doubts.push("EC2 does not show yet what the record says".to_owned());
+        }
         let rest = match mode {
             Mode::Alert => Action::WouldRevoke,
             Mode::Enforce => Action::Failed { error: ledger.error },
         };
         let mut done = ledger.done;
         done.extend(ledger.pending.into_iter().map(|id| (id, rest.clone())));
-        Settled { judgement, done, mode }
+        Settled { judgement, done, done_at: done_at.unwrap_or_else(|| (self.clock)()), mode }
     }
 
     /// The right to make a revoke call, waited for where there is none at hand; nothing when time runs out first.
@@ -197,8 +214,7 @@ impl Guard {
     /// was added to a prefix list was waited for before.
     fn settled(&self, job: &Job<'_>, ledger: &Ledger, facts: &GroupFacts) -> bool {
         let judgement = self.judge(job, &ledger.whole(facts), &ledger.lists);
-        let claimed: BTreeSet<&RuleId> =
-            judgement.rules.iter().filter(|judged| judged.claimed).map(|judged| &judged.rule.id).collect();
+        let claimed = claimed(&judgement);
         let shown = |claim: &Claimed| claim.missing.is_empty() && claim.replaced.iter().all(|id| claimed.contains(id));
         let of_rules = |change: &Change| !matches!(change.claim, Claim::PrefixList { .. });
         judgement.claims.iter().zip(job.changes).filter(|(_, change)| of_rules(change)).all(|(claim, _)| shown(claim))
@@ -213,16 +229,17 @@ impl Guard {
         judge(job.changes, facts, lists, &self.policy, whereabouts(job.target, facts), (self.clock)())
     }
 
-    /// The next look that succeeds, after a pause; nothing when time has run out or the look is refused.
+    /// The next look that succeeds, after a pause of so long at the most; nothing when time has run out or the look is
+    /// refused.
     async fn look_again(
         &self,
         job: &Job<'_>,
         group: &GroupId,
-        at_once: bool,
+        longest_pause: Duration,
         turn: &mut u32,
         error: &mut String,
     ) -> Option<Look> {
-        let mut pause = if at_once { Duration::ZERO } else { next_pause(turn) };
+        let mut pause = if longest_pause.is_zero() { Duration::ZERO } else { next_pause(turn).min(longest_pause) };
         loop {
             if job.until.duration_since(Instant::now()) <= pause {
                 return None;
@@ -254,22 +271,9 @@ fn ids(judgement: &Judgement, rules: BTreeSet<usize>) -> BTreeSet<RuleId> {
     rules.into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
 }
 
-/// What is waited for, or was until time ran out.
-#[derive(Debug, Clone, Copy)]
-enum Awaited {
-    /// That EC2 shows what they made.
-    Rules,
-    /// That others take back what makes an exposure standing, for then it may be theirs to close.
-    Others,
-}
-
-impl fmt::Display for Awaited {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rules => "EC2 does not show yet what the record says",
-            Self::Others => "time ran out before it was clear whether a standing exposure stays without this change",
-        })
-    }
+/// The rules that the changes at hand made.
+fn claimed(judgement: &Judgement) -> BTreeSet<&RuleId> {
+    judgement.rules.iter().filter(|judged| judged.claimed).map(|judged| &judged.rule.id).collect()
 }
 
 /// Whether an exposure that is left as standing has a rule of the changes in it that stays. What makes it standing may

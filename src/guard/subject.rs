@@ -43,7 +43,8 @@ impl Guard {
             Err(why) => return (self.alike(&received, subject, Verdict::Undecided, Outcome::None, &why), 0),
         };
         let until = run.until();
-        let look_only = Job { target, own, changes: &[], mode: Mode::Alert, until, known: &run.lists };
+        let (known, contest_until) = (&run.lists, run.contest_until);
+        let look_only = Job { target, own, changes: &[], mode: Mode::Alert, until, contest_until, known };
         let mut told = self.resolve(&look_only, &mut received).await;
         if received.is_empty() {
             return (told, 0);
@@ -131,11 +132,10 @@ impl Guard {
         most: usize,
     ) -> (Vec<Told>, usize) {
         let id = look.group.group.clone();
-        let Settled { judgement, done, mode } = self.roll_back(job, look, pass, most).await;
-        let done_at = Some((self.clock)());
+        let Settled { judgement, done, done_at, mode } = self.roll_back(job, look, pass, most).await;
         let finding = |(n, received): (usize, &Received)| {
             let finding = Finding::judged(&received.change, n, &id, &judgement, &done, mode);
-            received.told(Finding { done_at, ..finding })
+            received.told(Finding { done_at: Some(done_at), ..finding })
         };
         let revoked = done.values().filter(|action| **action == Action::Revoked).count();
         (received.iter().enumerate().map(finding).collect(), revoked)

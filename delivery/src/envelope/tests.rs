@@ -260,4 +260,19 @@ fn what_may_hold_records_beside_an_empty_list_is_not_passed_over() {
     let attributes = json!({"a": {"Type": "String", "Value": "{}"}});
     let test = json!({"Type": "Notification", "Message": "{\"Records\": []}", "MessageAttributes": attributes});
     assert!(silent(&test), "attributes hold no records");
+    let double = json::parse(br#"{"Records": [], "Events": {"a": 1, "a": 2}}"#).unwrap();
+    assert!(!silent(&double), "nobody knows what is in an object with a double key");
+    let beside = json!({"Records": [record()], "Events": json!([record()]).to_string()});
+    assert!(matches!(letters_of(&beside)[..], [Letter::Record { .. }, Letter::Unreadable(_)]));
+    // Real ones, with all that AWS puts beside.
+    let key = "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2026/11/21/x.json.gz";
+    let created = json!({"version": "0", "id": "1", "detail-type": "Object Created", "source": "aws.s3",
+        "account": "111122223333", "time": "2026-11-21T10:00:00Z", "region": "eu-west-1",
+        "resources": ["arn:aws:s3:::logs"], "detail": {"bucket": {"name": "logs"}, "object": {"key": key, "size": 5}}});
+    let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Time": "2026-11-21T10:00:00.000Z",
+        "Bucket": "logs", "RequestId": "R", "HostId": "H="});
+    let none = json!({"Events": [], "NextToken": "x", "ResponseMetadata": {"HTTPStatusCode": 200}});
+    for payload in [created, test, none] {
+        assert!(silent(&payload), "{payload}");
+    }
 }

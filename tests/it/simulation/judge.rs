@@ -45,7 +45,7 @@ pub(crate) enum Claim {
     /// Those whose source is this list, as far as what was added to it goes. `None`: any entry may be new.
     List { list: String, added: Option<Vec<String>> },
     /// The same of a version of it that was restored: these entries. Where they cannot be read, any entry may be new.
-    Restored { list: String, entries: Vec<String> },
+    Restored { list: String, version: i64, entries: Vec<String> },
     /// All.
     Everything,
 }
@@ -71,13 +71,15 @@ impl Change {
         }
     }
 
-    /// The same where the entries of a restored version could not be read.
-    pub(crate) fn unread(&self) -> Self {
+    /// The same where the entries of a restored version could not be read: `read` are the lists and versions that were.
+    pub(crate) fn unread(&self, read: &BTreeSet<(String, String)>) -> Self {
         match &self.claim {
-            Claim::Restored { list, .. } => {
+            Claim::Restored { list, version, .. } if !read.contains(&(list.clone(), version.to_string())) => {
                 Self { claim: Claim::List { list: list.clone(), added: None }, exempt: self.exempt }
             }
-            Claim::Made(_) | Claim::Asked(_) | Claim::List { .. } | Claim::Everything => self.clone(),
+            Claim::Made(_) | Claim::Asked(_) | Claim::List { .. } | Claim::Restored { .. } | Claim::Everything => {
+                self.clone()
+            }
         }
     }
 }

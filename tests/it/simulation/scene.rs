@@ -315,7 +315,7 @@ impl Scene {
                 let number = i64::try_from(version).unwrap() + 1;
                 self.world.restore_prefix_list(account, &region, &id, number).ok()?;
                 self.lists[list].versions.push(versions[version].clone());
-                let claim = Claim::Restored { list: id.clone(), entries: versions[version].clone() };
+                let claim = Claim::Restored { list: id.clone(), version: number, entries: versions[version].clone() };
                 self.send(group.place, Subject::List(id), Change { claim, exempt }, |_| {})
             }
             "deletes a group" => {

@@ -41,6 +41,8 @@ struct InHand {
     looks: BTreeMap<String, Vec<Look>>,
     /// What the guard has heard to be revoked.
     gone: BTreeSet<String>,
+    /// Which versions of which prefix lists it has read.
+    versions: BTreeSet<(String, String)>,
 }
 
 /// How many rules each of the two functions has revoked, over all deliveries.
@@ -235,6 +237,10 @@ impl Watcher {
         let entries: Vec<String> =
             xml.split("<cidr>").skip(1).map(|rest| rest.split_once('<').unwrap().0.to_owned()).collect();
         let list = call.param("PrefixListId").unwrap();
+        if let Some(version) = call.param("TargetVersion") {
+            self.in_hand[function].versions.insert((list.to_owned(), version.to_owned()));
+            return;
+        }
         let here = self.scene.groups_of(place, &Subject::Region);
         for (_, looks) in self.in_hand[function].looks.iter_mut().filter(|(group, _)| here.contains(*group)) {
             for look in looks.iter_mut().rev().take(1) {
@@ -276,7 +282,7 @@ impl Watcher {
             [true, false].into_iter().any(|heard| ids.is_subset(&plan(&known_gone(look, heard), &look.lists, changes)))
         };
         let planned = jobs.iter().any(|job| {
-            let unread: Vec<Change> = job.changes.iter().map(Change::unread).collect();
+            let unread: Vec<Change> = job.changes.iter().map(|change| change.unread(&hand.versions)).collect();
             let looks = || looks.iter().rev().take(jobs.len());
             looks().any(|look| may_go(look, &job.changes) || may_go(look, &unread))
         });
