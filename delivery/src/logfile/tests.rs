@@ -280,6 +280,24 @@ fn headers_may_have_everything_that_gzip_knows() {
     assert!(matches!(whole(&file).as_slice(), [Err(Error::Damaged { .. })]));
 }
 
+/// RFC 1952, 2.3.1: the lower half of the header's check sum, which hardly anybody writes.
+#[test]
+fn a_headers_own_check_sum_is_held_against_it() {
+    let plain = gzip(log(&[ours("a")]).as_bytes());
+    let (head, body) = plain.split_at(10);
+    let mut head = head.to_vec();
+    head[3] |= 2;
+    let mut sum = flate2::Crc::new();
+    sum.update(&head);
+    let [low, high, ..] = sum.sum().to_le_bytes();
+    let with = |sum: [u8; 2]| [head.as_slice(), &sum, body].concat();
+    let (right, wrong) = (with([low, high]), with([low ^ 1, high]));
+    assert_eq!((ids(&whole(&right)), ids(&streamed(right.chunks(1)))), (vec!["a".to_owned()], vec!["a".to_owned()]));
+    for found in [whole(&wrong), streamed(wrong.chunks(1)), streamed(wrong.chunks(9))] {
+        assert!(matches!(found.as_slice(), [Err(Error::Damaged { .. })]), "{found:?}");
+    }
+}
+
 #[test]
 fn flipped_bits_are_errors_or_change_nothing() {
     let text = log(&[ours("a"), other("x"), ours("b")]);

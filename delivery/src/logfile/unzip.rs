@@ -300,7 +300,14 @@ fn header(bytes: &[u8]) -> Header {
             rest = rest.get(end + 1..).unwrap_or_default();
         }
     }
-    // Two bytes of check sum, which few write and nobody checks.
-    let needed = if flags & FHCRC != 0 { 2 } else { 0 };
-    if rest.len() < needed { Header::Incomplete } else { Header::Complete }
+    if flags & FHCRC != 0 {
+        let Some(expected) = rest.first_chunk() else { return Header::Incomplete };
+        let mut sum = Crc::new();
+        sum.update(bytes.get(..bytes.len() - rest.len()).unwrap_or_default());
+        // The lower half of it.
+        if sum.sum() & 0xffff != u32::from(u16::from_le_bytes(*expected)) {
+            return Header::Wrong("the check sum of the header is not its own");
+        }
+    }
+    Header::Complete
 }

@@ -605,8 +605,11 @@ fn a_sweep_is_a_change_of_a_whole_region_that_says_of_itself_when_and_where() {
 
 /// Both spellings, with and without the wrapper.
 fn of_a_list(call: &str, fields: &Value) -> Vec<Value> {
-    let lower =
-        |name: &str| name.replacen(char::is_uppercase, &name.to_lowercase().chars().take(1).collect::<String>(), 1);
+    let lower = |name: &str| {
+        let mut letters = name.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+        first.into_iter().chain(letters).collect::<String>()
+    };
     let lowered: serde_json::Map<String, Value> =
         fields.as_object().unwrap().iter().map(|(key, value)| (lower(key), value.clone())).collect();
     let request = [fields.clone(), Value::Object(lowered)];
