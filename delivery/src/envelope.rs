@@ -183,25 +183,29 @@ fn letters(value: &Value, depth: u8) -> Vec<Letter> {
     }
     // A list may be empty, and what is in it of no concern. What stands beside it and may hold something is of concern.
     let notified = text(value, "Type") == Some("Notification") && text(value, "Message").is_some();
-    let looked_up = events.is_some() || text(value, "CloudTrailEvent").is_some();
-    let named = records.is_some() || value.get("s3ObjectKey").is_some() || value.get("awslogs").is_some();
-    let is_known = notified || looked_up || named || !found.is_empty();
     let is_opened = |key: &str| match key {
         "Events" => events.is_some(),
         "Records" => records.is_some(),
         "CloudTrailEvent" => text(value, key).is_some(),
-        "Message" | "MessageAttributes" => notified,
-        "resources" => value.get("detail").is_some(),
-        // The last is what the AWS SDK for Python adds to what it was answered.
-        "detail" | "awslogs" | "s3ObjectKey" | "ResponseMetadata" => true,
+        "Message" => notified,
+        "detail" | "awslogs" | "s3ObjectKey" => true,
         _ => false,
     };
+    let is_bare = |key: &str| match key {
+        "MessageAttributes" => notified,
+        "resources" => value.get("detail").is_some(),
+        // The AWS SDK for Python adds it to what it was answered.
+        "ResponseMetadata" => true,
+        _ => false,
+    };
+    let fields = || value.as_object().into_iter().flatten();
+    let is_known = !found.is_empty() || fields().any(|(key, _)| is_opened(key));
     let is_silent = found.iter().all(|letter| matches!(letter, Letter::Passed(_)));
     let is_lost = |(key, other): (&String, &Value)| {
         let is_of_concern = is_silent || ["Events", "Records", "CloudTrailEvent"].contains(&key.as_str());
-        is_of_concern && !is_opened(key) && may_hold_records(other)
+        is_of_concern && !is_opened(key) && !is_bare(key) && may_hold_records(other)
     };
-    if is_silent && !is_known || value.as_object().into_iter().flatten().any(is_lost) {
+    if !is_known || fields().any(is_lost) {
         found.push(unreadable("the delivery", value));
     }
     found

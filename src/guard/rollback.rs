@@ -267,6 +267,7 @@ fn next_pause(turn: &mut u32) -> Duration {
     backoff(*turn)
 }
 
+/// The ids of rules that are given by index.
 fn ids(judgement: &Judgement, rules: BTreeSet<usize>) -> BTreeSet<RuleId> {
     rules.into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone())).collect()
 }

@@ -148,12 +148,27 @@ async fn a_standing_exposure_is_reported_and_left() {
     let watch = enforcing().await;
     watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
     let event = watch.open(&[Permission::tcp(22, "198.18.0.0/16"), Permission::tcp(22, "9.9.9.9/32")]);
-    watch.world.set_now(watch.world.now() + 30_000);
     let finding = watch.finding(&event).await;
     assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::None));
     assert!(finding.reason.contains("even without this change: left as it is"), "{}", finding.reason);
     assert_eq!(watch.ingress().len(), 3);
-    assert!(watch.ec2_calls().iter().all(|call| call == DESCRIBE), "{:?}", watch.ec2_calls());
+    // It is looked at again for three seconds, less often each time, and never written to.
+    let calls = watch.ec2_calls();
+    assert!((4..=8).contains(&calls.len()) && calls.iter().all(|call| call == DESCRIBE), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_must_go_goes_at_once_whatever_else_is_looked_at_again() {
+    let watch = enforcing().await;
+    watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+    let event = watch.open(&[Permission::tcp(22, "9.9.9.9/32"), Permission::tcp(3389, "0.0.0.0/0")]);
+    let begun = tokio::time::Instant::now();
+    let finding = watch.finding(&event).await;
+    assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted));
+    assert_eq!(watch.ec2_calls()[..2], [DESCRIBE, REVOKE]);
+    // And the time that is told is that of the revoke, not of the last look.
+    let told = finding.done_at.unwrap().as_millisecond() - watch.world.now();
+    assert!(told < 500 && begun.elapsed() > Duration::from_secs(2), "{told} ms, {:?}", begun.elapsed());
 }
 
 /// Two deliveries about one group are under way at once. The first sees the port open to all, as it was opened by the

@@ -2,8 +2,8 @@
 //!
 //! The names of the calls are searched for as text, by a look at every eighteenth byte. The innermost object around a name
 //! ([`around`]) is the only one that can have the name as its own `eventName`; if it has, it is a record of ours, and else
-//! the name was text in something else. So it does not matter in which order keys come, what white space is between them, what strings
-//! hold, and whether the text is one document or one a line.
+//! the name was text in something else. So it does not matter in which order keys come, what white space is between them,
+//! what strings hold, and whether the text is one document or one a line.
 //!
 //! JSON may write any letter as `\u00…`, so such a letter counts as a name: CloudTrail writes `<`, `>` and `&` so, and
 //! no letter.
@@ -46,6 +46,13 @@ fn gram(bytes: [u8; 8]) -> u64 {
     u64::from_le_bytes(bytes) << (64 - 8 * LENGTH)
 }
 
+/// A gram's bytes, where there may be no more of them.
+fn filled(bytes: &[u8]) -> [u8; 8] {
+    let mut eight = [0; 8];
+    eight.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    eight
+}
+
 fn slot(gram: u64) -> usize {
     // The golden ratio's bits spread the grams (Knuth, TAOCP 3, 6.4).
     (gram.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize & (SLOTS - 1)
@@ -56,9 +63,7 @@ impl Grams {
         let mut all: Vec<Gram> = Vec::new();
         for name in Call::NAMES.map(str::as_bytes) {
             for (at, bytes) in name.windows(LENGTH).take(STRIDE).enumerate() {
-                let mut eight = [0; 8];
-                eight.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-                all.push((gram(eight), name, at));
+                all.push((gram(filled(bytes)), name, at));
             }
         }
         all.sort_by_key(|(gram, _, _)| slot(*gram));
@@ -85,9 +90,7 @@ impl Grams {
 
     /// Where the name begins of which these are bytes.
     fn name(&self, text: &[u8], at: usize) -> Option<usize> {
-        let six: &[u8; LENGTH] = text.get(at..)?.first_chunk()?;
-        let mut bytes = [0; 8];
-        bytes.iter_mut().zip(six).for_each(|(to, from)| *to = *from);
+        let bytes = filled(text.get(at..at + LENGTH)?);
         let others = usize::from(self.first(bytes)).checked_sub(1)?;
         let gram = gram(bytes);
         let same_slot = self.all.iter().skip(others).take_while(|known| slot(known.0) == slot(gram));

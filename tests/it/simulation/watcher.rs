@@ -233,14 +233,14 @@ impl Watcher {
 
     fn read_list(&mut self, function: usize, place: usize, call: &Call, reply: &Reply) {
         let Some(body) = readable(reply) else { return };
-        let xml = std::str::from_utf8(body).unwrap();
-        let entries: Vec<String> =
-            xml.split("<cidr>").skip(1).map(|rest| rest.split_once('<').unwrap().0.to_owned()).collect();
         let list = call.param("PrefixListId").unwrap();
         if let Some(version) = call.param("TargetVersion") {
             self.in_hand[function].versions.insert((list.to_owned(), version.to_owned()));
             return;
         }
+        let xml = std::str::from_utf8(body).unwrap();
+        let entries: Vec<String> =
+            xml.split("<cidr>").skip(1).map(|rest| rest.split_once('<').unwrap().0.to_owned()).collect();
         let here = self.scene.groups_of(place, &Subject::Region);
         for (_, looks) in self.in_hand[function].looks.iter_mut().filter(|(group, _)| here.contains(*group)) {
             for look in looks.iter_mut().rev().take(1) {
