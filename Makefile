@@ -23,7 +23,7 @@ help: ## Show this list
 .PHONY: demo
 demo: ## See it work on this machine: alert, enforce, then a hub with members, on an AWS emulator
 	@$(MAKE) --no-print-directory --jobs=2 programs .venv/demo/.installed
-	.venv/demo/bin/python demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda
+	.venv/demo/bin/python tools/demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda
 
 # While one core compiles the AWS SDK, the other installs the tools.
 .PHONY: programs
@@ -34,7 +34,7 @@ programs: need-cargo
 invoke: need-cargo .venv/build/.installed ## Run the function on one event: make invoke EVENT=events/NAME.json
 	@test -f "$(EVENT)" || { echo "make: which event? make invoke EVENT=events/NAME.json" >&2; exit 1; }
 	@$(MAKE) --no-print-directory programs
-	.venv/build/bin/python demo/invoke.py --programs $(PROFILE_DIR) "$(EVENT)"
+	.venv/build/bin/python tools/demo/invoke.py --programs $(PROFILE_DIR) "$(EVENT)"
 
 .PHONY: test
 test: need-cargo .venv/witness/.installed ## Run all tests, against the model and a public mock
@@ -73,14 +73,14 @@ proof-z3: need-cargo .venv/proof/.installed
 	@mkdir -p target
 	$(CARGO) run --profile proof --package portcullis-domain --example groups --locked --quiet -- $(PROOF_GROUPS) \
 	  > target/groups.jsonl
-	.venv/proof/bin/python proof/z3_judge.py < target/groups.jsonl
+	.venv/proof/bin/python tools/proof/z3_judge.py < target/groups.jsonl
 
 .PHONY: proof-simulation
 proof-simulation: need-cargo
 	PORTCULLIS_SEEDS=$(PROOF_SEEDS) PORTCULLIS_PROOF_WHOLE=1 $(CARGO) test $(WORKSPACE) --test it --quiet -- \
 	  --nocapture simulation:: faults::every_pair deliveries::a_flood
 
-# Two at a time, an hour or so in all; of one file: make mutants MUTANTS="--file domain/src/net.rs". Status 3 is a mutant
+# Two at a time, an hour or so in all; of one file: make mutants MUTANTS="--file crates/domain/src/net.rs". Status 3 is a mutant
 # that never ends and was stopped, which is caught as well.
 .PHONY: mutants
 mutants: need-cargo ## Test the domain's tests: does each change to the code break one? (installs cargo-mutants once)
@@ -100,7 +100,7 @@ bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size besi
 	$(CARGO) build --release --locked --package portcullis-domain --example harmless
 	$(CARGO) build --release --locked --package portcullis-delivery --example scan
 	$(CARGO) bench --locked --package portcullis-domain
-	.venv/bench/bin/python bench/bench.py $(BENCH)
+	.venv/bench/bin/python tools/bench/bench.py $(BENCH)
 
 # --- Ship it -------------------------------------------------------------------------------------------------------
 
@@ -133,7 +133,7 @@ clean: ## Remove all that make has made
 	rm -rf .venv .demo .aws-sam target fuzz/artifacts fuzz/corpus fuzz/target
 
 # One environment a purpose, made again when its pins change: they do not agree on their botocore.
-.venv/%/.installed: tools/requirements-%.txt | need-python
+.venv/%/.installed: tools/requirements/%.txt | need-python
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement $<
 	@touch $@

@@ -4,7 +4,7 @@
 //! change (`domain::trail`), and so is each place of a sweep; changes are grouped by account, Region and subject. For each
 //! group the shell looks at EC2 once ([`aws`]), the domain judges and plans, the plan is carried out (enforce) or not
 //! (alert), and what was seen, decided and done is told ([`report`]). [`guard`] is the order of these things and nothing
-//! else. [`check`] is the same path offline, with the record as the only facts; [`explain`] tells a policy in words.
+//! else.
 
 // In the order in which data takes them.
 pub mod config;
@@ -12,8 +12,6 @@ pub mod function;
 pub mod guard;
 pub mod aws;
 pub mod report;
-pub mod check;
-pub mod explain;
 
 pub use portcullis_delivery::envelope;
 pub use portcullis_domain as domain;

@@ -9,9 +9,6 @@
     reason = "a test that panics fails, as it should"
 )]
 
-mod check;
-mod cli;
-mod corpus;
 mod deliveries;
 mod evasions;
 mod faults;
@@ -19,7 +16,6 @@ mod function;
 mod harness;
 mod lambda;
 mod neighbours;
-mod operator;
 mod organisation;
 mod prefix_lists;
 mod remediation;

@@ -1,0 +1,411 @@
+//! The real command line.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The project's root, where users run the commands of the README.
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+pub(crate) fn check(arguments: &[&str], stdin: &str) -> Ran {
+    portcullis(&[&["check"], arguments].concat(), stdin)
+}
+
+fn portcullis(arguments: &[&str], stdin: &str) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.args(arguments);
+    run(command, stdin)
+}
+
+pub(crate) fn run(mut command: Command, stdin: &str) -> Ran {
+    let mut child = command
+        .current_dir(ROOT)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that reads no input may have ended before it gets any.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// A folder of this test's own, fresh.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+pub(crate) fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub(crate) fn event(name: &str) -> String {
+    std::fs::read_to_string(Path::new(ROOT).join(format!("events/{name}.json"))).unwrap()
+}
+
+#[test]
+fn the_exit_status_tells_what_was_found() {
+    for (arguments, code) in [
+        (vec!["events/https-open.json"], 0),
+        (vec!["events/denied.json"], 0),
+        (vec!["events/ssh-open.json"], 1),
+        (vec!["events/ssh-open.json", "events/https-open.json"], 1),
+        (vec!["events/omitted.json"], 2),
+        (vec!["events/ssh-open.json", "events/none.json"], 2),
+        (vec!["--policy", "events/none.yaml", "events/https-open.json"], 2),
+        (vec!["--format", "xml", "events/https-open.json"], 2),
+        (vec![], 2),
+    ] {
+        let ran = check(&arguments, "");
+        assert_eq!(ran.code, code, "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn the_table_shows_who_when_group_ports_and_sources() {
+    let ran = check(&["events/ssh-open.json", "events/https-open.json"], "");
+    for cell in ["2026-11-21T10:00:00Z", "role/Developer/alice", "sg-0123456789abcdef0", "tcp 22 (ssh)", "0.0.0.0/0"] {
+        assert!(ran.stdout.contains(cell), "{cell}: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains('\u{1b}'), "no colours where there is no terminal");
+    assert!(ran.stdout.lines().all(|line| line.chars().count() <= 120));
+    assert_eq!(ran.stderr, "2 records in 2 files: 1 exposed, 0 undecided, 0 exempt, 1 safe, 0 irrelevant\n");
+}
+
+#[test]
+fn json_is_one_finding_a_line_and_nothing_else() {
+    let ran = check(&["--format", "json", "events/"], "");
+    let findings: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(findings.len() >= 24);
+    assert!(findings.iter().all(|finding| finding["schema"] == 1));
+}
+
+#[test]
+fn records_are_read_plain_zipped_by_line_and_from_standard_input() {
+    let folder = folder("inputs");
+    let compact = |name: &str| serde_json::from_str::<serde_json::Value>(&event(name)).unwrap().to_string();
+    let (open, safe) = (compact("ssh-open"), compact("https-open"));
+    let log =
+        format!("{{\"Records\":[{},{}]}}", serde_json::from_str::<serde_json::Value>(&open).unwrap()["detail"], {
+            let safe: serde_json::Value = serde_json::from_str(&safe).unwrap();
+            safe["detail"].clone()
+        });
+    std::fs::write(folder.join("log.json.gz"), gzip(&log)).unwrap();
+    // Two gzip members, one after the other, are one file.
+    std::fs::write(folder.join("two.json.gz"), [gzip(&log[..100]), gzip(&log[100..])].concat()).unwrap();
+    std::fs::write(folder.join("lines.jsonl"), format!("{open}\n\n{safe}\nnot json\n{open}\n")).unwrap();
+    std::fs::create_dir_all(folder.join("deep/CloudTrail-Digest")).unwrap();
+    std::fs::write(folder.join("deep/CloudTrail-Digest/digest.json.gz"), gzip("{\"previousDigest\": 1}")).unwrap();
+    std::fs::write(folder.join("deep/notes.txt"), "not ours").unwrap();
+    std::fs::write(folder.join("damaged.json.gz"), &gzip(&log)[..40]).unwrap();
+    let ran = check(&["--format", "json", folder.to_str().unwrap(), "-"], &open);
+    assert_eq!(ran.code, 2);
+    let exposed = ran.stdout.lines().filter(|line| line.contains("\"verdict\":\"exposed\"")).count();
+    assert_eq!((ran.stdout.lines().count(), exposed), (8, 5), "{}", ran.stderr);
+    assert!(ran.stderr.contains("lines.jsonl:4: no JSON"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("damaged.json.gz: the gzip data is damaged"), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("; 2 could not be read\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_cell_that_begins_like_a_formula_is_made_harmless() {
+    let formula =
+        event("ssh-open").replace("arn:aws:sts::111122223333:assumed-role/Developer/alice", "=cmd|' /C calc'!A1");
+    let ran = check(&["--format", "csv", "-"], &formula);
+    let rows: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(rows.len(), 3, "a header and a row a rule: {}", ran.stdout);
+    assert!(rows[0].starts_with("time,user,account,region,securityGroup,ruleId,protocol,fromPort,toPort,srcCidrs,"));
+    assert!(rows[1].starts_with("2026-11-21T10:00:00Z,'=cmd|' /C calc'!A1,"), "{}", rows[1]);
+    assert!(check(&["--format", "csv", "events/everything-open.json"], "").stdout.contains(",'-1,"));
+}
+
+#[test]
+fn a_policy_of_ones_own_is_used_and_an_error_in_it_is_shown_where_it_is() {
+    let folder = folder("policies");
+    let (good, bad) = (folder.join("good.yaml"), folder.join("bad.yaml"));
+    std::fs::write(&good, "version: 1\nguard: [{name: web, protocol: tcp, ports: [443]}]").unwrap();
+    std::fs::write(&bad, "version: 1\nmode: enforced").unwrap();
+    assert_eq!(check(&["--policy", good.to_str().unwrap(), "events/https-open.json"], "").code, 1);
+    let ran = check(&["--policy", bad.to_str().unwrap(), "events/https-open.json"], "");
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("bad.yaml") && ran.stderr.contains("2 | mode: enforced"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_exemption_by_vpc_leaves_an_exposure_undecided_offline() {
+    let policy = folder("vpc").join("policy.yaml");
+    std::fs::write(&policy, "version: 1\nexempt: [{reason: lab, until: never, vpcs: [vpc-1]}]").unwrap();
+    let ran = check(&["--policy", policy.to_str().unwrap(), "--format", "json", "events/ssh-open.json"], "");
+    assert_eq!(ran.code, 2);
+    assert!(ran.stdout.contains("an exemption of the policy names VPCs"), "{}", ran.stdout);
+}
+
+#[test]
+fn text_of_a_record_cannot_steer_the_terminal() {
+    let escape = event("ssh-open").replace("assumed-role/Developer/alice", "assumed-role/\\u001b[2J\\u202ealice");
+    let ran = check(&["-"], &escape);
+    assert!(!ran.stdout.contains('\u{1b}') && !ran.stdout.contains('\u{202e}'), "{}", ran.stdout);
+}
+
+const FULL: &str = "tests/it/policy/full.yaml";
+
+#[test]
+fn a_policy_is_told_on_a_page_of_eighty_columns() {
+    let ran = portcullis(&["policy", "show", "--at", "2026-11-22T10:00:00Z", FULL], "");
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert_eq!(ran.stdout, include_str!("policy/full.txt"));
+    assert!(ran.stdout.lines().all(|line| line.chars().count() <= 80));
+}
+
+#[test]
+fn the_built_in_policy_is_told_where_none_is_given() {
+    let ran = portcullis(&["policy", "show", "--at", "2026-11-22"], "");
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let page = "\
+the built-in policy
+
+What is guarded
+  service  protocol  ports
+  ssh      tcp       22
+  rdp      tcp       3389
+  rdp      udp       3389
+  mysql    tcp       3306
+  mssql    tcp       1433
+
+What counts as the internet
+  A guarded port is exposed where the ingress rules of one security group
+  together admit to it at least so many of the public addresses that are not
+  trusted:
+    IPv4  16,777,216, as many as one /8: about 1 in 221 of them
+    IPv6  7.9e28, as many as one /32: about 1 in 4.2 billion of them
+
+What is trusted
+  Nothing: every public address counts.
+
+Where it enforces, and where it only alerts
+  Everywhere: enforce.
+  Enforcing takes two: rules are revoked only where the policy says enforce and
+  the function's PORTCULLIS_MODE says enforce too. Otherwise it alerts.
+
+What the sweep does
+  It alerts only: what stands open is reported and left as it is. The same holds
+  for an event that does not say which group it changed.
+
+What is exempt at 2026-11-22 00:00 UTC
+  Nothing.
+";
+    assert_eq!(ran.stdout, page);
+    assert_eq!(
+        portcullis(&["policy", "show", "--at", "2026-11-22", "-"], "version: 1").stdout.lines().next(),
+        Some("standard input")
+    );
+}
+
+#[test]
+fn a_policy_that_never_enforces_and_a_limit_that_is_everything_are_told_as_such() {
+    let yaml =
+        "version: 1\nmode: alert\ninternet: {ipv4: /0, ipv6: /1}\ntrusted: ['::/1', '8000::/2']\nsweep: {mode: alert}";
+    let page = portcullis(&["policy", "show", "-"], yaml).stdout;
+    for text in [
+        "  Everywhere: alert only.\n  Nothing is revoked anywhere, even where the function's PORTCULLIS_MODE says\n  enforce.\n",
+        "    IPv4  all 3,702,258,432\n",
+        "    IPv6  all 8.1e37, which are no more than one /1\n",
+        "    ::/1\n    8000::/2\n  That leaves 3,702,258,432 IPv4 and 8.1e37 IPv6 addresses that do.\n",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+}
+
+#[test]
+fn checking_a_policy_warns_of_what_is_probably_a_mistake() {
+    let ran = portcullis(&["policy", "check", "--at", "2026-11-22T10:00:00Z", FULL], "");
+    assert_eq!(ran.code, 0, "it is legal all the same");
+    assert_eq!(
+        ran.stdout,
+        "tests/it/policy/full.yaml: 8 guards, 5 exemptions (1 has expired: `migration, SEC-1100`; 1 expires within 30 \
+         days: `load test of the new checkout, SEC-1301`; 1 never ends: `break glass, reviewed weekly`)\n"
+    );
+    let warnings = "\
+tests/it/policy/full.yaml: warning: guard: tcp 9092-9093 is guarded twice, by kafka and by brokers
+tests/it/policy/full.yaml: warning: trusted: 198.18.4.0/24 is not public, so it never counts anyway and does nothing here
+tests/it/policy/full.yaml:40: warning: scope 2 (in account 111122223333, in eu-west-1) never matches: scope 1 comes first and is as wide
+tests/it/policy/full.yaml:34: warning: exemption `partner network, SEC-1250` covers nothing: none of its sources is public and not trusted
+tests/it/policy/full.yaml:21: warning: exemption `break glass, reviewed weekly` never ends: give it a day on which someone looks at it again
+tests/it/policy/full.yaml:24: warning: exemption `load test of the new checkout, SEC-1301` ends at 2026-12-05T00:00:00Z, in 12 days: renew it in time
+tests/it/policy/full.yaml:31: warning: exemption `migration, SEC-1100` ended at 2026-10-31T00:00:00Z, 22 days ago, and no longer holds: renew it, or remove it
+";
+    assert_eq!(ran.stderr, warnings);
+}
+
+#[test]
+fn an_exemption_ends_soon_for_thirty_days_and_has_ended_at_its_time() {
+    let yaml = "version: 1\nexempt:\n- {reason: SEC-1, until: 2026-12-31T00:00:00Z, guard: [ssh]}";
+    for (at, summary, warning) in [
+        ("2026-11-30T23:59:59Z", "", ""),
+        (
+            "2026-12-01",
+            " (1 expires within 30 days: `SEC-1`)",
+            "ends at 2026-12-31T00:00:00Z, in 30 days: renew it in time",
+        ),
+        ("2026-12-29T23:00:00Z", " (1 expires within 30 days: `SEC-1`)", "in 1 day: "),
+        ("2026-12-30T23:59:59Z", " (1 expires within 30 days: `SEC-1`)", "in less than a day: "),
+        ("2026-12-31", " (1 has expired: `SEC-1`)", "less than a day ago, and no longer holds: renew it, or remove it"),
+        ("2027-01-10", " (1 has expired: `SEC-1`)", "10 days ago, and no longer holds"),
+    ] {
+        let ran = portcullis(&["policy", "check", "--at", at, "-"], yaml);
+        assert_eq!(ran.stdout, format!("standard input: 4 guards, 1 exemption{summary}\n"), "{at}");
+        assert_eq!(ran.stderr.is_empty(), warning.is_empty(), "{at}: {}", ran.stderr);
+        assert!(ran.stderr.contains(warning), "{at}: {}", ran.stderr);
+        assert!(warning.is_empty() || ran.stderr.starts_with("standard input:3: warning: exemption `SEC-1` "));
+    }
+    let far = portcullis(&["policy", "check", "-"], &yaml.replace("2026", "9998"));
+    assert_eq!((far.code, far.stderr.as_str()), (0, ""), "without --at it is the time now that counts");
+    let past = portcullis(&["policy", "check", "-"], &yaml.replace("2026", "1999"));
+    assert!(past.stdout.contains("1 has expired"), "{}", past.stdout);
+}
+
+#[test]
+fn each_odd_thing_in_a_policy_is_warned_of_and_its_lawful_neighbour_is_not() {
+    let here = "regions: [eu-west-1]";
+    for (yaml, warning) in [
+        ("guard: [ssh, {name: a, protocol: tcp, ports: [22]}]", "guard: tcp 22 is guarded twice, by ssh and by a"),
+        ("guard: [ssh, {name: a, protocol: udp, ports: [22]}]", ""),
+        ("guard: [{name: a, protocol: tcp, ports: [1, 1]}]", "guard: tcp 1 is guarded twice, both times by a"),
+        ("guard: [{name: a, protocol: tcp, ports: [1-4, 3-8]}]", "guard: tcp 3-4 is guarded twice, both times by a"),
+        ("guard: [{name: a, protocol: tcp, ports: [1-4, 5-8]}]", ""),
+        ("trusted: ['fd00::/8']", "trusted: fd00::/8 is not public, so it never counts anyway and does nothing here"),
+        ("trusted: [10.0.0.0/7]", ""),
+        ("sweep: {mode: enforce}", ""),
+        (
+            "sweep: {mode: enforce, max_revocations: 0}",
+            "sweep: says enforce and revokes nothing, because max_revocations is 0",
+        ),
+        (
+            "mode: alert\nsweep: {mode: enforce}",
+            "sweep: says enforce and revokes nothing, because the policy enforces nowhere",
+        ),
+        (&format!("mode: alert\nsweep: {{mode: enforce}}\nscopes: [{{mode: enforce, {here}}}]"), ""),
+        (
+            &format!("scopes:\n- {{mode: alert, {here}}}\n- {{mode: enforce, {here}}}"),
+            ":4: warning: scope 2 (in eu-west-1) never matches: scope 1 comes first and is as wide",
+        ),
+        (&format!("scopes:\n- {{mode: alert, groups: [sg-1], {here}}}\n- {{mode: enforce, {here}}}"), ""),
+        (
+            "scopes:\n- {mode: alert, groups: [sg-1]}\n- {mode: alert, groups: [sg-2]}\n- {mode: enforce, groups: [sg-2, sg-1]}",
+            ":5: warning: scope 3 (in group sg-2 or sg-1) never matches: those before it leave nothing of it",
+        ),
+        (
+            "trusted: [8.8.8.0/24]\nexempt:\n- {reason: x, until: 9998-01-01T00:00:00Z, sources: [8.8.8.8/32]}",
+            ":4: warning: exemption `x` covers nothing: none of its sources is public and not trusted",
+        ),
+        ("exempt:\n- {reason: x, until: 9998-01-01T00:00:00Z, sources: [8.8.8.8/32]}", ""),
+        (
+            "exempt:\n- {reason: x, until: never, guard: [ssh]}",
+            ":3: warning: exemption `x` never ends: give it a day on which someone looks at it again",
+        ),
+    ] {
+        let ran = portcullis(&["policy", "check", "-"], &format!("version: 1\n{yaml}"));
+        assert_eq!(ran.code, 0, "{yaml}: {}", ran.stderr);
+        let expected = match warning {
+            "" => String::new(),
+            at if at.starts_with(':') => format!("standard input{at}\n"),
+            text => format!("standard input: warning: {text}\n"),
+        };
+        assert_eq!(ran.stderr, expected, "{yaml}");
+    }
+}
+
+#[test]
+fn a_policy_that_cannot_be_used_is_trouble_shown_where_it_is() {
+    for (yaml, place) in [
+        ("version: 1\nmode: enforced", "2 | mode: enforced"),
+        ("version: 1\nexempt:\n- {reason: x, until: never, guard: [redis]}", "`redis` is not guarded"),
+        ("version: 1\nguard: [ssh, ssh]", "`ssh` stands there twice"),
+        ("", "standard input"),
+    ] {
+        for command in ["check", "show"] {
+            let ran = portcullis(&["policy", command, "-"], yaml);
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{command} {yaml}");
+            assert!(ran.stderr.starts_with("portcullis: standard input: "), "{}", ran.stderr);
+            assert!(ran.stderr.contains(place), "{command} {yaml}: {}", ran.stderr);
+        }
+    }
+    let ran = portcullis(&["policy", "check", "events/none.yaml"], "");
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    assert!(ran.stderr.starts_with("portcullis: events/none.yaml: No such file"), "{}", ran.stderr);
+    let both = check(&["--policy", "-", "-"], "version: 1");
+    assert_eq!(both.code, 2);
+    assert!(both.stderr.contains("standard input can be the policy or the records, not both"), "{}", both.stderr);
+    assert_eq!(check(&["--policy", "-", "events/ssh-open.json"], "version: 1\nguard: [rdp]").code, 0);
+}
+
+#[test]
+fn text_of_a_policy_cannot_steer_the_terminal() {
+    let exempt = r#""exempt": [{"reason": "x\u001b[2J\u202e\n\u0007", "until": "never",
+        "principals": ["arn:aws:iam::*:role/\u001b[2J"]}]"#;
+    let named = r#""guard": ["ssh", {"name": "a\u001b[2J\u202e", "protocol": "tcp", "ports": [22]}]"#;
+    // A guard whose name does not print is refused, and shown as escaped as a text that is none's name.
+    for (part, code) in [(exempt, 0), (named, 2)] {
+        for command in ["check", "show"] {
+            let ran = portcullis(&["policy", command, "-"], &format!("{{\"version\": 1, {part}}}"));
+            assert_eq!(ran.code, code, "{}", ran.stderr);
+            let told = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(told.contains("\\u{1b}[2J"), "{told}");
+            assert!(!told.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{told}");
+        }
+    }
+}
+
+#[test]
+fn help_names_every_command_and_a_wrong_word_is_trouble() {
+    let help = portcullis(&["--help"], "");
+    assert_eq!((help.code, help.stderr.as_str()), (0, ""));
+    let bare = portcullis(&[], "");
+    assert_eq!((bare.code, bare.stdout.as_str()), (2, ""));
+    assert_eq!(bare.stderr, help.stdout, "no command at all: the same help, as trouble");
+    for command in ["check", "policy", "sweep"] {
+        assert!(help.stdout.contains(&format!("\n  {command} ")), "{}", help.stdout);
+        let long = portcullis(&["help", command], "");
+        assert_eq!(long.code, 0);
+        assert!(
+            long.stdout.contains("Examples:\n  portcullis ") && long.stdout.contains("Exit status: 0 "),
+            "{}",
+            long.stdout
+        );
+    }
+    for command in ["check", "show"] {
+        let long = portcullis(&["policy", command, "--help"], "");
+        assert!(
+            long.stdout.contains("Examples:\n  portcullis policy ") && long.stdout.contains("Exit status: 0 "),
+            "{}",
+            long.stdout
+        );
+        assert!(!long.stdout.contains('\u{1b}'), "no colours where there is no terminal");
+    }
+    assert_eq!(portcullis(&["--version"], "").stdout, format!("portcullis {}\n", env!("CARGO_PKG_VERSION")));
+    for (arguments, tip) in [
+        (vec!["chek"], "a similar subcommand exists: 'check'"),
+        (vec!["policy"], "Usage: portcullis policy <COMMAND>"),
+        (vec!["policy", "check"], "<FILE>"),
+        (vec!["policy", "show", "--at", "tomorrow"], "expected a day such as 2026-12-31, or a time such as"),
+        (vec!["check"], "<PATH>"),
+        (vec!["check", "--format", "xml", "-"], "possible values: table, json, csv"),
+    ] {
+        let ran = portcullis(&arguments, "");
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(ran.stderr.contains(tip), "{arguments:?}: {}", ran.stderr);
+    }
+}

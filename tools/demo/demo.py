@@ -1,0 +1,271 @@
+"""Portcullis end to end on this machine: the real template and the real function, on an AWS emulator.
+
+Every claim that it prints it has first checked against EC2 itself. Exit status: 0 if all of them hold, 1 if not.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cloudtrail import event_of, record_of_authorize
+from console import headline, paint, say, show_finding, show_rules, step
+from emulator import ACCOUNT, REGION, Emulator
+from stack import SOURCE, Stack, create_member, member_template, package, packaged_template
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK_DIR = ROOT / ".demo"
+MEMBERS = ["444455556666", "777788889999"]
+REGIONS = [REGION, "us-east-2"]
+MEMBER_ROLE = "portcullis"
+EXTERNAL_ID = "gate-7f3a"
+
+
+def main():
+    bootstrap = arguments().bootstrap
+    if not bootstrap.is_file():
+        sys.exit(f"demo: no program at {bootstrap}; `make demo` builds it")
+    WORK_DIR.mkdir(exist_ok=True)
+    # Ended by whatever means, the demo stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    started = time.monotonic()
+    try:
+        tell_the_story(bootstrap)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (Unexpected, RuntimeError, BotoCoreError, ClientError) as error:
+        print(file=sys.stderr)
+        sys.exit(f"{paint('red', 'demo failed')}: {error}\n{emulator_errors(WORK_DIR / 'ministack.log')}")
+    say()
+    say(f"All of it checked against EC2, in {time.monotonic() - started:.0f} s; everything is stopped again.", 0)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bootstrap", type=Path, required=True, help="the program portcullis-lambda, as built")
+    return parser.parse_args()
+
+
+def tell_the_story(bootstrap):
+    headline("The stage: template.yaml and portcullis-lambda, on an AWS emulator on this machine")
+    emulator = Emulator(WORK_DIR)
+    try:
+        with step("starting the emulator"):
+            emulator.start()
+        stage = set_the_stage(emulator, bootstrap)
+        headline("Act 1: alert mode, as deployed by default")
+        act_in_alert_mode(stage)
+        headline("Act 2: enforce")
+        act_in_enforce_mode(stage)
+        headline("Act 3: a hub and two member accounts, in two Regions")
+        act_as_a_hub(stage, emulator)
+    finally:
+        emulator.stop()
+
+
+class Stage:
+    """Who and what is on it: the stack, the administrator, and Alice, who may open security groups."""
+
+    def __init__(self, emulator):
+        self.admin = emulator.session()
+        self.ec2 = self.admin.client("ec2")
+        self.stack = Stack(self.admin)
+        self.alice_arn, self.alice = create_user(self.admin.client("iam"), "alice", emulator)
+
+
+def create_user(iam, name, emulator):
+    arn = iam.create_user(UserName=name)["User"]["Arn"]
+    may_open_groups = {"Effect": "Allow", "Action": "ec2:AuthorizeSecurityGroupIngress", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [may_open_groups]})
+    iam.put_user_policy(UserName=name, PolicyName="open-groups", PolicyDocument=document)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return arn, emulator.session(key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def set_the_stage(emulator, bootstrap):
+    stage = Stage(emulator)
+    with step(f"packing {bootstrap.name}"):
+        code = package(bootstrap)
+    with step("deploying template.yaml through CloudFormation, with Mode=alert"):
+        template = (ROOT / "template.yaml").read_text(encoding="utf-8")
+        stage.stack.create(packaged_template(template, stage.admin, code))
+    stage.stack.add_demo_rule()
+    stage.inbox = stage.stack.subscribe_queue()
+    expect("Mode of the deployed stack", "alert", stage.stack.outputs()["Mode"])
+    say(f"{stage.stack.resource_count()} resources; the function works under the IAM role that the template gives it.")
+    say(f"EventBridge takes no `aws.` source from anyone but AWS: a second rule, source `{SOURCE}`, stands in.")
+    return stage
+
+
+def act_in_alert_mode(stage):
+    expect("that the function's role may revoke", False, may_revoke(stage))
+    say("The function's role does not let it revoke anything.")
+    group, before = open_ssh_and_https(stage, "web-1")
+    finding = let_the_event_through(stage, group)
+    expect("verdict", "exposed", finding["verdict"])
+    expect("outcome", "would_revert", finding["outcome"])
+    after = ingress_rules(stage.ec2, group)
+    expect(f"rules of {group} after an alert", ids(before), ids(after))
+    show_rules(f"The rules after: {paint('yellow', 'untouched')}", after)
+
+
+def act_in_enforce_mode(stage):
+    with step("updating the stack to Mode=enforce"):
+        stage.stack.update(Mode="enforce")
+    expect("that the function's role may revoke", True, may_revoke(stage))
+    say("The function's role lets it revoke ingress rules now.")
+    group, before = open_ssh_and_https(stage, "web-2")
+    finding = let_the_event_through(stage, group)
+    expect("verdict", "exposed", finding["verdict"])
+    expect("outcome", "reverted", finding["outcome"])
+    after = ingress_rules(stage.ec2, group)
+    https = [rule for rule in before if rule["FromPort"] == 443]
+    expect(f"rules of {group} after the revert (HTTPS alone)", ids(https), ids(after))
+    show_rules(f"The rules after: {paint('green', 'SSH gone, HTTPS kept')}", after)
+
+
+def act_as_a_hub(stage, emulator):
+    with step("deploying member.yaml in both Regions of both members, and telling the hub of them"):
+        template = (ROOT / "member.yaml").read_text(encoding="utf-8")
+        sessions = [emulator.session(account, region=region) for account in MEMBERS for region in REGIONS]
+        for done in [join(stage, session, template) for session in sessions]:
+            done()
+        stage.stack.update(
+            Accounts=",".join(MEMBERS), MemberRole=MEMBER_ROLE, ExternalId=EXTERNAL_ID, Regions=",".join(REGIONS)
+        )
+    for account in MEMBERS:
+        expect(f"that the hub's administrator may assume the role in {account}", False, may_assume(stage, account))
+    say("The members' role turns away even the hub's administrator, external id and all.")
+    say("Bob opens SSH and HTTPS to the world in each; the events are handed to the hub's function:")
+    groups = [open_and_close(stage, session) for session in sessions]
+    session, group = sessions[-1], groups[-1]
+    request = {"GroupId": group, "IpPermissions": [open_to_the_world(3389)]}
+    session.client("ec2").authorize_security_group_ingress(**request)
+    say(f"Someone opens RDP in {group}, and no event tells of it. A sweep, by hand:")
+    order = {"sweep": {"accounts": [session.account], "regions": [session.region]}}
+    with step(json.dumps(order)):
+        findings = stage.stack.invoke(order)["findings"]
+    summary = findings.pop()
+    expect("groups that the sweep found open", [group], [finding["group"] for finding in findings])
+    expect("outcome of a sweep that only tells", "would_revert", findings[0]["outcome"])
+    expect("failures of the sweep", 0, summary["sweep"]["failed"])
+    after = ingress_rules(session.client("ec2"), group)
+    expect(f"ports open in {group} after the sweep", [443, 3389], [rule["FromPort"] for rule in after])
+    show_finding(findings[0])
+
+
+def join(stage, session, template):
+    hub_role_arn = stage.stack.outputs()["FunctionRoleArn"]
+    return create_member(
+        session,
+        member_template(template, session.account, session.region, hub_role_arn),
+        Mode="enforce",
+        HubAccount=ACCOUNT,
+        HubRegion=REGION,
+        HubRoleArn=hub_role_arn,
+        RoleName=MEMBER_ROLE,
+        ExternalId=EXTERNAL_ID,
+    )
+
+
+def may_assume(stage, account):
+    arn = f"arn:aws:iam::{account}:role/{MEMBER_ROLE}"
+    try:
+        stage.admin.client("sts").assume_role(RoleArn=arn, RoleSessionName="administrator", ExternalId=EXTERNAL_ID)
+    except ClientError as error:
+        expect(f"the answer to who may not assume {arn}", "AccessDenied", error.response["Error"]["Code"])
+        return False
+    return True
+
+
+def open_and_close(stage, session):
+    """SSH and HTTPS are opened in a member's Region; the hub takes SSH back. Answers the group."""
+    ec2 = session.client("ec2")
+    group = ec2.create_security_group(GroupName="web", Description="a member's web servers")["GroupId"]
+    request = {"GroupId": group, "IpPermissions": [open_to_the_world(22), open_to_the_world(443)]}
+    response = ec2.authorize_security_group_ingress(**request)
+    before = ingress_rules(ec2, group)
+    expect(f"ports open in {group} before", [22, 443], [rule["FromPort"] for rule in before])
+    record = record_of_authorize(f"arn:aws:iam::{session.account}:user/bob", request, response, session.region)
+    (finding,) = stage.stack.invoke(event_of(record))["findings"]
+    seen = [finding[key] for key in ("account", "region", "group", "outcome")]
+    expect("place and outcome of the finding", [session.account, session.region, group, "reverted"], seen)
+    expect(f"rules of {group} after the revert (HTTPS alone)", ids(before[1:]), ids(ingress_rules(ec2, group)))
+    say(f"{session.account} {session.region:<9} {group}  {paint('green', 'SSH gone, HTTPS kept')}", 4)
+    return group
+
+
+def may_revoke(stage):
+    answer = stage.admin.client("iam").simulate_principal_policy(
+        PolicySourceArn=stage.stack.outputs()["FunctionRoleArn"],
+        ActionNames=["ec2:RevokeSecurityGroupIngress"],
+        ResourceArns=[f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/sg-0123456789abcdef0"],
+    )
+    return answer["EvaluationResults"][0]["EvalDecision"] == "allowed"
+
+
+def open_ssh_and_https(stage, name):
+    """Alice opens SSH and HTTPS to the world in a new group; answers the call, with its group id, and its rules."""
+    group = stage.ec2.create_security_group(GroupName=name, Description="the demo's web servers")["GroupId"]
+    request = {"GroupId": group, "IpPermissions": [open_to_the_world(22), open_to_the_world(443)]}
+    response = stage.alice.client("ec2").authorize_security_group_ingress(**request)
+    stage.record = record_of_authorize(stage.alice_arn, request, response, REGION)
+    rules = ingress_rules(stage.ec2, group)
+    expect(f"ports open in {group} before", [22, 443], sorted(rule["FromPort"] for rule in rules))
+    say(f"Alice opens SSH and HTTPS to the world, in one call, in {name} ({group}).")
+    show_rules("The rules before:", rules)
+    return group, rules
+
+
+def open_to_the_world(port):
+    return {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+
+
+def let_the_event_through(stage, group):
+    event_id = stage.record["eventID"]
+    with step("CloudTrail's event of that call → EventBridge → portcullis-lambda → its log"):
+        stage.stack.send(stage.record)
+        line = stage.stack.finding(event_id)
+    finding = json.loads(line)
+    expect("group of the finding", group, finding["group"])
+    expect("account of the finding", ACCOUNT, finding["account"])
+    expect("the finding came through the SNS topic too", True, stage.stack.published(stage.inbox, event_id))
+    say("The finding, also published to the SNS topic:")
+    show_finding(finding)
+    say(paint("dim", line), 4)
+    return finding
+
+
+def ingress_rules(ec2, group):
+    pages = ec2.get_paginator("describe_security_group_rules").paginate(
+        Filters=[{"Name": "group-id", "Values": [group]}]
+    )
+    rules = [rule for page in pages for rule in page["SecurityGroupRules"] if not rule["IsEgress"]]
+    return sorted(rules, key=lambda rule: rule["FromPort"])
+
+
+def ids(rules):
+    return [rule["SecurityGroupRuleId"] for rule in rules]
+
+
+def emulator_errors(log):
+    """The errors in the emulator's log, such as a function that ended in its init phase, and where to read on."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    return "\n".join([line for line in lines if " ERROR " in line] + [f"The emulator's log: {log}"])
+
+
+class Unexpected(Exception):
+    """A claim of the story that did not hold."""
+
+
+def expect(what, expected, seen):
+    if seen != expected:
+        raise Unexpected(f"{what}: expected {expected}, saw {seen}")
+
+
+if __name__ == "__main__":
+    main()
