@@ -22,13 +22,13 @@ use aws_sdk_ec2::config::{SharedCredentialsProvider, SharedIdentityCache};
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::RevokedSecurityGroupRule;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
-use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId, shown_up_to};
+use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId, escaped_up_to};
 use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use caller::{Caller, CallerError};
 pub use facts::{Facts, KnownLists, Wanted};
-use pace::{Api, Pace};
+use pace::{Api, RateLimiter};
 pub use s3::{Body, Bucket, Keys};
 
 use crate::config::{Ambient, MemberRole};
@@ -97,7 +97,7 @@ fn plainly(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// AWS's own words in full: they name the caller, the action and the policy that denies it.
 fn message(text: &str) -> String {
-    shown_up_to(text, 1000)
+    escaped_up_to(text, 1000)
 }
 
 /// The error of an AssumeRole that was made for the sake of a call. Then the call itself was never sent.
@@ -125,7 +125,7 @@ fn effect_of(code: &str) -> Effect {
 
 /// Who the function is: whose groups its own credentials show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Own {
+pub struct FunctionIdentity {
     /// Its account.
     pub account: AccountId,
     /// `aws`, `aws-cn`, `aws-us-gov` …: roles of other accounts are of the same.
@@ -134,7 +134,7 @@ pub struct Own {
     pub region: Region,
 }
 
-impl Own {
+impl FunctionIdentity {
     /// From the function's ARN, `arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME`.
     #[must_use]
     pub fn of_arn(arn: &str) -> Option<Self> {
@@ -147,7 +147,7 @@ impl Own {
 
 /// An account and a Region: where a client works.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Target {
+pub struct AccountRegion {
     /// The account.
     pub account: AccountId,
     /// The Region.
@@ -162,13 +162,13 @@ pub struct Aws {
     mode: Mode,
     pool: Mutex<Pool>,
     sns: OnceCell<aws_sdk_sns::Client>,
-    pace: Pace,
+    pace: RateLimiter,
 }
 
 /// What is kept from one invocation to the next: a client for each (account, Region), credentials for each account.
 #[derive(Debug)]
 struct Pool {
-    clients: BTreeMap<Target, aws_sdk_ec2::Client>,
+    clients: BTreeMap<AccountRegion, aws_sdk_ec2::Client>,
     credentials: BTreeMap<AccountId, SharedCredentialsProvider>,
     /// Keeps the credentials of each provider, and renews them in time.
     identities: SharedIdentityCache,
@@ -183,13 +183,13 @@ impl Default for Pool {
 
 /// The right to make one RevokeSecurityGroupIngress call now. Dropped unused, it is another's.
 #[derive(Debug)]
-pub struct Pass<'a> {
-    pace: &'a Pace,
-    target: Target,
+pub struct Permit<'a> {
+    pace: &'a RateLimiter,
+    target: AccountRegion,
     used: bool,
 }
 
-impl Drop for Pass<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if !self.used {
             self.pace.give_back(&self.target, Api::Revoke);
@@ -220,10 +220,10 @@ impl Aws {
     /// Clients over what `loader` has been given: in tests, a transport and credentials of their own.
     pub async fn load(loader: ConfigLoader, member_role: Option<MemberRole>, mode: Mode) -> Self {
         let base = loader.retry_config(retries()).timeout_config(timeouts()).load().await;
-        Self { base, member_role, mode, pool: Mutex::default(), sns: OnceCell::new(), pace: Pace::default() }
+        Self { base, member_role, mode, pool: Mutex::default(), sns: OnceCell::new(), pace: RateLimiter::default() }
     }
 
-    async fn ec2(&self, target: &Target, own: &Own) -> Result<aws_sdk_ec2::Client, AwsError> {
+    async fn ec2(&self, target: &AccountRegion, own: &FunctionIdentity) -> Result<aws_sdk_ec2::Client, AwsError> {
         let mut pool = self.pool.lock().await;
         if let Some(client) = pool.clients.get(target) {
             return Ok(client.clone());
@@ -262,7 +262,12 @@ impl Aws {
 
     /// The member role's credentials, from STS in the function's own Region: they hold in every other, and the member's
     /// may not be enabled here.
-    async fn member_credentials(&self, role: &MemberRole, account: &AccountId, own: &Own) -> AssumeRoleProvider {
+    async fn member_credentials(
+        &self,
+        role: &MemberRole,
+        account: &AccountId,
+        own: &FunctionIdentity,
+    ) -> AssumeRoleProvider {
         let arn = format!("arn:{}:iam::{account}:role/{}", own.partition, role.name);
         let mut provider = AssumeRoleProvider::builder(arn).configure(&self.base).session_name("portcullis-guard");
         if let Some(id) = &role.external_id {
@@ -277,9 +282,9 @@ impl Aws {
 
     /// Waits until EC2 should not refuse a revoke for want of a token. The look that leads to the revoke comes after it,
     /// so that nothing is revoked on what was seen before a queue.
-    pub async fn pass(&self, target: &Target) -> Pass<'_> {
+    pub async fn pass(&self, target: &AccountRegion) -> Permit<'_> {
         self.pace.take(target, Api::Revoke).await;
-        Pass { pace: &self.pace, target: target.clone(), used: false }
+        Permit { pace: &self.pace, target: target.clone(), used: false }
     }
 
     /// Revokes ingress rules by id, and returns those that EC2 lists as revoked. Asked once: what to make of a failure
@@ -290,8 +295,8 @@ impl Aws {
     /// RevokeSecurityGroupIngress).
     pub async fn revoke(
         &self,
-        mut pass: Pass<'_>,
-        own: &Own,
+        mut pass: Permit<'_>,
+        own: &FunctionIdentity,
         group: &GroupId,
         rules: &BTreeSet<RuleId>,
     ) -> Result<BTreeSet<RuleId>, AwsError> {
@@ -382,7 +387,8 @@ mod tests {
 
     #[test]
     fn the_functions_arn_tells_account_and_partition() {
-        let own = |arn| Own::of_arn(arn).map(|own| format!("{} {} {}", own.partition, own.account, own.region));
+        let own =
+            |arn| FunctionIdentity::of_arn(arn).map(|own| format!("{} {} {}", own.partition, own.account, own.region));
         for (arn, expected) in [
             ("arn:aws:lambda:eu-west-1:111122223333:function:p", "aws 111122223333 eu-west-1"),
             ("arn:aws-cn:lambda:cn-north-1:111122223333:function:p:1", "aws-cn 111122223333 cn-north-1"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use portcullis_domain::ids::{AccountId, Region, shown};
+use portcullis_domain::ids::{AccountId, Region, escaped};
 use portcullis_domain::policy::Mode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -141,7 +141,7 @@ impl Config {
 }
 
 fn refused(variable: &'static str, value: &str, accepted: impl Into<String>) -> ConfigError {
-    ConfigError { variable, value: shown(value), accepted: accepted.into() }
+    ConfigError { variable, value: escaped(value), accepted: accepted.into() }
 }
 
 fn policy_source(value: &str) -> Result<PolicySource, ConfigError> {

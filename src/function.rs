@@ -16,7 +16,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::aws::{Aws, AwsError, Own};
+use crate::aws::{Aws, AwsError, FunctionIdentity};
 use crate::config::{Config, PolicySource};
 use crate::envelope::Kind;
 use crate::guard::{Answer, Guard, Invocation};
@@ -120,7 +120,7 @@ fn invocation(context: &Context) -> Invocation {
     let left = i128::from(context.deadline).saturating_sub(crate::now().as_millisecond().into());
     let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
     let deadline = Instant::now() + left;
-    Invocation { own: Own::of_arn(&context.invoked_function_arn), deadline }
+    Invocation { own: FunctionIdentity::of_arn(&context.invoked_function_arn), deadline }
 }
 
 /// What the function answers, in the form that the delivery asks for.
@@ -209,10 +209,10 @@ mod tests {
     use super::*;
     use portcullis_domain::finding::{Outcome, Verdict};
     use portcullis_domain::policy::Mode;
-    use portcullis_domain::trail::Seen;
+    use portcullis_domain::trail::EventMetadata;
 
     fn findings(count: usize, verdict: Verdict, outcome: Outcome) -> Vec<Finding> {
-        let finding = Finding::plain(&Seen::default(), verdict, outcome, Mode::Alert, "x".repeat(1000));
+        let finding = Finding::plain(&EventMetadata::default(), verdict, outcome, Mode::Alert, "x".repeat(1000));
         vec![finding; count]
     }
 

@@ -3,7 +3,7 @@
 mod log_file;
 mod look;
 mod rollback;
-mod subject;
+mod resource;
 mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,13 +15,13 @@ use portcullis_domain::exposure::harmless;
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
 use portcullis_domain::ids::AccountId;
 use portcullis_domain::policy::{Mode, Policy};
-use portcullis_domain::trail::{self, Change, Reading, Seen, Subject};
+use portcullis_domain::trail::{self, Change, EventMetadata, Reading, Resource};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::aws::{Aws, KnownLists, Own, Target};
+use crate::aws::{AccountRegion, Aws, FunctionIdentity, KnownLists};
 use crate::config::Accounts;
-use crate::envelope::{self, Kind, Letter};
+use crate::envelope::{self, Kind, Payload};
 use crate::report::{self, Counts, Message};
 pub use sweep::Places;
 use sweep::Sweeps;
@@ -50,7 +50,7 @@ pub struct Guard {
 #[derive(Debug, Clone)]
 pub struct Invocation {
     /// Who the function is, if its ARN tells.
-    pub own: Option<Own>,
+    pub own: Option<FunctionIdentity>,
     /// When it must have answered.
     pub deadline: Instant,
 }
@@ -122,18 +122,18 @@ struct Worked {
 /// What is worked on at once: changes by subject, and findings that need no look.
 #[derive(Default)]
 struct Batch {
-    subjects: BTreeMap<(Target, Subject), Vec<Received>>,
+    resources: BTreeMap<(AccountRegion, Resource), Vec<Received>>,
     told: Vec<Told>,
 }
 
 impl Batch {
     fn len(&self) -> usize {
-        self.told.len() + self.subjects.values().map(Vec::len).sum::<usize>()
+        self.told.len() + self.resources.values().map(Vec::len).sum::<usize>()
     }
 
     fn change(&mut self, origin: Origin, change: Change) {
-        let target = Target { account: change.account.clone(), region: change.region.clone() };
-        self.subjects.entry((target, change.subject.clone())).or_default().push(Received { origin, change });
+        let target = AccountRegion { account: change.account.clone(), region: change.region.clone() };
+        self.resources.entry((target, change.resource.clone())).or_default().push(Received { origin, change });
     }
 }
 
@@ -160,11 +160,11 @@ impl Run<'_> {
     }
 }
 
-fn named(subject: &Subject) -> Option<String> {
-    match subject {
-        Subject::Group(id) => Some(id.to_string()),
-        Subject::GroupName(name) => Some(name.clone()),
-        Subject::PrefixList(_) | Subject::Region => None,
+fn named(resource: &Resource) -> Option<String> {
+    match resource {
+        Resource::Group(id) => Some(id.to_string()),
+        Resource::GroupName(name) => Some(name.clone()),
+        Resource::PrefixList(_) | Resource::Region => None,
     }
 }
 
@@ -176,15 +176,15 @@ impl Guard {
         let (mut batch, mut tally) = (Batch::default(), Tally::default());
         let (mut sweeps, mut files, mut place) = (Vec::new(), Vec::new(), 0);
         for item in delivery.items {
-            for letter in item.letters {
+            for payload in item.payloads {
                 let origin = Origin { place, item: item.id.clone() };
                 place += 1;
-                match letter {
-                    Letter::Passed(what) => tracing::debug!(what, "passed over"),
-                    Letter::Sweep(order) => sweeps.push((origin, order)),
-                    Letter::LogFile(file) => files.push((origin, file)),
-                    letter @ (Letter::Record { .. } | Letter::Ignored(_) | Letter::Unreadable(_)) => {
-                        self.receive(&mut batch, origin, letter);
+                match payload {
+                    Payload::Control(what) => tracing::debug!(what, "passed over"),
+                    Payload::SweepRequest(order) => sweeps.push((origin, order)),
+                    Payload::LogFile(file) => files.push((origin, file)),
+                    payload @ (Payload::Record { .. } | Payload::Unrelated(_) | Payload::Unreadable(_)) => {
+                        self.receive(&mut batch, origin, payload);
                     }
                 }
             }
@@ -203,8 +203,8 @@ impl Guard {
     }
 
     /// Puts a letter where it belongs.
-    fn receive(&self, batch: &mut Batch, origin: Origin, letter: Letter) {
-        match self.read(letter) {
+    fn receive(&self, batch: &mut Batch, origin: Origin, payload: Payload) {
+        match self.read(payload) {
             Ok(change) => batch.change(origin, *change),
             Err(finding) => batch.told.push(Told { origin, finding: *finding }),
         }
@@ -213,10 +213,9 @@ impl Guard {
     /// Works on every subject of a batch and tells what came of it. Each is told of as soon as it is done; no work waits
     /// for another that hangs, nor for a topic that does.
     async fn work(&self, batch: Batch, run: &Run<'_>, tally: &mut Tally) {
-        let work = batch
-            .subjects
-            .into_iter()
-            .map(|((target, subject), received)| async move { self.subject(&target, &subject, received, run).await });
+        let work = batch.resources.into_iter().map(|((target, resource), received)| async move {
+            self.resource(&target, &resource, received, run).await
+        });
         let work = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
         let mut telling = stream::iter([Worked { told: batch.told, ..Worked::default() }])
             .chain(work)
@@ -254,24 +253,26 @@ impl Guard {
     }
 
     /// A letter that needs a look, or the finding where it needs none.
-    fn read(&self, letter: Letter) -> Result<Box<Change>, Box<Finding>> {
-        let plain = |seen: &Seen, verdict, why: String| {
-            Err(Box::new(Finding::plain(seen, verdict, Outcome::None, self.mode, why)))
+    fn read(&self, payload: Payload) -> Result<Box<Change>, Box<Finding>> {
+        let plain = |event: &EventMetadata, verdict, why: String| {
+            Err(Box::new(Finding::plain(event, verdict, Outcome::None, self.mode, why)))
         };
-        let (record, postmark) = match letter {
-            Letter::Record { record, postmark } => (record, postmark),
-            Letter::Ignored(why) | Letter::Passed(why) => return plain(&Seen::default(), Verdict::Irrelevant, why),
-            Letter::Unreadable(why) => return plain(&Seen::default(), Verdict::Undecided, why),
-            Letter::LogFile(_) | Letter::Sweep(_) => {
-                return plain(&Seen::default(), Verdict::Undecided, "no record of a call".to_owned());
+        let (record, envelope_origin) = match payload {
+            Payload::Record { record, envelope_origin } => (record, envelope_origin),
+            Payload::Unrelated(why) | Payload::Control(why) => {
+                return plain(&EventMetadata::default(), Verdict::Irrelevant, why);
+            }
+            Payload::Unreadable(why) => return plain(&EventMetadata::default(), Verdict::Undecided, why),
+            Payload::LogFile(_) | Payload::SweepRequest(_) => {
+                return plain(&EventMetadata::default(), Verdict::Undecided, "no record of a call".to_owned());
             }
         };
-        match trail::read(&record, &postmark) {
-            Reading::Irrelevant { seen, why } => plain(&seen, Verdict::Irrelevant, why),
-            Reading::Undecided { seen, why } => plain(&seen, Verdict::Undecided, why),
+        match trail::read(&record, &envelope_origin) {
+            Reading::Irrelevant { event, why } => plain(&event, Verdict::Irrelevant, why),
+            Reading::Undecided { event, why } => plain(&event, Verdict::Undecided, why),
             Reading::Change(change) => match harmless(&change, &self.policy) {
-                Some(why) => plain(&change.seen, Verdict::Safe, why.to_owned()).map_err(|mut finding| {
-                    finding.group = named(&change.subject);
+                Some(why) => plain(&change.event, Verdict::Safe, why.to_owned()).map_err(|mut finding| {
+                    finding.group = named(&change.resource);
                     finding
                 }),
                 None => Ok(change),
@@ -280,7 +281,11 @@ impl Guard {
     }
 
     /// Who the function is, unless the target's account is none of ours to act in: then why.
-    fn permitted<'a>(&self, account: &AccountId, own: Option<&'a Own>) -> Result<&'a Own, String> {
+    fn permitted<'a>(
+        &self,
+        account: &AccountId,
+        own: Option<&'a FunctionIdentity>,
+    ) -> Result<&'a FunctionIdentity, String> {
         // Without it nobody could tell whose groups our own credentials show.
         let own = own.ok_or("the function's own account is not known: its ARN names none")?;
         let allowed = match &self.accounts {
@@ -288,7 +293,7 @@ impl Guard {
             Accounts::Any => true,
             Accounts::Listed(listed) => listed.contains(account),
         };
-        let Own { account: home, .. } = own;
+        let FunctionIdentity { account: home, .. } = own;
         let why = || format!("account {account} is not one that this function of account {home} may act in: refused");
         allowed.then_some(own).ok_or_else(why)
     }

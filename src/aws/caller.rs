@@ -5,7 +5,7 @@ use aws_sdk_sts::config::ProvideCredentials;
 use portcullis_domain::ids::{AccountId, IdError, Region};
 use portcullis_domain::policy::Mode;
 
-use super::{Aws, AwsError, Effect, Own, http, message, plainly};
+use super::{Aws, AwsError, Effect, FunctionIdentity, http, message, plainly};
 use crate::config::MemberRole;
 
 /// Who calls.
@@ -14,7 +14,7 @@ pub struct Caller {
     /// The user or the role's session, as an ARN.
     pub arn: String,
     /// Its account and partition, and the Region that is configured.
-    pub own: Own,
+    pub own: FunctionIdentity,
 }
 
 /// Why nobody can say who calls.
@@ -67,6 +67,6 @@ impl Aws {
         let account = AccountId::parse(answer.account().unwrap_or_default()).map_err(|error| odd(error.to_string()))?;
         let partition = arn.split(':').nth(1).filter(|name| name.starts_with("aws") && !name.contains('/'));
         let partition = partition.ok_or_else(|| odd(format!("`{}` is no ARN", message(&arn))))?.to_owned();
-        Ok(Caller { arn, own: Own { account, partition, region } })
+        Ok(Caller { arn, own: FunctionIdentity { account, partition, region } })
     }
 }

@@ -6,13 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, SecurityGroup, SecurityGroupRule};
 use portcullis_domain::exposure::{GroupFacts, PrefixLists, Rule};
-use portcullis_domain::ids::{GroupId, PrefixListId, RuleId, VpcId, shown};
+use portcullis_domain::ids::{GroupId, PrefixListId, RuleId, VpcId, escaped};
 use portcullis_domain::net::{Cidr, Protocol, Source, Traffic};
-use portcullis_domain::trail::{Permission, Subject};
+use portcullis_domain::trail::{Permission, Resource};
 use tokio::time::Instant;
 
 use super::pace::Api;
-use super::{Aws, AwsError, Effect, Own, Target};
+use super::{AccountRegion, Aws, AwsError, Effect, FunctionIdentity};
 
 /// What a look at a subject found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,15 +28,15 @@ pub struct Facts {
 /// Prefix lists that the invocation has read already, so that a thousand groups that share one cost one call. What could
 /// not be read is not kept.
 #[derive(Debug, Default)]
-pub struct KnownLists(Mutex<BTreeMap<(Target, PrefixListId), Vec<Cidr>>>);
+pub struct KnownLists(Mutex<BTreeMap<(AccountRegion, PrefixListId), Vec<Cidr>>>);
 
 impl KnownLists {
-    fn get(&self, target: &Target, list: &PrefixListId) -> Option<Vec<Cidr>> {
+    fn get(&self, target: &AccountRegion, list: &PrefixListId) -> Option<Vec<Cidr>> {
         let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lists.get(&(target.clone(), list.clone())).cloned()
     }
 
-    fn keep(&self, target: &Target, list: &PrefixListId, entries: &[Cidr]) {
+    fn keep(&self, target: &AccountRegion, list: &PrefixListId, entries: &[Cidr]) {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lists.insert((target.clone(), list.clone()), entries.to_vec());
     }
@@ -62,9 +62,9 @@ impl Aws {
     /// such in the facts.
     pub async fn look(
         &self,
-        target: &Target,
-        own: &Own,
-        subject: &Subject,
+        target: &AccountRegion,
+        own: &FunctionIdentity,
+        resource: &Resource,
         wanted: Wanted<'_>,
     ) -> Result<Facts, AwsError> {
         let at = Instant::now();
@@ -76,11 +76,11 @@ impl Aws {
             rules: Vec::new(),
             egress: BTreeSet::new(),
         };
-        let looked_at = match subject {
-            Subject::Group(group) => Some(vec![group.clone()]),
-            Subject::GroupName(name) => Some(groups_named(&ec2, name).await?),
-            Subject::PrefixList(list) => Some(groups_that_refer_to(&ec2, list).await?),
-            Subject::Region => None,
+        let looked_at = match resource {
+            Resource::Group(group) => Some(vec![group.clone()]),
+            Resource::GroupName(name) => Some(groups_named(&ec2, name).await?),
+            Resource::PrefixList(list) => Some(groups_that_refer_to(&ec2, list).await?),
+            Resource::Region => None,
         };
         for group in looked_at.iter().flatten() {
             groups.insert(group.clone(), empty(group));
@@ -140,8 +140,8 @@ impl Aws {
     /// [`AwsError`].
     pub async fn prefix_list_version(
         &self,
-        target: &Target,
-        own: &Own,
+        target: &AccountRegion,
+        own: &FunctionIdentity,
         list: &PrefixListId,
         version: i64,
     ) -> Result<Vec<Cidr>, AwsError> {
@@ -153,7 +153,7 @@ impl Aws {
 struct Paced<'a> {
     ec2: Client,
     aws: &'a Aws,
-    target: &'a Target,
+    target: &'a AccountRegion,
 }
 
 /// A filter takes at most so many values (EC2 User Guide, "List and filter using the CLI and API").
@@ -268,14 +268,14 @@ fn read_rule(rule: &SecurityGroupRule) -> Result<(GroupId, Direction), AwsError>
 }
 
 fn source(rule: &SecurityGroupRule) -> Source {
-    let cidr = |text: &str| text.parse().map_or_else(|_| Source::Unknown(shown(text)), Source::Cidr);
-    let list = |text: &str| text.parse().map_or_else(|_| Source::Unknown(shown(text)), Source::PrefixList);
+    let cidr = |text: &str| text.parse().map_or_else(|_| Source::Unknown(escaped(text)), Source::Cidr);
+    let list = |text: &str| text.parse().map_or_else(|_| Source::Unknown(escaped(text)), Source::PrefixList);
     if let Some(text) = rule.cidr_ipv4().or(rule.cidr_ipv6()) {
         cidr(text)
     } else if let Some(text) = rule.prefix_list_id() {
         list(text)
     } else if let Some(group) = rule.referenced_group_info() {
-        Source::Group(shown(group.group_id().unwrap_or("a security group")))
+        Source::Group(escaped(group.group_id().unwrap_or("a security group")))
     } else {
         Source::Unknown("EC2 shows none".to_owned())
     }

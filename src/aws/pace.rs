@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Target;
+use super::AccountRegion;
 
 /// The calls that are paced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +32,7 @@ impl Api {
 
 /// The buckets as we believe them to be. Others draw on them too: what EC2 says puts them right.
 #[derive(Debug, Default)]
-pub(super) struct Pace(Mutex<BTreeMap<(Target, Api), Bucket>>);
+pub(super) struct RateLimiter(Mutex<BTreeMap<(AccountRegion, Api), Bucket>>);
 
 #[derive(Debug)]
 struct Bucket {
@@ -43,16 +43,16 @@ struct Bucket {
 /// More buckets than this are not kept; those that are full by now go first.
 const MOST_BUCKETS: usize = 1024;
 
-impl Pace {
+impl RateLimiter {
     /// Waits for a token and takes it. Callers bound the wait.
-    pub(super) async fn take(&self, target: &Target, api: Api) {
+    pub(super) async fn take(&self, target: &AccountRegion, api: Api) {
         while let Some(wait) = self.try_take(target, api) {
             tokio::time::sleep(wait).await;
         }
     }
 
     /// Takes a token, or says how long to wait for one.
-    fn try_take(&self, target: &Target, api: Api) -> Option<Duration> {
+    fn try_take(&self, target: &AccountRegion, api: Api) -> Option<Duration> {
         self.with(target, api, |tokens, refill| {
             if *tokens >= 1.0 {
                 *tokens -= 1.0;
@@ -63,16 +63,16 @@ impl Pace {
     }
 
     /// A token that was taken and not used.
-    pub(super) fn give_back(&self, target: &Target, api: Api) {
+    pub(super) fn give_back(&self, target: &AccountRegion, api: Api) {
         self.with(target, api, |tokens, _| *tokens += 1.0);
     }
 
     /// EC2 says that there is none.
-    pub(super) fn empty(&self, target: &Target, api: Api) {
+    pub(super) fn empty(&self, target: &AccountRegion, api: Api) {
         self.with(target, api, |tokens, _| *tokens = 0.0);
     }
 
-    fn with<T>(&self, target: &Target, api: Api, change: impl FnOnce(&mut f64, f64) -> T) -> T {
+    fn with<T>(&self, target: &AccountRegion, api: Api, change: impl FnOnce(&mut f64, f64) -> T) -> T {
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let (size, refill) = api.bucket();
@@ -93,13 +93,13 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn target(account: &str) -> Target {
-        Target { account: account.parse().unwrap(), region: "eu-west-1".parse().unwrap() }
+    fn target(account: &str) -> AccountRegion {
+        AccountRegion { account: account.parse().unwrap(), region: "eu-west-1".parse().unwrap() }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_goes_at_once_and_what_is_over_it_at_the_rate_of_the_refill() {
-        let (pace, here, start) = (Pace::default(), target("111122223333"), Instant::now());
+        let (pace, here, start) = (RateLimiter::default(), target("111122223333"), Instant::now());
         for _ in 0..50 {
             pace.take(&here, Api::Revoke).await;
         }
@@ -118,7 +118,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_ec2_says_of_the_bucket_holds_and_an_unused_token_goes_back() {
-        let (pace, here, start) = (Pace::default(), target("111122223333"), Instant::now());
+        let (pace, here, start) = (RateLimiter::default(), target("111122223333"), Instant::now());
         pace.empty(&here, Api::Revoke);
         pace.take(&here, Api::Revoke).await;
         let took = start.elapsed();
@@ -131,7 +131,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn buckets_that_have_filled_up_are_forgotten() {
-        let pace = Pace::default();
+        let pace = RateLimiter::default();
         for n in 0..3000 {
             pace.take(&target(&format!("{n:012}")), Api::Revoke).await;
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -3,9 +3,9 @@
 use aws_sdk_organizations::types::AccountState;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures_util::{StreamExt, stream};
-use portcullis_domain::ids::{AccountId, Region, shown};
+use portcullis_domain::ids::{AccountId, Region, escaped};
 
-use super::{Aws, AwsError, Effect, Own, Target};
+use super::{AccountRegion, Aws, AwsError, Effect, FunctionIdentity};
 
 /// So many batches of messages are under way at a time: a sweep of a thousand accounts is 1,700 of them.
 const MOST_SENT_AT_ONCE: usize = 8;
@@ -15,9 +15,9 @@ impl Aws {
     ///
     /// # Errors
     /// [`AwsError`].
-    pub async fn regions(&self, account: &AccountId, own: &Own) -> Result<Vec<Region>, AwsError> {
+    pub async fn regions(&self, account: &AccountId, own: &FunctionIdentity) -> Result<Vec<Region>, AwsError> {
         let call = "DescribeRegions";
-        let home = Target { account: account.clone(), region: own.region.clone() };
+        let home = AccountRegion { account: account.clone(), region: own.region.clone() };
         let answer = self.ec2(&home, own).await?.describe_regions().send().await;
         let answer = answer.map_err(|error| AwsError::from_sdk(call, &error))?;
         let name = |region: &aws_sdk_ec2::types::Region| parsed(call, region.region_name(), Region::parse);
@@ -75,7 +75,7 @@ async fn enqueue_batch(sqs: &aws_sdk_sqs::Client, queue: &str, batch: &[String])
         }
         let why = answer.failed().iter().find(|failed| failed.id() == id);
         let code = why.map_or("NotListed", |why| why.code()).to_owned();
-        let message = shown(why.and_then(|why| why.message()).unwrap_or("no message"));
+        let message = escaped(why.and_then(|why| why.message()).unwrap_or("no message"));
         Some((body.clone(), AwsError { call, code, message, effect: Effect::NotYet }))
     };
     batch.iter().enumerate().filter_map(refused).collect()

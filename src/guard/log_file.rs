@@ -1,13 +1,13 @@
 //! A log file in S3: read as it arrives, and worked on in portions, so that memory is bounded however much is in it.
 
 use portcullis_delivery::logfile::{Found, Stream};
-use portcullis_domain::trail::Postmark;
+use portcullis_domain::trail::EnvelopeOrigin;
 use tokio::time::timeout_at;
 
 use super::rollback::out_of_time;
 use super::{Batch, Guard, Origin, Run, Tally};
 use crate::aws::AwsError;
-use crate::envelope::{Letter, LogFile};
+use crate::envelope::{LogFile, Payload};
 
 /// So many records of ours are worked on at a time. A file that holds more is worked on while it is read.
 const PORTION: usize = 2000;
@@ -26,9 +26,9 @@ impl Guard {
         run: &Run<'_>,
         tally: &mut Tally,
     ) {
-        let named = |why: &str| Letter::Unreadable(format!("s3://{}/{}: {why}", file.bucket, file.key));
-        let letter = |found: Found<'_>| match found.and_then(|record| record.parse()) {
-            Ok(record) => Letter::Record { record, postmark: Postmark::default() },
+        let named = |why: &str| Payload::Unreadable(format!("s3://{}/{}: {why}", file.bucket, file.key));
+        let payload = |found: Found<'_>| match found.and_then(|record| record.parse()) {
+            Ok(record) => Payload::Record { record, envelope_origin: EnvelopeOrigin::default() },
             Err(error) => named(&error.to_string()),
         };
         let until = run.until();
@@ -39,14 +39,14 @@ impl Guard {
             while let Some(chunk) = timeout_at(until, body.chunk()).await.map_err(late)?? {
                 for piece in chunk.chunks(PIECE) {
                     let mut found = Vec::new();
-                    stream.push(piece, |one| found.push(letter(one)));
+                    stream.push(piece, |one| found.push(payload(one)));
                     found.into_iter().for_each(|one| self.receive(batch, origin.clone(), one));
                     if batch.len() >= PORTION {
                         self.work(std::mem::take(batch), run, tally).await;
                     }
                 }
             }
-            stream.finish(|one| self.receive(batch, origin.clone(), letter(one)));
+            stream.finish(|one| self.receive(batch, origin.clone(), payload(one)));
             Ok::<(), AwsError>(())
         };
         if let Err(error) = read.await {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_domain::exposure::needs_prefix_list;
-use portcullis_domain::trail::{Call, Change, Claim, Permission, Subject};
+use portcullis_domain::trail::{Call, Change, ChangedRules, Permission, Resource};
 use tokio::time::{Instant, timeout_at};
 
 use super::Guard;
@@ -18,30 +18,30 @@ impl Guard {
     pub(super) async fn look(
         &self,
         job: &Job<'_>,
-        subject: &Subject,
+        resource: &Resource,
         known: Option<&KnownLists>,
     ) -> Result<Facts, AwsError> {
         let prefix_list_of = |permission: &Permission| needs_prefix_list(permission, &self.policy);
         let wanted = Wanted { vpc: self.policy.needs_vpc(), prefix_list_of: &prefix_list_of, known };
-        let look = self.aws.look(job.target, job.own, subject, wanted);
+        let look = self.aws.look(job.target, job.own, resource, wanted);
         timeout_at(job.until, look).await.unwrap_or_else(|_| Err(out_of_time("DescribeSecurityGroupRules")))
     }
 
     /// A look that shows what was changed, unless the change is old enough for it to be gone: the group, or in the
     /// prefix list what was added to it. A list that shows enough for something to be done is not waited for.
-    pub(super) async fn first_look(&self, job: &Job<'_>, subject: &Subject) -> Result<Facts, AwsError> {
+    pub(super) async fn first_look(&self, job: &Job<'_>, resource: &Resource) -> Result<Facts, AwsError> {
         let mut turn = 0;
         loop {
             // A list that was changed is not the one that was read before.
-            let known = (turn == 0 && !matches!(subject, Subject::PrefixList(_))).then_some(job.known);
-            let facts = self.look(job, subject, known).await?;
+            let known = (turn == 0 && !matches!(resource, Resource::PrefixList(_))).then_some(job.known);
+            let facts = self.look(job, resource, known).await?;
             turn += 1;
-            let shown = match subject {
-                Subject::PrefixList(_) => {
+            let shown = match resource {
+                Resource::PrefixList(_) => {
                     job.changes.iter().all(|change| shows_added(change, &facts))
                         || facts.groups.iter().any(|group| self.calls_for_action(job, group, &facts.prefix_lists))
                 }
-                Subject::Group(_) | Subject::GroupName(_) | Subject::Region => !facts.groups.is_empty(),
+                Resource::Group(_) | Resource::GroupName(_) | Resource::Region => !facts.groups.is_empty(),
             };
             if shown || !self.young(job.changes, facts.at) {
                 return Ok(facts);
@@ -58,7 +58,7 @@ impl Guard {
     /// counts is when EC2 was asked: the answer may have been long under way.
     pub(super) fn young(&self, changes: &[&Change], at: Instant) -> bool {
         let then = (self.clock)() - at.elapsed();
-        let age = |change: &&Change| change.seen.time.map(|time| then.duration_since(time).unsigned_abs());
+        let age = |change: &&Change| change.event.time.map(|time| then.duration_since(time).unsigned_abs());
         let calls = changes.iter().filter(|change| change.call != Call::Sweep);
         calls.map(age).any(|age| age.is_none_or(|age| age < SETTLING))
     }
@@ -66,7 +66,7 @@ impl Guard {
 
 /// Whether the prefix list has in it what the change added, where some rule makes that matter.
 fn shows_added(change: &Change, facts: &Facts) -> bool {
-    let Claim::PrefixList { list, added, .. } = &change.claim else { return true };
+    let ChangedRules::PrefixList { list, added, .. } = &change.changed_rules else { return true };
     match facts.prefix_lists.get(list) {
         Some(Ok(entries)) => added.as_ref().is_some_and(|added| added.iter().all(|cidr| entries.contains(cidr))),
         None | Some(Err(_)) => true,

@@ -4,21 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_domain::exposure::{Claimed, GroupFacts, Judgement, PrefixLists, Rule, judge};
+use portcullis_domain::exposure::{Attribution, GroupFacts, Judgement, PrefixLists, Rule, judge};
 use portcullis_domain::finding::{Action, Done};
 use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::plan::plan;
-use portcullis_domain::policy::{Mode, Whereabouts};
-use portcullis_domain::trail::{Change, Claim, Subject};
+use portcullis_domain::policy::{GroupLocation, Mode};
+use portcullis_domain::trail::{Change, ChangedRules, Resource};
 use tokio::time::{Instant, timeout_at};
 
 use super::Guard;
-use crate::aws::{AwsError, Effect, KnownLists, Own, Pass, Target};
+use crate::aws::{AccountRegion, AwsError, Effect, FunctionIdentity, KnownLists, Permit};
 
 /// What is to be done, for whom, and until when.
 pub(super) struct Job<'a> {
-    pub(super) target: &'a Target,
-    pub(super) own: &'a Own,
+    pub(super) target: &'a AccountRegion,
+    pub(super) own: &'a FunctionIdentity,
     pub(super) changes: &'a [&'a Change],
     /// The most that may be done: the function's mode, or the sweep's where the subject is a whole Region.
     pub(super) mode: Mode,
@@ -57,7 +57,7 @@ pub(super) struct Settled {
 #[derive(Default)]
 struct Ledger {
     /// Every rule that any look showed, as it was last.
-    seen: BTreeMap<RuleId, Rule>,
+    event: BTreeMap<RuleId, Rule>,
     lists: PrefixLists,
     done: Done,
     /// Planned and not done.
@@ -70,7 +70,7 @@ struct Ledger {
 impl Ledger {
     /// Takes in a look: what is pending and not shown any more is gone.
     fn note(&mut self, facts: &GroupFacts, lists: &PrefixLists) {
-        self.seen.extend(facts.rules.iter().map(|rule| (rule.id.clone(), rule.clone())));
+        self.event.extend(facts.rules.iter().map(|rule| (rule.id.clone(), rule.clone())));
         self.lists.extend(lists.clone());
         let shown: BTreeSet<&RuleId> = facts.rules.iter().map(|rule| &rule.id).collect();
         let gone = if self.unheard { Action::Revoked } else { Action::AlreadyGone };
@@ -116,17 +116,17 @@ impl Ledger {
 
     /// The group with everything in it that any look showed.
     fn whole(&self, facts: &GroupFacts) -> GroupFacts {
-        GroupFacts { rules: self.seen.values().cloned().collect(), ..facts.clone() }
+        GroupFacts { rules: self.event.values().cloned().collect(), ..facts.clone() }
     }
 
     /// The group as it is told of: with what had to go and the changes' own rules, whatever has become of them, but
     /// without what others made and took back meanwhile.
-    fn told(&self, facts: &GroupFacts, claimed: &BTreeSet<&RuleId>) -> GroupFacts {
+    fn told(&self, facts: &GroupFacts, attributed: &BTreeSet<&RuleId>) -> GroupFacts {
         let shown: BTreeSet<&RuleId> = facts.rules.iter().map(|rule| &rule.id).collect();
         let concerns = |id: &RuleId| {
-            shown.contains(id) || claimed.contains(id) || self.done.contains_key(id) || self.pending.contains(id)
+            shown.contains(id) || attributed.contains(id) || self.done.contains_key(id) || self.pending.contains(id)
         };
-        let rules = self.seen.iter().filter(|(id, _)| concerns(id)).map(|(_, rule)| rule.clone());
+        let rules = self.event.iter().filter(|(id, _)| concerns(id)).map(|(_, rule)| rule.clone());
         GroupFacts { rules: rules.collect(), ..facts.clone() }
     }
 }
@@ -138,20 +138,20 @@ impl Guard {
         &self,
         job: &Job<'_>,
         look: Look,
-        mut pass: Option<Pass<'_>>,
+        mut pass: Option<Permit<'_>>,
         most: usize,
     ) -> Settled {
         let mut ledger = Ledger::default();
         let contest_until = job.contest_until.min(look.at + CONTEST);
         let (mut look, mut turn, mut done_at) = (look, 0, None);
-        let mut mode = self.policy.mode(whereabouts(job.target, &look.group), job.mode);
+        let mut mode = self.policy.mode(location(job.target, &look.group), job.mode);
         let unsettled = loop {
             let facts = &look.group;
             ledger.note(facts, &look.lists);
             let left = self.judge(job, &ledger.left(facts), &ledger.lists);
             let plan = plan(&left);
             let is_contested = is_contested(&left, &plan);
-            ledger.plan(ids(&left, plan), left.doubts.is_empty());
+            ledger.plan(ids(&left, plan), left.undecided.is_empty());
             if ledger.pending.len() > most {
                 mode = Mode::Alert;
             }
@@ -186,12 +186,12 @@ impl Guard {
             }
         };
         let mut judgement = self.judge(job, &ledger.whole(&look.group), &ledger.lists);
-        let told = ledger.told(&look.group, &claimed(&judgement));
+        let told = ledger.told(&look.group, &attributed(&judgement));
         if told.rules.len() < judgement.rules.len() {
             judgement = self.judge(job, &told, &ledger.lists);
         }
         if unsettled {
-            judgement.doubts.push("EC2 does not show yet what the record says".to_owned());
+            judgement.undecided.push("EC2 does not show yet what the record says".to_owned());
         }
         let rest = match mode {
             Mode::Alert => Action::WouldRevoke,
@@ -203,7 +203,7 @@ impl Guard {
     }
 
     /// The right to make a revoke call, waited for where there is none at hand; nothing when time runs out first.
-    pub(super) async fn pass<'a>(&'a self, job: &Job<'_>, at_hand: Option<Pass<'a>>) -> Option<Pass<'a>> {
+    pub(super) async fn pass<'a>(&'a self, job: &Job<'_>, at_hand: Option<Permit<'a>>) -> Option<Permit<'a>> {
         match at_hand {
             Some(pass) => Some(pass),
             None => timeout_at(job.until, self.aws.pass(job.target)).await.ok(),
@@ -214,10 +214,17 @@ impl Guard {
     /// was added to a prefix list was waited for before.
     fn settled(&self, job: &Job<'_>, ledger: &Ledger, facts: &GroupFacts) -> bool {
         let judgement = self.judge(job, &ledger.whole(facts), &ledger.lists);
-        let claimed = claimed(&judgement);
-        let shown = |claim: &Claimed| claim.missing.is_empty() && claim.replaced.iter().all(|id| claimed.contains(id));
-        let of_rules = |change: &Change| !matches!(change.claim, Claim::PrefixList { .. });
-        judgement.claims.iter().zip(job.changes).filter(|(_, change)| of_rules(change)).all(|(claim, _)| shown(claim))
+        let attributed = attributed(&judgement);
+        let shown = |changed_rules: &Attribution| {
+            changed_rules.missing.is_empty() && changed_rules.replaced.iter().all(|id| attributed.contains(id))
+        };
+        let of_rules = |change: &Change| !matches!(change.changed_rules, ChangedRules::PrefixList { .. });
+        judgement
+            .attributions
+            .iter()
+            .zip(job.changes)
+            .filter(|(_, change)| of_rules(change))
+            .all(|(changed_rules, _)| shown(changed_rules))
     }
 
     /// Whether some rule of the group would have to go as it is shown.
@@ -226,7 +233,7 @@ impl Guard {
     }
 
     fn judge(&self, job: &Job<'_>, facts: &GroupFacts, lists: &PrefixLists) -> Judgement {
-        judge(job.changes, facts, lists, &self.policy, whereabouts(job.target, facts), (self.clock)())
+        judge(job.changes, facts, lists, &self.policy, location(job.target, facts), (self.clock)())
     }
 
     /// The next look that succeeds, after a pause of so long at the most; nothing when time has run out or the look is
@@ -245,7 +252,7 @@ impl Guard {
                 return None;
             }
             tokio::time::sleep(pause).await;
-            match self.look(job, &Subject::Group(group.clone()), None).await {
+            match self.look(job, &Resource::Group(group.clone()), None).await {
                 Ok(mut facts) => {
                     return facts.groups.pop().map(|group| Look { group, lists: facts.prefix_lists, at: facts.at });
                 }
@@ -273,14 +280,14 @@ fn ids(judgement: &Judgement, rules: BTreeSet<usize>) -> BTreeSet<RuleId> {
 }
 
 /// The rules that the changes at hand made.
-fn claimed(judgement: &Judgement) -> BTreeSet<&RuleId> {
-    judgement.rules.iter().filter(|judged| judged.claimed).map(|judged| &judged.rule.id).collect()
+fn attributed(judgement: &Judgement) -> BTreeSet<&RuleId> {
+    judgement.rules.iter().filter(|judged| judged.attributed).map(|judged| &judged.rule.id).collect()
 }
 
 /// Whether an exposure that is left as standing has a rule of the changes in it that stays. What makes it standing may
 /// be another change, which another delivery is about to take back.
 fn is_contested(judgement: &Judgement, plan: &BTreeSet<usize>) -> bool {
-    let stays = |rule: &usize| judgement.is_claimed(*rule) && !plan.contains(rule);
+    let stays = |rule: &usize| judgement.is_attributed(*rule) && !plan.contains(rule);
     judgement.exposures.iter().any(|exposure| exposure.standing && exposure.rules.iter().any(stays))
 }
 
@@ -294,8 +301,8 @@ pub(super) fn out_of_time(call: &'static str) -> AwsError {
     }
 }
 
-fn whereabouts<'a>(target: &'a Target, facts: &'a GroupFacts) -> Whereabouts<'a> {
-    Whereabouts { account: &target.account, region: &target.region, group: &facts.group, vpc: facts.vpc.as_ref() }
+fn location<'a>(target: &'a AccountRegion, facts: &'a GroupFacts) -> GroupLocation<'a> {
+    GroupLocation { account: &target.account, region: &target.region, group: &facts.group, vpc: facts.vpc.as_ref() }
 }
 
 /// From 200 ms doubled each turn, at most 4 s; half of it by chance, so that throttled invocations do not stay in step.

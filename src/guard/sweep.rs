@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, stream};
 use portcullis_domain::finding::{Finding, Outcome, SweepFinding, Verdict};
 use portcullis_domain::ids::{AccountId, Region};
-use portcullis_domain::trail::{Change, Seen};
+use portcullis_domain::trail::{Change, EventMetadata};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Batch, Guard, Origin, Run, TO_TELL, Tally, Told, Worked};
-use crate::aws::{AwsError, Own, Target};
+use crate::aws::{AccountRegion, AwsError, FunctionIdentity};
 use crate::config::Accounts;
-use crate::envelope::Sweep;
+use crate::envelope::SweepRequest;
 
 /// So many accounts are asked for their Regions at a time.
 const MOST_ASKED_AT_ONCE: usize = 16;
@@ -25,7 +25,7 @@ pub(super) type Sweeps = BTreeMap<usize, SweepFinding>;
 #[derive(Debug, Default)]
 pub struct Places {
     /// Where it looks.
-    pub targets: Vec<Target>,
+    pub targets: Vec<AccountRegion>,
     /// Accounts whose Regions could not be had, and why.
     pub unknown: Vec<(AccountId, AwsError)>,
 }
@@ -46,7 +46,7 @@ pub(super) fn note(sweeps: &mut Sweeps, worked: &Worked) {
 
 impl Guard {
     /// Carries out a sweep, or hands it out over the queue, and tells what came of it.
-    pub(super) async fn sweep(&self, origin: &Origin, order: Sweep, run: &Run<'_>, tally: &mut Tally) {
+    pub(super) async fn sweep(&self, origin: &Origin, order: SweepRequest, run: &Run<'_>, tally: &mut Tally) {
         let finding = match self.swept(origin, order, run, tally).await {
             Ok(finding) => finding,
             Err((outcome, why)) => self.plain(Verdict::Undecided, outcome, why),
@@ -56,14 +56,15 @@ impl Guard {
     }
 
     fn plain(&self, verdict: Verdict, outcome: Outcome, why: String) -> Finding {
-        let seen = Seen { time: Some((self.clock)()), call: Some("Sweep".to_owned()), ..Seen::default() };
-        Finding::plain(&seen, verdict, outcome, self.mode, why)
+        let event =
+            EventMetadata { time: Some((self.clock)()), call: Some("Sweep".to_owned()), ..EventMetadata::default() };
+        Finding::plain(&event, verdict, outcome, self.mode, why)
     }
 
     async fn swept(
         &self,
         origin: &Origin,
-        order: Sweep,
+        order: SweepRequest,
         run: &Run<'_>,
         tally: &mut Tally,
     ) -> Result<Finding, (Outcome, String)> {
@@ -92,7 +93,7 @@ impl Guard {
         tally.sweeps.insert(origin.place, summary);
         let mut batch = Batch::default();
         let now = (self.clock)();
-        for Target { account, region } in places.targets {
+        for AccountRegion { account, region } in places.targets {
             batch.change(origin.clone(), Change::sweep(None, Some(now), account, region));
         }
         self.work(batch, run, tally).await;
@@ -103,8 +104,8 @@ impl Guard {
     /// The accounts of an order; all that the function may act in where it names none.
     async fn accounts_of(
         &self,
-        order: &Sweep,
-        own: &Own,
+        order: &SweepRequest,
+        own: &FunctionIdentity,
         run: &Run<'_>,
     ) -> Result<BTreeSet<AccountId>, (Outcome, String)> {
         if !order.accounts.is_empty() {
@@ -128,7 +129,7 @@ impl Guard {
         &self,
         accounts: &BTreeSet<AccountId>,
         regions: &[Region],
-        own: &Own,
+        own: &FunctionIdentity,
         deadline: Instant,
     ) -> Places {
         let until = deadline.checked_sub(TO_TELL).unwrap_or(deadline);
@@ -143,7 +144,7 @@ impl Guard {
         let mut answers = stream::iter(asked).buffered(MOST_ASKED_AT_ONCE);
         let mut places = Places::default();
         while let Some((account, enabled)) = answers.next().await {
-            let target = |region| Target { account: account.clone(), region };
+            let target = |region| AccountRegion { account: account.clone(), region };
             match enabled {
                 Ok(regions) => places.targets.extend(regions.into_iter().map(target)),
                 Err(error) => places.unknown.push((account.clone(), error)),
@@ -155,7 +156,7 @@ impl Guard {
     /// One message for each account and Region. An account whose Regions are not known gets a message of its own, and
     /// with it tries and, if need be, a dead letter of its own.
     async fn hand_out(&self, queue: &str, places: &Places, run: &Run<'_>) -> Result<Finding, (Outcome, String)> {
-        let order = |target: &Target| {
+        let order = |target: &AccountRegion| {
             json!({"sweep": {"accounts": [&target.account], "regions": [&target.region]}}).to_string()
         };
         let mut messages: Vec<String> = places.targets.iter().map(order).collect();

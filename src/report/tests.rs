@@ -2,12 +2,12 @@ use super::*;
 use portcullis_domain::finding::{ExposureFinding, RuleFinding};
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::policy::Mode;
-use portcullis_domain::trail::Seen;
+use portcullis_domain::trail::EventMetadata;
 
 const NOW: &str = "2026-11-21T10:00:02.5Z";
 
 fn finding(verdict: Verdict, outcome: Outcome) -> Finding {
-    let seen = Seen {
+    let event = EventMetadata {
         id: Some("e1".into()),
         time: Some("2026-11-21T10:00:00Z".parse().unwrap()),
         account: Some("111122223333".into()),
@@ -15,7 +15,7 @@ fn finding(verdict: Verdict, outcome: Outcome) -> Finding {
         call: Some("AuthorizeSecurityGroupIngress".into()),
         actor: Some("arn:aws:iam::111122223333:user/alice".into()),
         source_ip: Some("198.51.100.7".into()),
-        ..Seen::default()
+        ..EventMetadata::default()
     };
     let exposure = |n: usize| ExposureFinding {
         guard: "ssh".into(),
@@ -40,7 +40,7 @@ fn finding(verdict: Verdict, outcome: Outcome) -> Finding {
         group: Some("sg-1".into()),
         exposures: vec![exposure(1)],
         rules: vec![rule],
-        ..Finding::plain(&seen, verdict, outcome, Mode::Enforce, "tcp 22 (ssh) was open".into())
+        ..Finding::plain(&event, verdict, outcome, Mode::Enforce, "tcp 22 (ssh) was open".into())
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{ACCOUNT, REGION, Setup, Watch, sqs};
 use crate::simulation;
-use crate::simulation::judge::{Change, Claim, Lists, Rule, plan};
+use crate::simulation::judge::{Change, ChangedRules, Lists, Rule, plan};
 
 const MEMBER: &str = "444455556666";
 
@@ -39,8 +39,8 @@ struct Case {
 
 impl Case {
     /// One event that is answered as a whole and concerns the one group.
-    fn one(watch: &Watch, payload: Value, claim: Claim) -> Self {
-        let items = vec![(String::new(), vec![(ACCOUNT, watch.group.clone())], Change::of(claim))];
+    fn one(watch: &Watch, payload: Value, changed_rules: ChangedRules) -> Self {
+        let items = vec![(String::new(), vec![(ACCOUNT, watch.group.clone())], Change::of(changed_rules))];
         Self { payload, items, lists: Lists::new(), alert: false }
     }
 
@@ -59,9 +59,9 @@ fn rules(watch: &Watch, (account, group): &GroupOf) -> Vec<Rule> {
 }
 
 /// The rules of a group that are there, as what made them.
-fn made(watch: &Watch, account: &'static str, group: &str) -> Claim {
+fn made(watch: &Watch, account: &'static str, group: &str) -> ChangedRules {
     let rules = rules(watch, &(account, group.to_owned())).into_iter();
-    Claim::Made(rules.map(|rule| (rule.id, rule.shape)).collect())
+    ChangedRules::Made(rules.map(|rule| (rule.id, rule.shape)).collect())
 }
 
 fn tcp(port: i32, source: &str) -> Permission {
@@ -86,9 +86,9 @@ fn modified(watch: &Watch, egress: bool) -> Case {
     let changes: Vec<RuleChange> = all.iter().filter(concerned).map(change).collect();
     assert_eq!(changes.len(), 1 + usize::from(egress));
     watch.world.modify_rules(ACCOUNT, REGION, &watch.group, &changes).unwrap();
-    let Claim::Made(made) = made(watch, ACCOUNT, &watch.group) else { unreachable!() };
-    let claim = Claim::Made(made.into_iter().filter(|(_, shape)| shape.ports == (22, 22)).collect());
-    Case::one(watch, watch.event(), claim)
+    let ChangedRules::Made(made) = made(watch, ACCOUNT, &watch.group) else { unreachable!() };
+    let changed_rules = ChangedRules::Made(made.into_iter().filter(|(_, shape)| shape.ports == (22, 22)).collect());
+    Case::one(watch, watch.event(), changed_rules)
 }
 
 /// Two groups that refer to a list which opens.
@@ -106,7 +106,7 @@ fn list_opened(watch: &Watch, restore: bool) -> Case {
         added = None;
     }
     let groups = vec![(ACCOUNT, watch.group.clone()), (ACCOUNT, other)];
-    let items = vec![(String::new(), groups, Change::of(Claim::List { list: list.clone(), added }))];
+    let items = vec![(String::new(), groups, Change::of(ChangedRules::List { list: list.clone(), added }))];
     let lists = Lists::from([(list, vec!["10.0.0.0/8".to_owned(), "0.0.0.0/1".to_owned()])]);
     Case { payload: watch.event(), items, lists, alert: false }
 }
@@ -120,9 +120,9 @@ fn batch(watch: &Watch, opened: &[(&str, i32)]) -> Case {
             name => watch.world.create_group(ACCOUNT, REGION, name, Vpc::Other),
         };
         watch.world.authorize(ACCOUNT, REGION, &group, &[tcp(*port, "0.0.0.0/0")]).unwrap();
-        let Claim::Made(all) = made(watch, ACCOUNT, &group) else { unreachable!() };
+        let ChangedRules::Made(all) = made(watch, ACCOUNT, &group) else { unreachable!() };
         let new = all.into_iter().filter(|(id, _)| seen.insert(id.clone())).collect();
-        items.push((format!("m{}", bodies.len()), vec![(ACCOUNT, group)], Change::of(Claim::Made(new))));
+        items.push((format!("m{}", bodies.len()), vec![(ACCOUNT, group)], Change::of(ChangedRules::Made(new))));
         bodies.push(watch.event().to_string());
     }
     Case { payload: sqs(&bodies), items, lists: Lists::new(), alert: false }
@@ -151,7 +151,7 @@ const SCENARIOS: [Scenario; 20] = [
             let mut event = watch.event();
             event["detail"]["responseElements"] = json!({"_return": true});
             let asked = rules(watch, &(ACCOUNT, watch.group.clone())).into_iter().map(|rule| rule.shape);
-            Case::one(watch, event, Claim::Asked(asked.collect()))
+            Case::one(watch, event, ChangedRules::Asked(asked.collect()))
         },
     },
     Scenario {
@@ -165,8 +165,8 @@ const SCENARIOS: [Scenario; 20] = [
         arrange: |watch| {
             watch.open(&[tcp(22, "8.0.0.0/9")]);
             let event = watch.open(&[tcp(22, "8.128.0.0/9")]);
-            let Claim::Made(all) = made(watch, ACCOUNT, &watch.group) else { unreachable!() };
-            Case::one(watch, event, Claim::Made(all.into_iter().skip(1).collect()))
+            let ChangedRules::Made(all) = made(watch, ACCOUNT, &watch.group) else { unreachable!() };
+            Case::one(watch, event, ChangedRules::Made(all.into_iter().skip(1).collect()))
         },
     },
     Scenario {
@@ -200,7 +200,7 @@ const SCENARIOS: [Scenario; 20] = [
             let mut event = watch.open(&[tcp(22, "0.0.0.0/0"), tcp(3389, "::/0"), tcp(443, "::/0")]);
             event["detail"]["responseElements"] = omitted();
             let asked = rules(watch, &(ACCOUNT, watch.group.clone())).into_iter().map(|rule| rule.shape);
-            Case::one(watch, event, Claim::Asked(asked.collect()))
+            Case::one(watch, event, ChangedRules::Asked(asked.collect()))
         },
     },
     Scenario {
@@ -212,7 +212,7 @@ const SCENARIOS: [Scenario; 20] = [
             event["detail"]["responseElements"] = omitted();
             // A kind of source that is not known yet.
             event["detail"]["requestParameters"]["ipPermissions"]["items"][0]["newKind"] = json!({"items": [{}]});
-            Case::one(watch, event, Claim::Everything)
+            Case::one(watch, event, ChangedRules::Everything)
         },
     },
     Scenario {
@@ -229,7 +229,7 @@ const SCENARIOS: [Scenario; 20] = [
             event["detail"]["requestParameters"] = omitted();
             event["detail"]["responseElements"] = omitted();
             let groups = vec![(ACCOUNT, watch.group.clone()), (ACCOUNT, other)];
-            let items = vec![(String::new(), groups, Change::of(Claim::Everything))];
+            let items = vec![(String::new(), groups, Change::of(ChangedRules::Everything))];
             Case { payload: event, items, lists: Lists::new(), alert: false }
         },
     },
@@ -355,7 +355,7 @@ impl<'a> Run<'a> {
             }
             let left = plan(&after, &self.case.lists, &changes);
             for (item, _, change) in self.case.items.iter().filter(|(_, groups, _)| groups.contains(group)) {
-                let open = after.iter().any(|rule| left.contains(&rule.id) && change.claims(rule));
+                let open = after.iter().any(|rule| left.contains(&rule.id) && change.attributions(rule));
                 done &= !open;
                 let told = self.told(&answer, item);
                 if open && !self.case.alert {

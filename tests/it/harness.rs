@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use ec2_model::{Call, Reply, Request, Response, Vpc, World};
-use portcullis::aws::{Aws, Own};
+use portcullis::aws::{Aws, FunctionIdentity};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::Finding;
 use portcullis::domain::policy::{Mode, Policy};
@@ -171,7 +171,7 @@ impl Watch {
 
     pub(crate) async fn deliver(&self, payload: &Value) -> Answer {
         let invocation = Invocation {
-            own: Own::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis"),
+            own: FunctionIdentity::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis"),
             deadline: tokio::time::Instant::now() + Duration::from_secs(30),
         };
         self.guard.handle(payload, &invocation).await

@@ -8,7 +8,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ec2::config::Credentials;
 use aws_smithy_async::time::TimeSource;
 use ec2_model::{Direction, Permission, Vpc, World};
-use portcullis::aws::{Aws, Own};
+use portcullis::aws::{Aws, FunctionIdentity};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Finding, Outcome, Verdict};
 use portcullis::domain::policy::{Mode, Policy};
@@ -127,7 +127,7 @@ impl Organisation {
 
     async fn deliver(&self, payload: &Value) -> Answer {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-        self.guard.handle(payload, &Invocation { own: Own::of_arn(self.function), deadline }).await
+        self.guard.handle(payload, &Invocation { own: FunctionIdentity::of_arn(self.function), deadline }).await
     }
 
     /// The RoleArn of every AssumeRole so far.

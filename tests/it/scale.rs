@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ec2_model::{Permission, Request, Vpc, World};
-use portcullis::aws::Own;
+use portcullis::aws::FunctionIdentity;
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Outcome, SweepFinding};
 use portcullis::guard::Invocation;
@@ -83,7 +83,7 @@ fn forget_peak() {
 /// Time enough even for an unoptimised build on a busy machine.
 fn patient() -> Invocation {
     Invocation {
-        own: Own::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis"),
+        own: FunctionIdentity::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis"),
         deadline: tokio::time::Instant::now() + Duration::from_secs(3600),
     }
 }

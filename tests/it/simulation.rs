@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ec2_model::Lag;
 use jiff::Timestamp;
-use portcullis::aws::Own;
+use portcullis::aws::FunctionIdentity;
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::ids::AccountId;
 use portcullis::guard::{Answer, Guard, Invocation};
@@ -75,7 +75,7 @@ const MOST_RECEIVED: u32 = 4;
 struct Run {
     watcher: Arc<Mutex<Watcher>>,
     guards: [Guard; 2],
-    own: Own,
+    own: FunctionIdentity,
     started: Instant,
     /// What is under way, by the time of arrival.
     posts: BTreeMap<(u64, u64), Post>,
@@ -116,7 +116,9 @@ impl Run {
             guard(&watcher, 0, POLICIES[policy], &regions[0], started).await,
             guard(&watcher, 1, POLICIES[policy], &regions[0], started).await,
         ];
-        let own = Own::of_arn(&format!("arn:aws:lambda:{}:{}:function:portcullis", regions[0], scene::HOME)).unwrap();
+        let own =
+            FunctionIdentity::of_arn(&format!("arn:aws:lambda:{}:{}:function:portcullis", regions[0], scene::HOME))
+                .unwrap();
         Self { watcher, guards, own, started, posts: BTreeMap::new(), sent: 0 }
     }
 

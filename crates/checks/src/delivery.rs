@@ -6,11 +6,11 @@ use std::io::Read;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use flate2::read::MultiGzDecoder;
-use portcullis_delivery::envelope::{self, Kind, Letter};
+use portcullis_delivery::envelope::{self, Kind, Payload};
 use portcullis_domain::exposure::harmless;
 use portcullis_domain::json;
 use portcullis_domain::policy::Policy;
-use portcullis_domain::trail::{Postmark, Reading, read};
+use portcullis_domain::trail::{EnvelopeOrigin, Reading, read};
 use serde_json::Value;
 
 use crate::is_clear;
@@ -55,38 +55,38 @@ pub fn delivery(bytes: &[u8]) -> &'static str {
         assert_eq!(item.id, id, "each message's own id");
         let mut found = Found::default();
         found.look(message, 6);
-        assert!(!found.change || !item.letters.is_empty(), "a change of ours, and no letter");
-        for letter in &item.letters {
-            if let Letter::Record { record, .. } = letter {
+        assert!(!found.change || !item.payloads.is_empty(), "a change of ours, and no letter");
+        for payload in &item.payloads {
+            if let Payload::Record { record, .. } = payload {
                 assert!(found.objects.contains(&record.to_string()), "a record that is not in the delivery: {record}");
             }
-            look_at(letter);
+            look_at(payload);
         }
     }
-    match opened.items.iter().flat_map(|item| &item.letters).next() {
+    match opened.items.iter().flat_map(|item| &item.payloads).next() {
         None => "empty",
-        Some(Letter::Record { .. }) => "record",
-        Some(Letter::Ignored(_)) => "ignored",
-        Some(Letter::Passed(_)) => "passed",
-        Some(Letter::LogFile(_)) => "log file",
-        Some(Letter::Sweep(_)) => "sweep",
-        Some(Letter::Unreadable(_)) => "unreadable",
+        Some(Payload::Record { .. }) => "record",
+        Some(Payload::Unrelated(_)) => "ignored",
+        Some(Payload::Control(_)) => "passed",
+        Some(Payload::LogFile(_)) => "log file",
+        Some(Payload::SweepRequest(_)) => "sweep",
+        Some(Payload::Unreadable(_)) => "unreadable",
     }
 }
 
-fn look_at(letter: &Letter) {
-    match letter {
-        Letter::Record { record, postmark } => {
-            let reading = read(record, postmark);
-            assert_eq!(reading, read(&record.clone(), &postmark.clone()), "the same record, read twice");
+fn look_at(payload: &Payload) {
+    match payload {
+        Payload::Record { record, envelope_origin } => {
+            let reading = read(record, envelope_origin);
+            assert_eq!(reading, read(&record.clone(), &envelope_origin.clone()), "the same record, read twice");
             match reading {
                 Reading::Change(change) => _ = harmless(&change, &Policy::built_in()),
                 Reading::Irrelevant { why, .. } | Reading::Undecided { why, .. } => is_clear(&why, 1200),
             }
         }
-        Letter::LogFile(file) => assert!(file.key.ends_with(".json.gz") || file.key.ends_with(".json"), "{file:?}"),
-        Letter::Sweep(_) => {}
-        Letter::Ignored(why) | Letter::Passed(why) | Letter::Unreadable(why) => is_clear(why, 1200),
+        Payload::LogFile(file) => assert!(file.key.ends_with(".json.gz") || file.key.ends_with(".json"), "{file:?}"),
+        Payload::SweepRequest(_) => {}
+        Payload::Unrelated(why) | Payload::Control(why) | Payload::Unreadable(why) => is_clear(why, 1200),
     }
 }
 
@@ -104,7 +104,7 @@ impl Found {
         self.objects.insert(value.to_string());
         match value {
             Value::Object(fields) => {
-                self.change |= matches!(read(value, &Postmark::default()), Reading::Change(_));
+                self.change |= matches!(read(value, &EnvelopeOrigin::default()), Reading::Change(_));
                 fields.values().for_each(|field| self.look(field, depth));
             }
             Value::Array(elements) => elements.iter().for_each(|element| self.look(element, depth)),

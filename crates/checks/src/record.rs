@@ -10,8 +10,8 @@ use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::json;
 use portcullis_domain::net::Source;
 use portcullis_domain::plan::plan;
-use portcullis_domain::policy::{Policy, Whereabouts};
-use portcullis_domain::trail::{Change, Claim, Permission, Postmark, Reading, Subject, read};
+use portcullis_domain::policy::{GroupLocation, Policy};
+use portcullis_domain::trail::{Change, ChangedRules, EnvelopeOrigin, Permission, Reading, Resource, read};
 use serde_json::{Map, Value};
 
 use crate::is_clear;
@@ -35,13 +35,13 @@ static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
 pub fn record(bytes: &[u8]) -> &'static str {
     let Ok(value) = json::parse(bytes) else { return "no json" };
     let record = value.get("detail").unwrap_or(&value);
-    let reading = read(record, &Postmark::default());
+    let reading = read(record, &EnvelopeOrigin::default());
     if !has_fractions(record) {
         let mut respelt = String::new();
         respell(record, &mut respelt);
         let again = json::parse(respelt.as_bytes());
         assert!(again.as_ref().is_ok_and(|again| again == record), "{respelt}: {again:?}");
-        let again = again.map(|again| read(&again, &Postmark::default()));
+        let again = again.map(|again| read(&again, &EnvelopeOrigin::default()));
         assert!(again.is_ok_and(|again| again == reading), "the same record in another spelling reads otherwise");
     }
     let change = match reading {
@@ -66,7 +66,7 @@ pub fn record(bytes: &[u8]) -> &'static str {
 
 fn judged(change: &Change, policy: &Policy) -> &'static str {
     let harmless = harmless(change, policy);
-    if let Claim::PrefixList { list, added: Some(added), .. } = &change.claim {
+    if let ChangedRules::PrefixList { list, added: Some(added), .. } = &change.changed_rules {
         // A group whose every port stands open to the list, which holds what was added and nothing else.
         let traffic = portcullis_domain::net::Traffic::new("-1".into(), None, None);
         let permission = Permission { traffic, source: Source::PrefixList(list.clone()) };
@@ -75,23 +75,27 @@ fn judged(change: &Change, policy: &Policy) -> &'static str {
         let judgement = look(change, rules, &lists, policy);
         assert!(harmless.is_none() || judgement.exposures.is_empty(), "harmless, and exposed: {judgement:?}");
     }
-    let Some(says) = &change.says else { return if harmless.is_some() { "harmless" } else { "undecided" } };
+    let Some(recorded_rules) = &change.recorded_rules else {
+        return if harmless.is_some() { "harmless" } else { "undecided" };
+    };
 
     // EC2 keeps no two rules of one group with the same id or the same permission.
     let mut rules: Vec<Rule> = Vec::new();
     let (mut ids, mut permissions) = (BTreeSet::new(), BTreeSet::new());
-    for (n, (id, permission)) in says.iter().enumerate() {
+    for (n, (id, permission)) in recorded_rules.iter().enumerate() {
         let id = id.clone().unwrap_or_else(|| RuleId::unlisted(n));
         if ids.insert(id.clone()) && permissions.insert(permission.clone()) {
             rules.push(Rule { id, permission: permission.clone() });
         }
     }
     let every_other = rules.iter().step_by(2).map(|rule| rule.id.clone()).collect();
-    for claim in [change.claim.clone(), Claim::Rules(every_other), Claim::Rules(Vec::new())] {
-        rolled_back(&Change { claim, says: None, ..change.clone() }, &rules, policy);
+    for changed_rules in
+        [change.changed_rules.clone(), ChangedRules::Rules(every_other), ChangedRules::Rules(Vec::new())]
+    {
+        rolled_back(&Change { changed_rules, recorded_rules: None, ..change.clone() }, &rules, policy);
     }
-    let judgement = rolled_back(&Change { claim: Claim::Any, ..change.clone() }, &rules, policy);
-    match (harmless, judgement.exposures.is_empty(), judgement.doubts.is_empty()) {
+    let judgement = rolled_back(&Change { changed_rules: ChangedRules::Any, ..change.clone() }, &rules, policy);
+    match (harmless, judgement.exposures.is_empty(), judgement.undecided.is_empty()) {
         (Some(why), exposed_not, doubted_not) => {
             assert!(exposed_not && doubted_not, "harmless ({why}), and exposed or in doubt: {judgement:?}");
             "harmless"
@@ -107,15 +111,16 @@ fn rolled_back(change: &Change, rules: &[Rule], policy: &Policy) -> Judgement {
     let lists = PrefixLists::new();
     let judgement = look(change, rules.to_vec(), &lists, policy);
     let planned = plan(&judgement);
-    let claimed = judgement.claims.first().map(|claim| claim.rules.clone()).unwrap_or_default();
-    assert!(planned.is_subset(&claimed), "planned what is not claimed: {planned:?} of {claimed:?}");
+    let attributed =
+        judgement.attributions.first().map(|changed_rules| changed_rules.rules.clone()).unwrap_or_default();
+    assert!(planned.is_subset(&attributed), "planned what is not claimed: {planned:?} of {attributed:?}");
     let exposing: BTreeSet<usize> = judgement.exposures.iter().flat_map(|exposure| exposure.rules.clone()).collect();
     assert!(planned.is_subset(&exposing), "planned what exposes nothing: {planned:?} of {exposing:?}");
     for exposure in &judgement.exposures {
         let touched = exposure.rules.iter().any(|n| planned.contains(n));
         assert!(exposure.standing || touched, "an exposure of this change's making, and nothing of it planned");
     }
-    for doubt in &judgement.doubts {
+    for doubt in &judgement.undecided {
         is_clear(doubt, 1200);
     }
     let gone = |n: &usize| !planned.contains(n);
@@ -127,12 +132,12 @@ fn rolled_back(change: &Change, rules: &[Rule], policy: &Policy) -> Judgement {
 }
 
 fn look(change: &Change, rules: Vec<Rule>, lists: &PrefixLists, policy: &Policy) -> Judgement {
-    let group = match &change.subject {
-        Subject::Group(id) => id.clone(),
-        Subject::GroupName(_) | Subject::PrefixList(_) | Subject::Region => GroupId::unlisted(),
+    let group = match &change.resource {
+        Resource::Group(id) => id.clone(),
+        Resource::GroupName(_) | Resource::PrefixList(_) | Resource::Region => GroupId::unlisted(),
     };
     let facts = GroupFacts { group, vpc: None, rules, egress: BTreeSet::new() };
-    let at = Whereabouts { account: &change.account, region: &change.region, group: &facts.group, vpc: None };
+    let at = GroupLocation { account: &change.account, region: &change.region, group: &facts.group, vpc: None };
     judge(&[change], &facts, lists, policy, at, Timestamp::UNIX_EPOCH)
 }
 

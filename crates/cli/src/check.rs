@@ -16,12 +16,12 @@ use portcullis_domain::exposure::{GroupFacts, PrefixLists, Rule, harmless, judge
 use portcullis_domain::finding::{Action, Done, Finding, Outcome, Verdict};
 use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::plan::plan;
-use portcullis_domain::policy::{Mode, Policy, Whereabouts};
-use portcullis_domain::trail::{self, Call, Change, Postmark, Reading, Seen, Subject};
+use portcullis_domain::policy::{GroupLocation, Mode, Policy};
+use portcullis_domain::trail::{self, Call, Change, EnvelopeOrigin, EventMetadata, Reading, Resource};
 use serde_json::Value;
 
-use portcullis_delivery::envelope::{self, Letter};
-use input::Trouble;
+use input::InputError;
+use portcullis_delivery::envelope::{self, Payload};
 
 /// What judges: a policy, and the time at which its exemptions hold or do not.
 #[derive(Debug)]
@@ -38,12 +38,12 @@ pub struct Judged {
     /// What was judged, in order.
     pub findings: Vec<Finding>,
     /// What could not be read.
-    pub troubles: Vec<Trouble>,
+    pub input_errors: Vec<InputError>,
 }
 
-impl From<Trouble> for Judged {
-    fn from(trouble: Trouble) -> Self {
-        Self { findings: Vec::new(), troubles: vec![trouble] }
+impl From<InputError> for Judged {
+    fn from(trouble: InputError) -> Self {
+        Self { findings: Vec::new(), input_errors: vec![trouble] }
     }
 }
 
@@ -64,7 +64,7 @@ impl Judge {
             Content::Other(text) => Some(self.documents(name, text)),
             Content::Unclear => Some(match input::unzipped(bytes) {
                 Ok(text) => self.documents(name, &text),
-                Err(why) => Trouble { place: name.to_owned(), why }.into(),
+                Err(why) => InputError { place: name.to_owned(), why }.into(),
             }),
         });
         others.unwrap_or(judged)
@@ -73,8 +73,8 @@ impl Judge {
     fn found(&self, name: &str, found: Found<'_>, judged: &mut Judged) {
         match found.and_then(|record| record.parse()) {
             Ok(record) => {
-                let letter = Letter::Record { record, postmark: Postmark::default() };
-                judged.add(name, judge_letter(letter, &self.policy, self.now));
+                let payload = Payload::Record { record, envelope_origin: EnvelopeOrigin::default() };
+                judged.add(name, judge_letter(payload, &self.policy, self.now));
             }
             Err(error) => judged.add(name, Err(error.to_string())),
         }
@@ -88,7 +88,7 @@ impl Judge {
                     let found = self::document(&document, &self.policy, self.now);
                     found.into_iter().for_each(|each| judged.add(name, each));
                 }
-                Err(trouble) => judged.troubles.push(trouble),
+                Err(trouble) => judged.input_errors.push(trouble),
             }
         }
         judged
@@ -99,7 +99,7 @@ impl Judged {
     fn add(&mut self, name: &str, judged: Result<Finding, String>) {
         match judged {
             Ok(finding) => self.findings.push(finding),
-            Err(why) => self.troubles.push(Trouble { place: name.to_owned(), why }),
+            Err(why) => self.input_errors.push(InputError { place: name.to_owned(), why }),
         }
     }
 }
@@ -147,32 +147,34 @@ impl<'a> LogFile<'a> {
 #[must_use]
 pub fn document(document: &Value, policy: &Policy, now: Timestamp) -> Vec<Result<Finding, String>> {
     let items = envelope::open(document).items;
-    items.into_iter().flat_map(|item| item.letters).map(|letter| judge_letter(letter, policy, now)).collect()
+    items.into_iter().flat_map(|item| item.payloads).map(|payload| judge_letter(payload, policy, now)).collect()
 }
 
-fn plain(seen: &Seen, verdict: Verdict, why: &str) -> Finding {
-    Finding::plain(seen, verdict, Outcome::None, Mode::Alert, why.to_owned())
+fn plain(event: &EventMetadata, verdict: Verdict, why: &str) -> Finding {
+    Finding::plain(event, verdict, Outcome::None, Mode::Alert, why.to_owned())
 }
 
-fn judge_letter(letter: Letter, policy: &Policy, now: Timestamp) -> Result<Finding, String> {
-    let (record, postmark) = match letter {
-        Letter::Record { record, postmark } => (record, postmark),
-        Letter::Ignored(why) | Letter::Passed(why) => return Ok(plain(&Seen::default(), Verdict::Irrelevant, &why)),
-        Letter::Unreadable(why) => return Err(why),
-        Letter::LogFile(file) => {
+fn judge_letter(payload: Payload, policy: &Policy, now: Timestamp) -> Result<Finding, String> {
+    let (record, envelope_origin) = match payload {
+        Payload::Record { record, envelope_origin } => (record, envelope_origin),
+        Payload::Unrelated(why) | Payload::Control(why) => {
+            return Ok(plain(&EventMetadata::default(), Verdict::Irrelevant, &why));
+        }
+        Payload::Unreadable(why) => return Err(why),
+        Payload::LogFile(file) => {
             return Err(format!("it only names a log file: check s3://{}/{} itself", file.bucket, file.key));
         }
-        Letter::Sweep(_) => return Err("it is the order for a sweep, and holds no record".to_owned()),
+        Payload::SweepRequest(_) => return Err("it is the order for a sweep, and holds no record".to_owned()),
     };
-    Ok(match trail::read(&record, &postmark) {
-        Reading::Irrelevant { seen, why } => plain(&seen, Verdict::Irrelevant, &why),
-        Reading::Undecided { seen, why } => plain(&seen, Verdict::Undecided, &why),
+    Ok(match trail::read(&record, &envelope_origin) {
+        Reading::Irrelevant { event, why } => plain(&event, Verdict::Irrelevant, &why),
+        Reading::Undecided { event, why } => plain(&event, Verdict::Undecided, &why),
         Reading::Change(change) => {
             let finding = judge_change(&change, policy, now);
-            let group = match &change.subject {
-                Subject::Group(id) => Some(id.to_string()),
-                Subject::GroupName(name) => Some(name.clone()),
-                Subject::PrefixList(_) | Subject::Region => None,
+            let group = match &change.resource {
+                Resource::Group(id) => Some(id.to_string()),
+                Resource::GroupName(name) => Some(name.clone()),
+                Resource::PrefixList(_) | Resource::Region => None,
             };
             Finding { group, ..finding }
         }
@@ -181,22 +183,22 @@ fn judge_letter(letter: Letter, policy: &Policy, now: Timestamp) -> Result<Findi
 
 fn judge_change(change: &Change, policy: &Policy, now: Timestamp) -> Finding {
     if let Some(why) = harmless(change, policy) {
-        return plain(&change.seen, Verdict::Safe, why);
+        return plain(&change.event, Verdict::Safe, why);
     }
-    let Some(says) = &change.says else {
-        let why = match change.subject {
-            Subject::PrefixList(_) => "the record does not say which rules refer to the prefix list: only EC2 knows",
-            Subject::Group(_) | Subject::GroupName(_) | Subject::Region => {
+    let Some(recorded_rules) = &change.recorded_rules else {
+        let why = match change.resource {
+            Resource::PrefixList(_) => "the record does not say which rules refer to the prefix list: only EC2 knows",
+            Resource::Group(_) | Resource::GroupName(_) | Resource::Region => {
                 "the record does not say all that was changed: only EC2 knows"
             }
         };
-        return plain(&change.seen, Verdict::Undecided, why);
+        return plain(&change.event, Verdict::Undecided, why);
     };
     if change.call != Call::Authorize {
         let why = "the record does not say whether the rules it modifies are ingress rules: only EC2 knows";
-        return plain(&change.seen, Verdict::Undecided, why);
+        return plain(&change.event, Verdict::Undecided, why);
     }
-    let rules: Vec<Rule> = says
+    let rules: Vec<Rule> = recorded_rules
         .iter()
         .zip(1..)
         .map(|((id, permission), n)| {
@@ -204,19 +206,19 @@ fn judge_change(change: &Change, policy: &Policy, now: Timestamp) -> Finding {
             Rule { id, permission: permission.clone() }
         })
         .collect();
-    let group = match &change.subject {
-        Subject::Group(id) => id.clone(),
-        Subject::GroupName(_) | Subject::PrefixList(_) | Subject::Region => GroupId::unlisted(),
+    let group = match &change.resource {
+        Resource::Group(id) => id.clone(),
+        Resource::GroupName(_) | Resource::PrefixList(_) | Resource::Region => GroupId::unlisted(),
     };
     let facts = GroupFacts { group, vpc: None, rules, egress: BTreeSet::new() };
     let (account, region, group) = (&change.account, &change.region, &facts.group);
-    let at = Whereabouts { account, region, group, vpc: None };
+    let at = GroupLocation { account, region, group, vpc: None };
     // Everything in the record is the change's own, whether it lists rule ids or not.
-    let own = Change { claim: trail::Claim::Any, ..change.clone() };
+    let own = Change { changed_rules: trail::ChangedRules::Any, ..change.clone() };
     let judgement = judge(&[&own], &facts, &PrefixLists::new(), policy, at, now);
     if policy.exempts_by_vpc() && !judgement.exposures.is_empty() {
         let why = "an exemption of the policy names VPCs, and the record does not say the group's: only EC2 knows";
-        return plain(&change.seen, Verdict::Undecided, why);
+        return plain(&change.event, Verdict::Undecided, why);
     }
     let planned = plan(&judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone()));
     let done: Done = planned.map(|id| (id, Action::WouldRevoke)).collect();

@@ -8,7 +8,7 @@ mod words;
 pub use warnings::{Warning, summary, warnings};
 
 use jiff::Timestamp;
-use portcullis_domain::ids::{shown, shown_up_to};
+use portcullis_domain::ids::{escaped, escaped_up_to};
 use portcullis_domain::net::Family;
 use portcullis_domain::policy::{Exemption, Mode, Policy};
 
@@ -67,7 +67,7 @@ fn guards(policy: &Policy, page: &mut Page) {
     let mut rows: Vec<(String, String, Vec<String>)> = Vec::new();
     for guard in policy.guards() {
         let (name, protocol, ports) =
-            (shown_up_to(&guard.name, 30), guard.transport.to_string(), guard.ports.to_string());
+            (escaped_up_to(&guard.name, 30), guard.transport.to_string(), guard.ports.to_string());
         match rows.iter_mut().find(|row| (&row.0, &row.1) == (&name, &protocol)) {
             Some(row) => row.2.push(ports),
             None => rows.push((name, protocol, vec![ports])),
@@ -183,12 +183,12 @@ fn exemptions(policy: &Policy, now: Timestamp, page: &mut Page) {
 }
 
 fn covers(exemption: &Exemption) -> String {
-    let names = |names: &Vec<String>| list(names.iter().map(|name| shown(name)), "and");
+    let names = |names: &Vec<String>| list(names.iter().map(|name| escaped(name)), "and");
     let guards = exemption.guards.as_ref().map_or_else(|| "every guarded service".to_owned(), names);
     let sources =
         exemption.sources().map_or_else(String::new, |blocks| format!(", from within {}", list(blocks, "or")));
     let makers = exemption.principals.as_ref().map_or_else(String::new, |patterns| {
-        let patterns = list(patterns.iter().map(|pattern| shown_up_to(pattern, 200)), "or");
+        let patterns = list(patterns.iter().map(|pattern| escaped_up_to(pattern, 200)), "or");
         format!(", in rules that {patterns} made; not in a sweep, which does not know who made a rule")
     });
     format!("covers {guards} {}{sources}{makers}", place(&exemption.place))

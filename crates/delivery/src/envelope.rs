@@ -13,9 +13,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use flate2::read::MultiGzDecoder;
 use percent_encoding::percent_decode_str;
-use portcullis_domain::ids::{AccountId, Region, shown};
+use portcullis_domain::ids::{AccountId, Region, escaped};
 use portcullis_domain::json;
-use portcullis_domain::trail::{Call, Postmark};
+use portcullis_domain::trail::{Call, EnvelopeOrigin};
 use serde_json::Value;
 
 /// A delivery, opened.
@@ -42,27 +42,27 @@ pub struct Item {
     /// The SQS message's id; empty for a delivery that is answered as a whole.
     pub id: String,
     /// What it held.
-    pub letters: Vec<Letter>,
+    pub payloads: Vec<Payload>,
 }
 
 /// One thing out of an envelope.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Letter {
+pub enum Payload {
     /// A CloudTrail record, unread.
     Record {
         /// The record.
         record: Value,
         /// What the envelope says of it.
-        postmark: Postmark,
+        envelope_origin: EnvelopeOrigin,
     },
     /// A CloudTrail log file in S3, by name.
     LogFile(LogFile),
     /// The order to look at everything.
-    Sweep(Sweep),
+    SweepRequest(SweepRequest),
     /// An event that is known to be none of ours.
-    Ignored(String),
+    Unrelated(String),
     /// What AWS sends beside the events: test and control messages, digests, Insights. Nobody needs to hear of it.
-    Passed(String),
+    Control(String),
     /// What could not be opened: the place, the value, and what is accepted.
     Unreadable(String),
 }
@@ -78,7 +78,7 @@ pub struct LogFile {
 
 /// What a sweep is to look at; an empty list: all that the function may act in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Sweep {
+pub struct SweepRequest {
     /// The accounts.
     pub accounts: Vec<AccountId>,
     /// The Regions.
@@ -94,7 +94,7 @@ pub fn open(payload: &Value) -> Delivery {
     match sqs_messages(payload) {
         Some(messages) => Delivery { kind: Kind::ByItem, items: messages.iter().map(sqs_item).collect() },
         None => {
-            let item = Item { id: String::new(), letters: letters(payload, DEEPEST) };
+            let item = Item { id: String::new(), payloads: payloads(payload, DEEPEST) };
             Delivery { kind: Kind::Whole, items: vec![item] }
         }
     }
@@ -115,19 +115,19 @@ fn sqs_messages(payload: &Value) -> Option<&Vec<Value>> {
 }
 
 fn sqs_item(message: &Value) -> Item {
-    let letters = match message.get("body") {
+    let payloads = match message.get("body") {
         Some(Value::String(body)) => parse(body, "the SQS message's body", DEEPEST),
         Some(other) => vec![unreadable("the SQS message's body", other)],
-        None => vec![Letter::Unreadable("the SQS message has no body".to_owned())],
+        None => vec![Payload::Unreadable("the SQS message has no body".to_owned())],
     };
-    Item { id: owned(message, "messageId").unwrap_or_default(), letters }
+    Item { id: owned(message, "messageId").unwrap_or_default(), payloads }
 }
 
-fn parse(json: &str, place: &str, depth: u8) -> Vec<Letter> {
+fn parse(json: &str, place: &str, depth: u8) -> Vec<Payload> {
     match json::parse(json.as_bytes()) {
-        Ok(value) => letters(&value, depth),
+        Ok(value) => payloads(&value, depth),
         Err(error) => {
-            vec![Letter::Unreadable(format!("{place} is no JSON: {error}: `{}`", shown(json)))]
+            vec![Payload::Unreadable(format!("{place} is no JSON: {error}: `{}`", escaped(json)))]
         }
     }
 }
@@ -135,16 +135,16 @@ fn parse(json: &str, place: &str, depth: u8) -> Vec<Letter> {
 /// What CloudTrail publishes to a topic that is given to a trail, to see whether it may.
 const VALIDATION: &str = "CloudTrail validation message.";
 
-fn sns_message(message: &str, depth: u8) -> Vec<Letter> {
+fn sns_message(message: &str, depth: u8) -> Vec<Payload> {
     if message == VALIDATION {
-        return vec![Letter::Passed(VALIDATION.to_owned())];
+        return vec![Payload::Control(VALIDATION.to_owned())];
     }
     parse(message, "the SNS notification's Message", depth)
 }
 
-fn letters(value: &Value, depth: u8) -> Vec<Letter> {
+fn payloads(value: &Value, depth: u8) -> Vec<Payload> {
     let Some(depth) = depth.checked_sub(1) else {
-        return vec![Letter::Unreadable("the delivery is nested deeper than AWS nests".to_owned())];
+        return vec![Payload::Unreadable("the delivery is nested deeper than AWS nests".to_owned())];
     };
     // A document of more than one kind is none that AWS writes; nothing that is in it may get lost.
     let mut found = Vec::new();
@@ -160,12 +160,12 @@ fn letters(value: &Value, depth: u8) -> Vec<Letter> {
     match (text(value, "Type"), text(value, "Message")) {
         (Some("Notification"), Some(message)) => found.extend(sns_message(message, depth)),
         (Some(kind @ ("SubscriptionConfirmation" | "UnsubscribeConfirmation")), Some(_)) => {
-            found.push(Letter::Passed(format!("an SNS {kind}")));
+            found.push(Payload::Control(format!("an SNS {kind}")));
         }
         _ => {}
     }
     if text(value, "Event") == Some("s3:TestEvent") {
-        found.push(Letter::Passed("an S3 test event".to_owned()));
+        found.push(Payload::Control("an S3 test event".to_owned()));
     }
     if let Some(keys) = value.get("s3ObjectKey") {
         found.extend(notification(value, keys));
@@ -173,13 +173,13 @@ fn letters(value: &Value, depth: u8) -> Vec<Letter> {
     // What `aws cloudtrail lookup-events` prints: the whole record as a text inside.
     let list = |key: &str| value.get(key).and_then(Value::as_array);
     let (events, records) = (list("Events"), list("Records"));
-    found.extend(events.into_iter().flatten().flat_map(|event| letters(event, depth)));
+    found.extend(events.into_iter().flatten().flat_map(|event| payloads(event, depth)));
     if let Some(record) = text(value, "CloudTrailEvent") {
         found.extend(parse(record, "the looked-up event's CloudTrailEvent", depth));
     }
     found.extend(records.into_iter().flatten().flat_map(|record| record_of_many(record, depth)));
     if ["eventSource", "eventName", "eventVersion"].iter().any(|key| value.get(key).is_some()) {
-        found.push(Letter::Record { record: value.clone(), postmark: Postmark::default() });
+        found.push(Payload::Record { record: value.clone(), envelope_origin: EnvelopeOrigin::default() });
     }
     // A list may be empty, and what is in it of no concern. What stands beside it and may hold something is of concern.
     let notified = text(value, "Type") == Some("Notification") && text(value, "Message").is_some();
@@ -200,7 +200,7 @@ fn letters(value: &Value, depth: u8) -> Vec<Letter> {
     };
     let fields = || value.as_object().into_iter().flatten();
     let is_known = !found.is_empty() || fields().any(|(key, _)| is_opened(key));
-    let is_silent = found.iter().all(|letter| matches!(letter, Letter::Passed(_)));
+    let is_silent = found.iter().all(|payload| matches!(payload, Payload::Control(_)));
     let is_lost = |(key, other): (&String, &Value)| {
         let is_of_concern = is_silent || ["Events", "Records", "CloudTrailEvent"].contains(&key.as_str());
         is_of_concern && !is_opened(key) && !is_bare(key) && may_hold_records(other)
@@ -226,7 +226,7 @@ fn may_hold_records(value: &Value) -> bool {
     }
 }
 
-fn record_of_many(record: &Value, depth: u8) -> Vec<Letter> {
+fn record_of_many(record: &Value, depth: u8) -> Vec<Payload> {
     if let Some(notification) = record.get("Sns") {
         return match text(notification, "Message") {
             Some(message) => sns_message(message, depth),
@@ -237,16 +237,16 @@ fn record_of_many(record: &Value, depth: u8) -> Vec<Letter> {
         return vec![object_notice(record, object)];
     }
     if record.get("eventName").is_some() || record.get("eventVersion").is_some() {
-        return vec![Letter::Record { record: record.clone(), postmark: Postmark::default() }];
+        return vec![Payload::Record { record: record.clone(), envelope_origin: EnvelopeOrigin::default() }];
     }
     vec![unreadable("a record of the delivery", record)]
 }
 
-fn eventbridge(event: &Value, detail: &Value) -> Letter {
+fn eventbridge(event: &Value, detail: &Value) -> Payload {
     match text(event, "detail-type") {
-        Some("AWS API Call via CloudTrail") => Letter::Record {
+        Some("AWS API Call via CloudTrail") => Payload::Record {
             record: detail.clone(),
-            postmark: Postmark { account: owned(event, "account"), region: owned(event, "region") },
+            envelope_origin: EnvelopeOrigin { account: owned(event, "account"), region: owned(event, "region") },
         },
         Some("Object Created") if text(event, "source") == Some("aws.s3") => {
             let named = |what: &str, name: &str| detail.get(what).and_then(|it| owned(it, name));
@@ -255,16 +255,16 @@ fn eventbridge(event: &Value, detail: &Value) -> Letter {
                 _ => unreadable("the EventBridge event", event),
             }
         }
-        Some(other) => Letter::Ignored(format!("an EventBridge event of type `{}`", shown(other))),
+        Some(other) => Payload::Unrelated(format!("an EventBridge event of type `{}`", escaped(other))),
         None => unreadable("the EventBridge event", event),
     }
 }
 
 /// One record of an S3 notice. Its key is encoded as in a form: a space is `+`.
-fn object_notice(record: &Value, s3: &Value) -> Letter {
+fn object_notice(record: &Value, s3: &Value) -> Payload {
     let name = text(record, "eventName").unwrap_or_default();
     if !name.is_empty() && !name.starts_with("ObjectCreated:") {
-        return Letter::Passed(format!("an S3 notice of {}", shown(name)));
+        return Payload::Control(format!("an S3 notice of {}", escaped(name)));
     }
     let bucket = s3.get("bucket").and_then(|bucket| owned(bucket, "name"));
     let key = s3.get("object").and_then(|object| text(object, "key")).map(|key| key.replace('+', " "));
@@ -276,26 +276,26 @@ fn object_notice(record: &Value, s3: &Value) -> Letter {
 }
 
 /// CloudTrail's own notification: a bucket and the keys of new log files.
-fn notification(value: &Value, keys: &Value) -> Vec<Letter> {
+fn notification(value: &Value, keys: &Value) -> Vec<Payload> {
     let Some((bucket, keys)) = owned(value, "s3Bucket").zip(keys.as_array()) else {
         return vec![unreadable("CloudTrail's notification", value)];
     };
-    let letter = |key: &Value| {
+    let payload = |key: &Value| {
         let key = key.as_str().map(|key| log_file(bucket.clone(), key.to_owned()));
         key.unwrap_or_else(|| unreadable("CloudTrail's notification", value))
     };
-    keys.iter().map(letter).collect()
+    keys.iter().map(payload).collect()
 }
 
-fn log_file(bucket: String, key: String) -> Letter {
+fn log_file(bucket: String, key: String) -> Payload {
     if key.contains("/CloudTrail-Digest/") || key.contains("/CloudTrail-Insight/") {
-        return Letter::Passed(format!("`{}`, which holds no records of calls", shown(&key)));
+        return Payload::Control(format!("`{}`, which holds no records of calls", escaped(&key)));
     }
     if key.ends_with(".json.gz") || key.ends_with(".json") {
-        Letter::LogFile(LogFile { bucket, key })
+        Payload::LogFile(LogFile { bucket, key })
     } else {
         let what = "an S3 object that is no CloudTrail log file (.json.gz)";
-        Letter::Ignored(format!("{what}: `{}`", shown(&key)))
+        Payload::Unrelated(format!("{what}: `{}`", escaped(&key)))
     }
 }
 
@@ -304,7 +304,7 @@ const LARGEST_LOG_DATA: u64 = 16 << 20;
 
 /// A CloudWatch Logs subscription of the log group that a trail writes to: every message is a record, most of them of
 /// other calls.
-fn log_events(awslogs: &Value, depth: u8) -> Vec<Letter> {
+fn log_events(awslogs: &Value, depth: u8) -> Vec<Payload> {
     let unzipped = || {
         let zipped = BASE64_STANDARD.decode(text(awslogs, "data")?).ok()?;
         let mut plain = Vec::new();
@@ -313,10 +313,10 @@ fn log_events(awslogs: &Value, depth: u8) -> Vec<Letter> {
     };
     let Some(data) = unzipped() else {
         let why = "expected JSON, zipped and in base64";
-        return vec![Letter::Unreadable(format!("awslogs.data is `{}`: {why}", shown(&awslogs.to_string())))];
+        return vec![Payload::Unreadable(format!("awslogs.data is `{}`: {why}", escaped(&awslogs.to_string())))];
     };
     if text(&data, "messageType") == Some("CONTROL_MESSAGE") {
-        return vec![Letter::Passed("a control message of CloudWatch Logs".to_owned())];
+        return vec![Payload::Control("a control message of CloudWatch Logs".to_owned())];
     }
     let Some(events) = data.get("logEvents").and_then(Value::as_array) else {
         return vec![unreadable("awslogs.data", &data)];
@@ -334,10 +334,10 @@ fn may_concern_us(record: &str) -> bool {
     Call::NAMES.iter().any(|name| record.contains(name)) || record.contains("\\u00")
 }
 
-fn sweep(sweep: &Value) -> Letter {
+fn sweep(sweep: &Value) -> Payload {
     fn all<T>(sweep: &Value, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
         let accepted =
-            |value: &Value| format!("sweep.{key} is `{}`: expected a list of texts", shown(&value.to_string()));
+            |value: &Value| format!("sweep.{key} is `{}`: expected a list of texts", escaped(&value.to_string()));
         let values = match sweep.get(key) {
             None | Some(Value::Null) => return Ok(Vec::new()),
             Some(Value::Array(values)) => values,
@@ -348,21 +348,22 @@ fn sweep(sweep: &Value) -> Letter {
     }
     let read = || {
         let known = ["accounts", "regions"];
-        let keys =
-            sweep.as_object().ok_or_else(|| format!("sweep is `{}`: expected an object", shown(&sweep.to_string())))?;
+        let keys = sweep
+            .as_object()
+            .ok_or_else(|| format!("sweep is `{}`: expected an object", escaped(&sweep.to_string())))?;
         if let Some(key) = keys.keys().find(|key| !known.contains(&key.as_str())) {
-            return Err(format!("sweep.{} is not known: expected accounts and regions", shown(key)));
+            return Err(format!("sweep.{} is not known: expected accounts and regions", escaped(key)));
         }
         let accounts = all(sweep, "accounts", |id| AccountId::parse(id).map_err(|e| format!("sweep.accounts: {e}")))?;
         let regions = all(sweep, "regions", |code| Region::parse(code).map_err(|e| format!("sweep.regions: {e}")))?;
-        Ok(Sweep { accounts, regions })
+        Ok(SweepRequest { accounts, regions })
     };
-    read().map_or_else(Letter::Unreadable, Letter::Sweep)
+    read().map_or_else(Payload::Unreadable, Payload::SweepRequest)
 }
 
-fn unreadable(place: &str, value: &Value) -> Letter {
+fn unreadable(place: &str, value: &Value) -> Payload {
     let accepted = "expected an EventBridge event, an SQS or SNS message that holds one, or CloudTrail records";
-    Letter::Unreadable(format!("{place} is `{}`: {accepted}", shown(&value.to_string())))
+    Payload::Unreadable(format!("{place} is `{}`: {accepted}", escaped(&value.to_string())))
 }
 
 #[cfg(test)]

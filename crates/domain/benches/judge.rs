@@ -17,8 +17,10 @@ use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId};
 use portcullis_domain::json;
 use portcullis_domain::net::{Protocol, Source, Traffic};
 use portcullis_domain::plan::plan;
-use portcullis_domain::policy::{Policy, Whereabouts};
-use portcullis_domain::trail::{Call, Change, Claim, Permission, Postmark, Reading, Seen, Subject, read};
+use portcullis_domain::policy::{GroupLocation, Policy};
+use portcullis_domain::trail::{
+    Call, Change, ChangedRules, EnvelopeOrigin, EventMetadata, Permission, Reading, Resource, read,
+};
 use serde_json::Value;
 
 /// An EventBridge event of 4 KB, as delivered: AuthorizeSecurityGroupIngress with four rules, one of them for port 443.
@@ -31,8 +33,8 @@ fn main() {
 fn read_event(payload: &[u8]) -> Change {
     let event = json::parse(payload).expect("it is JSON");
     let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::to_owned);
-    let postmark = Postmark { account: text("account"), region: text("region") };
-    match read(event.get("detail").expect("a record"), &postmark) {
+    let envelope_origin = EnvelopeOrigin { account: text("account"), region: text("region") };
+    match read(event.get("detail").expect("a record"), &envelope_origin) {
         Reading::Change(change) => *change,
         other @ (Reading::Irrelevant { .. } | Reading::Undecided { .. }) => panic!("{other:?}"),
     }
@@ -57,8 +59,8 @@ fn a_4_kb_record_that_is_harmless(bencher: Bencher) {
 fn a_4_kb_record_that_exposes_ssh(bencher: Bencher) {
     let event = EVENT.replace(":443,", ":22,");
     let mut group = Group::new("", (0..8).map(|n| rule(n, "tcp", (22, 22), &format!("8.{n}.0.0/16"))), &[]);
-    let says = read_event(event.as_bytes()).says.expect("it says all");
-    let made = says.into_iter().filter_map(|(id, permission)| Some(Rule { id: id?, permission }));
+    let recorded_rules = read_event(event.as_bytes()).recorded_rules.expect("it says all");
+    let made = recorded_rules.into_iter().filter_map(|(id, permission)| Some(Rule { id: id?, permission }));
     group.facts.rules.extend(made);
     bencher.bench(|| {
         let change = read_event(black_box(event.as_bytes()));
@@ -79,25 +81,25 @@ struct Group {
 }
 
 impl Group {
-    fn new(policy: &str, rules: impl Iterator<Item = Rule>, claims: &[Claim]) -> Self {
+    fn new(policy: &str, rules: impl Iterator<Item = Rule>, attributions: &[ChangedRules]) -> Self {
         let group = GroupId::parse("sg-0123456789abcdef0").expect("an id");
         let facts = GroupFacts { group, vpc: None, rules: rules.collect(), egress: BTreeSet::new() };
         let policy = Policy::parse(&format!("version: 1\n{policy}")).expect("a policy");
-        let changes = claims.iter().map(|claim| change(&facts.group, claim.clone())).collect();
+        let changes = attributions.iter().map(|changed_rules| change(&facts.group, changed_rules.clone())).collect();
         Self { policy, facts, changes }
     }
 
     /// Every fifth rule made by one change.
     fn with_a_fifth_changed(policy: &str, rules: Vec<Rule>) -> Self {
         let fifth = rules.iter().skip(4).step_by(5).map(|rule| rule.id.clone()).collect();
-        Self::new(policy, rules.into_iter(), &[Claim::Rules(fifth)])
+        Self::new(policy, rules.into_iter(), &[ChangedRules::Rules(fifth)])
     }
 
     /// Judges and plans; how many rules go.
     fn judged(&self, changes: &[&Change]) -> usize {
         let account = AccountId::parse("111122223333").expect("an id");
         let region = Region::parse("eu-west-1").expect("a Region");
-        let at = Whereabouts { account: &account, region: &region, group: &self.facts.group, vpc: None };
+        let at = GroupLocation { account: &account, region: &region, group: &self.facts.group, vpc: None };
         let lists = PrefixLists::new();
         plan(&judge(changes, &self.facts, &lists, &self.policy, at, Timestamp::UNIX_EPOCH)).len()
     }
@@ -109,15 +111,15 @@ impl Group {
     }
 }
 
-fn change(group: &GroupId, claim: Claim) -> Change {
+fn change(group: &GroupId, changed_rules: ChangedRules) -> Change {
     Change {
-        seen: Seen::default(),
+        event: EventMetadata::default(),
         account: AccountId::parse("111122223333").expect("an id"),
         region: Region::parse("eu-west-1").expect("a Region"),
         call: Call::Authorize,
-        subject: Subject::Group(group.clone()),
-        claim,
-        says: None,
+        resource: Resource::Group(group.clone()),
+        changed_rules,
+        recorded_rules: None,
     }
 }
 
@@ -173,9 +175,9 @@ fn every_port_guarded_and_nested_ranges(bencher: Bencher, rules: usize) {
 #[divan::bench(args = SIZES)]
 fn a_batch_of_changes(bencher: Bencher, rules: usize) {
     let (policy, rules) = together("ssh", rules, |_| (22, 22));
-    let asked = rules.iter().skip(4).step_by(5).map(|rule| Claim::Permissions(vec![rule.permission.clone()]));
-    let claims: Vec<Claim> = asked.collect();
-    Group::new(&policy, rules.into_iter(), &claims).bench(bencher, 1);
+    let asked = rules.iter().skip(4).step_by(5).map(|rule| ChangedRules::Permissions(vec![rule.permission.clone()]));
+    let attributions: Vec<ChangedRules> = asked.collect();
+    Group::new(&policy, rules.into_iter(), &attributions).bench(bencher, 1);
 }
 
 /// As many trusted blocks as rules, and as many exempt.

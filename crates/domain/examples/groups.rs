@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use portcullis_domain::exposure::{GroupFacts, PrefixLists, Rule, judge};
 use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId};
 use portcullis_domain::net::{AddressSet, Family, Protocol, Source, Traffic};
-use portcullis_domain::policy::{Policy, Whereabouts};
+use portcullis_domain::policy::{GroupLocation, Policy};
 use portcullis_domain::trail::Permission;
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ fn group(random: &mut Random) -> Result<Value, Failure> {
     let rules = sources.iter().enumerate().map(rule).collect::<Result<Vec<Rule>, Failure>>()?;
     let facts = GroupFacts { group: GroupId::parse("sg-1")?, vpc: None, rules, egress: BTreeSet::new() };
     let (account, region) = (AccountId::parse("111122223333")?, Region::parse("eu-west-1")?);
-    let at = Whereabouts { account: &account, region: &region, group: &facts.group, vpc: None };
+    let at = GroupLocation { account: &account, region: &region, group: &facts.group, vpc: None };
     let judgement = judge(&[], &facts, &PrefixLists::new(), &policy, at, Timestamp::UNIX_EPOCH);
     let counted = AddressSet::union(judgement.rules.iter().map(|judged| judged.counted.get(family)));
     let ranges: Vec<[String; 2]> = counted.ranges().iter().map(|(a, b)| [a.to_string(), b.to_string()]).collect();

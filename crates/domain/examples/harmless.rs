@@ -7,7 +7,7 @@ use std::time::Instant;
 use portcullis_domain::exposure::harmless;
 use portcullis_domain::json;
 use portcullis_domain::policy::Policy;
-use portcullis_domain::trail::{Postmark, Reading, read};
+use portcullis_domain::trail::{EnvelopeOrigin, Reading, read};
 use serde_json::Value;
 
 const EVENT: &str = include_str!("../benches/event.json");
@@ -16,8 +16,8 @@ const ROUNDS: usize = 20_000;
 fn verdict(payload: &[u8], policy: &Policy) -> Option<&'static str> {
     let event = json::parse(payload).ok()?;
     let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::to_owned);
-    let postmark = Postmark { account: text("account"), region: text("region") };
-    match read(event.get("detail")?, &postmark) {
+    let envelope_origin = EnvelopeOrigin { account: text("account"), region: text("region") };
+    match read(event.get("detail")?, &envelope_origin) {
         Reading::Change(change) => harmless(&change, policy),
         Reading::Irrelevant { .. } | Reading::Undecided { .. } => None,
     }

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use crate::ids::{GroupId, PrefixListId, RuleId, VpcId};
 use crate::net::{AddressSet, Cidr, Coverage, Family, PerFamily, PortRange, Reach, Source, Transport};
-use crate::policy::{Candidate, Guard, Policy, Whereabouts};
-use crate::trail::{Change, Claim, Permission};
+use crate::policy::{Candidate, GroupLocation, Policy, ProtectedPort};
+use crate::trail::{Change, ChangedRules, Permission};
 
 /// One ingress rule as EC2 shows it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct JudgedRule {
     /// The rule.
     pub rule: Rule,
     /// Whether a change at hand made it.
-    pub claimed: bool,
+    pub attributed: bool,
     /// The addresses it admits that count; nothing where they are not known.
     pub counted: PerFamily<AddressSet>,
     /// Those of them that it would admit without the changes at hand: all where no change made it, none where one did,
@@ -84,7 +84,7 @@ pub struct Exposure {
 
 /// What one change laid claim to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Claimed {
+pub struct Attribution {
     /// Indexes into [`Judgement::rules`].
     pub rules: BTreeSet<usize>,
     /// Rules that it claims and that EC2 does not show (any more): their ids, where the record lists them. Without an id
@@ -102,9 +102,9 @@ pub struct Judgement {
     /// What is exposed; in the policy's order of guards, then by port, IPv4 before IPv6.
     pub exposures: Vec<Exposure>,
     /// For each change, in the order they were given.
-    pub claims: Vec<Claimed>,
+    pub attributions: Vec<Attribution>,
     /// What could not be decided: each names the rule and why.
-    pub doubts: Vec<String>,
+    pub undecided: Vec<String>,
     /// From how many addresses on a port is exposed.
     pub limit: PerFamily<u128>,
 }
@@ -126,8 +126,8 @@ impl Judgement {
 
     /// Whether a change at hand made the rule.
     #[must_use]
-    pub fn is_claimed(&self, rule: usize) -> bool {
-        self.rules.get(rule).is_some_and(|rule| rule.claimed)
+    pub fn is_attributed(&self, rule: usize) -> bool {
+        self.rules.get(rule).is_some_and(|rule| rule.attributed)
     }
 }
 
@@ -138,27 +138,28 @@ pub fn judge<'a>(
     facts: &GroupFacts,
     prefix_lists: &PrefixLists,
     policy: &Policy,
-    at: Whereabouts<'_>,
+    at: GroupLocation<'_>,
     now: Timestamp,
 ) -> Judgement {
     let index = Index::of(&facts.rules);
-    let claims: Vec<Claimed> = changes.iter().map(|change| claimed(change, facts, &index, prefix_lists)).collect();
+    let attributions: Vec<Attribution> =
+        changes.iter().map(|change| attributed(change, facts, &index, prefix_lists)).collect();
     let mut makers_of: Vec<Vec<&Change>> = vec![Vec::new(); facts.rules.len()];
-    for (change, claim) in changes.iter().zip(&claims) {
-        for n in &claim.rules {
+    for (change, changed_rules) in changes.iter().zip(&attributions) {
+        for n in &changed_rules.rules {
             makers_of.get_mut(*n).into_iter().for_each(|makers| makers.push(change));
         }
     }
     let mut judgement = Judgement {
         rules: Vec::with_capacity(facts.rules.len()),
         exposures: Vec::new(),
-        doubts: Vec::new(),
+        undecided: Vec::new(),
         limit: PerFamily::each(|family| policy.limit(family)),
-        claims,
+        attributions,
     };
     let mut exempt: BTreeSet<(usize, &str)> = BTreeSet::new();
     let arns = |change: &&'a Change| {
-        change.seen.actor.iter().chain(&change.seen.issuer).map(String::as_str).collect::<Vec<&str>>()
+        change.event.actor.iter().chain(&change.event.issuer).map(String::as_str).collect::<Vec<&str>>()
     };
     for (n, (rule, made_by)) in facts.rules.iter().zip(makers_of).enumerate() {
         let makers: Vec<Vec<&str>> = made_by.iter().map(arns).collect();
@@ -170,7 +171,7 @@ pub fn judge<'a>(
         let counted_before = without(&counted, &made_by);
         let mut judged = JudgedRule {
             rule: rule.clone(),
-            claimed: !makers.is_empty(),
+            attributed: !makers.is_empty(),
             counted,
             without: counted_before,
             exempt: None,
@@ -201,7 +202,7 @@ pub fn judge<'a>(
                 doubt = Some(format!("{}: {}", rule.id, unknown_traffic(rule)));
             }
         }
-        judgement.doubts.extend(doubt);
+        judgement.undecided.extend(doubt);
         judgement.rules.push(judged);
     }
     judgement.exposures = exposures(&judgement, policy, |n, guard| !exempt.contains(&(n, guard)));
@@ -235,7 +236,7 @@ fn exposures(judgement: &Judgement, policy: &Policy, counts: impl Fn(usize, &str
 /// The exposures of one guard in one family, one for each run of ports that the same rules admit.
 fn expose(
     judgement: &Judgement,
-    guard: &Guard,
+    guard: &ProtectedPort,
     family: Family,
     counts: impl Fn(&(usize, &JudgedRule)) -> bool,
 ) -> Vec<Exposure> {
@@ -318,12 +319,12 @@ enum Step {
 /// look.
 #[must_use]
 pub fn harmless(change: &Change, policy: &Policy) -> Option<&'static str> {
-    if let Claim::PrefixList { added: Some(added), .. } = &change.claim {
+    if let ChangedRules::PrefixList { added: Some(added), .. } = &change.changed_rules {
         let counts = |family| !AddressSet::from_cidrs(family, added).intersection(policy.counted(family)).is_empty();
         return (!Family::BOTH.into_iter().any(counts)).then_some("adds no public address to the prefix list");
     }
     let mut reason = "reaches no guarded port";
-    for (_, permission) in change.says.as_ref()? {
+    for (_, permission) in change.recorded_rules.as_ref()? {
         for guard in policy.guards() {
             if !may_reach(permission, guard) {
                 continue;
@@ -352,7 +353,7 @@ pub fn needs_prefix_list(permission: &Permission, policy: &Policy) -> bool {
     policy.guards().iter().any(|guard| may_reach(permission, guard))
 }
 
-fn may_reach(permission: &Permission, guard: &Guard) -> bool {
+fn may_reach(permission: &Permission, guard: &ProtectedPort) -> bool {
     match permission.traffic.reach(guard.transport) {
         Reach::Nothing => false,
         Reach::Ports(ports) => ports.overlaps(guard.ports),
@@ -382,37 +383,37 @@ impl<'a> Index<'a> {
     }
 }
 
-fn claimed(change: &Change, facts: &GroupFacts, index: &Index<'_>, prefix_lists: &PrefixLists) -> Claimed {
+fn attributed(change: &Change, facts: &GroupFacts, index: &Index<'_>, prefix_lists: &PrefixLists) -> Attribution {
     let rules = &facts.rules;
-    let mut claimed = Claimed::default();
-    match &change.claim {
-        Claim::Any => claimed.rules.extend(0..rules.len()),
-        Claim::Rules(ids) => {
-            let said = change.says.iter().flatten().filter_map(|(id, made)| Some((id.as_ref()?, made)));
-            let says: BTreeMap<&RuleId, &Permission> = said.collect();
+    let mut attributed = Attribution::default();
+    match &change.changed_rules {
+        ChangedRules::Any => attributed.rules.extend(0..rules.len()),
+        ChangedRules::Rules(ids) => {
+            let said = change.recorded_rules.iter().flatten().filter_map(|(id, made)| Some((id.as_ref()?, made)));
+            let recorded_rules: BTreeMap<&RuleId, &Permission> = said.collect();
             for id in ids {
                 match index.by_id().get(id).and_then(|n| Some((n, rules.get(*n)?))) {
                     None if facts.egress.contains(id) => {}
-                    None => claimed.missing.push(Some(id.clone())),
-                    Some((_, rule)) if says.get(id).is_some_and(|made| differs(made, &rule.permission)) => {
-                        claimed.replaced.push(id.clone());
+                    None => attributed.missing.push(Some(id.clone())),
+                    Some((_, rule)) if recorded_rules.get(id).is_some_and(|made| differs(made, &rule.permission)) => {
+                        attributed.replaced.push(id.clone());
                     }
-                    Some((n, _)) => _ = claimed.rules.insert(*n),
+                    Some((n, _)) => _ = attributed.rules.insert(*n),
                 }
             }
         }
-        Claim::Permissions(permissions) => {
+        ChangedRules::Permissions(permissions) => {
             for permission in permissions {
                 // EC2 keeps no two rules with the same permission in a group, so one match is all there is.
                 match index.by_permission().get(permission) {
-                    Some(n) => _ = claimed.rules.insert(*n),
-                    None => claimed.missing.push(None),
+                    Some(n) => _ = attributed.rules.insert(*n),
+                    None => attributed.missing.push(None),
                 }
             }
         }
-        Claim::PrefixList { list, added, .. } => {
+        ChangedRules::PrefixList { list, added, .. } => {
             let refers = |rule: &Rule| matches!(&rule.permission.source, Source::PrefixList(id) if id == list);
-            claimed.rules.extend(rules.iter().enumerate().filter(|(_, rule)| refers(rule)).map(|(n, _)| n));
+            attributed.rules.extend(rules.iter().enumerate().filter(|(_, rule)| refers(rule)).map(|(n, _)| n));
             // A list takes a while to change. Whether it has can be told only where the record says what was added.
             let shows = match prefix_lists.get(list) {
                 Some(Ok(entries)) => {
@@ -422,19 +423,22 @@ fn claimed(change: &Change, facts: &GroupFacts, index: &Index<'_>, prefix_lists:
                 // No rule that matters refers to it, or it cannot be read, which is a doubt of its own.
                 None | Some(Err(_)) => true,
             };
-            claimed.missing.extend((!shows).then_some(None));
+            attributed.missing.extend((!shows).then_some(None));
         }
     }
-    claimed
+    attributed
 }
 
 /// What a rule would admit without the changes that made it what it is.
 fn without(counted: &PerFamily<AddressSet>, made_by: &[&Change]) -> PerFamily<AddressSet> {
     let mut added: Vec<Cidr> = Vec::new();
     for change in made_by {
-        match &change.claim {
-            Claim::PrefixList { added: Some(blocks), .. } => added.extend(blocks),
-            Claim::PrefixList { added: None, .. } | Claim::Rules(_) | Claim::Permissions(_) | Claim::Any => {
+        match &change.changed_rules {
+            ChangedRules::PrefixList { added: Some(blocks), .. } => added.extend(blocks),
+            ChangedRules::PrefixList { added: None, .. }
+            | ChangedRules::Rules(_)
+            | ChangedRules::Permissions(_)
+            | ChangedRules::Any => {
                 return PerFamily::default();
             }
         }

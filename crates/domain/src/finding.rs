@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::exposure::Judgement;
 use crate::ids::{GroupId, RuleId};
 use crate::policy::Mode;
-use crate::trail::{Change, Seen};
+use crate::trail::{Change, EventMetadata};
 
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -227,19 +227,19 @@ pub type Done = BTreeMap<RuleId, Action>;
 impl Finding {
     /// A finding that rests on the record alone.
     #[must_use]
-    pub fn plain(seen: &Seen, verdict: Verdict, outcome: Outcome, mode: Mode, reason: String) -> Self {
-        let seen = seen.clone();
+    pub fn plain(event: &EventMetadata, verdict: Verdict, outcome: Outcome, mode: Mode, reason: String) -> Self {
+        let event = event.clone();
         Self {
             schema: 1,
-            id: seen.id,
-            time: seen.time,
-            account: seen.account,
-            region: seen.region,
+            id: event.id,
+            time: event.time,
+            account: event.account,
+            region: event.region,
             group: None,
-            call: seen.call,
-            actor: seen.actor,
-            source_ip: seen.source_ip,
-            user_agent: seen.user_agent,
+            call: event.call,
+            actor: event.actor,
+            source_ip: event.source_ip,
+            user_agent: event.user_agent,
             verdict,
             outcome,
             mode,
@@ -256,18 +256,20 @@ impl Finding {
     #[must_use]
     pub fn judged(change: &Change, n: usize, group: &GroupId, judgement: &Judgement, done: &Done, mode: Mode) -> Self {
         let unclaimed = Default::default();
-        let claim = judgement.claims.get(n).unwrap_or(&unclaimed);
+        let changed_rules = judgement.attributions.get(n).unwrap_or(&unclaimed);
         // What this change has a part in, and what stands without any change.
         let exposures: Vec<_> = judgement
             .exposures
             .iter()
-            .filter(|exposure| exposure.standing || exposure.rules.iter().any(|rule| claim.rules.contains(rule)))
+            .filter(|exposure| {
+                exposure.standing || exposure.rules.iter().any(|rule| changed_rules.rules.contains(rule))
+            })
             .collect();
         let acted = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| done.contains_key(&judged.rule.id));
         let concerned: BTreeSet<usize> = exposures
             .iter()
             .flat_map(|e| e.rules.iter().copied().filter(acted))
-            .chain(claim.rules.iter().copied())
+            .chain(changed_rules.rules.iter().copied())
             .collect();
         let mut rules: Vec<RuleFinding> = concerned
             .iter()
@@ -279,13 +281,18 @@ impl Finding {
             .collect();
         // What had to go and went before it could be taken back, or a change of which nothing is left.
         let gone = rules.iter().any(|rule| rule.action == Action::AlreadyGone.as_str())
-            || (claim.rules.is_empty() && !(claim.missing.is_empty() && claim.replaced.is_empty()));
-        rules.extend(claim.missing.iter().flatten().map(RuleFinding::gone));
+            || (changed_rules.rules.is_empty()
+                && !(changed_rules.missing.is_empty() && changed_rules.replaced.is_empty()));
+        rules.extend(changed_rules.missing.iter().flatten().map(RuleFinding::gone));
         let verdict = if !exposures.is_empty() {
             Verdict::Exposed
-        } else if !judgement.doubts.is_empty() {
+        } else if !judgement.undecided.is_empty() {
             Verdict::Undecided
-        } else if claim.rules.iter().any(|n| judgement.rules.get(*n).is_some_and(|judged| judged.exempt.is_some())) {
+        } else if changed_rules
+            .rules
+            .iter()
+            .any(|n| judgement.rules.get(*n).is_some_and(|judged| judged.exempt.is_some()))
+        {
             Verdict::Exempt
         } else {
             Verdict::Safe
@@ -293,9 +300,9 @@ impl Finding {
         let exposures: Vec<ExposureFinding> =
             exposures.into_iter().map(|exposure| ExposureFinding::of(exposure, judgement)).collect();
         let outcome = outcome(&rules, gone);
-        let reason = reason(verdict, outcome, &exposures, &rules, judgement, claim);
-        let plain = Self::plain(&change.seen, verdict, outcome, mode, reason);
-        let doubtful = !judgement.doubts.is_empty();
+        let reason = reason(verdict, outcome, &exposures, &rules, judgement, changed_rules);
+        let plain = Self::plain(&change.event, verdict, outcome, mode, reason);
+        let doubtful = !judgement.undecided.is_empty();
         Self { group: Some(group.to_string()), exposures, rules, doubtful, ..plain }
     }
 
@@ -315,8 +322,8 @@ impl Finding {
             (0, 0, 1..) => Outcome::WouldRevert,
             (0, 0, 0) => Outcome::None,
         };
-        let seen = Seen { time: Some(time), call: Some("Sweep".to_owned()), ..Seen::default() };
-        let plain = Self::plain(&seen, verdict, outcome, mode, sweep.sentence());
+        let event = EventMetadata { time: Some(time), call: Some("Sweep".to_owned()), ..EventMetadata::default() };
+        let plain = Self::plain(&event, verdict, outcome, mode, sweep.sentence());
         Self { sweep: Some(sweep), doubtful, ..plain }
     }
 
@@ -402,7 +409,7 @@ fn reason(
     exposures: &[ExposureFinding],
     rules: &[RuleFinding],
     judgement: &Judgement,
-    claim: &crate::exposure::Claimed,
+    changed_rules: &crate::exposure::Attribution,
 ) -> String {
     let mut parts: Vec<String> = Vec::new();
     match verdict {
@@ -419,7 +426,7 @@ fn reason(
             }));
         }
         Verdict::Exempt => {
-            let covered = claim.rules.iter().filter_map(|n| judgement.rules.get(*n)?.exempt.as_ref());
+            let covered = changed_rules.rules.iter().filter_map(|n| judgement.rules.get(*n)?.exempt.as_ref());
             let reasons: BTreeSet<&String> = covered.collect();
             parts.push(format!("exempt: {}", reasons.into_iter().cloned().collect::<Vec<_>>().join("; ")));
         }
@@ -429,7 +436,7 @@ fn reason(
         Verdict::Safe => parts.push("no guarded port is open to the internet".to_owned()),
         Verdict::Irrelevant | Verdict::Undecided => {}
     }
-    parts.extend(judgement.doubts.iter().map(|doubt| format!("cannot be decided: {doubt}")));
+    parts.extend(judgement.undecided.iter().map(|doubt| format!("cannot be decided: {doubt}")));
     for error in rules.iter().filter_map(|rule| rule.error.as_ref()).collect::<BTreeSet<_>>() {
         parts.push(format!("not taken back: {error}"));
     }

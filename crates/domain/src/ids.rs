@@ -19,13 +19,13 @@ pub struct IdError {
 
 /// The text as it may stand in a message: what does not print is escaped, at most 80 characters.
 #[must_use]
-pub fn shown(text: &str) -> String {
-    shown_up_to(text, 80)
+pub fn escaped(text: &str) -> String {
+    escaped_up_to(text, 80)
 }
 
 /// The same with at most so many characters.
 #[must_use]
-pub fn shown_up_to(text: &str, most: usize) -> String {
+pub fn escaped_up_to(text: &str, most: usize) -> String {
     let mut escaped = String::new();
     for c in text.chars().take(most) {
         if matches!(c, '"' | '\'' | '\\') { escaped.push(c) } else { escaped.extend(c.escape_debug()) }
@@ -50,7 +50,7 @@ macro_rules! identifier {
                 if valid(text) {
                     Ok(Self(text.to_owned()))
                 } else {
-                    Err(IdError { what: $what, value: shown(text), accepted: $accepted })
+                    Err(IdError { what: $what, value: escaped(text), accepted: $accepted })
                 }
             }
 
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_long_value_is_shortened_in_messages() {
-        assert_eq!(shown(&"x".repeat(81)).chars().count(), 81);
-        assert_eq!(shown(&"x".repeat(80)).chars().count(), 80);
+        assert_eq!(escaped(&"x".repeat(81)).chars().count(), 81);
+        assert_eq!(escaped(&"x".repeat(80)).chars().count(), 80);
     }
 }

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::map::{Entry, Map};
 use serde_json::{Number, Value};
 
-use crate::ids::shown;
+use crate::ids::escaped;
 
 /// A JSON value, its objects checked for keys that stand twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl<'de> Visitor<'de> for Reader {
             match object.entry(key) {
                 Entry::Vacant(place) => _ = place.insert(value),
                 Entry::Occupied(place) => {
-                    twice = Some(format!("{AMBIGUOUS}{} stands twice", shown(place.key())));
+                    twice = Some(format!("{AMBIGUOUS}{} stands twice", escaped(place.key())));
                 }
             }
         }

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 
 pub(crate) use coverage::Coverage;
 
-use crate::ids::{PrefixListId, shown};
+use crate::ids::{PrefixListId, escaped};
 
 /// An address family. Exposure is counted for each apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,7 +118,7 @@ impl FromStr for Cidr {
             let prefix: u8 = prefix.parse().ok().filter(|_| digits)?;
             IpNet::new(address, prefix).ok()
         };
-        parse().map(|net| Self(net.trunc())).ok_or_else(|| CidrError(shown(text)))
+        parse().map(|net| Self(net.trunc())).ok_or_else(|| CidrError(escaped(text)))
     }
 }
 
@@ -404,7 +404,7 @@ impl From<&str> for Protocol {
                 Ok(1) => Self::Icmp,
                 Ok(58) => Self::Icmpv6,
                 Ok(number) => Self::Number(number),
-                Err(_) => Self::Unknown(shown(text)),
+                Err(_) => Self::Unknown(escaped(text)),
             },
         }
     }

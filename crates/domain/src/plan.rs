@@ -20,7 +20,7 @@ pub fn plan(judgement: &Judgement) -> BTreeSet<usize> {
     let alone = PerFamily::each(|family| {
         let limit = *judgement.limit.get(family);
         let over = |judged: &JudgedRule| {
-            judged.claimed && judged.width(family) >= limit && judged.without.get(family).count() < limit
+            judged.attributed && judged.width(family) >= limit && judged.without.get(family).count() < limit
         };
         judgement.rules.iter().map(over).collect::<Vec<bool>>()
     });
@@ -54,7 +54,7 @@ fn further(judgement: &Judgement, exposure: &Exposure, gone: &BTreeSet<usize>) -
         return Vec::new();
     }
     let rules = left.iter().filter_map(|n| Some((*n, judgement.rules.get(*n)?)));
-    let adds = |judged: &JudgedRule| judged.claimed && !judged.counted.get(family).is_within(&others);
+    let adds = |judged: &JudgedRule| judged.attributed && !judged.counted.get(family).is_within(&others);
     let (mut candidates, rest): (Vec<(usize, &JudgedRule)>, Vec<_>) = rules.partition(|(_, judged)| adds(judged));
     // Widest first, by id among equals.
     candidates.sort_by_cached_key(|(_, judged)| (Reverse(judged.width(family)), &judged.rule.id));

@@ -8,7 +8,7 @@ mod services;
 
 use jiff::Timestamp;
 
-use crate::ids::{AccountId, GroupId, Region, VpcId, shown_up_to};
+use crate::ids::{AccountId, GroupId, Region, VpcId, escaped_up_to};
 use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport, public_addresses};
 
 /// Whether rules are taken back or only reported.
@@ -34,7 +34,7 @@ impl Mode {
 
 /// Ports of one transport that the internet must not reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Guard {
+pub struct ProtectedPort {
     /// The service's name, as findings say it.
     pub name: String,
     /// TCP or UDP.
@@ -47,27 +47,27 @@ pub struct Guard {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     mode: Mode,
-    guards: Vec<Guard>,
+    guards: Vec<ProtectedPort>,
     internet: PerFamily<u8>,
     trusted: Vec<Cidr>,
     counted: PerFamily<AddressSet>,
     limit: PerFamily<u128>,
     exemptions: Vec<Exemption>,
     scopes: Vec<Scope>,
-    sweep: Sweep,
+    sweep: SweepPolicy,
 }
 
 /// The scheduled look at everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Sweep {
+pub struct SweepPolicy {
     /// What a sweep does.
     pub mode: Mode,
     /// Past so many revocations per account and Region it only alerts.
     pub max_revocations: u32,
 }
 
-impl Default for Sweep {
+impl Default for SweepPolicy {
     fn default() -> Self {
         Self { mode: Mode::Alert, max_revocations: 25 }
     }
@@ -81,7 +81,7 @@ pub struct Exemption {
     /// From when on it no longer holds; `None`: never ends.
     pub until: Option<Timestamp>,
     /// Where it holds.
-    pub place: Place,
+    pub place: Selector,
     /// ARN patterns of the callers whose rules it covers; `None`: whoever made the rule.
     pub principals: Option<Vec<String>>,
     /// The names of the guards that it holds for; `None`: all.
@@ -102,7 +102,7 @@ struct Sources {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     /// The groups that it is for.
-    pub place: Place,
+    pub place: Selector,
     /// Their mode.
     pub mode: Mode,
     /// The line of the policy that it begins on, from 1.
@@ -111,7 +111,7 @@ pub struct Scope {
 
 /// Which groups something holds for: every list that is given must match, an absent list matches all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Place {
+pub struct Selector {
     /// The accounts.
     pub accounts: Option<Vec<AccountId>>,
     /// The Regions.
@@ -124,7 +124,7 @@ pub struct Place {
 
 /// Where a group is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Whereabouts<'a> {
+pub struct GroupLocation<'a> {
     /// Its account.
     pub account: &'a AccountId,
     /// Its Region.
@@ -135,8 +135,8 @@ pub struct Whereabouts<'a> {
     pub vpc: Option<&'a VpcId>,
 }
 
-impl Place {
-    fn matches(&self, at: Whereabouts<'_>) -> bool {
+impl Selector {
+    fn matches(&self, at: GroupLocation<'_>) -> bool {
         fn among<T: PartialEq>(list: Option<&Vec<T>>, value: Option<&T>) -> bool {
             list.is_none_or(|list| value.is_some_and(|value| list.contains(value)))
         }
@@ -154,9 +154,9 @@ impl Place {
 
     /// The place for each account, Region, group and VPC that it names: together they are the place.
     fn parts(&self) -> Vec<Self> {
-        fn split<T: Clone>(places: Vec<Place>, list: Option<&Vec<T>>, set: fn(&mut Place, T)) -> Vec<Place> {
+        fn split<T: Clone>(places: Vec<Selector>, list: Option<&Vec<T>>, set: fn(&mut Selector, T)) -> Vec<Selector> {
             let Some(list) = list else { return places };
-            let one = |place: &Place, value: &T| {
+            let one = |place: &Selector, value: &T| {
                 let mut place = place.clone();
                 set(&mut place, value.clone());
                 place
@@ -184,7 +184,7 @@ impl Place {
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
     /// Where its group is.
-    pub at: Whereabouts<'a>,
+    pub at: GroupLocation<'a>,
     /// The guard's name: an exemption may hold for one service and not for another.
     pub guard: &'a str,
     /// All addresses that the rule admits, not only the public ones; `None` where they could not be looked up, and then
@@ -211,7 +211,7 @@ impl Policy {
 
     /// What the internet must not reach.
     #[must_use]
-    pub fn guards(&self) -> &[Guard] {
+    pub fn guards(&self) -> &[ProtectedPort] {
         &self.guards
     }
 
@@ -259,13 +259,13 @@ impl Policy {
 
     /// What the sweep does.
     #[must_use]
-    pub fn sweep(&self) -> Sweep {
+    pub fn sweep(&self) -> SweepPolicy {
         self.sweep
     }
 
     /// The same policy with another word on the sweep: an operator's, who starts one by hand.
     #[must_use]
-    pub fn with_sweep(self, sweep: Sweep) -> Self {
+    pub fn with_sweep(self, sweep: SweepPolicy) -> Self {
         Self { sweep, ..self }
     }
 
@@ -284,7 +284,7 @@ impl Policy {
 
     /// The mode for a group: the function's own, unless the policy is the meeker one. First matching scope wins.
     #[must_use]
-    pub fn mode(&self, at: Whereabouts<'_>, function: Mode) -> Mode {
+    pub fn mode(&self, at: GroupLocation<'_>, function: Mode) -> Mode {
         let scope = self.scopes.iter().find(|scope| scope.place.matches(at));
         scope.map_or(self.mode, |scope| scope.mode).min(function)
     }
@@ -375,8 +375,8 @@ pub struct PolicyError {
 impl PolicyError {
     /// Bounds both, so that nothing in a file plays tricks on a terminal or drowns what is wrong with it.
     fn new(line: &str, snippet: &str) -> Self {
-        let clean = |text: &str| shown_up_to(text, text.len());
-        let snippet: Vec<String> = snippet.lines().take(20).map(|line| shown_up_to(line, 160)).collect();
+        let clean = |text: &str| escaped_up_to(text, text.len());
+        let snippet: Vec<String> = snippet.lines().take(20).map(|line| escaped_up_to(line, 160)).collect();
         Self { line: cut(&clean(line)), snippet: snippet.join("\n") }
     }
 }

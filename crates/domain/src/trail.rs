@@ -12,7 +12,7 @@ mod request;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::ids::{AccountId, GroupId, PrefixListId, Region, RuleId, shown};
+use crate::ids::{AccountId, GroupId, PrefixListId, Region, RuleId, escaped};
 use crate::net::{Cidr, Source, Traffic};
 use request::Described;
 
@@ -24,14 +24,14 @@ pub enum Reading {
     /// Nothing of ours: a failed call, a read, another call.
     Irrelevant {
         /// What the record says of itself.
-        seen: Seen,
+        event: EventMetadata,
         /// Why it does not matter.
         why: String,
     },
     /// One of ours that cannot be read, or nothing that can be read at all. Someone must look.
     Undecided {
         /// What the record says of itself, as far as it could be read.
-        seen: Seen,
+        event: EventMetadata,
         /// The place, the value, and what is accepted.
         why: String,
     },
@@ -39,7 +39,7 @@ pub enum Reading {
 
 /// What a record says of itself, for people: as it stands there, unchecked, absent where absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Seen {
+pub struct EventMetadata {
     /// `eventID`.
     pub id: Option<String>,
     /// `eventTime`.
@@ -92,7 +92,7 @@ impl Call {
 
 /// Where to look.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Subject {
+pub enum Resource {
     /// One security group.
     Group(GroupId),
     /// A group of the default VPC, known by name only.
@@ -105,7 +105,7 @@ pub enum Subject {
 
 /// Which rules of the subject are this change's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Claim {
+pub enum ChangedRules {
     /// These.
     Rules(Vec<RuleId>),
     /// Those that admit exactly this.
@@ -136,7 +136,7 @@ pub struct Permission {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// The record, for people.
-    pub seen: Seen,
+    pub event: EventMetadata,
     /// The account whose group was changed.
     pub account: AccountId,
     /// The group's Region.
@@ -144,33 +144,33 @@ pub struct Change {
     /// Which call.
     pub call: Call,
     /// Where to look.
-    pub subject: Subject,
+    pub resource: Resource,
     /// Which rules are its own.
-    pub claim: Claim,
+    pub changed_rules: ChangedRules,
     /// All that the record says its rules admit, with the rules' ids where it lists them. `None`: it does not say all.
-    pub says: Option<Vec<(Option<RuleId>, Permission)>>,
+    pub recorded_rules: Option<Vec<(Option<RuleId>, Permission)>>,
 }
 
 impl Change {
     /// The sweep of an account's Region: everything in it is looked at, and any rule may have to go.
     #[must_use]
     pub fn sweep(id: Option<String>, time: Option<Timestamp>, account: AccountId, region: Region) -> Self {
-        let seen = Seen {
+        let event = EventMetadata {
             id,
             time,
             account: Some(account.to_string()),
             region: Some(region.to_string()),
             call: Some("Sweep".to_owned()),
-            ..Seen::default()
+            ..EventMetadata::default()
         };
-        let (call, subject, claim) = (Call::Sweep, Subject::Region, Claim::Any);
-        Self { seen, account, region, call, subject, claim, says: None }
+        let (call, resource, changed_rules) = (Call::Sweep, Resource::Region, ChangedRules::Any);
+        Self { event, account, region, call, resource, changed_rules, recorded_rules: None }
     }
 }
 
 /// What the envelope around a record says; the record must agree.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Postmark {
+pub struct EnvelopeOrigin {
     /// The account that the envelope names.
     pub account: Option<String>,
     /// The Region that the envelope names.
@@ -179,17 +179,25 @@ pub struct Postmark {
 
 /// Reads one record.
 #[must_use]
-pub fn read(record: &Value, postmark: &Postmark) -> Reading {
-    let seen = Seen::of(record, postmark);
+pub fn read(record: &Value, envelope_origin: &EnvelopeOrigin) -> Reading {
+    let event = EventMetadata::of(record, envelope_origin);
     match classify(record) {
-        Ok(call) => match change(record, call, &seen, postmark) {
-            Ok((account, region, Described { subject, claim, says })) => {
-                Reading::Change(Box::new(Change { seen, account, region, call, subject, claim, says }))
+        Ok(call) => match change(record, call, &event, envelope_origin) {
+            Ok((account, region, Described { resource, changed_rules, recorded_rules })) => {
+                Reading::Change(Box::new(Change {
+                    event,
+                    account,
+                    region,
+                    call,
+                    resource,
+                    changed_rules,
+                    recorded_rules,
+                }))
             }
-            Err(why) => Reading::Undecided { seen, why },
+            Err(why) => Reading::Undecided { event, why },
         },
-        Err(NotOurs::Irrelevant(why)) => Reading::Irrelevant { seen, why },
-        Err(NotOurs::Unreadable(why)) => Reading::Undecided { seen, why },
+        Err(NotOurs::Irrelevant(why)) => Reading::Irrelevant { event, why },
+        Err(NotOurs::Unreadable(why)) => Reading::Undecided { event, why },
     }
 }
 
@@ -220,15 +228,15 @@ fn classify(record: &Value) -> Result<Call, NotOurs> {
     };
     let (source, name) = (text("eventSource")?, text("eventName")?);
     if source != "ec2.amazonaws.com" {
-        return irrelevant(format!("a call to {}, not to EC2", shown(source)));
+        return irrelevant(format!("a call to {}, not to EC2", escaped(source)));
     }
     let Some(call) = Call::parse(name) else {
-        return irrelevant(format!("{} opens no ingress rule", shown(name)));
+        return irrelevant(format!("{} opens no ingress rule", escaped(name)));
     };
     match fields.get("errorCode") {
         None | Some(Value::Null) => {}
         Some(Value::String(code)) if code.is_empty() => {}
-        Some(Value::String(code)) => return irrelevant(format!("the call failed with {}", shown(code))),
+        Some(Value::String(code)) => return irrelevant(format!("the call failed with {}", escaped(code))),
         Some(other) => {
             return Err(NotOurs::Unreadable(format!("errorCode is {}, expected a text", excerpt(other))));
         }
@@ -243,8 +251,8 @@ fn classify(record: &Value) -> Result<Call, NotOurs> {
 fn change(
     record: &Value,
     call: Call,
-    seen: &Seen,
-    postmark: &Postmark,
+    event: &EventMetadata,
+    envelope_origin: &EnvelopeOrigin,
 ) -> Result<(AccountId, Region, Described), String> {
     let identifier = |place: &str, value: &Option<String>| match record.get(place) {
         None | Some(Value::Null | Value::String(_)) => {
@@ -253,22 +261,22 @@ fn change(
         // No stand-in for what is there and cannot be read.
         Some(other) => Err(format!("{place} is {}, expected a text", excerpt(other))),
     };
-    let account = identifier("recipientAccountId", &seen.account)?;
+    let account = identifier("recipientAccountId", &event.account)?;
     let account = AccountId::parse(&account).map_err(|error| format!("recipientAccountId: {error}"))?;
-    let region = identifier("awsRegion", &seen.region)?;
+    let region = identifier("awsRegion", &event.region)?;
     let region = Region::parse(&region).map_err(|error| format!("awsRegion: {error}"))?;
     for (what, envelope, own) in
-        [("account", &postmark.account, account.as_str()), ("region", &postmark.region, region.as_str())]
+        [("account", &envelope_origin.account, account.as_str()), ("region", &envelope_origin.region, region.as_str())]
     {
         if let Some(envelope) = envelope.as_deref().filter(|envelope| *envelope != own) {
-            return Err(format!("the envelope's {what} is `{}`, the record's is `{own}`: refused", shown(envelope)));
+            return Err(format!("the envelope's {what} is `{}`, the record's is `{own}`: refused", escaped(envelope)));
         }
     }
     Ok((account, region, request::describe(call, record)?))
 }
 
-impl Seen {
-    fn of(record: &Value, postmark: &Postmark) -> Self {
+impl EventMetadata {
+    fn of(record: &Value, envelope_origin: &EnvelopeOrigin) -> Self {
         fn text<'a>(object: Option<&'a Value>, key: &str) -> Option<&'a str> {
             object?.get(key)?.as_str().filter(|text| !text.is_empty())
         }
@@ -280,8 +288,8 @@ impl Seen {
             time: text(Some(record), "eventTime").and_then(|time| time.parse().ok()),
             account: own("recipientAccountId")
                 .or_else(|| text(identity, "accountId").map(limited))
-                .or_else(|| postmark.account.clone()),
-            region: own("awsRegion").or_else(|| postmark.region.clone()),
+                .or_else(|| envelope_origin.account.clone()),
+            region: own("awsRegion").or_else(|| envelope_origin.region.clone()),
             call: own("eventName"),
             actor: ["arn", "invokedBy", "userName", "principalId", "accountId"]
                 .into_iter()
@@ -301,7 +309,7 @@ fn limited(text: &str) -> String {
 
 /// A value as it may stand in a message.
 fn excerpt(value: &Value) -> String {
-    value.as_str().map_or_else(|| format!("`{}`", shown(&value.to_string())), |text| format!("`{}`", shown(text)))
+    value.as_str().map_or_else(|| format!("`{}`", escaped(&value.to_string())), |text| format!("`{}`", escaped(text)))
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub(crate) type Lists = BTreeMap<String, Vec<String>>;
 
 /// Which rules a change lays claim to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Claim {
+pub(crate) enum ChangedRules {
     /// These, as long as they are what the change made them.
     Made(Vec<(String, Shape)>),
     /// Those that are exactly this.
@@ -53,33 +53,35 @@ pub(crate) enum Claim {
 /// A change, and whether the policy exempts who made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
-    pub(crate) claim: Claim,
+    pub(crate) changed_rules: ChangedRules,
     pub(crate) exempt: bool,
 }
 
 impl Change {
-    pub(crate) fn of(claim: Claim) -> Self {
-        Self { claim, exempt: false }
+    pub(crate) fn of(changed_rules: ChangedRules) -> Self {
+        Self { changed_rules, exempt: false }
     }
 
-    pub(crate) fn claims(&self, rule: &Rule) -> bool {
-        match &self.claim {
-            Claim::Made(made) => made.iter().any(|(id, shape)| *id == rule.id && *shape == rule.shape),
-            Claim::Asked(shapes) => shapes.contains(&rule.shape),
-            Claim::List { list, .. } | Claim::Restored { list, .. } => rule.shape.source == *list,
-            Claim::Everything => true,
+    pub(crate) fn attributions(&self, rule: &Rule) -> bool {
+        match &self.changed_rules {
+            ChangedRules::Made(made) => made.iter().any(|(id, shape)| *id == rule.id && *shape == rule.shape),
+            ChangedRules::Asked(shapes) => shapes.contains(&rule.shape),
+            ChangedRules::List { list, .. } | ChangedRules::Restored { list, .. } => rule.shape.source == *list,
+            ChangedRules::Everything => true,
         }
     }
 
     /// The same where the entries of a restored version could not be read: `read` are the lists and versions that were.
     pub(crate) fn unread(&self, read: &BTreeSet<(String, String)>) -> Self {
-        match &self.claim {
-            Claim::Restored { list, version, .. } if !read.contains(&(list.clone(), version.to_string())) => {
-                Self { claim: Claim::List { list: list.clone(), added: None }, exempt: self.exempt }
+        match &self.changed_rules {
+            ChangedRules::Restored { list, version, .. } if !read.contains(&(list.clone(), version.to_string())) => {
+                Self { changed_rules: ChangedRules::List { list: list.clone(), added: None }, exempt: self.exempt }
             }
-            Claim::Made(_) | Claim::Asked(_) | Claim::List { .. } | Claim::Restored { .. } | Claim::Everything => {
-                self.clone()
-            }
+            ChangedRules::Made(_)
+            | ChangedRules::Asked(_)
+            | ChangedRules::List { .. }
+            | ChangedRules::Restored { .. }
+            | ChangedRules::Everything => self.clone(),
         }
     }
 }
@@ -193,7 +195,7 @@ struct Weighed<'a> {
     all: Ranges,
     /// What it would admit without the changes.
     without: Ranges,
-    claimed: bool,
+    attributed: bool,
 }
 
 fn union<'a>(ranges: impl IntoIterator<Item = &'a Ranges>) -> Ranges {
@@ -209,19 +211,22 @@ fn weigh<'a>(
     family: usize,
 ) -> Vec<Weighed<'a>> {
     let weighed = rules.iter().filter(|rule| admits(&rule.shape, protocol, port)).filter_map(|rule| {
-        let made_by: Vec<&Change> = changes.iter().filter(|change| change.claims(rule)).collect();
+        let made_by: Vec<&Change> = changes.iter().filter(|change| change.attributions(rule)).collect();
         let exempt = !made_by.is_empty() && made_by.iter().all(|change| change.exempt);
         let all = source(&rule.shape, lists, family);
         let mut without = all.clone();
         for change in &made_by {
-            without = match &change.claim {
-                Claim::List { added: Some(added), .. } | Claim::Restored { entries: added, .. } => {
+            without = match &change.changed_rules {
+                ChangedRules::List { added: Some(added), .. } | ChangedRules::Restored { entries: added, .. } => {
                     less(&without, &blocks(added, family))
                 }
-                Claim::List { added: None, .. } | Claim::Made(_) | Claim::Asked(_) | Claim::Everything => Vec::new(),
+                ChangedRules::List { added: None, .. }
+                | ChangedRules::Made(_)
+                | ChangedRules::Asked(_)
+                | ChangedRules::Everything => Vec::new(),
             };
         }
-        (!exempt && !all.is_empty()).then_some(Weighed { rule, all, without, claimed: !made_by.is_empty() })
+        (!exempt && !all.is_empty()).then_some(Weighed { rule, all, without, attributed: !made_by.is_empty() })
     });
     weighed.collect()
 }
@@ -249,7 +254,8 @@ pub(crate) fn plan(rules: &[Rule], lists: &Lists, changes: &[Change]) -> BTreeSe
     for (guarded, family) in places() {
         let weighed = weigh(rules, lists, changes, guarded, family);
         let over = |ranges: &Ranges| count(ranges) >= LIMIT[family];
-        let alone = weighed.iter().filter(|weighed| weighed.claimed && over(&weighed.all) && !over(&weighed.without));
+        let alone =
+            weighed.iter().filter(|weighed| weighed.attributed && over(&weighed.all) && !over(&weighed.without));
         gone.extend(alone.map(|weighed| weighed.rule.id.clone()));
     }
     // 2. Further rules, widest first, where the port would not be exposed without the change; 3. else none.
@@ -267,7 +273,7 @@ pub(crate) fn plan(rules: &[Rule], lists: &Lists, changes: &[Change]) -> BTreeSe
             if count(&union(left.iter().map(|weighed| &weighed.all))) < LIMIT[family] {
                 break;
             }
-            let adding = left.iter().filter(|weighed| weighed.claimed && !less(&weighed.all, &others).is_empty());
+            let adding = left.iter().filter(|weighed| weighed.attributed && !less(&weighed.all, &others).is_empty());
             let rank = |weighed: &&&Weighed<'_>| (count(&weighed.all), std::cmp::Reverse(weighed.rule.id.clone()));
             gone.insert(adding.max_by_key(rank).unwrap().rule.id.clone());
         }
@@ -292,16 +298,16 @@ fn the_naive_judge_takes_what_it_must_and_no_more() {
         [rule("a", 22, "8.0.0.0/9"), rule("b", 22, "8.128.0.0/9"), rule("c", 3389, "pl-1"), rule("d", 443, "::/0")];
     let lists = Lists::from([("pl-1".to_owned(), vec!["9.0.0.0/8".to_owned()])]);
     let made = |ids: &[usize]| {
-        Change::of(Claim::Made(ids.iter().map(|n| (rules[*n].id.clone(), rules[*n].shape.clone())).collect()))
+        Change::of(ChangedRules::Made(ids.iter().map(|n| (rules[*n].id.clone(), rules[*n].shape.clone())).collect()))
     };
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(exposing(&rules, &lists), ids(&["a", "b", "c"]));
     assert_eq!(plan(&rules, &lists, &[made(&[0, 1, 2, 3])]), ids(&["a", "c"]));
     assert_eq!(plan(&rules, &lists, &[made(&[1])]), ids(&["b"]));
     assert_eq!(plan(&rules, &lists, &[]), ids(&[]));
-    let list = |added: Option<Vec<String>>| [Change::of(Claim::List { list: "pl-1".to_owned(), added })];
+    let list = |added: Option<Vec<String>>| [Change::of(ChangedRules::List { list: "pl-1".to_owned(), added })];
     assert_eq!(plan(&rules, &lists, &list(None)), ids(&["c"]));
     assert_eq!(plan(&rules, &lists, &list(Some(vec!["9.1.0.0/16".to_owned()]))), ids(&["c"]));
     assert_eq!(plan(&rules, &lists, &list(Some(Vec::new()))), ids(&[]));
-    assert_eq!(plan(&rules, &Lists::new(), &[Change::of(Claim::Everything)]), ids(&["a"]));
+    assert_eq!(plan(&rules, &Lists::new(), &[Change::of(ChangedRules::Everything)]), ids(&["a"]));
 }

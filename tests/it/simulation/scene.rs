@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ec2_model::{Actor, Direction, Permission, RuleChange, Source, Vpc, World};
 use serde_json::{Value, json};
 
-use super::judge::{Change, Claim, Lists, Rule};
+use super::judge::{Change, ChangedRules, Lists, Rule};
 
 pub(crate) const HOME: &str = "111122223333";
 pub(crate) const MEMBER: &str = "444455556666";
@@ -23,7 +23,7 @@ pub(crate) struct Place {
 
 /// Where a record makes the guard look.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Subject {
+pub(crate) enum Resource {
     Group(String),
     Name(String),
     List(String),
@@ -34,7 +34,7 @@ pub(crate) enum Subject {
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) place: usize,
-    pub(crate) subject: Subject,
+    pub(crate) subject: Resource,
     pub(crate) change: Change,
 }
 
@@ -189,12 +189,12 @@ impl Scene {
     }
 
     /// The groups that a record may be about.
-    pub(crate) fn groups_of(&self, place: usize, subject: &Subject) -> BTreeSet<String> {
+    pub(crate) fn groups_of(&self, place: usize, subject: &Resource) -> BTreeSet<String> {
         let here = self.groups.iter().filter(|group| group.place == place);
         let concerned = here.filter(|group| match subject {
-            Subject::Group(id) => group.id == *id,
-            Subject::Name(name) => group.by_name && group.name == *name,
-            Subject::List(_) | Subject::Region => true,
+            Resource::Group(id) => group.id == *id,
+            Resource::Name(name) => group.by_name && group.name == *name,
+            Resource::List(_) | Resource::Region => true,
         });
         concerned.map(|group| group.id.clone()).collect()
     }
@@ -315,8 +315,9 @@ impl Scene {
                 let number = i64::try_from(version).unwrap() + 1;
                 self.world.restore_prefix_list(account, &region, &id, number).ok()?;
                 self.lists[list].versions.push(versions[version].clone());
-                let claim = Claim::Restored { list: id.clone(), version: number, entries: versions[version].clone() };
-                self.send(group.place, Subject::List(id), Change { claim, exempt }, |_| {})
+                let changed_rules =
+                    ChangedRules::Restored { list: id.clone(), version: number, entries: versions[version].clone() };
+                self.send(group.place, Resource::List(id), Change { changed_rules, exempt }, |_| {})
             }
             "deletes a group" => {
                 self.world.delete_group(account, &region, &group.id).ok()?;
@@ -327,8 +328,8 @@ impl Scene {
             "makes a call too large to record" => {
                 let permission = self.permission();
                 self.world.authorize(account, &region, &group.id, &[permission]).ok()?;
-                let change = Change { claim: Claim::Everything, exempt };
-                self.send(group.place, Subject::Region, change, |event| {
+                let change = Change { changed_rules: ChangedRules::Everything, exempt };
+                self.send(group.place, Resource::Region, change, |event| {
                     event["detail"]["requestParameters"] = omitted();
                     event["detail"]["responseElements"] = omitted();
                 })
@@ -338,11 +339,11 @@ impl Scene {
                 let name = if group.by_name { &group.name } else { &group.id };
                 let ids = self.world.authorize(account, &region, name, &[permission]).ok()?;
                 let made = self.rules(group.place, &group.id).into_iter().filter(|rule| ids.contains(&rule.id));
-                let claim = Claim::Asked(made.map(|rule| rule.shape).collect());
+                let changed_rules = ChangedRules::Asked(made.map(|rule| rule.shape).collect());
                 let subject =
-                    if group.by_name { Subject::Name(group.name.clone()) } else { Subject::Group(group.id.clone()) };
+                    if group.by_name { Resource::Name(group.name.clone()) } else { Resource::Group(group.id.clone()) };
                 let stripped = if self.rng.bool() { omitted() } else { json!({"_return": true}) };
-                self.send(group.place, subject, Change { claim, exempt }, |event| {
+                self.send(group.place, subject, Change { changed_rules, exempt }, |event| {
                     event["detail"]["responseElements"] = stripped;
                 })
             }
@@ -362,8 +363,8 @@ impl Scene {
                     let id = self.rules(group.place, &group.id).pop()?.id;
                     return self.opened(group, &[id], exempt);
                 }
-                let claim = Claim::Made(Vec::new());
-                self.send(group.place, Subject::Group(group.id.clone()), Change { claim, exempt }, |_| {})
+                let changed_rules = ChangedRules::Made(Vec::new());
+                self.send(group.place, Resource::Group(group.id.clone()), Change { changed_rules, exempt }, |_| {})
             }
         }
     }
@@ -376,8 +377,8 @@ impl Scene {
 
     fn opened(&mut self, group: &Group, ids: &[String], exempt: bool) -> Option<()> {
         let made = self.rules(group.place, &group.id).into_iter().filter(|rule| ids.contains(&rule.id));
-        let claim = Claim::Made(made.map(|rule| (rule.id, rule.shape)).collect());
-        self.send(group.place, Subject::Group(group.id.clone()), Change { claim, exempt }, |_| {})
+        let changed_rules = ChangedRules::Made(made.map(|rule| (rule.id, rule.shape)).collect());
+        self.send(group.place, Resource::Group(group.id.clone()), Change { changed_rules, exempt }, |_| {})
     }
 
     fn modify(&mut self, group: &Group, both: bool, exempt: bool) -> Option<()> {
@@ -396,8 +397,8 @@ impl Scene {
         self.world.modify_rules(account, &region, &group.id, &changes).ok()?;
         let changed = |id: &String| changes.iter().any(|change| change.rule == *id);
         let made = self.rules(group.place, &group.id).into_iter().filter(|rule| changed(&rule.id));
-        let claim = Claim::Made(made.map(|rule| (rule.id, rule.shape)).collect());
-        self.send(group.place, Subject::Group(group.id.clone()), Change { claim, exempt }, |_| {})
+        let changed_rules = ChangedRules::Made(made.map(|rule| (rule.id, rule.shape)).collect());
+        self.send(group.place, Resource::Group(group.id.clone()), Change { changed_rules, exempt }, |_| {})
     }
 
     fn change_list(&mut self, list: usize, exempt: bool) -> Option<()> {
@@ -415,12 +416,12 @@ impl Scene {
         next.extend(add.iter().map(|&entry| entry.to_owned()));
         self.lists[list].versions.push(next);
         let added = Some(add.into_iter().map(str::to_owned).collect());
-        let claim = Claim::List { list: id.clone(), added };
-        self.send(place, Subject::List(id), Change { claim, exempt }, |_| {})
+        let changed_rules = ChangedRules::List { list: id.clone(), added };
+        self.send(place, Resource::List(id), Change { changed_rules, exempt }, |_| {})
     }
 
     /// Puts the record of the last call into the outbox.
-    fn send(&mut self, place: usize, subject: Subject, change: Change, cut: impl FnOnce(&mut Value)) -> Option<()> {
+    fn send(&mut self, place: usize, subject: Resource, change: Change, cut: impl FnOnce(&mut Value)) -> Option<()> {
         let mut event = ec2_model::eventbridge(self.world.take_records().last()?);
         cut(&mut event);
         self.records.insert(id_of(&event), Record { place, subject, change });
@@ -432,8 +433,8 @@ impl Scene {
     pub(crate) fn sweep(&mut self, place: usize) -> Value {
         let Place { account, region } = &self.places[place];
         let order = json!({"sweep": {"accounts": [account], "regions": [region]}});
-        let change = Change::of(Claim::Everything);
-        self.records.insert(id_of(&order), Record { place, subject: Subject::Region, change });
+        let change = Change::of(ChangedRules::Everything);
+        self.records.insert(id_of(&order), Record { place, subject: Resource::Region, change });
         order
     }
 }

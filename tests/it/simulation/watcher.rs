@@ -11,8 +11,8 @@ use portcullis::guard::Answer;
 use serde_json::Value;
 
 use super::Rates;
-use super::judge::{Change, Claim, Lists, Rule, Shape, exposing, plan};
-use super::scene::{MEMBER, Record, SWEEP, Scene, Subject};
+use super::judge::{Change, ChangedRules, Lists, Rule, Shape, exposing, plan};
+use super::scene::{MEMBER, Record, Resource, SWEEP, Scene};
 
 /// One look at a group, as the guard saw it.
 struct Look {
@@ -30,7 +30,7 @@ struct Look {
 /// All changes of one delivery to one subject: they are judged together.
 struct Job {
     place: usize,
-    subject: Subject,
+    subject: Resource,
     changes: Vec<Change>,
 }
 
@@ -96,7 +96,7 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// The ingress rules of an answer to DescribeSecurityGroupRules, by group.
-fn shown(xml: &str) -> BTreeMap<String, Vec<Rule>> {
+fn escaped(xml: &str) -> BTreeMap<String, Vec<Rule>> {
     let mut groups: BTreeMap<String, Vec<Rule>> = BTreeMap::new();
     for item in xml.split("<securityGroupRuleId>").skip(1) {
         let text = |name| element(item, name).unwrap_or_default();
@@ -167,7 +167,7 @@ impl Watcher {
     /// A delivery begins.
     pub(crate) fn begin(&mut self, function: usize, ids: &[String]) {
         self.note(&format!("function {function} gets {ids:?}"));
-        let mut jobs: BTreeMap<(usize, Subject), Vec<Change>> = BTreeMap::new();
+        let mut jobs: BTreeMap<(usize, Resource), Vec<Change>> = BTreeMap::new();
         for record in ids.iter().filter_map(|id| self.scene.records.get(id)) {
             jobs.entry((record.place, record.subject.clone())).or_default().push(record.change.clone());
         }
@@ -217,11 +217,11 @@ impl Watcher {
 
     fn looked(&mut self, function: usize, place: usize, call: &Call, reply: &Reply) {
         let Some(body) = readable(reply) else { return };
-        let mut shown = shown(std::str::from_utf8(body).unwrap());
+        let mut shown = escaped(std::str::from_utf8(body).unwrap());
         let asked: Vec<String> = values(call, "Filter.1.Value").collect();
         let asked = match asked.is_empty() {
             false => asked,
-            true => self.scene.groups_of(place, &Subject::Region).into_iter().collect(),
+            true => self.scene.groups_of(place, &Resource::Region).into_iter().collect(),
         };
         let (version, others, at) = (self.scene.versions[place].0, self.writes[1 - function], self.scene.tick());
         for group in asked {
@@ -241,7 +241,7 @@ impl Watcher {
         let xml = std::str::from_utf8(body).unwrap();
         let entries: Vec<String> =
             xml.split("<cidr>").skip(1).map(|rest| rest.split_once('<').unwrap().0.to_owned()).collect();
-        let here = self.scene.groups_of(place, &Subject::Region);
+        let here = self.scene.groups_of(place, &Resource::Region);
         for (_, looks) in self.in_hand[function].looks.iter_mut().filter(|(group, _)| here.contains(*group)) {
             for look in looks.iter_mut().rev().take(1) {
                 look.lists.entry(list.to_owned()).or_insert_with(|| entries.clone());
@@ -267,9 +267,9 @@ impl Watcher {
         let hand = &mut self.in_hand[function];
         let jobs: Vec<&Job> = hand.jobs.iter().filter(|job| job.place == place).collect();
         let concerned = |job: &&&Job| match &job.subject {
-            Subject::Group(id) => id == group,
-            Subject::Name(called) => name.as_ref().is_none_or(|name| name == called),
-            Subject::List(_) | Subject::Region => true,
+            Resource::Group(id) => id == group,
+            Resource::Name(called) => name.as_ref().is_none_or(|name| name == called),
+            Resource::List(_) | Resource::Region => true,
         };
         let jobs: Vec<&&Job> = jobs.iter().filter(concerned).collect();
         let alone = jobs.len() == 1;
@@ -391,11 +391,11 @@ impl Watcher {
                 // Nothing was looked at. That is right only of what can expose nothing.
                 if !plan(&rules, &lists, &changes)
                     .iter()
-                    .any(|id| rules.iter().any(|r| r.id == *id && change.claims(r)))
+                    .any(|id| rules.iter().any(|r| r.id == *id && change.attributions(r)))
                 {
                     continue;
                 }
-                if version == 0 || matches!(subject, Subject::Group(_)) {
+                if version == 0 || matches!(subject, Resource::Group(_)) {
                     self.wrong(format!("said to be done without a look: {id} in {group}"));
                 }
                 continue;
@@ -407,9 +407,12 @@ impl Watcher {
             let lag = self.rates.lag;
             if lag > 0 && look.at - touched <= lag {
                 // EC2 may not have shown everything yet; but it has shown what the change made.
-                let made = match &change.claim {
-                    Claim::Made(made) => made.clone(),
-                    Claim::Asked(_) | Claim::List { .. } | Claim::Restored { .. } | Claim::Everything => Vec::new(),
+                let made = match &change.changed_rules {
+                    ChangedRules::Made(made) => made.clone(),
+                    ChangedRules::Asked(_)
+                    | ChangedRules::List { .. }
+                    | ChangedRules::Restored { .. }
+                    | ChangedRules::Everything => Vec::new(),
                 };
                 let unseen = |rule: &&Rule| {
                     made.iter().any(|(id, shape)| *id == rule.id && *shape == rule.shape)
@@ -427,7 +430,7 @@ impl Watcher {
                 lists = look.lists.clone();
             }
             let planned = plan(&rules, &lists, &changes);
-            if let Some(rule) = rules.iter().find(|rule| planned.contains(&rule.id) && change.claims(rule)) {
+            if let Some(rule) = rules.iter().find(|rule| planned.contains(&rule.id) && change.attributions(rule)) {
                 let rule = rule.clone();
                 self.wrong(format!("said to be done, and open: {rule:?} of {id} in {group}"));
             }

@@ -26,7 +26,7 @@ pub const MOST_IN_MEMORY: usize = 64 << 20;
 /// What could not be read, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {why}")]
-pub struct Trouble {
+pub struct InputError {
     /// The file, with the line where there are several documents.
     pub place: String,
     /// Why.
@@ -51,7 +51,7 @@ impl Input {
             Self::Stdin => read(judge, &name, io::stdin().lock()),
             Self::File(path) => std::fs::File::open(path).and_then(|file| read(judge, &name, file)),
         };
-        judged.unwrap_or_else(|error| Trouble { place: name, why: error.to_string() }.into())
+        judged.unwrap_or_else(|error| InputError { place: name, why: error.to_string() }.into())
     }
 }
 
@@ -87,16 +87,16 @@ pub(super) fn unzipped(bytes: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// One document, or else one a line; a line that is none does not stop the others.
-pub(super) fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, Trouble>> {
+pub(super) fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, InputError>> {
     let whole = match json::parse(bytes) {
         Ok(document) => return vec![Ok(document)],
-        Err(error) => Trouble { place: name.to_owned(), why: format!("no JSON: {error}") },
+        Err(error) => InputError { place: name.to_owned(), why: format!("no JSON: {error}") },
     };
     let lines = bytes.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.trim_ascii().is_empty());
     let documents: Vec<_> = lines
         .map(|(line, n)| {
             let place = format!("{name}:{n}");
-            json::parse(line).map_err(|error| Trouble { place, why: format!("no JSON: {error}") })
+            json::parse(line).map_err(|error| InputError { place, why: format!("no JSON: {error}") })
         })
         .collect();
     // A line counts as a document only if it is one JSON object; otherwise this is one broken document.
@@ -125,9 +125,9 @@ pub fn is_input(key: &str) -> bool {
 /// CloudTrail's digests and Insights, in order of name.
 ///
 /// # Errors
-/// [`Trouble`] for each path that is not there, in the same list.
+/// [`InputError`] for each path that is not there, in the same list.
 #[must_use]
-pub fn expand(paths: &[PathBuf]) -> Vec<Result<Input, Trouble>> {
+pub fn expand(paths: &[PathBuf]) -> Vec<Result<Input, InputError>> {
     let mut inputs = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -141,8 +141,8 @@ pub fn expand(paths: &[PathBuf]) -> Vec<Result<Input, Trouble>> {
     inputs
 }
 
-fn walk(folder: &Path, inputs: &mut Vec<Result<Input, Trouble>>) {
-    let trouble = |error: &io::Error| Trouble { place: folder.display().to_string(), why: error.to_string() };
+fn walk(folder: &Path, inputs: &mut Vec<Result<Input, InputError>>) {
+    let trouble = |error: &io::Error| InputError { place: folder.display().to_string(), why: error.to_string() };
     let entries = match std::fs::read_dir(folder).and_then(|entries| entries.collect::<io::Result<Vec<_>>>()) {
         Ok(entries) => entries,
         Err(error) => return inputs.push(Err(trouble(&error))),

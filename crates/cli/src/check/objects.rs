@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use portcullis_delivery::logfile;
 use portcullis_domain::policy::Mode;
 
-use super::input::{self, MOST_IN_MEMORY, Trouble};
+use super::input::{self, InputError, MOST_IN_MEMORY};
 use super::{Judge, Judged, LogFile};
 use portcullis::aws::{Aws, AwsError, Bucket};
 
@@ -40,7 +40,7 @@ pub async fn judge_in<E>(
     judge: &Arc<Judge>,
     mut tell: impl FnMut(Judged) -> Result<(), E>,
 ) -> Result<(), E> {
-    let trouble = |why: String| Judged::from(Trouble { place: format!("s3://{}/{prefix}", bucket.name()), why });
+    let trouble = |why: String| Judged::from(InputError { place: format!("s3://{}/{prefix}", bucket.name()), why });
     let mut next = None;
     let mut is_empty = true;
     loop {
@@ -72,7 +72,7 @@ async fn object(bucket: &Bucket, key: &str, judge: &Arc<Judge>) -> Judged {
         }
         result = attempt(bucket, key, &name, judge).await;
     }
-    result.unwrap_or_else(|error| Trouble { place: name, why: error.to_string() }.into())
+    result.unwrap_or_else(|error| InputError { place: name, why: error.to_string() }.into())
 }
 
 async fn attempt(bucket: &Bucket, key: &str, name: &str, judge: &Arc<Judge>) -> Result<Judged, AwsError> {
@@ -90,7 +90,7 @@ async fn attempt(bucket: &Bucket, key: &str, name: &str, judge: &Arc<Judge>) -> 
     rayon::spawn(move || {
         let _ = done.send(judge.bytes(&owned, &bytes));
     });
-    let lost = |_| Trouble { place: name.to_owned(), why: "it was not judged".to_owned() }.into();
+    let lost = |_| InputError { place: name.to_owned(), why: "it was not judged".to_owned() }.into();
     Ok(judged.await.unwrap_or_else(lost))
 }
 
@@ -98,7 +98,7 @@ async fn attempt(bucket: &Bucket, key: &str, name: &str, judge: &Arc<Judge>) -> 
 async fn large(mut body: portcullis::aws::Body, bytes: &[u8], name: &str, judge: &Judge) -> Result<Judged, AwsError> {
     if !logfile::begins_log_file(bytes) {
         let why = format!("it is no CloudTrail log file, and larger than {MOST_IN_MEMORY} bytes");
-        return Ok(Trouble { place: name.to_owned(), why }.into());
+        return Ok(InputError { place: name.to_owned(), why }.into());
     }
     let mut log_file = LogFile::new(judge, name);
     log_file.push(bytes);

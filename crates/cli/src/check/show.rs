@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use portcullis_domain::finding::{Action, ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
-use portcullis_domain::ids::shown;
+use portcullis_domain::ids::escaped;
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -142,7 +142,7 @@ fn ports(exposure: &ExposureFinding) -> String {
 
 /// The group, and below it the account and the Region.
 fn place(finding: &Finding) -> String {
-    let part = |part: &Option<String>| shown(part.as_deref().unwrap_or("unknown"));
+    let part = |part: &Option<String>| escaped(part.as_deref().unwrap_or("unknown"));
     let Finding { group, account, region, .. } = finding;
     format!("{}\n{} {}", part(group), part(account), part(region))
 }
@@ -155,7 +155,7 @@ fn actor(finding: &Finding) -> String {
         let (head, account) = (parts.next()?, parts.nth(3)?);
         (head == "arn" && Some(account) == finding.account.as_deref()).then(|| parts.next())?
     };
-    shown(own().unwrap_or(arn))
+    escaped(own().unwrap_or(arn))
 }
 
 /// A path in lines of at most so many characters, as far as its parts allow.
@@ -262,7 +262,7 @@ fn swept_in(findings: &[Finding], wide: Option<u16>, out: &mut impl Write) -> io
 fn through(finding: &Finding) -> String {
     let open: BTreeSet<_> = finding.exposures.iter().flat_map(|exposure| &exposure.rules).collect();
     let rules = finding.rules.iter().filter(|rule| open.contains(&rule.id));
-    let line = |rule: &RuleFinding| format!("{}\n  {}", rule.id, shown(rule.source.as_deref().unwrap_or("unknown")));
+    let line = |rule: &RuleFinding| format!("{}\n  {}", rule.id, escaped(rule.source.as_deref().unwrap_or("unknown")));
     let mut lines: Vec<String> = rules.clone().take(MOST_RULES).map(line).collect();
     let more = rules.count().saturating_sub(MOST_RULES);
     if more > 0 {

@@ -1,9 +1,9 @@
 //! What is legal in a policy and probably a mistake, and the policy in one line.
 
 use jiff::Timestamp;
-use portcullis_domain::ids::shown_up_to;
+use portcullis_domain::ids::escaped_up_to;
 use portcullis_domain::net::{AddressSet, Family, PortRange, public_addresses};
-use portcullis_domain::policy::{Exemption, Mode, Place, Policy, Scope};
+use portcullis_domain::policy::{Exemption, Mode, Policy, Scope, Selector};
 
 use super::Life;
 use super::words::{ends, place, reason};
@@ -111,7 +111,7 @@ fn guarded_twice(policy: &Policy) -> Vec<String> {
             let (from, to) = (one.ports.from().max(other.ports.from()), one.ports.to().min(other.ports.to()));
             let shared = PortRange::new(from, to)?;
             let transport = one.transport;
-            let [one, other] = [one, other].map(|guard| shown_up_to(&guard.name, 30));
+            let [one, other] = [one, other].map(|guard| escaped_up_to(&guard.name, 30));
             let names = if one == other { format!("both times by {one}") } else { format!("by {one} and by {other}") };
             Some(format!("guard: {transport} {shared} is guarded twice, {names}"))
         })
@@ -128,7 +128,7 @@ fn trusted_for_nothing(policy: &Policy) -> impl Iterator<Item = String> {
 }
 
 fn unreachable(scope: &Scope, earlier: &[Scope]) -> Option<String> {
-    let places: Vec<&Place> = earlier.iter().map(|scope| &scope.place).collect();
+    let places: Vec<&Selector> = earlier.iter().map(|scope| &scope.place).collect();
     if !scope.place.is_within(&places) {
         return None;
     }

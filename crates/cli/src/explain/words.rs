@@ -3,8 +3,8 @@
 use std::fmt::{Display, Write};
 
 use jiff::Timestamp;
-use portcullis_domain::ids::shown_up_to;
-use portcullis_domain::policy::{Exemption, Place};
+use portcullis_domain::ids::escaped_up_to;
+use portcullis_domain::policy::{Exemption, Selector};
 
 const WIDTH: usize = 80;
 
@@ -58,7 +58,7 @@ pub(super) fn list<T: Display>(items: impl IntoIterator<Item = T>, last: &str) -
 }
 
 /// Where something holds: `in account 111122223333 or 222233334444, in eu-west-1`.
-pub(super) fn place(place: &Place) -> String {
+pub(super) fn place(place: &Selector) -> String {
     fn phrase<T: Display>(what: &str, values: Option<&Vec<T>>) -> Option<String> {
         values.map(|values| format!("in {what}{}", list(values, "or")))
     }
@@ -74,7 +74,7 @@ pub(super) fn place(place: &Place) -> String {
 
 /// The reason, as it may stand in a message.
 pub(super) fn reason(exemption: &Exemption, most: usize) -> String {
-    shown_up_to(exemption.reason.trim(), most)
+    escaped_up_to(exemption.reason.trim(), most)
 }
 
 /// `16,777,216`; beyond what can be read, `7.9e28`.

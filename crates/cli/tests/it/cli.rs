@@ -24,13 +24,8 @@ fn portcullis(arguments: &[&str], stdin: &str) -> Ran {
 }
 
 pub(crate) fn run(mut command: Command, stdin: &str) -> Ran {
-    let mut child = command
-        .current_dir(ROOT)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        command.current_dir(ROOT).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A program that reads no input may have ended before it gets any.
     let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
     let output = child.wait_with_output().unwrap();
@@ -160,13 +155,13 @@ fn text_of_a_record_cannot_steer_the_terminal() {
     assert!(!ran.stdout.contains('\u{1b}') && !ran.stdout.contains('\u{202e}'), "{}", ran.stdout);
 }
 
-const FULL: &str = "tests/it/policy/full.yaml";
+const FULL: &str = "crates/cli/tests/it/policies/full.yaml";
 
 #[test]
 fn a_policy_is_told_on_a_page_of_eighty_columns() {
     let ran = portcullis(&["policy", "show", "--at", "2026-11-22T10:00:00Z", FULL], "");
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
-    assert_eq!(ran.stdout, include_str!("policy/full.txt"));
+    assert_eq!(ran.stdout, include_str!("policies/full.txt"));
     assert!(ran.stdout.lines().all(|line| line.chars().count() <= 80));
 }
 
@@ -235,17 +230,17 @@ fn checking_a_policy_warns_of_what_is_probably_a_mistake() {
     assert_eq!(ran.code, 0, "it is legal all the same");
     assert_eq!(
         ran.stdout,
-        "tests/it/policy/full.yaml: 8 guards, 5 exemptions (1 has expired: `migration, SEC-1100`; 1 expires within 30 \
+        "crates/cli/tests/it/policies/full.yaml: 8 guards, 5 exemptions (1 has expired: `migration, SEC-1100`; 1 expires within 30 \
          days: `load test of the new checkout, SEC-1301`; 1 never ends: `break glass, reviewed weekly`)\n"
     );
     let warnings = "\
-tests/it/policy/full.yaml: warning: guard: tcp 9092-9093 is guarded twice, by kafka and by brokers
-tests/it/policy/full.yaml: warning: trusted: 198.18.4.0/24 is not public, so it never counts anyway and does nothing here
-tests/it/policy/full.yaml:40: warning: scope 2 (in account 111122223333, in eu-west-1) never matches: scope 1 comes first and is as wide
-tests/it/policy/full.yaml:34: warning: exemption `partner network, SEC-1250` covers nothing: none of its sources is public and not trusted
-tests/it/policy/full.yaml:21: warning: exemption `break glass, reviewed weekly` never ends: give it a day on which someone looks at it again
-tests/it/policy/full.yaml:24: warning: exemption `load test of the new checkout, SEC-1301` ends at 2026-12-05T00:00:00Z, in 12 days: renew it in time
-tests/it/policy/full.yaml:31: warning: exemption `migration, SEC-1100` ended at 2026-10-31T00:00:00Z, 22 days ago, and no longer holds: renew it, or remove it
+crates/cli/tests/it/policies/full.yaml: warning: guard: tcp 9092-9093 is guarded twice, by kafka and by brokers
+crates/cli/tests/it/policies/full.yaml: warning: trusted: 198.18.4.0/24 is not public, so it never counts anyway and does nothing here
+crates/cli/tests/it/policies/full.yaml:40: warning: scope 2 (in account 111122223333, in eu-west-1) never matches: scope 1 comes first and is as wide
+crates/cli/tests/it/policies/full.yaml:34: warning: exemption `partner network, SEC-1250` covers nothing: none of its sources is public and not trusted
+crates/cli/tests/it/policies/full.yaml:21: warning: exemption `break glass, reviewed weekly` never ends: give it a day on which someone looks at it again
+crates/cli/tests/it/policies/full.yaml:24: warning: exemption `load test of the new checkout, SEC-1301` ends at 2026-12-05T00:00:00Z, in 12 days: renew it in time
+crates/cli/tests/it/policies/full.yaml:31: warning: exemption `migration, SEC-1100` ended at 2026-10-31T00:00:00Z, 22 days ago, and no longer holds: renew it, or remove it
 ";
     assert_eq!(ran.stderr, warnings);
 }

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis_cli::check;
 use portcullis::domain::policy::Policy;
+use portcullis_cli::check;
 use serde_json::{Value, json};
 
 use crate::cli::ROOT;

@@ -20,15 +20,17 @@ fn sqs(bodies: &[&str]) -> Value {
     json!({"Records": bodies.iter().enumerate().map(message).collect::<Vec<_>>()})
 }
 
-fn letters_of(payload: &Value) -> Vec<Letter> {
-    open(payload).items.into_iter().flat_map(|item| item.letters).collect()
+fn payloads_of(payload: &Value) -> Vec<Payload> {
+    open(payload).items.into_iter().flat_map(|item| item.payloads).collect()
 }
 
 #[test]
 fn a_record_is_found_however_aws_nests_it() {
-    let (bare, stamped) =
-        (Postmark::default(), Postmark { account: Some("111122223333".into()), region: Some("eu-west-1".into()) });
-    for (what, payload, postmark) in [
+    let (bare, stamped) = (
+        EnvelopeOrigin::default(),
+        EnvelopeOrigin { account: Some("111122223333".into()), region: Some("eu-west-1".into()) },
+    );
+    for (what, payload, envelope_origin) in [
         ("a bare record", record(), &bare),
         ("an EventBridge event", event(), &stamped),
         ("a log file", json!({"Records": [record()]}), &bare),
@@ -42,7 +44,11 @@ fn a_record_is_found_however_aws_nests_it() {
         ("SQS of an SNS notification", sqs(&[&notification(&event()).to_string()]), &stamped),
         ("a looked-up event", json!({"Events": [{"CloudTrailEvent": record().to_string()}]}), &bare),
     ] {
-        assert_eq!(letters_of(&payload), [Letter::Record { record: record(), postmark: postmark.clone() }], "{what}");
+        assert_eq!(
+            payloads_of(&payload),
+            [Payload::Record { record: record(), envelope_origin: envelope_origin.clone() }],
+            "{what}"
+        );
     }
 }
 
@@ -54,7 +60,7 @@ fn one_bad_sqs_message_does_not_stop_the_others_and_each_keeps_its_id() {
     let delivery = open(&payload);
     assert_eq!(delivery.kind, Kind::ByItem);
     let read: Vec<(&str, bool)> =
-        delivery.items.iter().map(|i| (i.id.as_str(), matches!(i.letters[..], [Letter::Record { .. }]))).collect();
+        delivery.items.iter().map(|i| (i.id.as_str(), matches!(i.payloads[..], [Payload::Record { .. }]))).collect();
     assert_eq!(read, [("m0", false), ("m1", true), ("m2", false), ("m3", false)]);
 }
 
@@ -63,14 +69,14 @@ fn what_is_no_delivery_is_named() {
     for payload in
         [json!(null), json!({}), json!([]), json!("x"), json!(1), json!({"Records": [{}]}), json!({"detail": {}})]
     {
-        let letters = letters_of(&payload);
+        let payloads = payloads_of(&payload);
         assert!(
-            matches!(&letters[..], [Letter::Unreadable(why)] if why.contains("expected an EventBridge event")),
-            "{letters:?}"
+            matches!(&payloads[..], [Payload::Unreadable(why)] if why.contains("expected an EventBridge event")),
+            "{payloads:?}"
         );
     }
     let notice = json!({"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}}}]});
-    assert!(matches!(&letters_of(&notice)[..], [Letter::Unreadable(why)] if why.starts_with("the S3 object notice")));
+    assert!(matches!(&payloads_of(&notice)[..], [Payload::Unreadable(why)] if why.starts_with("the S3 object notice")));
 }
 
 const KEY: &str = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/11/21/a b+c.json.gz";
@@ -80,8 +86,8 @@ fn object_notice(event: &str, key: &str) -> Value {
     json!({"Records": [{"eventSource": "aws:s3", "eventName": event, "awsRegion": "eu-west-1", "s3": s3}]})
 }
 
-fn log_file(key: &str) -> Letter {
-    Letter::LogFile(LogFile { bucket: "trail".into(), key: key.into() })
+fn log_file(key: &str) -> Payload {
+    Payload::LogFile(LogFile { bucket: "trail".into(), key: key.into() })
 }
 
 #[test]
@@ -98,10 +104,10 @@ fn a_log_file_is_found_however_its_name_comes() {
         ("SQS of SNS of an S3 notice", sqs(&[&notification(&created).to_string()])),
         ("SNS of an S3 notice", json!({"Records": [{"Sns": {"Message": created.to_string()}}]})),
     ] {
-        assert_eq!(letters_of(&payload), [log_file(KEY)], "{what}");
+        assert_eq!(payloads_of(&payload), [log_file(KEY)], "{what}");
     }
     for payload in [own.clone(), sqs(&[&notification(&own).to_string()])] {
-        assert_eq!(letters_of(&payload), [log_file(KEY), log_file("AWSLogs/second.json.gz")]);
+        assert_eq!(payloads_of(&payload), [log_file(KEY), log_file("AWSLogs/second.json.gz")]);
     }
 }
 
@@ -119,10 +125,10 @@ fn test_and_control_messages_digests_and_insights_are_passed_over() {
         json!({"s3Bucket": "trail", "s3ObjectKey": ["AWSLogs/1/CloudTrail-Insight/eu-west-1/x.json.gz"]}),
         subscription(&control),
     ] {
-        assert!(matches!(&letters_of(&payload)[..], [Letter::Passed(_)]), "{payload}: {:?}", letters_of(&payload));
+        assert!(matches!(&payloads_of(&payload)[..], [Payload::Control(_)]), "{payload}: {:?}", payloads_of(&payload));
     }
     let config = object_notice("ObjectCreated:Put", "AWSLogs/1/Config/history.csv");
-    assert!(matches!(&letters_of(&config)[..], [Letter::Ignored(why)] if why.contains("no CloudTrail log file")));
+    assert!(matches!(&payloads_of(&config)[..], [Payload::Unrelated(why)] if why.contains("no CloudTrail log file")));
 }
 
 fn subscription(data: &Value) -> Value {
@@ -139,19 +145,21 @@ fn a_logs_subscription_gives_the_records_that_may_be_ours_and_names_what_it_cann
     let escaped = record().to_string().replace("Authorize", "\\u0041uthorize");
     let events = [message(&record().to_string()), message(&other), message(&escaped)];
     let data = json!({"messageType": "DATA_MESSAGE", "owner": "111122223333", "logEvents": events});
-    let letter = Letter::Record { record: record(), postmark: Postmark::default() };
-    assert_eq!(letters_of(&subscription(&data)), [letter.clone(), letter.clone()]);
+    let payload = Payload::Record { record: record(), envelope_origin: EnvelopeOrigin::default() };
+    assert_eq!(payloads_of(&subscription(&data)), [payload.clone(), payload.clone()]);
     let broken = format!("{}x", record());
     let data = json!({"messageType": "DATA_MESSAGE", "logEvents": [message(&broken), message(&record().to_string())]});
-    let letters = letters_of(&subscription(&data));
-    assert!(matches!(&letters[..], [Letter::Unreadable(why), second] if why.contains("no JSON") && *second == letter));
+    let payloads = payloads_of(&subscription(&data));
+    assert!(
+        matches!(&payloads[..], [Payload::Unreadable(why), second] if why.contains("no JSON") && *second == payload)
+    );
     for payload in [
         json!({"awslogs": {}}),
         json!({"awslogs": {"data": "?"}}),
         json!({"awslogs": {"data": "AAAA"}}),
         subscription(&json!({"messageType": "DATA_MESSAGE"})),
     ] {
-        assert!(matches!(&letters_of(&payload)[..], [Letter::Unreadable(_)]), "{payload}");
+        assert!(matches!(&payloads_of(&payload)[..], [Payload::Unreadable(_)]), "{payload}");
     }
 }
 
@@ -159,12 +167,15 @@ fn a_logs_subscription_gives_the_records_that_may_be_ours_and_names_what_it_cann
 fn a_sweep_is_an_order_with_accounts_and_regions_both_optional() {
     let sweep = |accounts: &[&str], regions: &[&str]| {
         let accounts = accounts.iter().map(|id| id.parse().unwrap()).collect();
-        [Letter::Sweep(Sweep { accounts, regions: regions.iter().map(|code| code.parse().unwrap()).collect() })]
+        [Payload::SweepRequest(SweepRequest {
+            accounts,
+            regions: regions.iter().map(|code| code.parse().unwrap()).collect(),
+        })]
     };
-    assert_eq!(letters_of(&json!({"sweep": {}})), sweep(&[], &[]));
+    assert_eq!(payloads_of(&json!({"sweep": {}})), sweep(&[], &[]));
     let one = json!({"sweep": {"accounts": ["111122223333"], "regions": ["eu-west-1"]}});
-    assert_eq!(letters_of(&one), sweep(&["111122223333"], &["eu-west-1"]));
-    assert_eq!(letters_of(&sqs(&[&one.to_string()])), sweep(&["111122223333"], &["eu-west-1"]));
+    assert_eq!(payloads_of(&one), sweep(&["111122223333"], &["eu-west-1"]));
+    assert_eq!(payloads_of(&sqs(&[&one.to_string()])), sweep(&["111122223333"], &["eu-west-1"]));
     for (bad, why) in [
         (json!({"sweep": true}), "sweep is `true`: expected an object"),
         (json!({"sweep": {"acounts": []}}), "sweep.acounts is not known: expected accounts and regions"),
@@ -181,24 +192,24 @@ fn a_sweep_is_an_order_with_accounts_and_regions_both_optional() {
             "sweep.regions: `../x` is no Region: expected a Region code such as eu-west-1",
         ),
     ] {
-        assert_eq!(letters_of(&bad), [Letter::Unreadable(why.to_owned())]);
+        assert_eq!(payloads_of(&bad), [Payload::Unreadable(why.to_owned())]);
     }
-    let short = letters_of(&json!({"sweep": {"accounts": ["123"]}}));
+    let short = payloads_of(&json!({"sweep": {"accounts": ["123"]}}));
     assert!(
-        matches!(&short[..], [Letter::Unreadable(why)] if why.starts_with("sweep.accounts: `123` is no account id"))
+        matches!(&short[..], [Payload::Unreadable(why)] if why.starts_with("sweep.accounts: `123` is no account id"))
     );
 }
 
 #[test]
 fn another_kind_of_eventbridge_event_is_ignored() {
     let scheduled = json!({"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}});
-    assert_eq!(letters_of(&scheduled), [Letter::Ignored("an EventBridge event of type `Scheduled Event`".into())]);
+    assert_eq!(payloads_of(&scheduled), [Payload::Unrelated("an EventBridge event of type `Scheduled Event`".into())]);
 }
 
 #[test]
 fn nesting_without_end_is_refused() {
     let deep = (0..12).fold(event(), |inner, _| notification(&inner));
-    assert_eq!(letters_of(&deep), [Letter::Unreadable("the delivery is nested deeper than AWS nests".into())]);
+    assert_eq!(payloads_of(&deep), [Payload::Unreadable("the delivery is nested deeper than AWS nests".into())]);
 }
 
 #[test]
@@ -207,12 +218,12 @@ fn a_key_that_stands_twice_in_a_text_inside_is_seen() {
     let message = json!({"Type": "Notification", "Message": event});
     let looked_up = json!({"Events": [{"CloudTrailEvent": event}]});
     for payload in [sqs(&[&event]), message, looked_up, json!({"Records": [{"Sns": {"Message": event}}]})] {
-        let letters = letters_of(&payload);
-        let [Letter::Record { record, .. }] = &letters[..] else { panic!("{letters:?}") };
+        let payloads = payloads_of(&payload);
+        let [Payload::Record { record, .. }] = &payloads[..] else { panic!("{payloads:?}") };
         assert_eq!(record["requestParameters"], "an object in which the key a stands twice");
     }
-    let letters = letters_of(&sqs(&[r#"{"detail":1,"detail":2}"#]));
-    assert!(matches!(&letters[..], [Letter::Unreadable(why)] if why.contains("the key detail stands twice")));
+    let payloads = payloads_of(&sqs(&[r#"{"detail":1,"detail":2}"#]));
+    assert!(matches!(&payloads[..], [Payload::Unreadable(why)] if why.contains("the key detail stands twice")));
 }
 
 #[test]
@@ -220,23 +231,23 @@ fn a_document_of_two_kinds_loses_nothing() {
     let both = |more: Value| {
         let mut payload = json!({"Records": [record()]});
         payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        letters_of(&payload).iter().filter(|letter| matches!(letter, Letter::Record { .. })).count()
+        payloads_of(&payload).iter().filter(|payload| matches!(payload, Payload::Record { .. })).count()
     };
     assert_eq!(both(json!({"Events": []})), 1);
     assert_eq!(both(json!({"Events": [{"Events": []}]})), 1);
     assert_eq!(both(event()), 2);
     assert_eq!(both(notification(&event())), 2);
     let beside = json!({"Records": [], "eventVersion": "1.11"});
-    assert!(matches!(&letters_of(&beside)[..], [Letter::Record { .. }]));
-    assert_eq!(letters_of(&json!({"Records": []})), []);
+    assert!(matches!(&payloads_of(&beside)[..], [Payload::Record { .. }]));
+    assert_eq!(payloads_of(&json!({"Records": []})), []);
 }
 
 #[test]
 fn what_is_nested_or_numbered_without_end_is_no_delivery() {
     for body in ["[".repeat(100_000), r#"{"detail":1e999}"#.to_owned(), r#"{"detail":"\ud800"}"#.to_owned()] {
-        let letters = letters_of(&sqs(&[&body]));
+        let payloads = payloads_of(&sqs(&[&body]));
         assert!(
-            matches!(&letters[..], [Letter::Unreadable(why)] if why.starts_with("the SQS message's body is no JSON"))
+            matches!(&payloads[..], [Payload::Unreadable(why)] if why.starts_with("the SQS message's body is no JSON"))
         );
     }
 }
@@ -244,7 +255,7 @@ fn what_is_nested_or_numbered_without_end_is_no_delivery() {
 #[test]
 fn what_may_hold_records_beside_an_empty_list_is_not_passed_over() {
     let empty = [json!({"Records": []}), json!({"Events": [], "NextToken": "n"}), json!({"Event": "s3:TestEvent"})];
-    let silent = |payload: &Value| letters_of(payload).iter().all(|letter| matches!(letter, Letter::Passed(_)));
+    let silent = |payload: &Value| payloads_of(payload).iter().all(|payload| matches!(payload, Payload::Control(_)));
     for payload in empty {
         assert!(silent(&payload), "{payload}");
         let text = json!([record()]).to_string();
@@ -263,7 +274,7 @@ fn what_may_hold_records_beside_an_empty_list_is_not_passed_over() {
     let double = json::parse(br#"{"Records": [], "Events": {"a": 1, "a": 2}}"#).unwrap();
     assert!(!silent(&double), "nobody knows what is in an object with a double key");
     let beside = json!({"Records": [record()], "Events": json!([record()]).to_string()});
-    assert!(matches!(letters_of(&beside)[..], [Letter::Record { .. }, Letter::Unreadable(_)]));
+    assert!(matches!(payloads_of(&beside)[..], [Payload::Record { .. }, Payload::Unreadable(_)]));
     // Real ones, with all that AWS puts beside.
     let key = "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2026/11/21/x.json.gz";
     let created = json!({"version": "0", "id": "1", "detail-type": "Object Created", "source": "aws.s3",

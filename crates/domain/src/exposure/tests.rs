@@ -2,7 +2,7 @@ use super::*;
 use crate::ids::{AccountId, Region};
 use crate::net::{Protocol, Traffic};
 use crate::plan::plan;
-use crate::trail::{Call, Seen, Subject};
+use crate::trail::{Call, EventMetadata, Resource};
 
 pub(crate) const GROUP: &str = "sg-0123456789abcdef0";
 pub(crate) const NOW: &str = "2026-11-21T10:00:00Z";
@@ -34,12 +34,12 @@ impl Case {
             Rule { id, permission: permission(line.split_once(' ').unwrap().1) }
         };
         let rules: Vec<Rule> = lines.iter().enumerate().map(rule).collect();
-        let claim = |maker: char| {
+        let changed_rules = |maker: char| {
             let own = |line: &&str| {
                 line.split(' ').next().unwrap() != "old" && line.split(' ').next().unwrap().contains(maker)
             };
             let ids = lines.iter().zip(&rules).filter(|(line, _)| own(line)).map(|(_, rule)| rule.id.clone());
-            change(Claim::Rules(ids.collect()))
+            change(ChangedRules::Rules(ids.collect()))
         };
         let facts = GroupFacts {
             group: GroupId::parse(GROUP).unwrap(),
@@ -47,7 +47,7 @@ impl Case {
             rules: rules.clone(),
             egress: BTreeSet::new(),
         };
-        let changes = vec![claim('a'), claim('b')];
+        let changes = vec![changed_rules('a'), changed_rules('b')];
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
         Self { policy, facts, lists: PrefixLists::new(), changes, lines }
     }
@@ -61,14 +61,18 @@ impl Case {
 
     /// With the first change made by this caller.
     pub(crate) fn by(mut self, actor: &str) -> Self {
-        self.changes[0].seen.actor = Some(actor.to_owned());
+        self.changes[0].event.actor = Some(actor.to_owned());
         self
     }
 
     pub(crate) fn judge(&self) -> Judgement {
         let (account, region) = (AccountId::parse("111122223333").unwrap(), Region::parse("eu-west-1").unwrap());
-        let at =
-            Whereabouts { account: &account, region: &region, group: &self.facts.group, vpc: self.facts.vpc.as_ref() };
+        let at = GroupLocation {
+            account: &account,
+            region: &region,
+            group: &self.facts.group,
+            vpc: self.facts.vpc.as_ref(),
+        };
         let changes: Vec<&Change> = self.changes.iter().collect();
         judge(&changes, &self.facts, &self.lists, &self.policy, at, NOW.parse().unwrap())
     }
@@ -108,22 +112,25 @@ pub(crate) fn permission(text: &str) -> Permission {
     Permission { traffic: Traffic::new(Protocol::from(protocol), port(from), port(to)), source }
 }
 
-pub(crate) fn change(claim: Claim) -> Change {
+pub(crate) fn change(changed_rules: ChangedRules) -> Change {
     Change {
-        seen: Seen { actor: Some("arn:aws:iam::111122223333:user/jo".to_owned()), ..Seen::default() },
+        event: EventMetadata {
+            actor: Some("arn:aws:iam::111122223333:user/jo".to_owned()),
+            ..EventMetadata::default()
+        },
         account: AccountId::parse("111122223333").unwrap(),
         region: Region::parse("eu-west-1").unwrap(),
         call: Call::Authorize,
-        subject: Subject::Group(GroupId::parse(GROUP).unwrap()),
-        claim,
-        says: None,
+        resource: Resource::Group(GroupId::parse(GROUP).unwrap()),
+        changed_rules,
+        recorded_rules: None,
     }
 }
 
 /// A change whose record says that it opened this and nothing else.
 fn saying(permissions: &[&str]) -> Change {
-    let says = permissions.iter().map(|text| (None, permission(text))).collect();
-    Change { says: Some(says), ..change(Claim::Any) }
+    let recorded_rules = permissions.iter().map(|text| (None, permission(text))).collect();
+    Change { recorded_rules: Some(recorded_rules), ..change(ChangedRules::Any) }
 }
 
 #[track_caller]
@@ -171,7 +178,7 @@ fn what_has_no_ports_or_other_ports_exposes_nothing() {
         "a -1 - fc00::/7",
     ] {
         check_exposed("", &[line], &[]);
-        assert_eq!(Case::of(&[line]).judge().doubts, [""; 0]);
+        assert_eq!(Case::of(&[line]).judge().undecided, [""; 0]);
     }
 }
 
@@ -264,12 +271,12 @@ fn a_prefix_list_counts_by_its_entries() {
     assert_eq!(case.exposed(), both);
     assert_eq!(case.judge().rules[0].width(Family::V4), 1 << 24);
     let narrow = Case::of(&["a tcp 22 pl-1"]).list("pl-1", Ok(&["198.51.100.0/24"]));
-    assert_eq!((narrow.exposed(), narrow.judge().doubts), (vec![], vec![]));
+    assert_eq!((narrow.exposed(), narrow.judge().undecided), (vec![], vec![]));
 }
 
 #[test]
 fn what_cannot_be_known_of_a_rule_that_may_reach_a_guard_is_a_doubt() {
-    for (line, doubts) in [
+    for (line, undecided) in [
         ("a tcp 22 pl-1", &["sgr-1: the entries of pl-1 are not known"][..]),
         ("a tcp 22 pl-2", &["sgr-1: the entries of pl-2 could not be read: AccessDenied"]),
         ("old tcp 22 ?", &["sgr-1: its source is not known: a satellite"]),
@@ -282,7 +289,7 @@ fn what_cannot_be_known_of_a_rule_that_may_reach_a_guard_is_a_doubt() {
         ("a sctp 22 sg-1", &[]),
     ] {
         let case = Case::of(&[line]).list("pl-2", Err("AccessDenied"));
-        assert_eq!(case.judge().doubts, doubts, "{line}");
+        assert_eq!(case.judge().undecided, undecided, "{line}");
         assert_eq!((case.exposed(), case.planned()), (vec![], vec![]), "{line}");
     }
 }
@@ -290,7 +297,7 @@ fn what_cannot_be_known_of_a_rule_that_may_reach_a_guard_is_a_doubt() {
 #[test]
 fn a_doubt_beside_an_exposure_hides_neither() {
     let case = Case::of(&["a tcp 22 0.0.0.0/0", "a tcp 22 pl-1"]);
-    assert_eq!(case.judge().doubts.len(), 1);
+    assert_eq!(case.judge().undecided.len(), 1);
     assert_eq!(case.exposed(), [format!("ssh tcp 22 IPv4: {ALL_V4} by 1")]);
     assert_eq!(case.planned(), ["a tcp 22 0.0.0.0/0"]);
 }
@@ -350,9 +357,9 @@ fn an_exemption_by_principal_covers_only_what_that_principal_made() {
     let mut session =
         Case::under(policy, &["a tcp 22 0.0.0.0/0"]).by("arn:aws:sts::111122223333:assumed-role/BreakGlass/jo");
     assert_eq!(session.exposed().len(), 1);
-    session.changes[0].seen.issuer = Some("arn:aws:iam::111122223333:role/BreakGlass".to_owned());
+    session.changes[0].event.issuer = Some("arn:aws:iam::111122223333:role/BreakGlass".to_owned());
     assert!(session.exposed().is_empty(), "the role behind the session is its principal too");
-    session.changes[0].seen = Seen::default();
+    session.changes[0].event = EventMetadata::default();
     assert_eq!(session.exposed().len(), 1, "a caller that the record does not name is no principal");
 }
 
@@ -364,7 +371,7 @@ fn an_exemption_by_principal_and_sources_does_not_cover_what_a_list_held_before(
     case = case.list("pl-1", Ok(&["9.0.0.0/8", "11.0.0.0/8"]));
     let added = Some(vec!["11.0.0.0/8".parse().unwrap()]);
     let list = PrefixListId::parse("pl-1").unwrap();
-    case.changes[0].claim = Claim::PrefixList { list, added, restored: None };
+    case.changes[0].changed_rules = ChangedRules::PrefixList { list, added, restored: None };
     assert_eq!(case.exposed(), ["ssh tcp 22 IPv4: 33554432 by 1 standing"]);
     assert!(case.planned().is_empty());
 }
@@ -373,9 +380,9 @@ fn an_exemption_by_principal_and_sources_does_not_cover_what_a_list_held_before(
 fn an_exemption_settles_a_doubt_only_if_it_does_not_rest_on_what_is_unknown() {
     let by_group = "exempt: [{reason: x, until: never, groups: [sg-0123456789abcdef0]}]";
     let by_source = "exempt: [{reason: x, until: never, sources: [0.0.0.0/0, '::/0']}]";
-    assert_eq!(Case::under(by_group, &["a tcp 22 pl-1"]).judge().doubts.len(), 0);
-    assert_eq!(Case::under(by_source, &["a tcp 22 pl-1"]).judge().doubts.len(), 1);
-    assert_eq!(Case::under(by_source, &["a sctp 22 8.8.8.8/32"]).judge().doubts.len(), 0);
+    assert_eq!(Case::under(by_group, &["a tcp 22 pl-1"]).judge().undecided.len(), 0);
+    assert_eq!(Case::under(by_source, &["a tcp 22 pl-1"]).judge().undecided.len(), 1);
+    assert_eq!(Case::under(by_source, &["a sctp 22 8.8.8.8/32"]).judge().undecided.len(), 0);
 }
 
 #[test]
@@ -392,30 +399,35 @@ fn a_rule_that_exposes_nothing_anyway_needs_no_exemption() {
 fn a_change_claims_rules_by_id_by_permission_or_all_of_them() {
     let lines = ["old tcp 22 0.0.0.0/0", "old tcp 22 10.0.0.0/8", "old tcp 22 sg-1"];
     let id = |text: &str| RuleId::parse(text).unwrap();
-    for (claim, rules, missing) in [
-        (Claim::Any, vec![0, 1, 2], vec![]),
-        (Claim::Rules(vec![id("sgr-3"), id("sgr-9")]), vec![2], vec![Some(id("sgr-9"))]),
-        (Claim::Permissions(vec![permission("6 22 1.2.3.4/0"), permission("udp 22 0.0.0.0/0")]), vec![0], vec![None]),
-        (Claim::Permissions(vec![permission("tcp 22 sg-1")]), vec![2], vec![]),
+    for (changed_rules, rules, missing) in [
+        (ChangedRules::Any, vec![0, 1, 2], vec![]),
+        (ChangedRules::Rules(vec![id("sgr-3"), id("sgr-9")]), vec![2], vec![Some(id("sgr-9"))]),
+        (
+            ChangedRules::Permissions(vec![permission("6 22 1.2.3.4/0"), permission("udp 22 0.0.0.0/0")]),
+            vec![0],
+            vec![None],
+        ),
+        (ChangedRules::Permissions(vec![permission("tcp 22 sg-1")]), vec![2], vec![]),
     ] {
-        let case = Case { changes: vec![change(Claim::Rules(vec![])), change(claim)], ..Case::of(&lines) };
+        let case =
+            Case { changes: vec![change(ChangedRules::Rules(vec![])), change(changed_rules)], ..Case::of(&lines) };
         let judgement = case.judge();
-        assert_eq!(judgement.claims[0], Claimed::default());
+        assert_eq!(judgement.attributions[0], Attribution::default());
         assert_eq!(
-            judgement.claims[1],
-            Claimed { rules: rules.iter().copied().collect(), missing, replaced: Vec::new() }
+            judgement.attributions[1],
+            Attribution { rules: rules.iter().copied().collect(), missing, replaced: Vec::new() }
         );
-        let claimed: Vec<usize> = (0..3).filter(|n| judgement.is_claimed(*n)).collect();
-        assert_eq!(claimed, rules);
+        let attributed: Vec<usize> = (0..3).filter(|n| judgement.is_attributed(*n)).collect();
+        assert_eq!(attributed, rules);
     }
-    assert!(!Case::of(&lines).judge().is_claimed(3));
+    assert!(!Case::of(&lines).judge().is_attributed(3));
 }
 
 #[test]
 fn without_changes_everything_stands() {
     let case = Case { changes: vec![], ..Case::of(&["old tcp 22 0.0.0.0/0"]) };
     assert_eq!(case.exposed(), [format!("ssh tcp 22 IPv4: {ALL_V4} by 1 standing")]);
-    assert_eq!(case.judge().claims, []);
+    assert_eq!(case.judge().attributions, []);
 }
 
 // What needs no look.
@@ -451,7 +463,7 @@ fn what_may_expose_is_looked_at() {
         let change = saying(&["tcp 443 0.0.0.0/0", text, "tcp 22 10.0.0.0/8"]);
         assert_eq!(harmless(&change, &Policy::built_in()), None, "{text}");
     }
-    assert_eq!(harmless(&change(Claim::Any), &Policy::built_in()), None, "a record that does not say all");
+    assert_eq!(harmless(&change(ChangedRules::Any), &Policy::built_in()), None, "a record that does not say all");
 }
 
 #[test]

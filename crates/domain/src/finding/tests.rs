@@ -1,6 +1,6 @@
 use super::*;
 use crate::exposure::tests::Case;
-use crate::trail::Claim;
+use crate::trail::ChangedRules;
 
 fn rule(id: &str) -> RuleId {
     RuleId::parse(id).unwrap()
@@ -48,8 +48,8 @@ fn check(lines: &[&str], became: &str, expected: [&str; 3]) {
 
 /// Takes the first change's claim to rules that EC2 does not show too.
 fn claiming(mut case: Case, ids: &[&str]) -> Case {
-    let Claim::Rules(claimed) = &mut case.changes[0].claim else { panic!() };
-    claimed.extend(ids.iter().map(|id| rule(id)));
+    let ChangedRules::Rules(attributed) = &mut case.changes[0].changed_rules else { panic!() };
+    attributed.extend(ids.iter().map(|id| rule(id)));
     case
 }
 
@@ -196,7 +196,8 @@ fn rules_of_the_change_that_are_no_longer_there_need_nothing() {
     assert_eq!(summary(&found), ("safe none".to_owned(), "sgr-1 kept, sgr-9 already_gone".to_owned()));
 
     let mut unlisted = Case::of(&[]);
-    unlisted.changes[0].claim = Claim::Permissions(vec![crate::exposure::tests::permission("tcp 22 0.0.0.0/0")]);
+    unlisted.changes[0].changed_rules =
+        ChangedRules::Permissions(vec![crate::exposure::tests::permission("tcp 22 0.0.0.0/0")]);
     let found = finding(&unlisted, 0, "", Mode::Enforce);
     assert_eq!(summary(&found), ("safe already_gone".to_owned(), String::new()));
 }
@@ -204,7 +205,7 @@ fn rules_of_the_change_that_are_no_longer_there_need_nothing() {
 #[test]
 fn a_change_that_names_no_rule_of_a_group_without_rules_leaves_nothing_to_do() {
     let mut any = Case::of(&[]);
-    any.changes[0].claim = Claim::Any;
+    any.changes[0].changed_rules = ChangedRules::Any;
     let found = finding(&any, 0, "", Mode::Enforce);
     assert_eq!(summary(&found), ("safe none".to_owned(), String::new()));
 }
@@ -272,7 +273,7 @@ fn each_source_and_each_exemption_is_told_once() {
 /// The first change's record, filled in.
 fn recorded(mut case: Case) -> Case {
     let text = |text: &str| Some(text.to_owned());
-    case.changes[0].seen = Seen {
+    case.changes[0].event = EventMetadata {
         id: text("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"),
         time: Some("2026-11-21T10:00:00Z".parse().unwrap()),
         account: text("111122223333"),
@@ -333,8 +334,8 @@ fn keys_that_say_nothing_are_left_out_and_those_that_say_something_are_there() {
 
 #[test]
 fn a_plain_finding_rests_on_the_record_alone() {
-    let seen = recorded(Case::of(&[])).changes[0].seen.clone();
-    let found = Finding::plain(&seen, Verdict::Irrelevant, Outcome::None, Mode::Alert, "why".to_owned());
+    let event = recorded(Case::of(&[])).changes[0].event.clone();
+    let found = Finding::plain(&event, Verdict::Irrelevant, Outcome::None, Mode::Alert, "why".to_owned());
     let json = serde_json::to_value(&found).unwrap();
     assert_eq!(json["verdict"], "irrelevant");
     assert_eq!(
@@ -362,7 +363,7 @@ fn what_failed_or_cannot_be_decided_is_tried_again_and_what_was_exposed_is_news(
         (Safe, AlreadyGone, false, false),
         (Irrelevant, Outcome::None, false, false),
     ] {
-        let found = Finding::plain(&Seen::default(), verdict, outcome, Mode::Enforce, String::new());
+        let found = Finding::plain(&EventMetadata::default(), verdict, outcome, Mode::Enforce, String::new());
         assert_eq!((found.needs_retry(), found.is_news()), (needs_retry, is_news), "{verdict:?} {outcome:?}");
     }
 }
@@ -370,8 +371,8 @@ fn what_failed_or_cannot_be_decided_is_tried_again_and_what_was_exposed_is_news(
 #[test]
 fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_seen() {
     let plain = |verdict, outcome, group: Option<&str>| {
-        let seen = Seen { account: Some("1".into()), region: Some("r".into()), ..Seen::default() };
-        let plain = Finding::plain(&seen, verdict, outcome, Mode::Enforce, "why".to_owned());
+        let event = EventMetadata { account: Some("1".into()), region: Some("r".into()), ..EventMetadata::default() };
+        let plain = Finding::plain(&event, verdict, outcome, Mode::Enforce, "why".to_owned());
         Finding { group: group.map(str::to_owned), ..plain }
     };
     let sum = |findings: &[Finding]| {
@@ -425,7 +426,7 @@ fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_see
 fn a_sweeps_summary_names_the_first_fifty_open_groups_and_counts_them_all() {
     let open = |n: usize| Finding {
         group: Some(format!("sg-{n}")),
-        ..Finding::plain(&Seen::default(), Verdict::Exposed, Outcome::WouldRevert, Mode::Alert, String::new())
+        ..Finding::plain(&EventMetadata::default(), Verdict::Exposed, Outcome::WouldRevert, Mode::Alert, String::new())
     };
     let mut summary = SweepFinding::default();
     (1..=51).for_each(|n| summary.note(&open(n)));

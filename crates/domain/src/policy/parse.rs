@@ -9,8 +9,10 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use super::services::SERVICES;
-use super::{Exemption, Guard, Mode, Place, Policy, PolicyError, Scope, Sources, Sweep, counted, limit};
-use crate::ids::shown;
+use super::{
+    Exemption, Mode, Policy, PolicyError, ProtectedPort, Scope, Selector, Sources, SweepPolicy, counted, limit,
+};
+use crate::ids::escaped;
 use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport};
 
 pub(super) fn parse(yaml: &str) -> Result<Policy, PolicyError> {
@@ -63,7 +65,7 @@ fn resolve(written: Written) -> Result<Policy, PolicyError> {
     Ok(Policy { mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep })
 }
 
-fn guards(list: Spanned<Vec<Spanned<WrittenGuard>>>) -> Result<Vec<Guard>, PolicyError> {
+fn guards(list: Spanned<Vec<Spanned<WrittenGuard>>>) -> Result<Vec<ProtectedPort>, PolicyError> {
     if list.value.is_empty() {
         let what = "guard: the list is empty, expected at least one service: nothing would be guarded";
         return Err(wrong(list.defined.line(), what));
@@ -74,7 +76,7 @@ fn guards(list: Spanned<Vec<Spanned<WrittenGuard>>>) -> Result<Vec<Guard>, Polic
         // All of an entry go by one name.
         let name = entry.first().map(|guard| guard.name.clone()).unwrap_or_default();
         if names.contains(&name) {
-            return Err(wrong(referenced.line(), &format!("guard: `{}` stands there twice", shown(&name))));
+            return Err(wrong(referenced.line(), &format!("guard: `{}` stands there twice", escaped(&name))));
         }
         names.insert(name);
         guards.extend(entry);
@@ -82,7 +84,7 @@ fn guards(list: Spanned<Vec<Spanned<WrittenGuard>>>) -> Result<Vec<Guard>, Polic
     Ok(guards)
 }
 
-fn exemption(line: u64, entry: WrittenExemption, guards: &[Guard]) -> Result<Exemption, PolicyError> {
+fn exemption(line: u64, entry: WrittenExemption, guards: &[ProtectedPort]) -> Result<Exemption, PolicyError> {
     let fail = |text: &str| Err(wrong(line, text));
     if entry.reason.trim().is_empty() {
         return fail("exempt: the reason is empty, expected why these rules are lawful");
@@ -90,16 +92,16 @@ fn exemption(line: u64, entry: WrittenExemption, guards: &[Guard]) -> Result<Exe
     if let Some(odd) = entry.guard.iter().flatten().find(|name| !guards.iter().any(|guard| guard.name == **name)) {
         let mut names: Vec<&str> = guards.iter().map(|guard| guard.name.as_str()).collect();
         names.dedup();
-        return fail(&format!("exempt: `{}` is not guarded, expected one of {}", shown(odd), names.join(", ")));
+        return fail(&format!("exempt: `{}` is not guarded, expected one of {}", escaped(odd), names.join(", ")));
     }
     let is_arn = |pattern: &&String| pattern.starts_with("arn:") && pattern.splitn(6, ':').count() == 6;
     if let Some(odd) = entry.principals.iter().flatten().find(|pattern| !is_arn(pattern)) {
         let accepted = "expected an ARN such as arn:aws:iam::*:role/BreakGlass";
-        return fail(&format!("exempt: `{}` is no principal: {accepted}", shown(odd)));
+        return fail(&format!("exempt: `{}` is no principal: {accepted}", escaped(odd)));
     }
-    let place = Place { accounts: entry.accounts, regions: entry.regions, groups: entry.groups, vpcs: entry.vpcs };
+    let place = Selector { accounts: entry.accounts, regions: entry.regions, groups: entry.groups, vpcs: entry.vpcs };
     let bare =
-        entry.principals.is_none() && entry.guard.is_none() && entry.sources.is_none() && place == Place::default();
+        entry.principals.is_none() && entry.guard.is_none() && entry.sources.is_none() && place == Selector::default();
     if bare {
         return fail("exempt: names nothing, expected at least one key beside reason and until");
     }
@@ -126,8 +128,8 @@ fn exemption(line: u64, entry: WrittenExemption, guards: &[Guard]) -> Result<Exe
 }
 
 fn scope(line: u64, entry: WrittenScope) -> Result<Scope, PolicyError> {
-    let place = Place { accounts: entry.accounts, regions: entry.regions, groups: entry.groups, vpcs: entry.vpcs };
-    if place == Place::default() {
+    let place = Selector { accounts: entry.accounts, regions: entry.regions, groups: entry.groups, vpcs: entry.vpcs };
+    if place == Selector::default() {
         return Err(wrong(line, "scopes: names nothing, expected accounts, regions, groups or vpcs"));
     }
     if place.has_empty_list() {
@@ -136,7 +138,7 @@ fn scope(line: u64, entry: WrittenScope) -> Result<Scope, PolicyError> {
     Ok(Scope { place, mode: entry.mode, line })
 }
 
-impl Place {
+impl Selector {
     fn has_empty_list(&self) -> bool {
         let lengths = [
             self.accounts.as_ref().map(Vec::len),
@@ -166,7 +168,7 @@ struct Written {
     #[serde(default)]
     scopes: Vec<Spanned<WrittenScope>>,
     #[serde(default)]
-    sweep: Sweep,
+    sweep: SweepPolicy,
 }
 
 impl Default for Written {
@@ -179,7 +181,7 @@ impl Default for Written {
             trusted: None,
             exempt: Vec::new(),
             scopes: Vec::new(),
-            sweep: Sweep::default(),
+            sweep: SweepPolicy::default(),
         }
     }
 }
@@ -188,7 +190,7 @@ fn default_mode() -> Mode {
     Mode::Enforce
 }
 
-fn default_guard() -> Vec<Guard> {
+fn default_guard() -> Vec<ProtectedPort> {
     ["ssh", "rdp", "mysql", "mssql"].into_iter().flat_map(service).collect()
 }
 
@@ -244,7 +246,7 @@ impl<'de> Deserialize<'de> for Until {
         }
         text.parse().map(|time| Self(Some(time))).map_err(|_| {
             let accepted = "expected a time such as 2026-12-31T23:59:59Z, or never";
-            de::Error::custom(format!("`{}` is no time: {accepted}", shown(&text)))
+            de::Error::custom(format!("`{}` is no time: {accepted}", escaped(&text)))
         })
     }
 }
@@ -269,22 +271,22 @@ impl<'de, const BITS: u8> Deserialize<'de> for Prefix<BITS> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let length = text.strip_prefix('/').and_then(|digits| digits.parse().ok()).filter(|length| *length <= BITS);
-        length
-            .map(Self)
-            .ok_or_else(|| de::Error::custom(format!("`{}` is no prefix length: expected /0 to /{BITS}", shown(&text))))
+        length.map(Self).ok_or_else(|| {
+            de::Error::custom(format!("`{}` is no prefix length: expected /0 to /{BITS}", escaped(&text)))
+        })
     }
 }
 
-fn service(name: &str) -> Vec<Guard> {
+fn service(name: &str) -> Vec<ProtectedPort> {
     let rows = SERVICES.iter().filter(|row| row.0 == name);
     rows.filter_map(|(name, transport, from, to)| {
-        Some(Guard { name: (*name).to_owned(), transport: *transport, ports: PortRange::new(*from, *to)? })
+        Some(ProtectedPort { name: (*name).to_owned(), transport: *transport, ports: PortRange::new(*from, *to)? })
     })
     .collect()
 }
 
 /// An entry of the guard list: a known service's name, or `{name, protocol, ports}`.
-struct WrittenGuard(Vec<Guard>);
+struct WrittenGuard(Vec<ProtectedPort>);
 
 impl<'de> Deserialize<'de> for WrittenGuard {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -308,7 +310,7 @@ impl<'de> Visitor<'de> for GuardVisitor {
             known.dedup();
             let known = known.join(", ");
             let accepted = format!("expected {{name, protocol, ports}} or one of {known}");
-            return Err(E::custom(format!("`{}` is no service that is known: {accepted}", shown(name))));
+            return Err(E::custom(format!("`{}` is no service that is known: {accepted}", escaped(name))));
         }
         Ok(WrittenGuard(guards))
     }
@@ -318,11 +320,11 @@ impl<'de> Visitor<'de> for GuardVisitor {
         if own.ports.is_empty() || own.name.trim().is_empty() {
             return Err(de::Error::custom("a guard needs a name and at least one port"));
         }
-        if own.name.chars().count() > LONGEST_NAME || shown(&own.name) != own.name {
+        if own.name.chars().count() > LONGEST_NAME || escaped(&own.name) != own.name {
             let accepted = format!("expected at most {LONGEST_NAME} characters, all of which print");
-            return Err(de::Error::custom(format!("`{}` is no guard's name: {accepted}", shown(&own.name))));
+            return Err(de::Error::custom(format!("`{}` is no guard's name: {accepted}", escaped(&own.name))));
         }
-        let guards = own.ports.into_iter().map(|WrittenPorts(ports)| Guard {
+        let guards = own.ports.into_iter().map(|WrittenPorts(ports)| ProtectedPort {
             name: own.name.clone(),
             transport: own.protocol,
             ports,
@@ -369,7 +371,7 @@ impl<'de> Deserialize<'de> for WrittenPorts {
                 let range = range.and_then(|(from, to)| PortRange::new(from, to));
                 range.map(WrittenPorts).ok_or_else(|| {
                     let accepted = "expected a port from 0 to 65535, or a range such as 9094-9098";
-                    E::custom(format!("`{}` is no port: {accepted}", shown(text)))
+                    E::custom(format!("`{}` is no port: {accepted}", escaped(text)))
                 })
             }
         }

@@ -30,8 +30,8 @@ impl Case {
         }
     }
 
-    fn at(&self) -> Whereabouts<'_> {
-        Whereabouts { account: &self.account, region: &self.region, group: &self.group, vpc: self.vpc.as_ref() }
+    fn at(&self) -> GroupLocation<'_> {
+        GroupLocation { account: &self.account, region: &self.region, group: &self.group, vpc: self.vpc.as_ref() }
     }
 
     fn exempt(&self, keys: &str, makers: &[Vec<&str>], now: &str) -> bool {
@@ -45,7 +45,7 @@ const NOW: &str = "2026-11-21T10:00:00Z";
 
 #[test]
 fn what_the_sweep_does_is_the_policys_word_or_the_operators() {
-    let sweep = Sweep { mode: Mode::Enforce, max_revocations: 3 };
+    let sweep = SweepPolicy { mode: Mode::Enforce, max_revocations: 3 };
     let written = policy("version: 1\nsweep: {mode: enforce, max_revocations: 3}");
     assert_eq!(written.sweep(), sweep);
     assert_eq!(Policy::built_in().with_sweep(sweep), written);
@@ -70,7 +70,7 @@ fn the_built_in_policy_guards_four_services_against_a_slash_8() {
     assert_eq!(policy.limit(Family::V4), 1 << 24);
     assert_eq!(policy.limit(Family::V6), 1 << 96);
     assert_eq!(policy.mode(Case::new().at(), Mode::Enforce), Mode::Enforce);
-    assert_eq!(policy.sweep(), Sweep { mode: Mode::Alert, max_revocations: 25 });
+    assert_eq!(policy.sweep(), SweepPolicy { mode: Mode::Alert, max_revocations: 25 });
     assert!(!policy.needs_vpc());
     assert_eq!(Policy::parse("version: 1").unwrap(), policy, "every default is the built-in one");
     let readme = include_str!("../../../../README.md");
@@ -349,7 +349,7 @@ fn what_a_policy_says_can_be_told() {
     assert_eq!(texts(policy.trusted()), ["1.2.3.0/24", "2001:4860::/32"]);
     let [exemption] = policy.exemptions() else { panic!("one exemption") };
     assert_eq!(texts(exemption.sources().unwrap()), ["8.8.8.8/32", "8.8.8.9/32"]);
-    assert_eq!((exemption.line, &exemption.place), (6, &Place::default()));
+    assert_eq!((exemption.line, &exemption.place), (6, &Selector::default()));
     let [scope] = policy.scopes() else { panic!("one scope") };
     assert_eq!((scope.line, scope.mode), (9, Mode::Enforce));
     assert_eq!(scope.place.regions.as_ref().unwrap()[0].as_str(), "eu-west-1");
@@ -374,7 +374,7 @@ fn a_place_is_within_others_where_they_leave_nothing_of_it() {
         ("regions: [eu-west-1]", vec!["accounts: ['111122223333']"], false),
         ("regions: [eu-west-1]", vec![], false),
     ] {
-        let outer: Vec<Place> = outer.into_iter().map(place).collect();
+        let outer: Vec<Selector> = outer.into_iter().map(place).collect();
         assert_eq!(place(inner).is_within(&outer.iter().collect::<Vec<_>>()), within, "{inner} in {outer:?}");
     }
 }

@@ -4,14 +4,14 @@ use std::{fmt, slice};
 
 use serde_json::{Map, Value};
 
-use super::{Call, Claim, Permission, Subject, excerpt};
-use crate::ids::{GroupId, PrefixListId, RuleId, shown};
+use super::{Call, ChangedRules, Permission, Resource, excerpt};
+use crate::ids::{GroupId, PrefixListId, RuleId, escaped};
 use crate::net::{Cidr, Protocol, Source, Traffic};
 
 pub(super) struct Described {
-    pub(super) subject: Subject,
-    pub(super) claim: Claim,
-    pub(super) says: Option<Vec<(Option<RuleId>, Permission)>>,
+    pub(super) resource: Resource,
+    pub(super) changed_rules: ChangedRules,
+    pub(super) recorded_rules: Option<Vec<(Option<RuleId>, Permission)>>,
 }
 
 type Object = Map<String, Value>;
@@ -66,10 +66,10 @@ fn authorize(request: &Part<'_>, response: &Part<'_>) -> Result<Described, Strin
         Part::Omitted | Part::Absent => (None, None, Asked { permissions: Vec::new(), all: !listed.is_empty() }),
     };
     let answered_group = listed.iter().find_map(|rule| rule.group.clone());
-    let subject = match (group_id.or(answered_group), group_name) {
-        (Some(id), _) => Subject::Group(id),
-        (None, Some(name)) => Subject::GroupName(name.to_owned()),
-        (None, None) if matches!(request, Part::Omitted) => Subject::Region,
+    let resource = match (group_id.or(answered_group), group_name) {
+        (Some(id), _) => Resource::Group(id),
+        (None, Some(name)) => Resource::GroupName(name.to_owned()),
+        (None, None) if matches!(request, Part::Omitted) => Resource::Region,
         (None, None) => return Err("requestParameters has neither groupId nor groupName".to_owned()),
     };
     if asked.permissions.is_empty() && asked.all && listed.is_empty() {
@@ -77,20 +77,20 @@ fn authorize(request: &Part<'_>, response: &Part<'_>) -> Result<Described, Strin
             "requestParameters asks for no permission: neither ipPermissions nor ipProtocol says any".to_owned()
         );
     }
-    let says = asked.all.then(|| {
+    let recorded_rules = asked.all.then(|| {
         // The answer is canonical and carries the ids. What was asked and is not in it is not let out of sight.
         let answered = listed.iter().map(|rule| (Some(rule.id.clone()), rule.permission.clone()));
         let missing = asked.permissions.iter().filter(|asked| listed.iter().all(|rule| rule.permission != **asked));
         answered.chain(missing.map(|permission| (None, permission.clone()))).collect()
     });
-    let claim = if !listed.is_empty() {
-        Claim::Rules(listed.into_iter().map(|rule| rule.id).collect())
+    let changed_rules = if !listed.is_empty() {
+        ChangedRules::Rules(listed.into_iter().map(|rule| rule.id).collect())
     } else if asked.all {
-        Claim::Permissions(asked.permissions)
+        ChangedRules::Permissions(asked.permissions)
     } else {
-        Claim::Any
+        ChangedRules::Any
     };
-    Ok(Described { subject, claim, says })
+    Ok(Described { resource, changed_rules, recorded_rules })
 }
 
 /// What the request asks for, and whether that is all of it.
@@ -156,7 +156,7 @@ fn asked_permissions(request: &Object) -> Result<Asked, String> {
     } else if let Some(owner) = request.get("sourceSecurityGroupName") {
         // Without a protocol: all traffic between the groups (EC2 API Reference, SourceSecurityGroupName).
         let traffic = Traffic::new(Protocol::All, None, None);
-        asked.permissions.push(Permission { traffic, source: Source::Group(shown(owner.as_str().unwrap_or("?"))) });
+        asked.permissions.push(Permission { traffic, source: Source::Group(escaped(owner.as_str().unwrap_or("?"))) });
     }
     Ok(asked)
 }
@@ -179,7 +179,13 @@ fn answered_rules(response: &Object) -> Result<Vec<Answered>, String> {
 fn modify(request: &Part<'_>) -> Result<Described, String> {
     let outer = match request {
         Part::Given(fields) => *fields,
-        Part::Omitted => return Ok(Described { subject: Subject::Region, claim: Claim::Any, says: None }),
+        Part::Omitted => {
+            return Ok(Described {
+                resource: Resource::Region,
+                changed_rules: ChangedRules::Any,
+                recorded_rules: None,
+            });
+        }
         Part::Absent => return Err("requestParameters is missing, expected what the call asked for".to_owned()),
     };
     let wrapper = "ModifySecurityGroupRulesRequest";
@@ -191,7 +197,7 @@ fn modify(request: &Part<'_>) -> Result<Described, String> {
     };
     let group = at.group_id(fields, "GroupId")?.ok_or_else(|| format!("{at}.GroupId is missing"))?;
     let mut rules = Vec::new();
-    let mut says = Some(Vec::new());
+    let mut recorded_rules = Some(Vec::new());
     let items = at.field("SecurityGroupRule");
     for (n, item) in list(fields.get("SecurityGroupRule"), &items)?.iter().enumerate() {
         let at = items.element(n);
@@ -203,16 +209,16 @@ fn modify(request: &Part<'_>) -> Result<Described, String> {
         let source = at.source(inner, ["CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId"])?;
         // Where only a part was given, a description say, EC2 knows the rest and the record does not.
         if matches!(source, Source::Unknown(_)) || !inner.contains_key("IpProtocol") {
-            says = None;
-        } else if let Some(says) = says.as_mut() {
+            recorded_rules = None;
+        } else if let Some(recorded_rules) = recorded_rules.as_mut() {
             let traffic = at.traffic(inner, ["IpProtocol", "FromPort", "ToPort"])?;
-            says.push((Some(id), Permission { traffic, source }));
+            recorded_rules.push((Some(id), Permission { traffic, source }));
         }
     }
     if rules.is_empty() {
         return Err(format!("{items} names no rule"));
     }
-    Ok(Described { subject: Subject::Group(group), claim: Claim::Rules(rules), says })
+    Ok(Described { resource: Resource::Group(group), changed_rules: ChangedRules::Rules(rules), recorded_rules })
 }
 
 /// ModifyManagedPrefixList and RestoreManagedPrefixListVersion. Few records of them have been seen, so their fields are
@@ -220,8 +226,12 @@ fn modify(request: &Part<'_>) -> Result<Described, String> {
 /// leaves the list known, and that is what has to be looked at: then any entry may be new.
 fn prefix_list(request: &Part<'_>, response: &Part<'_>, call: &str) -> Result<Described, String> {
     let described = |list: PrefixListId, added, restored| {
-        let subject = Subject::PrefixList(list.clone());
-        Ok(Described { subject, claim: Claim::PrefixList { list, added, restored }, says: None })
+        let resource = Resource::PrefixList(list.clone());
+        Ok(Described {
+            resource,
+            changed_rules: ChangedRules::PrefixList { list, added, restored },
+            recorded_rules: None,
+        })
     };
     if let Part::Given(outer) = request {
         let wrapper = format!("{call}Request");
@@ -249,7 +259,9 @@ fn prefix_list(request: &Part<'_>, response: &Part<'_>, call: &str) -> Result<De
     }
     match request {
         // A rule of any group may refer to the list that the record does not name.
-        Part::Omitted => Ok(Described { subject: Subject::Region, claim: Claim::Any, says: None }),
+        Part::Omitted => {
+            Ok(Described { resource: Resource::Region, changed_rules: ChangedRules::Any, recorded_rules: None })
+        }
         Part::Given(_) | Part::Absent => {
             Err("requestParameters is missing, expected what the call asked for".to_owned())
         }
@@ -315,7 +327,7 @@ fn is_empty(value: &Value) -> bool {
 
 fn group_source(fields: &Object, keys: [&str; 3]) -> Source {
     let text = keys.iter().find_map(|key| fields.get(*key).and_then(Value::as_str));
-    Source::Group(shown(text.unwrap_or("a security group")))
+    Source::Group(escaped(text.unwrap_or("a security group")))
 }
 
 /// A place in the record. Reads the fields of the object there; errors name the place, and only they write it out.
@@ -394,7 +406,7 @@ impl<'a> At<'a> {
             self.prefix_list(fields, prefix_list)
         } else {
             Ok(match fields.get(group) {
-                Some(Value::String(id)) => Source::Group(shown(id)),
+                Some(Value::String(id)) => Source::Group(escaped(id)),
                 Some(Value::Object(info)) => group_source(info, ["groupId", "groupName", "userId"]),
                 _ => Source::Unknown("no source that is known".to_owned()),
             })

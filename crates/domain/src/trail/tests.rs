@@ -101,7 +101,7 @@ fn without(mut value: Value, pointer: &str) -> Value {
 }
 
 fn read_alone(record: &Value) -> Reading {
-    read(record, &Postmark::default())
+    read(record, &EnvelopeOrigin::default())
 }
 
 fn change(record: &Value) -> Change {
@@ -131,17 +131,17 @@ fn text(permission: &Permission) -> String {
 }
 
 /// All that the record says, one line a rule; the ids first where it lists them.
-fn says(record: &Value) -> Vec<String> {
-    let said = change(record).says.expect("the record says all");
+fn recorded_rules(record: &Value) -> Vec<String> {
+    let said = change(record).recorded_rules.expect("the record says all");
     said.iter().map(|(id, p)| id.as_ref().map_or_else(|| text(p), |id| format!("{id}: {}", text(p)))).collect()
 }
 
-fn claim(record: &Value) -> Vec<String> {
-    match change(record).claim {
-        Claim::Rules(ids) => ids.iter().map(ToString::to_string).collect(),
-        Claim::Permissions(permissions) => permissions.iter().map(text).collect(),
-        Claim::Any => vec!["any".to_owned()],
-        Claim::PrefixList { list, added, restored } => {
+fn changed_rules(record: &Value) -> Vec<String> {
+    match change(record).changed_rules {
+        ChangedRules::Rules(ids) => ids.iter().map(ToString::to_string).collect(),
+        ChangedRules::Permissions(permissions) => permissions.iter().map(text).collect(),
+        ChangedRules::Any => vec!["any".to_owned()],
+        ChangedRules::PrefixList { list, added, restored } => {
             let added =
                 added.map_or_else(|| vec!["any entry".to_owned()], |a| a.iter().map(ToString::to_string).collect());
             let version = restored.map_or_else(String::new, |version| format!(" of version {version}"));
@@ -150,12 +150,12 @@ fn claim(record: &Value) -> Vec<String> {
     }
 }
 
-fn subject(record: &Value) -> Subject {
-    change(record).subject
+fn resource(record: &Value) -> Resource {
+    change(record).resource
 }
 
-fn the_group() -> Subject {
-    Subject::Group(GroupId::parse(GROUP).unwrap())
+fn the_group() -> Resource {
+    Resource::Group(GroupId::parse(GROUP).unwrap())
 }
 
 // AuthorizeSecurityGroupIngress.
@@ -165,9 +165,9 @@ fn a_nested_request_without_an_answer_claims_what_it_asks_for() {
     let permission = json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "groups": {}, "ipv6Ranges": {},
         "prefixListIds": {}, "ipRanges": {"items": [{"cidrIp": "203.0.113.0/24", "description": "vpn"}]}});
     let record = authorize(nested(permission), json!({"requestId": "r", "_return": true}));
-    assert_eq!(subject(&record), the_group());
-    assert_eq!(claim(&record), ["tcp 22-22 203.0.113.0/24"]);
-    assert_eq!(says(&record), claim(&record), "an older record has no rules in its answer");
+    assert_eq!(resource(&record), the_group());
+    assert_eq!(changed_rules(&record), ["tcp 22-22 203.0.113.0/24"]);
+    assert_eq!(recorded_rules(&record), changed_rules(&record), "an older record has no rules in its answer");
     for nothing in [Value::Null, json!({}), omitted(), json!({"securityGroupRuleSet": {}})] {
         assert_eq!(change(&with(record.clone(), "/responseElements", nothing)), change(&record));
     }
@@ -176,12 +176,12 @@ fn a_nested_request_without_an_answer_claims_what_it_asks_for() {
 #[test]
 fn the_legacy_flat_form_stands_beside_an_empty_ip_permissions() {
     let record = authorize(flat(), Value::Null);
-    assert_eq!(subject(&record), the_group());
-    assert_eq!(claim(&record), ["tcp 22-22 0.0.0.0/0"]);
+    assert_eq!(resource(&record), the_group());
+    assert_eq!(changed_rules(&record), ["tcp 22-22 0.0.0.0/0"]);
     let record = without(record, "/requestParameters/ipPermissions");
-    assert_eq!(claim(&record), ["tcp 22-22 0.0.0.0/0"]);
+    assert_eq!(changed_rules(&record), ["tcp 22-22 0.0.0.0/0"]);
     let v6 = with(without(record, "/requestParameters/cidrIp"), "/requestParameters/cidrIpv6", json!("::/0"));
-    assert_eq!(claim(&v6), ["tcp 22-22 ::/0"]);
+    assert_eq!(changed_rules(&v6), ["tcp 22-22 ::/0"]);
 }
 
 #[test]
@@ -197,9 +197,9 @@ fn an_answer_that_lists_rules_is_the_claim_and_what_it_does_not_answer_for_stays
             "referencedGroupInfo": {"groupId": "sg-2", "userId": "111122223333"}},
     ]);
     let record = authorize(flat(), answer(rules));
-    assert_eq!(claim(&record), ["sgr-1", "sgr-2", "sgr-3", "sgr-4"]);
+    assert_eq!(changed_rules(&record), ["sgr-1", "sgr-2", "sgr-3", "sgr-4"]);
     assert_eq!(
-        says(&record),
+        recorded_rules(&record),
         [
             "sgr-1: tcp 22-22 100.64.0.0/10",
             "sgr-2: -1 none-none ::/0",
@@ -215,17 +215,17 @@ fn an_answered_rule_without_a_known_source_is_said_to_be_unknown() {
     let rules = json!([{"securityGroupRuleId": "sgr-1", "ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
         "satelliteId": "sat-1"}]);
     let record = authorize(flat(), answer(rules));
-    assert_eq!(says(&record), ["sgr-1: tcp 22-22 unknown: no source that is known", "tcp 22-22 0.0.0.0/0"]);
+    assert_eq!(recorded_rules(&record), ["sgr-1: tcp 22-22 unknown: no source that is known", "tcp 22-22 0.0.0.0/0"]);
     assert_eq!(harmless(&change(&record), &Policy::built_in()), None);
 }
 
 #[test]
 fn a_group_that_is_asked_for_by_name_is_known_by_the_id_in_the_answer() {
     let by_name = with(without(flat(), "/groupId"), "/groupName", json!("web"));
-    assert_eq!(subject(&authorize(by_name.clone(), answer(answered_ssh()))), the_group());
+    assert_eq!(resource(&authorize(by_name.clone(), answer(answered_ssh()))), the_group());
     let record = authorize(by_name, json!({"requestId": "r", "_return": true}));
-    assert_eq!(subject(&record), Subject::GroupName("web".to_owned()));
-    assert_eq!(claim(&record), ["tcp 22-22 0.0.0.0/0"]);
+    assert_eq!(resource(&record), Resource::GroupName("web".to_owned()));
+    assert_eq!(changed_rules(&record), ["tcp 22-22 0.0.0.0/0"]);
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn minus_one_has_no_ports_whatever_the_client_sent() {
         authorize(nested(permission), Value::Null)
     };
     for ports in [json!({}), json!({"fromPort": 0, "toPort": 0}), json!({"fromPort": -1, "toPort": -1})] {
-        assert_eq!(claim(&all(ports)), ["-1 none-none 0.0.0.0/0"]);
+        assert_eq!(changed_rules(&all(ports)), ["-1 none-none 0.0.0.0/0"]);
     }
 }
 
@@ -259,7 +259,7 @@ fn every_source_of_a_permission_is_read() {
         "tcp 20-25 9",
         "tcp 20-25 a security group",
     ];
-    assert_eq!(claim(&authorize(nested(permission), Value::Null)), asked);
+    assert_eq!(changed_rules(&authorize(nested(permission), Value::Null)), asked);
 }
 
 #[test]
@@ -267,15 +267,19 @@ fn several_permissions_and_the_flat_form_beside_them_all_count() {
     let item = |protocol: &str| json!({"ipProtocol": protocol, "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]}});
     let request = with(flat(), "/ipPermissions", json!({"items": [item("17"), item("47")]}));
     let asked = ["udp 0-65535 0.0.0.0/0", "47 none-none 0.0.0.0/0", "tcp 22-22 0.0.0.0/0"];
-    assert_eq!(claim(&authorize(request, Value::Null)), asked);
+    assert_eq!(changed_rules(&authorize(request, Value::Null)), asked);
 }
 
 #[test]
 fn a_flat_request_may_name_a_source_group() {
     let by_group = json!({"groupId": GROUP, "sourceSecurityGroupName": "web", "sourceSecurityGroupOwnerId": "1"});
-    assert_eq!(claim(&authorize(by_group.clone(), Value::Null)), ["-1 none-none web"], "without a protocol: all");
+    assert_eq!(
+        changed_rules(&authorize(by_group.clone(), Value::Null)),
+        ["-1 none-none web"],
+        "without a protocol: all"
+    );
     let tcp = with(by_group, "/ipProtocol", json!("tcp"));
-    assert_eq!(claim(&authorize(tcp, Value::Null)), ["tcp 0-65535 web"]);
+    assert_eq!(changed_rules(&authorize(tcp, Value::Null)), ["tcp 0-65535 web"]);
 }
 
 #[test]
@@ -290,11 +294,11 @@ fn lists_are_read_as_converters_write_them() {
         item.clone(),
     ] {
         let request = json!({"groupId": GROUP, "ipPermissions": list});
-        assert_eq!(claim(&authorize(request, Value::Null)), ["tcp 22-22 0.0.0.0/0"], "{list}");
+        assert_eq!(changed_rules(&authorize(request, Value::Null)), ["tcp 22-22 0.0.0.0/0"], "{list}");
     }
     for empty in [json!({}), json!([]), json!(""), Value::Null, json!({"items": []}), json!({"items": null})] {
         let request = with(flat(), "/ipPermissions", empty.clone());
-        assert_eq!(claim(&authorize(request, Value::Null)), ["tcp 22-22 0.0.0.0/0"], "{empty}");
+        assert_eq!(changed_rules(&authorize(request, Value::Null)), ["tcp 22-22 0.0.0.0/0"], "{empty}");
     }
 }
 
@@ -303,19 +307,23 @@ fn a_kind_of_source_that_is_not_known_leaves_the_claim_open() {
     let permission = json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
         "ipRanges": {"items": [{"cidrIp": "10.0.0.0/8"}]}, "satelliteRanges": {"items": [{"satellite": "any"}]}});
     let record = authorize(nested(permission), Value::Null);
-    assert_eq!((change(&record).claim, change(&record).says), (Claim::Any, None));
+    assert_eq!((change(&record).changed_rules, change(&record).recorded_rules), (ChangedRules::Any, None));
     let answered = with(record.clone(), "/responseElements", answer(answered_ssh()));
-    assert_eq!((claim(&answered), change(&answered).says), (vec!["sgr-1".to_owned()], None), "the ids are known");
+    assert_eq!(
+        (changed_rules(&answered), change(&answered).recorded_rules),
+        (vec!["sgr-1".to_owned()], None),
+        "the ids are known"
+    );
     for empty in [json!({}), json!([]), json!(""), Value::Null] {
         let record = with(record.clone(), "/requestParameters/ipPermissions/items/0/satelliteRanges", empty.clone());
-        assert_eq!(claim(&record), ["tcp 22-22 10.0.0.0/8"], "{empty}");
+        assert_eq!(changed_rules(&record), ["tcp 22-22 10.0.0.0/8"], "{empty}");
     }
     for some in [json!(0), json!(false), json!("x")] {
         let record = with(record.clone(), "/requestParameters/ipPermissions/items/0/satelliteRanges", some.clone());
-        assert_eq!(claim(&record), ["any"], "{some}");
+        assert_eq!(changed_rules(&record), ["any"], "{some}");
     }
     let flat = authorize(without(flat(), "/cidrIp"), Value::Null);
-    assert_eq!(claim(&flat), ["any"], "a flat request without a source that is known");
+    assert_eq!(changed_rules(&flat), ["any"], "a flat request without a source that is known");
 }
 
 // What CloudTrail leaves out.
@@ -323,18 +331,18 @@ fn a_kind_of_source_that_is_not_known_leaves_the_claim_open() {
 #[test]
 fn omitted_parameters_leave_the_answer_to_say_all() {
     let record = authorize(omitted(), answer(answered_ssh()));
-    assert_eq!(subject(&record), the_group());
-    assert_eq!(claim(&record), ["sgr-1"]);
-    assert_eq!(says(&record), ["sgr-1: tcp 22-22 0.0.0.0/0"]);
+    assert_eq!(resource(&record), the_group());
+    assert_eq!(changed_rules(&record), ["sgr-1"]);
+    assert_eq!(recorded_rules(&record), ["sgr-1: tcp 22-22 0.0.0.0/0"]);
     let absent = without(record, "/requestParameters");
-    assert_eq!(claim(&absent), ["sgr-1"]);
+    assert_eq!(changed_rules(&absent), ["sgr-1"]);
 }
 
 #[test]
 fn an_omitted_answer_leaves_the_request_to_say_all() {
     let record = authorize(flat(), omitted());
-    assert_eq!(subject(&record), the_group());
-    assert_eq!(claim(&record), ["tcp 22-22 0.0.0.0/0"]);
+    assert_eq!(resource(&record), the_group());
+    assert_eq!(changed_rules(&record), ["tcp 22-22 0.0.0.0/0"]);
 }
 
 #[test]
@@ -348,7 +356,10 @@ fn a_record_without_both_is_about_the_whole_region() {
             with(modify(json!({})), "/requestParameters", omitted.clone()),
         ] {
             let change = change(&record);
-            assert_eq!((change.subject, change.claim, change.says), (Subject::Region, Claim::Any, None));
+            assert_eq!(
+                (change.resource, change.changed_rules, change.recorded_rules),
+                (Resource::Region, ChangedRules::Any, None)
+            );
         }
     }
 }
@@ -357,7 +368,7 @@ fn a_record_without_both_is_about_the_whole_region() {
 fn parameters_that_are_not_said_to_be_omitted_are_taken_at_their_word() {
     for word in [json!(false), json!("false"), json!(1), Value::Null] {
         let record = authorize(with(flat(), "/omitted", word), Value::Null);
-        assert_eq!(claim(&record), ["tcp 22-22 0.0.0.0/0"]);
+        assert_eq!(changed_rules(&record), ["tcp 22-22 0.0.0.0/0"]);
     }
 }
 
@@ -371,13 +382,13 @@ fn a_modify_of_one_rule_is_an_object_and_of_several_an_array() {
         {"CidrIpv6": "::/0", "FromPort": 22, "ToPort": 22, "IpProtocol": "tcp", "Description": true}});
     let one = modify(first.clone());
     assert_eq!(change(&one).call, Call::Modify);
-    assert_eq!(subject(&one), the_group());
-    assert_eq!(claim(&one), ["sgr-1"]);
-    assert_eq!(says(&one), ["sgr-1: tcp 443-443 0.0.0.0/0"]);
+    assert_eq!(resource(&one), the_group());
+    assert_eq!(changed_rules(&one), ["sgr-1"]);
+    assert_eq!(recorded_rules(&one), ["sgr-1: tcp 443-443 0.0.0.0/0"]);
     for several in [json!([first, second]), json!({"items": [first, second]})] {
         let several = modify(several);
-        assert_eq!(claim(&several), ["sgr-1", "sgr-2"]);
-        assert_eq!(says(&several), ["sgr-1: tcp 443-443 0.0.0.0/0", "sgr-2: tcp 22-22 ::/0"]);
+        assert_eq!(changed_rules(&several), ["sgr-1", "sgr-2"]);
+        assert_eq!(recorded_rules(&several), ["sgr-1: tcp 443-443 0.0.0.0/0", "sgr-2: tcp 22-22 ::/0"]);
     }
     let bare = without(one.clone(), "/requestParameters/ModifySecurityGroupRulesRequest");
     let inner = one["requestParameters"]["ModifySecurityGroupRulesRequest"].clone();
@@ -404,7 +415,7 @@ fn types_that_the_converter_guessed_are_guessed_back() {
             "icmp -1--1 sg-2",
         ),
     ] {
-        assert_eq!(says(&rule(fields)), [format!("sgr-1: {said}")]);
+        assert_eq!(recorded_rules(&rule(fields)), [format!("sgr-1: {said}")]);
     }
 }
 
@@ -426,8 +437,8 @@ fn a_modify_that_gives_only_a_part_leaves_the_rest_to_ec2() {
             (json!([whole, part]), vec!["sgr-2", "sgr-1"]),
         ] {
             let record = modify(rules);
-            assert_eq!(claim(&record), ids);
-            assert_eq!(change(&record).says, None, "{part}");
+            assert_eq!(changed_rules(&record), ids);
+            assert_eq!(change(&record).recorded_rules, None, "{part}");
             assert_eq!(harmless(&change(&record), &Policy::built_in()), None);
         }
     }
@@ -485,7 +496,7 @@ fn an_error_code_of_null_and_a_read_only_that_is_not_true_are_a_success() {
 #[test]
 fn the_record_says_who_did_it_from_where_and_when() {
     let change = change(&ssh_from_anywhere());
-    let seen = Seen {
+    let event = EventMetadata {
         id: Some("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee".to_owned()),
         time: Some("2026-11-21T10:00:00Z".parse().unwrap()),
         account: Some("111122223333".to_owned()),
@@ -496,7 +507,7 @@ fn the_record_says_who_did_it_from_where_and_when() {
         source_ip: Some("198.51.100.7".to_owned()),
         user_agent: Some("aws-cli/2.31".to_owned()),
     };
-    assert_eq!(change.seen, seen);
+    assert_eq!(change.event, event);
     assert_eq!((change.account.as_str(), change.region.as_str()), ("111122223333", "eu-west-1"));
     assert_eq!(change.call, Call::Authorize);
 }
@@ -512,12 +523,12 @@ fn a_sparse_identity_gives_the_next_best_actor() {
         (json!({"principalId": "AIDA", "arn": "", "userName": null}), "AIDA"),
         (json!({"accountId": "111122223333", "sessionContext": {"sessionIssuer": {}}}), "111122223333"),
     ] {
-        let seen = change(&with(ssh_from_anywhere(), "/userIdentity", identity)).seen;
-        assert_eq!((seen.actor.as_deref(), seen.issuer), (Some(actor), None));
+        let event = change(&with(ssh_from_anywhere(), "/userIdentity", identity)).event;
+        assert_eq!((event.actor.as_deref(), event.issuer), (Some(actor), None));
     }
     for nobody in [json!({}), Value::Null, json!("root"), json!([1])] {
-        let seen = change(&with(ssh_from_anywhere(), "/userIdentity", nobody)).seen;
-        assert_eq!((seen.actor, seen.account.as_deref()), (None, Some("111122223333")));
+        let event = change(&with(ssh_from_anywhere(), "/userIdentity", nobody)).event;
+        assert_eq!((event.actor, event.account.as_deref()), (None, Some("111122223333")));
     }
 }
 
@@ -526,34 +537,35 @@ fn an_older_record_is_of_the_callers_account_or_else_the_envelopes() {
     let older = without(ssh_from_anywhere(), "/recipientAccountId");
     assert_eq!(change(&older).account.as_str(), "111122223333");
     let anonymous = without(without(older, "/userIdentity"), "/awsRegion");
-    let postmark = Postmark { account: Some("444455556666".to_owned()), region: Some("eu-north-1".to_owned()) };
-    let Reading::Change(change) = read(&anonymous, &postmark) else { panic!() };
+    let envelope_origin =
+        EnvelopeOrigin { account: Some("444455556666".to_owned()), region: Some("eu-north-1".to_owned()) };
+    let Reading::Change(change) = read(&anonymous, &envelope_origin) else { panic!() };
     assert_eq!((change.account.as_str(), change.region.as_str()), ("444455556666", "eu-north-1"));
-    assert_eq!(change.seen.account.as_deref(), Some("444455556666"));
+    assert_eq!(change.event.account.as_deref(), Some("444455556666"));
     assert_eq!(undecided(&anonymous), "recipientAccountId is missing: the record does not say whose group it was");
 }
 
 #[test]
 fn an_envelope_that_disagrees_with_its_record_is_refused() {
-    let postmark = |account: Option<&str>, region: Option<&str>| Postmark {
+    let envelope_origin = |account: Option<&str>, region: Option<&str>| EnvelopeOrigin {
         account: account.map(str::to_owned),
         region: region.map(str::to_owned),
     };
-    for (postmark, why) in [
+    for (envelope_origin, why) in [
         (
-            postmark(Some("444455556666"), Some("eu-west-1")),
+            envelope_origin(Some("444455556666"), Some("eu-west-1")),
             "the envelope's account is `444455556666`, the record's is `111122223333`: refused",
         ),
         (
-            postmark(None, Some("us-east-1\u{7}")),
+            envelope_origin(None, Some("us-east-1\u{7}")),
             "the envelope's region is `us-east-1\\u{7}`, the record's is `eu-west-1`: refused",
         ),
     ] {
-        let Reading::Undecided { why: found, seen } = read(&ssh_from_anywhere(), &postmark) else { panic!() };
+        let Reading::Undecided { why: found, event } = read(&ssh_from_anywhere(), &envelope_origin) else { panic!() };
         assert_eq!(found, why);
-        assert_eq!(seen.account.as_deref(), Some("111122223333"));
+        assert_eq!(event.account.as_deref(), Some("111122223333"));
     }
-    for agreeing in [postmark(Some("111122223333"), Some("eu-west-1")), postmark(None, None)] {
+    for agreeing in [envelope_origin(Some("111122223333"), Some("eu-west-1")), envelope_origin(None, None)] {
         assert!(matches!(read(&ssh_from_anywhere(), &agreeing), Reading::Change(_)));
     }
 }
@@ -562,11 +574,11 @@ fn an_envelope_that_disagrees_with_its_record_is_refused() {
 fn what_the_record_says_of_itself_is_kept_short() {
     // At most 512 bytes, and no half characters.
     for (long, kept) in [("x".repeat(513), 512), ("x".repeat(512), 512), (format!("x{}", "é".repeat(600)), 511)] {
-        let seen = change(&with(ssh_from_anywhere(), "/userAgent", json!(long))).seen;
-        assert_eq!(seen.user_agent.as_deref(), long.get(..kept));
+        let event = change(&with(ssh_from_anywhere(), "/userAgent", json!(long))).event;
+        assert_eq!(event.user_agent.as_deref(), long.get(..kept));
     }
-    let seen = change(&with(ssh_from_anywhere(), "/eventTime", json!("yesterday"))).seen;
-    assert_eq!(seen.time, None);
+    let event = change(&with(ssh_from_anywhere(), "/eventTime", json!("yesterday"))).event;
+    assert_eq!(event.time, None);
 }
 
 #[test]
@@ -587,18 +599,21 @@ fn unknown_fields_other_versions_and_the_order_of_keys_do_not_matter() {
 fn a_sweep_is_a_change_of_a_whole_region_that_says_of_itself_when_and_where() {
     let (account, region) = (AccountId::parse("111122223333").unwrap(), Region::parse("eu-west-1").unwrap());
     let time = "2026-11-21T10:00:00Z".parse().unwrap();
-    let Change { seen, call, subject, claim, says, .. } =
+    let Change { event, call, resource, changed_rules, recorded_rules, .. } =
         Change::sweep(Some("order-1".to_owned()), Some(time), account, region);
-    assert_eq!((call, subject, claim, says), (Call::Sweep, Subject::Region, Claim::Any, None));
-    let expected = Seen {
+    assert_eq!(
+        (call, resource, changed_rules, recorded_rules),
+        (Call::Sweep, Resource::Region, ChangedRules::Any, None)
+    );
+    let expected = EventMetadata {
         id: Some("order-1".to_owned()),
         time: Some(time),
         account: Some("111122223333".to_owned()),
         region: Some("eu-west-1".to_owned()),
         call: Some("Sweep".to_owned()),
-        ..Seen::default()
+        ..EventMetadata::default()
     };
-    assert_eq!(seen, expected);
+    assert_eq!(event, expected);
 }
 
 // ModifyManagedPrefixList and RestoreManagedPrefixListVersion.
@@ -606,9 +621,9 @@ fn a_sweep_is_a_change_of_a_whole_region_that_says_of_itself_when_and_where() {
 /// Both spellings, with and without the wrapper.
 fn of_a_list(call: &str, fields: &Value) -> Vec<Value> {
     let lower = |name: &str| {
-        let mut letters = name.chars();
-        let first = letters.next().map(|letter| letter.to_ascii_lowercase());
-        first.into_iter().chain(letters).collect::<String>()
+        let mut payloads = name.chars();
+        let first = payloads.next().map(|payload| payload.to_ascii_lowercase());
+        first.into_iter().chain(payloads).collect::<String>()
     };
     let lowered: serde_json::Map<String, Value> =
         fields.as_object().unwrap().iter().map(|(key, value)| (lower(key), value.clone())).collect();
@@ -620,7 +635,7 @@ fn of_a_list(call: &str, fields: &Value) -> Vec<Value> {
 #[test]
 fn a_changed_list_claims_what_was_added_to_it_where_the_record_says_that() {
     let entry = |cidr: &str| json!({"Cidr": cidr, "Description": "x", "tag": 1});
-    for (fields, claimed) in [
+    for (fields, attributed) in [
         (json!({"AddEntry": entry("8.0.0.1/8")}), "pl-1: 8.0.0.0/8"),
         (json!({"AddEntry": [entry("8.0.0.0/8"), entry("::/0")]}), "pl-1: 8.0.0.0/8 ::/0"),
         (json!({"AddEntries": {"items": [{"cidr": "9.0.0.0/8"}]}}), "pl-1: 9.0.0.0/8"),
@@ -637,22 +652,22 @@ fn a_changed_list_claims_what_was_added_to_it_where_the_record_says_that() {
         let mut fields = fields;
         fields["PrefixListId"] = json!("pl-1");
         for record in of_a_list("ModifyManagedPrefixList", &fields) {
-            assert_eq!(claim(&record), [claimed], "{}", record["requestParameters"]);
-            assert_eq!(subject(&record), Subject::PrefixList(PrefixListId::parse("pl-1").unwrap()));
+            assert_eq!(changed_rules(&record), [attributed], "{}", record["requestParameters"]);
+            assert_eq!(resource(&record), Resource::PrefixList(PrefixListId::parse("pl-1").unwrap()));
         }
     }
 }
 
 #[test]
 fn a_restored_list_claims_the_version_that_was_restored() {
-    for (version, claimed) in [
+    for (version, attributed) in [
         (json!(2), "pl-1: any entry of version 2"),
         (json!("2"), "pl-1: any entry of version 2"),
         (json!("two"), "pl-1: any entry"),
     ] {
         let fields = json!({"PrefixListId": "pl-1", "PreviousVersion": version, "CurrentVersion": 5});
         for record in of_a_list("RestoreManagedPrefixListVersion", &fields) {
-            assert_eq!(claim(&record), [claimed], "{}", record["requestParameters"]);
+            assert_eq!(changed_rules(&record), [attributed], "{}", record["requestParameters"]);
         }
     }
 }
@@ -665,12 +680,12 @@ fn a_list_that_only_the_answer_names_may_have_any_entry_new() {
             [list.clone(), json!({"prefixList": list}), json!({format!("{call}Response"): {"prefixList": list}})]
         {
             for request in [omitted(), Value::Null] {
-                assert_eq!(claim(&record(call, request, answer.clone())), ["pl-1: any entry"], "{answer}");
+                assert_eq!(changed_rules(&record(call, request, answer.clone())), ["pl-1: any entry"], "{answer}");
             }
         }
         let unnamed = json!({"prefixList": {"prefixListName": "x"}});
-        assert_eq!(claim(&record(call, omitted(), unnamed.clone())), ["any"]);
-        assert_eq!(subject(&record(call, omitted(), Value::Null)), Subject::Region);
+        assert_eq!(changed_rules(&record(call, omitted(), unnamed.clone())), ["any"]);
+        assert_eq!(resource(&record(call, omitted(), Value::Null)), Resource::Region);
         let missing = "requestParameters is missing, expected what the call asked for";
         assert_eq!(undecided(&record(call, Value::Null, unnamed)), missing);
         let nameless = record(call, json!({"CurrentVersion": 1}), Value::Null);

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use portcullis_cli::check::input::{self, Input, Trouble};
-use portcullis_cli::check::{Judge, Judged, objects, show};
 use portcullis::domain::finding::Verdict;
 use portcullis::domain::policy::Policy;
+use portcullis_cli::check::input::{self, Input, InputError};
+use portcullis_cli::check::{Judge, Judged, objects, show};
 use rayon::prelude::*;
 
 use crate::{EXPOSED, TROUBLE};
@@ -76,7 +76,7 @@ fn here(paths: &[PathBuf], judge: &Judge, told: &mut Told) -> io::Result<()> {
     told.progress = progress(Some(inputs.len()));
     for turn in inputs.chunks(TURN * rayon::current_num_threads()) {
         let progress = &told.progress;
-        let one = |input: &Result<Input, Trouble>| {
+        let one = |input: &Result<Input, InputError>| {
             let judged = match input {
                 Ok(input) => input.judge(judge),
                 Err(trouble) => trouble.clone().into(),
@@ -108,22 +108,22 @@ struct Told {
     show: show::Show<io::BufWriter<io::StdoutLock<'static>>>,
     progress: ProgressBar,
     inputs: usize,
-    troubles: usize,
+    input_errors: usize,
     verdicts: Vec<Verdict>,
 }
 
 impl Told {
     fn new(format: show::Format) -> io::Result<Self> {
         let show = show::Show::new(format, io::BufWriter::new(io::stdout().lock()))?;
-        Ok(Self { show, progress: ProgressBar::hidden(), inputs: 0, troubles: 0, verdicts: Vec::new() })
+        Ok(Self { show, progress: ProgressBar::hidden(), inputs: 0, input_errors: 0, verdicts: Vec::new() })
     }
 
     fn add(&mut self, judged: Judged) -> io::Result<()> {
         self.inputs += 1;
-        self.troubles += judged.troubles.len();
+        self.input_errors += judged.input_errors.len();
         self.verdicts.extend(judged.findings.iter().map(|finding| finding.verdict));
         let tell = || {
-            judged.troubles.iter().for_each(|trouble| eprintln!("portcullis: {trouble}"));
+            judged.input_errors.iter().for_each(|error| eprintln!("portcullis: {error}"));
             self.show.add(judged.findings)
         };
         self.progress.suspend(tell)
@@ -143,9 +143,9 @@ impl Told {
             count(Verdict::Exempt),
             count(Verdict::Safe),
             count(Verdict::Irrelevant),
-            if self.troubles == 0 { String::new() } else { format!("; {} could not be read", self.troubles) },
+            if self.input_errors == 0 { String::new() } else { format!("; {} could not be read", self.input_errors) },
         );
-        Ok(match (self.troubles == 0 && undecided == 0, exposed) {
+        Ok(match (self.input_errors == 0 && undecided == 0, exposed) {
             (false, _) => TROUBLE,
             (true, 0) => 0,
             (true, _) => EXPOSED,

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 
 /// The gate that drops: finds security groups that someone opened to the internet.
 #[derive(Parser)]
-#[command(version, after_help = HELP)]
+#[command(name = "portcullis", version, after_help = HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -27,7 +27,7 @@ enum Command {
     Policy(policy::Command),
     /// Look at all security groups of accounts and Regions, and revoke what is exposed if told to
     #[command(after_help = sweep::HELP)]
-    Sweep(sweep::Sweep),
+    Sweep(sweep::SweepArgs),
 }
 
 const HELP: &str = "\

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use portcullis::domain::ids::shown_up_to;
+use portcullis::domain::ids::escaped_up_to;
 use portcullis::domain::policy::Policy;
 use portcullis_cli::explain;
 
@@ -116,7 +116,7 @@ pub(crate) fn run(command: &Command) -> io::Result<u8> {
 }
 
 fn name(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".to_owned() } else { shown_up_to(&path.to_string_lossy(), 300) }
+    if path == Path::new("-") { "standard input".to_owned() } else { escaped_up_to(&path.to_string_lossy(), 300) }
 }
 
 /// Reads a policy.

@@ -9,21 +9,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use portcullis::aws::{Aws, Caller, Target};
-use portcullis_cli::check::show::Format;
+use portcullis::aws::{AccountRegion, Aws, Caller};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::Finding;
-use portcullis::domain::ids::{AccountId, Region, shown};
-use portcullis::domain::policy::{Mode, Policy, Sweep as SweepPolicy};
+use portcullis::domain::ids::{AccountId, Region, escaped};
+use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
 use portcullis::guard::{Guard, Invocation, Places};
 use portcullis::report;
+use portcullis_cli::check::show::Format;
 use serde_json::json;
 use tokio::time::Instant;
 
 use tell::Tally;
 
 #[derive(clap::Args)]
-pub(crate) struct Sweep {
+pub(crate) struct SweepArgs {
     /// Look at this account; may be given several times [default: the one of your credentials]
     #[arg(long = "account", value_name = "ID", value_parser = account, conflicts_with = "organization")]
     accounts: Vec<AccountId>,
@@ -110,7 +110,7 @@ const MOST_AT_ONCE: usize = 8;
 ///
 /// # Errors
 /// What keeps it from beginning, and those of standard output.
-pub(crate) fn run(arguments: &Sweep) -> io::Result<u8> {
+pub(crate) fn run(arguments: &SweepArgs) -> io::Result<u8> {
     if arguments.enforce && !arguments.yes {
         if arguments.policy.as_ref().is_some_and(|path| path.as_os_str() == "-") {
             return Err(io::Error::other("--enforce asks on standard input, which is the policy here: give --yes"));
@@ -126,7 +126,7 @@ pub(crate) fn run(arguments: &Sweep) -> io::Result<u8> {
     runtime.block_on(sweep(arguments, policy))
 }
 
-async fn sweep(arguments: &Sweep, policy: Policy) -> io::Result<u8> {
+async fn sweep(arguments: &SweepArgs, policy: Policy) -> io::Result<u8> {
     let (guard, caller) = guard(arguments, policy).await?;
     let Accounts::Listed(accounts) = &guard.accounts else { return Err(io::Error::other("no accounts are listed")) };
     let places = guard.places(accounts, &arguments.regions, &caller.own, Instant::now() + PATIENCE).await;
@@ -142,7 +142,7 @@ async fn sweep(arguments: &Sweep, policy: Policy) -> io::Result<u8> {
 }
 
 /// The function's guard, for the operator: who that is, and the accounts to look at.
-async fn guard(arguments: &Sweep, policy: Policy) -> io::Result<(Guard, Caller)> {
+async fn guard(arguments: &SweepArgs, policy: Policy) -> io::Result<(Guard, Caller)> {
     let mode = if arguments.enforce { Mode::Enforce } else { Mode::Alert };
     let external_id = arguments.external_id.clone();
     let member_role = arguments.role.clone().map(|name| MemberRole { name, external_id });
@@ -179,7 +179,7 @@ async fn guard(arguments: &Sweep, policy: Policy) -> io::Result<(Guard, Caller)>
 fn confirmed(guard: &Guard, caller: &Caller, places: &Places) -> io::Result<bool> {
     let accounts: BTreeSet<&AccountId> = places.targets.iter().map(|target| &target.account).collect();
     let mut err = io::stderr().lock();
-    writeln!(err, "This revokes the ingress rules that expose guarded ports, as\n  {}", shown(&caller.arn))?;
+    writeln!(err, "This revokes the ingress rules that expose guarded ports, as\n  {}", escaped(&caller.arn))?;
     for account in &accounts {
         let there = places.targets.iter().filter(|target| target.account == **account);
         let regions: Vec<&str> = there.map(|target| target.region.as_str()).collect();
@@ -198,14 +198,14 @@ fn confirmed(guard: &Guard, caller: &Caller, places: &Places) -> io::Result<bool
 /// Has the guard look at each account and Region. What is found goes to the tally; as JSON, out at once. What was revoked
 /// is told at once too, so that an operator who loses patience knows.
 async fn look(
-    arguments: &Sweep,
+    arguments: &SweepArgs,
     guard: &Guard,
     caller: &Caller,
-    targets: Vec<Target>,
+    targets: Vec<AccountRegion>,
     tally: &mut Tally,
 ) -> io::Result<()> {
     let progress = tell::progress(targets.len());
-    let work = targets.into_iter().map(|Target { account, region }| {
+    let work = targets.into_iter().map(|AccountRegion { account, region }| {
         let progress = &progress;
         async move {
             progress.set_message(format!("{account} {region}"));

@@ -1,5 +1,5 @@
 use portcullis_domain::policy::Mode;
-use portcullis_domain::trail::Seen;
+use portcullis_domain::trail::EventMetadata;
 
 use super::*;
 
@@ -22,14 +22,14 @@ fn rule(n: usize, source: &str, action: Action) -> RuleFinding {
 }
 
 fn finding(verdict: Verdict, outcome: Outcome, rules: Vec<RuleFinding>) -> Finding {
-    let seen = Seen {
+    let event = EventMetadata {
         time: Some(AT.parse().unwrap()),
         account: Some("111122223333".to_owned()),
         region: Some("ap-southeast-1".to_owned()),
         actor: Some(
             "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/alice".to_owned(),
         ),
-        ..Seen::default()
+        ..EventMetadata::default()
     };
     let why = "tcp 3306-3307 (mysql) is open to 3702258432 public addresses".to_owned();
     let exposures = ["ssh", "elasticsearch"].map(|guard| ExposureFinding {
@@ -42,7 +42,7 @@ fn finding(verdict: Verdict, outcome: Outcome, rules: Vec<RuleFinding>) -> Findi
         public_addresses: "3702258432".to_owned(),
         standing: false,
     });
-    let plain = Finding::plain(&seen, verdict, outcome, Mode::Enforce, why);
+    let plain = Finding::plain(&event, verdict, outcome, Mode::Enforce, why);
     Finding { group: Some(GROUP_ID.to_owned()), exposures: exposures.into(), rules, ..plain }
 }
 

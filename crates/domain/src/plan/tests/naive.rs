@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::exposure::tests::{Case, change};
-use crate::exposure::{Claimed, Rule};
+use crate::exposure::{Attribution, Rule};
 use crate::ids::{PrefixListId, RuleId, VpcId};
 use crate::net::{Family, Protocol, Source, Traffic, Transport};
 use crate::plan::plan;
-use crate::trail::{Claim, Permission};
+use crate::trail::{ChangedRules, Permission};
 
 /// Bit n of a mask is the nth block: `n.0.0.0/8`, or `2001:dbn::/32`.
 type Mask = u16;
@@ -181,7 +181,7 @@ enum SmallClaim {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct SmallChange {
     maker: Maker,
-    claim: SmallClaim,
+    changed_rules: SmallClaim,
 }
 
 /// Keys of an exemption about the place, and whether they match the group.
@@ -269,20 +269,20 @@ impl World {
     }
 
     /// For each change: its rules, its rules that are something else now, and whether something of it is not there.
-    fn claims(&self) -> Vec<Claimed> {
+    fn attributions(&self) -> Vec<Attribution> {
         let among = |mask: u16| (0..self.rules.len()).filter(move |n| mask >> n & 1 == 1);
-        let each = |change: &SmallChange| match change.claim {
+        let each = |change: &SmallChange| match change.changed_rules {
             SmallClaim::Rules { of, said_otherwise, missing, .. } => {
                 let otherwise = |n: &usize| said_otherwise >> n & 1 == 1 && self.rules[*n].is_known();
                 let rules = among(of).filter(|n| !otherwise(n)).collect();
                 let replaced = among(of).filter(otherwise).map(rule_id).collect();
-                Claimed { rules, missing: missing.then(|| Some(rule_id(98))).into_iter().collect(), replaced }
+                Attribution { rules, missing: missing.then(|| Some(rule_id(98))).into_iter().collect(), replaced }
             }
             SmallClaim::Asked { of, missing } => {
                 let missing = missing.then_some(None).into_iter().collect();
-                Claimed { rules: among(of).collect(), missing, replaced: vec![] }
+                Attribution { rules: among(of).collect(), missing, replaced: vec![] }
             }
-            SmallClaim::Any => Claimed { rules: among(u16::MAX).collect(), ..Claimed::default() },
+            SmallClaim::Any => Attribution { rules: among(u16::MAX).collect(), ..Attribution::default() },
             SmallClaim::List { list, added } => {
                 let there = match (self.lists[list], added) {
                     (SmallList::Entries(entries), Some(added)) => (0..2).all(|n| added[n] & !entries[n] == 0),
@@ -290,17 +290,19 @@ impl World {
                     (SmallList::Unreadable | SmallList::Absent, _) => true,
                 };
                 let rules = (0..self.rules.len()).filter(|n| self.rules[*n].from == From::List(list)).collect();
-                Claimed { rules, missing: if there { vec![] } else { vec![None] }, replaced: vec![] }
+                Attribution { rules, missing: if there { vec![] } else { vec![None] }, replaced: vec![] }
             }
         };
         self.changes.iter().map(each).collect()
     }
 
     fn answer(&self) -> Answer<'_> {
-        let claims = self.claims();
-        let of = |n: usize| self.changes.iter().zip(&claims).filter(move |(_, claim)| claim.rules.contains(&n));
+        let attributions = self.attributions();
+        let of = |n: usize| {
+            self.changes.iter().zip(&attributions).filter(move |(_, changed_rules)| changed_rules.rules.contains(&n))
+        };
         let makers = (0..self.rules.len()).map(|n| of(n).map(|(change, _)| *change).collect()).collect();
-        Answer { world: self, claims, makers }
+        Answer { world: self, attributions, makers }
     }
 
     /// The policy as a text.
@@ -370,32 +372,34 @@ impl World {
             case.lists.insert(list_id(n), entries);
         }
         case.changes.clear();
-        for SmallChange { maker, claim } in &self.changes {
+        for SmallChange { maker, changed_rules } in &self.changes {
             let among = |mask: u16| (0..self.rules.len()).filter(move |n| mask >> n & 1 == 1);
             // No rule of any world.
             let other = || SmallRule { protocol: "tcp", ports: Some((1, 1)), from: From::Group }.permission(form);
-            let mut says = None;
-            let claim = match *claim {
+            let mut recorded_rules = None;
+            let changed_rules = match *changed_rules {
                 SmallClaim::Rules { of, said_otherwise, missing, egress } => {
                     let said = |n| {
                         let otherwise = said_otherwise >> n & 1 == 1;
                         (Some(rule_id(n)), if otherwise { other() } else { self.rules[n].permission(form) })
                     };
-                    says = Some(among(of).map(said).collect());
+                    recorded_rules = Some(among(of).map(said).collect());
                     let egress = egress.then(|| rule_id(97));
-                    Claim::Rules(among(of).map(rule_id).chain(egress).chain(missing.then(|| rule_id(98))).collect())
+                    ChangedRules::Rules(
+                        among(of).map(rule_id).chain(egress).chain(missing.then(|| rule_id(98))).collect(),
+                    )
                 }
                 SmallClaim::Asked { of, missing } => {
                     let asked = among(of).map(|n| self.rules[n].permission(form));
-                    Claim::Permissions(asked.chain(missing.then(other)).collect())
+                    ChangedRules::Permissions(asked.chain(missing.then(other)).collect())
                 }
                 SmallClaim::List { list, added } => {
-                    Claim::PrefixList { list: list_id(list), restored: None, added: added.map(parsed) }
+                    ChangedRules::PrefixList { list: list_id(list), restored: None, added: added.map(parsed) }
                 }
-                SmallClaim::Any => Claim::Any,
+                SmallClaim::Any => ChangedRules::Any,
             };
-            let mut made = change(claim);
-            made.says = says;
+            let mut made = change(changed_rules);
+            made.recorded_rules = recorded_rules;
             let (actor, issuer) = match maker {
                 Maker::A => (Some("arn:aws:iam::111122223333:role/A"), None),
                 Maker::SessionOfA => {
@@ -405,7 +409,7 @@ impl World {
                 Maker::B => (Some("arn:aws:iam::111122223333:role/B"), None),
                 Maker::Unnamed => (None, None),
             };
-            (made.seen.actor, made.seen.issuer) = (actor.map(str::to_owned), issuer.map(str::to_owned));
+            (made.event.actor, made.event.issuer) = (actor.map(str::to_owned), issuer.map(str::to_owned));
             case.changes.push(made);
         }
     }
@@ -414,13 +418,13 @@ impl World {
 /// What the naive definition says of a world.
 struct Answer<'a> {
     world: &'a World,
-    claims: Vec<Claimed>,
+    attributions: Vec<Attribution>,
     /// For each rule the changes that made it.
     makers: Vec<Vec<SmallChange>>,
 }
 
 impl Answer<'_> {
-    fn is_claimed(&self, rule: usize) -> bool {
+    fn is_attributed(&self, rule: usize) -> bool {
         !self.makers[rule].is_empty()
     }
 
@@ -439,7 +443,7 @@ impl Answer<'_> {
 
     /// What of these blocks of a rule is not the changes' doing.
     fn before(&self, rule: usize, family: usize, blocks: Mask) -> Mask {
-        let left = |mask: Mask, change: &SmallChange| match change.claim {
+        let left = |mask: Mask, change: &SmallChange| match change.changed_rules {
             SmallClaim::List { added: Some(added), .. } => mask & !added[family],
             SmallClaim::List { added: None, .. }
             | SmallClaim::Rules { .. }
@@ -491,7 +495,7 @@ impl Answer<'_> {
                 && (exemption.place != VPC || self.world.vpc)
                 && exemption.guard.is_none_or(|name| name == guard)
                 && exemption.sources.is_none_or(within)
-                && (!exemption.principal || self.is_claimed(rule) && self.makers[rule].iter().all(made_by_a))
+                && (!exemption.principal || self.is_attributed(rule) && self.makers[rule].iter().all(made_by_a))
         })
     }
 
@@ -520,8 +524,8 @@ impl Answer<'_> {
     }
 
     /// For each guarded port, what is not known of a rule that reaches it or may, unless it is exempt.
-    fn doubts(&self) -> BTreeSet<(RuleId, &'static str)> {
-        let mut doubts = BTreeSet::new();
+    fn undecided(&self) -> BTreeSet<(RuleId, &'static str)> {
+        let mut undecided = BTreeSet::new();
         for (guard, transport, port, family) in self.world.places() {
             for (n, rule) in self.world.rules.iter().enumerate() {
                 let reaches = rule.reaches(transport, port);
@@ -529,13 +533,13 @@ impl Answer<'_> {
                     continue;
                 }
                 if self.world.blocks(rule.from, 0).is_none() {
-                    doubts.insert((rule_id(n), "source"));
+                    undecided.insert((rule_id(n), "source"));
                 } else if reaches == Reaches::NobodyKnows && self.world.counted(n, family as usize) != 0 {
-                    doubts.insert((rule_id(n), "traffic"));
+                    undecided.insert((rule_id(n), "traffic"));
                 }
             }
         }
-        doubts
+        undecided
     }
 
     /// The rules that an exemption covers for some guard they reach, where there would be an exposure through them.
@@ -584,7 +588,7 @@ impl Answer<'_> {
             return;
         }
         while self.world.is_over(self.union(&left(gone), family), family) {
-            let adds = |n: &usize| self.is_claimed(*n) && self.world.counted(*n, family) & !others != 0;
+            let adds = |n: &usize| self.is_attributed(*n) && self.world.counted(*n, family) & !others != 0;
             let rank = |n: &usize| (self.world.counted(*n, family).count_ones(), Reverse(rule_id(*n)));
             let widest = left(gone).into_iter().filter(adds).max_by_key(rank);
             gone.insert(widest.expect("something of the change is left that can go"));
@@ -609,26 +613,26 @@ fn both<'a>(world: &World, case: &'a Case) -> [Compared<'a>; 2] {
         (RuleId::parse(id).unwrap(), if what.starts_with("protocol") { "traffic" } else { "source" })
     };
     let exempt = (0..judgement.rules.len()).filter(|n| judgement.rules[*n].exempt.is_some()).collect();
-    let doubts: BTreeSet<_> = judgement.doubts.iter().map(doubt).collect();
-    assert_eq!(doubts.len(), judgement.doubts.len(), "one for each rule");
+    let undecided: BTreeSet<_> = judgement.undecided.iter().map(doubt).collect();
+    assert_eq!(undecided.len(), judgement.undecided.len(), "one for each rule");
     let planned = plan(&judgement);
     let naive = world.answer();
     [
-        Compared { exposures, doubts, exempt, planned, claims: judgement.claims },
+        Compared { exposures, undecided, exempt, planned, attributions: judgement.attributions },
         Compared {
             exposures: naive.exposures(true),
-            doubts: naive.doubts(),
+            undecided: naive.undecided(),
             exempt: if world.exemptions.is_empty() { BTreeSet::new() } else { naive.told_exempt() },
             planned: naive.planned(),
-            claims: naive.claims,
+            attributions: naive.attributions,
         },
     ]
 }
 
 #[derive(Debug, PartialEq)]
 struct Compared<'a> {
-    claims: Vec<Claimed>,
-    doubts: BTreeSet<(RuleId, &'static str)>,
+    attributions: Vec<Attribution>,
+    undecided: BTreeSet<(RuleId, &'static str)>,
     exempt: BTreeSet<usize>,
     exposures: Exposures<'a>,
     planned: BTreeSet<usize>,

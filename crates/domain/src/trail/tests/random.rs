@@ -162,8 +162,8 @@ proptest! {
         mutations in proptest::collection::vec(mutation(), 1..5),
     ) {
         let mutated = mutations.into_iter().fold(record, mutate);
-        let postmark = Postmark { account: Some("111122223333".to_owned()), region: None };
-        match read(&mutated, &postmark) {
+        let envelope_origin = EnvelopeOrigin { account: Some("111122223333".to_owned()), region: None };
+        match read(&mutated, &envelope_origin) {
             Reading::Change(change) => _ = harmless(&change, &Policy::built_in()),
             Reading::Undecided { why, .. } | Reading::Irrelevant { why, .. } => {
                 prop_assert!(!why.is_empty() && why.len() < 1200 && !why.contains(char::is_control), "{why}");
@@ -190,6 +190,6 @@ proptest! {
             }
         }
         let read = change(&edited);
-        prop_assert_eq!(Change { seen: pristine.seen.clone(), ..read }, pristine);
+        prop_assert_eq!(Change { event: pristine.event.clone(), ..read }, pristine);
     }
 }

@@ -204,7 +204,7 @@ fn nothing_is_lost_of_a_thousand_rules() {
     );
     let record = authorize(json!({"groupId": GROUP, "ipPermissions": {"items": items}}), Value::Null);
     let change = change(&record);
-    assert_eq!(change.says.as_ref().unwrap().len(), 1000);
+    assert_eq!(change.recorded_rules.as_ref().unwrap().len(), 1000);
     assert_eq!(harmless(&change, &Policy::built_in()), None);
 }
 
@@ -213,10 +213,10 @@ fn senseless_ports_make_no_change_harmless() {
     for (from, to) in [(25, 20), (-2, 22), (0, 65_536), (22, -1), (70_000, 70_000), (i64::MIN, i64::MAX)] {
         let flat = with(with(flat(), "/fromPort", json!(from)), "/toPort", json!(to));
         let record = authorize(flat, Value::Null);
-        assert_eq!(says(&record), [format!("tcp {from}-{to} 0.0.0.0/0")]);
+        assert_eq!(recorded_rules(&record), [format!("tcp {from}-{to} 0.0.0.0/0")]);
         assert_eq!(harmless(&change(&record), &Policy::built_in()), None, "{from}-{to}");
     }
     let sctp = with(authorize(flat(), Value::Null), "/requestParameters/ipProtocol", json!("sctp"));
-    assert_eq!(change(&sctp).says.unwrap()[0].1.traffic.protocol(), &Protocol::Unknown("sctp".to_owned()));
+    assert_eq!(change(&sctp).recorded_rules.unwrap()[0].1.traffic.protocol(), &Protocol::Unknown("sctp".to_owned()));
     assert_eq!(harmless(&change(&sctp), &Policy::built_in()), None);
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use portcullis_cli::check::show::{self, Format};
 use portcullis::domain::finding::{Action, Finding, Outcome, SweepFinding};
 use portcullis::domain::policy::Mode;
 use portcullis::guard::{Guard, Places};
 use portcullis::report;
+use portcullis_cli::check::show::{self, Format};
 
 use super::advice;
 use crate::{EXPOSED, TROUBLE};
@@ -76,7 +76,7 @@ impl Tally {
     }
 
     /// What could not be looked at, each reason once.
-    fn troubles(&self) -> Vec<String> {
+    fn input_errors(&self) -> Vec<String> {
         let mut regions: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         for finding in self.findings.iter().filter(|finding| finding.group.is_none()) {
             let account = finding.account.as_deref().unwrap_or("?");
@@ -102,7 +102,7 @@ impl Tally {
         for finding in self.findings.iter().filter(|finding| finding.group.is_some() && finding.needs_retry()) {
             eprintln!("portcullis: {}: {}", place(finding), finding.reason);
         }
-        self.troubles().iter().for_each(|why| eprintln!("portcullis: {why}"));
+        self.input_errors().iter().for_each(|why| eprintln!("portcullis: {why}"));
         eprintln!("{}", self.sentence());
         self.left(guard).iter().for_each(|line| eprintln!("{line}"));
         written

@@ -9,7 +9,7 @@ use crate::exposure::{harmless, needs_prefix_list};
 use crate::finding::{Action, Done, Finding};
 use crate::json;
 use crate::policy::Mode;
-use crate::trail::{Change, Postmark, Reading, read};
+use crate::trail::{Change, EnvelopeOrigin, Reading, read};
 
 /// The ids of the rules that go.
 fn planned(case: &Case) -> BTreeSet<RuleId> {
@@ -94,7 +94,7 @@ fn record(world: &World, form: Form) -> Value {
 }
 
 fn read_text(text: &str) -> Change {
-    match read(&json::parse(text.as_bytes()).unwrap(), &Postmark::default()) {
+    match read(&json::parse(text.as_bytes()).unwrap(), &EnvelopeOrigin::default()) {
         Reading::Change(change) => *change,
         other @ (Reading::Irrelevant { .. } | Reading::Undecided { .. }) => panic!("{other:?}"),
     }
@@ -108,7 +108,7 @@ proptest! {
     fn what_goes_is_a_changes_own_reaches_a_guard_admits_what_counts_and_is_not_exempt(world in world()) {
         let naive = world.answer();
         for n in plan(&world.case(Form::Odd).judge()) {
-            prop_assert!(naive.is_claimed(n));
+            prop_assert!(naive.is_attributed(n));
             let open = |place: Place| naive.admitting(place, true).contains(&n);
             prop_assert!(world.places().any(open), "lawful or exempt: {:?}", world.rules[n]);
         }
@@ -135,7 +135,7 @@ proptest! {
             let finding = Finding::judged(change, n, &case.facts.group, &judgement, &done, Mode::Enforce);
             prop_assert_eq!(finding.exposures.iter().filter(|exposure| exposure.standing).count(), standing);
             let told: BTreeSet<&RuleId> = finding.rules.iter().filter(|r| r.action == "revoked").map(|r| &r.id).collect();
-            for rule in judgement.claims[n].rules.iter().map(|n| &judgement.rules[*n].rule.id) {
+            for rule in judgement.attributions[n].rules.iter().map(|n| &judgement.rules[*n].rule.id) {
                 prop_assert_eq!(told.contains(rule), done.contains_key(rule));
             }
         }
@@ -191,18 +191,18 @@ proptest! {
         if world.rules.iter().all(|rule| rule.protocol != "sctp") {
             prop_assert_eq!(written_oddly.judge(), case.judge());
             // And the rules are those that the record asked for.
-            prop_assert_eq!(case.judge().claims[0].rules.len(), world.rules.len());
+            prop_assert_eq!(case.judge().attributions[0].rules.len(), world.rules.len());
         }
     }
 
     #[test]
     fn what_is_harmless_by_its_record_is_never_rolled_back(world in world()) {
         let mut case = world.case(Form::Odd);
-        let ours: BTreeSet<usize> = case.judge().claims.into_iter().flat_map(|claim| claim.rules).collect();
-        let claimed = |n: usize| (Some(case.facts.rules[n].id.clone()), case.facts.rules[n].permission.clone());
-        let says: Vec<_> = ours.into_iter().map(claimed).collect();
-        let claim = Claim::Rules(says.iter().filter_map(|(id, _)| id.clone()).collect());
-        let change = Change { says: Some(says), ..change(claim) };
+        let ours: BTreeSet<usize> = case.judge().attributions.into_iter().flat_map(|changed_rules| changed_rules.rules).collect();
+        let attributed = |n: usize| (Some(case.facts.rules[n].id.clone()), case.facts.rules[n].permission.clone());
+        let recorded_rules: Vec<_> = ours.into_iter().map(attributed).collect();
+        let changed_rules = ChangedRules::Rules(recorded_rules.iter().filter_map(|(id, _)| id.clone()).collect());
+        let change = Change { recorded_rules: Some(recorded_rules), ..change(changed_rules) };
         let harmless = harmless(&change, &case.policy).is_some();
         case.changes = vec![change];
         prop_assert!(!harmless || planned(&case).is_empty());
@@ -211,8 +211,8 @@ proptest! {
     #[test]
     fn what_adds_nothing_that_counts_to_a_list_is_never_rolled_back(world in world(), added in few()) {
         let mut world = world;
-        let claim = SmallClaim::List { list: 0, added: Some(added) };
-        world.changes = vec![SmallChange { maker: Maker::A, claim }];
+        let changed_rules = SmallClaim::List { list: 0, added: Some(added) };
+        world.changes = vec![SmallChange { maker: Maker::A, changed_rules }];
         let case = world.case(Form::Odd);
         let adds = (0..2).any(|family| added[family] & world.counting(family) != 0);
         prop_assert_eq!(harmless(&case.changes[0], &case.policy).is_none(), adds);
@@ -228,6 +228,6 @@ proptest! {
             case.facts.rules.iter().filter(needed).map(|rule| rule.permission.source.to_string()).collect();
         bare.lists.retain(|id, _| needed.contains(id.as_str()));
         let (with, without) = (case.judge(), bare.judge());
-        prop_assert_eq!((with.exposures, with.doubts), (without.exposures, without.doubts));
+        prop_assert_eq!((with.exposures, with.undecided), (without.exposures, without.undecided));
     }
 }

@@ -60,7 +60,7 @@ fn small_list() -> impl Strategy<Value = SmallList> {
 fn small_change() -> impl Strategy<Value = SmallChange> {
     let maker = select(vec![Maker::A, Maker::A, Maker::SessionOfA, Maker::B, Maker::Unnamed]);
     let none_or_any = || prop_oneof![3 => Just(0), 1 => any::<u16>()];
-    let claim = prop_oneof![
+    let changed_rules = prop_oneof![
         6 => (any::<u16>(), none_or_any(), any::<[bool; 2]>()).prop_map(|(of, said_otherwise, [missing, egress])| {
             SmallClaim::Rules { of, said_otherwise, missing, egress }
         }),
@@ -69,7 +69,7 @@ fn small_change() -> impl Strategy<Value = SmallChange> {
             .prop_map(|(list, added)| SmallClaim::List { list, added }),
         1 => Just(SmallClaim::Any),
     ];
-    (maker, claim).prop_map(|(maker, claim)| SmallChange { maker, claim })
+    (maker, changed_rules).prop_map(|(maker, changed_rules)| SmallChange { maker, changed_rules })
 }
 
 fn guards() -> impl Strategy<Value = Vec<(&'static str, Transport, (u16, u16))>> {

@@ -115,7 +115,7 @@ impl Alphabet {
 /// One group under one policy, with every change; how many worlds that is.
 fn agree((world, case): &mut (World, Case), rules: &[SmallRule]) -> u64 {
     world.rules = rules.to_vec();
-    let made = |claim| SmallChange { maker: Maker::A, claim };
+    let made = |changed_rules| SmallChange { maker: Maker::A, changed_rules };
     let has_list = rules.iter().any(|rule| rule.from == From::List(0));
     let lists: Vec<SmallChange> =
         ADDED.into_iter().filter(|_| has_list).map(|added| made(SmallClaim::List { list: 0, added })).collect();

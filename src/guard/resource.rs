@@ -6,41 +6,41 @@ use futures_util::{StreamExt, stream};
 use portcullis_domain::exposure::harmless;
 use portcullis_domain::finding::{Action, Finding, Outcome, Verdict};
 use portcullis_domain::policy::Mode;
-use portcullis_domain::trail::{Call, Change, Claim, Subject};
+use portcullis_domain::trail::{Call, Change, ChangedRules, Resource};
 use tokio::time::timeout_at;
 
 use super::rollback::{Job, Look, Settled, out_of_time};
 use super::{Guard, MOST_AT_ONCE, Received, Run, Told, Worked, named};
-use crate::aws::Target;
+use crate::aws::AccountRegion;
 
 /// A call whose parameters CloudTrail leaves out has more than 100 KB of them. A rule takes no more than 1 KB there (its
 /// description has at most 255 characters), so the group that it was made in has at least so many rules.
 const OVERSIZED_CALL: usize = 60;
 
 impl Guard {
-    pub(super) async fn subject(
+    pub(super) async fn resource(
         &self,
-        target: &Target,
-        subject: &Subject,
+        target: &AccountRegion,
+        resource: &Resource,
         received: Vec<Received>,
         run: &Run<'_>,
     ) -> Worked {
         let sweeps = received.iter().filter(of_sweep).map(|received| received.origin.place).collect();
-        let (told, groups) = self.look_and_act(target, subject, received, run).await;
+        let (told, groups) = self.look_and_act(target, resource, received, run).await;
         Worked { told, groups, sweeps }
     }
 
     /// What is told of a subject, and how many groups were looked at.
     async fn look_and_act(
         &self,
-        target: &Target,
-        subject: &Subject,
+        target: &AccountRegion,
+        resource: &Resource,
         mut received: Vec<Received>,
         run: &Run<'_>,
     ) -> (Vec<Told>, usize) {
         let own = match self.permitted(&target.account, run.invocation.own.as_ref()) {
             Ok(own) => own,
-            Err(why) => return (self.alike(&received, subject, Verdict::Undecided, Outcome::None, &why), 0),
+            Err(why) => return (self.alike(&received, resource, Verdict::Undecided, Outcome::None, &why), 0),
         };
         let until = run.until();
         let (known, contest_until) = (&run.lists, run.contest_until);
@@ -51,9 +51,9 @@ impl Guard {
         }
         let changes: Vec<&Change> = received.iter().map(|received| &received.change).collect();
         let job = Job { changes: &changes, mode: self.mode, ..look_only };
-        let alike = |verdict, outcome, why: &str| self.alike(&received, subject, verdict, outcome, why);
+        let alike = |verdict, outcome, why: &str| self.alike(&received, resource, verdict, outcome, why);
         // A group that is to be written to is looked at when the write can follow at once.
-        let one_group = matches!(subject, Subject::Group(_) | Subject::GroupName(_));
+        let one_group = matches!(resource, Resource::Group(_) | Resource::GroupName(_));
         let mut pass = None;
         if one_group && self.mode == Mode::Enforce {
             pass = self.pass(&job, None).await;
@@ -63,7 +63,7 @@ impl Guard {
                 return (told, 0);
             }
         }
-        let facts = match self.first_look(&job, subject).await {
+        let facts = match self.first_look(&job, resource).await {
             Ok(facts) => facts,
             Err(error) => {
                 told.extend(alike(Verdict::Undecided, Outcome::Failed, &error.to_string()));
@@ -73,23 +73,23 @@ impl Guard {
         let groups = facts.groups.len();
         let looks =
             facts.groups.into_iter().map(|group| Look { group, lists: facts.prefix_lists.clone(), at: facts.at });
-        match subject {
-            Subject::Group(_) | Subject::GroupName(_) if groups == 0 => {
+        match resource {
+            Resource::Group(_) | Resource::GroupName(_) if groups == 0 => {
                 told.extend(alike(Verdict::Safe, Outcome::AlreadyGone, "the group is no longer there"));
             }
-            Subject::Group(_) | Subject::GroupName(_) => {
+            Resource::Group(_) | Resource::GroupName(_) => {
                 for look in looks {
                     told.extend(self.group(&job, &received, look, pass.take(), usize::MAX).await.0);
                 }
             }
-            Subject::PrefixList(_) => {
+            Resource::PrefixList(_) => {
                 let work = looks.map(|look| self.group(&job, &received, look, None, usize::MAX));
                 let done: Vec<_> = stream::iter(work).buffered(MOST_AT_ONCE).collect().await;
                 let all: Vec<Told> = done.into_iter().flat_map(|(told, _)| told).collect();
                 let safe = "no guarded port is open to the internet through the prefix list in this account and Region";
                 told.extend(what_matters(all).unwrap_or_else(|| alike(Verdict::Safe, Outcome::None, safe)));
             }
-            Subject::Region => {
+            Resource::Region => {
                 let all = self.region(&job, &received, looks).await;
                 let safe = format!("no guarded port is open to the internet in the Region: {groups} groups looked at");
                 told.extend(what_matters(all).unwrap_or_else(|| alike(Verdict::Safe, Outcome::None, &safe)));
@@ -128,7 +128,7 @@ impl Guard {
         job: &Job<'_>,
         received: &[Received],
         look: Look,
-        pass: Option<crate::aws::Pass<'_>>,
+        pass: Option<crate::aws::Permit<'_>>,
         most: usize,
     ) -> (Vec<Told>, usize) {
         let id = look.group.group.clone();
@@ -146,7 +146,9 @@ impl Guard {
     async fn resolve(&self, job: &Job<'_>, received: &mut Vec<Received>) -> Vec<Told> {
         let mut told = Vec::new();
         for mut one in std::mem::take(received) {
-            if let Claim::PrefixList { list, added: added @ None, restored: Some(version) } = &mut one.change.claim {
+            if let ChangedRules::PrefixList { list, added: added @ None, restored: Some(version) } =
+                &mut one.change.changed_rules
+            {
                 let entries = self.aws.prefix_list_version(job.target, job.own, list, *version);
                 match timeout_at(job.until, entries).await {
                     Ok(Ok(entries)) => *added = Some(entries),
@@ -156,7 +158,7 @@ impl Guard {
                 }
                 if let Some(why) = harmless(&one.change, &self.policy) {
                     let plain =
-                        Finding::plain(&one.change.seen, Verdict::Safe, Outcome::None, self.mode, why.to_owned());
+                        Finding::plain(&one.change.event, Verdict::Safe, Outcome::None, self.mode, why.to_owned());
                     told.push(one.told(plain));
                     continue;
                 }
@@ -170,14 +172,14 @@ impl Guard {
     fn alike(
         &self,
         received: &[Received],
-        subject: &Subject,
+        resource: &Resource,
         verdict: Verdict,
         outcome: Outcome,
         why: &str,
     ) -> Vec<Told> {
         let finding = |received: &Received| {
-            let plain = Finding::plain(&received.change.seen, verdict, outcome, self.mode, why.to_owned());
-            received.told(Finding { group: named(subject), ..plain })
+            let plain = Finding::plain(&received.change.event, verdict, outcome, self.mode, why.to_owned());
+            received.told(Finding { group: named(resource), ..plain })
         };
         received.iter().map(finding).collect()
     }
