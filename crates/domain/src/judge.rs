@@ -12,15 +12,15 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-pub use attribution::Attribution;
+pub use attribution::{Attribution, attributions};
 pub use prefilter::{harmless, needs_prefix_list};
 
 use crate::change::Change;
-use crate::facts::{GroupFacts, PrefixLists};
+use crate::facts::{Facts, GroupLocation, PrefixLists};
 use crate::net::{AddressSet, Cidr, Family, PerFamily};
-use crate::policy::{Candidate, GroupLocation, Policy};
+use crate::policy::{Candidate, Policy};
 use crate::rule::{PortRange, Reach, Rule, Source, Transport};
-use attribution::{Index, attributed, without};
+use attribution::without;
 use measure::exposures;
 use prefilter::may_reach;
 
@@ -70,6 +70,8 @@ pub struct Exposure {
 /// The verdict on one group, with all its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
+    /// Where the group is.
+    pub location: GroupLocation,
     /// The group's ingress rules.
     pub rules: Vec<JudgedRule>,
     /// What is exposed; in the policy's order of guards, then by port, IPv4 before IPv6.
@@ -106,24 +108,16 @@ impl Judgement {
 
 /// Judges the group. The changes must be of its account and Region.
 #[must_use]
-pub fn judge<'a>(
-    changes: &[&'a Change],
-    facts: &GroupFacts,
-    prefix_lists: &PrefixLists,
-    policy: &Policy,
-    at: GroupLocation<'_>,
-    now: Timestamp,
-) -> Judgement {
-    let index = Index::of(&facts.rules);
-    let attributions: Vec<Attribution> =
-        changes.iter().map(|change| attributed(change, facts, &index, prefix_lists)).collect();
-    let mut makers_of: Vec<Vec<&Change>> = vec![Vec::new(); facts.rules.len()];
-    for (change, changed_rules) in changes.iter().zip(&attributions) {
-        for n in &changed_rules.rules {
-            makers_of.get_mut(*n).into_iter().for_each(|makers| makers.push(change));
+pub fn judge(changes: &[&Change], facts: &Facts, policy: &Policy, now: Timestamp) -> Judgement {
+    let attributions = attributions(changes, facts);
+    let mut makers: Vec<Vec<&Change>> = vec![Vec::new(); facts.rules.len()];
+    for (change, attribution) in changes.iter().zip(&attributions) {
+        for n in &attribution.rules {
+            makers.get_mut(*n).into_iter().for_each(|makers| makers.push(change));
         }
     }
     let mut judgement = Judgement {
+        location: facts.location.clone(),
         rules: Vec::with_capacity(facts.rules.len()),
         exposures: Vec::new(),
         undecided: Vec::new(),
@@ -131,52 +125,11 @@ pub fn judge<'a>(
         attributions,
     };
     let mut exempt: BTreeSet<(usize, &str)> = BTreeSet::new();
-    let arns = |change: &&'a Change| {
-        change.event.actor.iter().chain(&change.event.issuer).map(String::as_str).collect::<Vec<&str>>()
-    };
-    for (n, (rule, made_by)) in facts.rules.iter().zip(makers_of).enumerate() {
-        let makers: Vec<Vec<&str>> = made_by.iter().map(arns).collect();
-        let sources = sources(&rule.permission.source, prefix_lists);
-        let counted = sources.as_ref().map_or_else(
-            |_| PerFamily::default(),
-            |sources| PerFamily::each(|family| sources.get(family).intersection(policy.counted(family))),
-        );
-        let counted_before = without(&counted, &made_by);
-        let mut judged = JudgedRule {
-            rule: rule.clone(),
-            attributed: !makers.is_empty(),
-            counted,
-            without: counted_before,
-            exempt: None,
-        };
-        let mut doubt = None;
-        for guard in policy.guards() {
-            let admits = sources.is_err() || Family::BOTH.into_iter().any(|f| !judged.counted.get(f).is_empty());
-            if !may_reach(&rule.permission, guard) || !admits {
-                continue;
-            }
-            let candidate = Candidate { at, guard: &guard.name, sources: sources.as_ref().ok(), makers: &makers };
-            if let Some(exemption) = policy.exemption(candidate, now) {
-                exempt.insert((n, &guard.name));
-                judged.exempt = Some(exemption.reason.clone());
-                continue;
-            }
-            // Of what an exemption covered before the changes, nothing counted: it is what they added that makes it count.
-            if judged.without != judged.counted {
-                let all_before = sources.as_ref().ok().map(|sources| without(sources, &made_by));
-                let before = Candidate { sources: all_before.as_ref(), makers: &[], ..candidate };
-                if policy.exemption(before, now).is_some() {
-                    judged.without = PerFamily::default();
-                }
-            }
-            if let Err(why) = &sources {
-                doubt = Some(format!("{}: {why}", rule.id));
-            } else if rule.permission.traffic.reach(guard.transport) == Reach::Unknown {
-                doubt = Some(format!("{}: {}", rule.id, unknown_traffic(rule)));
-            }
-        }
-        judgement.undecided.extend(doubt);
-        judgement.rules.push(judged);
+    for (n, (rule, made_by)) in facts.rules.iter().zip(makers).enumerate() {
+        let judged = judge_rule(rule, &made_by, facts, policy, now);
+        exempt.extend(judged.exempt_from.into_iter().map(|guard| (n, guard)));
+        judgement.undecided.extend(judged.undecided);
+        judgement.rules.push(judged.rule);
     }
     judgement.exposures = exposures(&judgement, policy, |n, guard| !exempt.contains(&(n, guard)));
     if !exempt.is_empty() {
@@ -188,6 +141,63 @@ pub fn judge<'a>(
         }
     }
     judgement
+}
+
+/// What was worked out about one rule.
+struct RuleVerdict<'a> {
+    rule: JudgedRule,
+    /// The guards from which an exemption takes it.
+    exempt_from: Vec<&'a str>,
+    /// Why it cannot be decided, where it cannot.
+    undecided: Option<String>,
+}
+
+fn judge_rule<'a>(
+    rule: &Rule,
+    made_by: &[&Change],
+    facts: &Facts,
+    policy: &'a Policy,
+    now: Timestamp,
+) -> RuleVerdict<'a> {
+    let arns = |change: &&Change| change.event.actor.iter().chain(&change.event.issuer).cloned().collect();
+    let makers: Vec<Vec<String>> = made_by.iter().map(arns).collect();
+    let sources = sources(&rule.permission.source, &facts.prefix_lists);
+    let counted = sources.as_ref().map_or_else(
+        |_| PerFamily::default(),
+        |sources| PerFamily::each(|family| sources.get(family).intersection(policy.counted(family))),
+    );
+    let without_changes = without(&counted, made_by);
+    let (rule, attributed) = (rule.clone(), !made_by.is_empty());
+    let judged = JudgedRule { rule, attributed, counted, without: without_changes, exempt: None };
+    let mut verdict = RuleVerdict { rule: judged, exempt_from: Vec::new(), undecided: None };
+    let judged = &mut verdict.rule;
+    let admits = sources.is_err() || Family::BOTH.into_iter().any(|family| !judged.counted.get(family).is_empty());
+    for guard in policy.guards() {
+        if !may_reach(&judged.rule.permission, guard) || !admits {
+            continue;
+        }
+        let at = &facts.location;
+        let candidate = Candidate { at, guard: &guard.name, sources: sources.as_ref().ok(), makers: &makers };
+        if let Some(exemption) = policy.exemption(candidate, now) {
+            verdict.exempt_from.push(&guard.name);
+            judged.exempt = Some(exemption.reason.clone());
+            continue;
+        }
+        // An exempt source is not part of the 'before' measure: only what the changes added made the rule count.
+        if judged.without != judged.counted {
+            let all_before = sources.as_ref().ok().map(|sources| without(sources, made_by));
+            let before = Candidate { sources: all_before.as_ref(), makers: &[], ..candidate };
+            if policy.exemption(before, now).is_some() {
+                judged.without = PerFamily::default();
+            }
+        }
+        if let Err(why) = &sources {
+            verdict.undecided = Some(format!("{}: {why}", judged.rule.id));
+        } else if judged.rule.permission.traffic.reach(guard.transport) == Reach::Unknown {
+            verdict.undecided = Some(format!("{}: {}", judged.rule.id, unknown_traffic(&judged.rule)));
+        }
+    }
+    verdict
 }
 
 /// All addresses that a source admits, or why they are not known.

@@ -15,12 +15,13 @@ pub mod net;
 pub mod plan;
 pub mod policy;
 pub mod rule;
+pub mod state;
 pub mod text;
 
 // The names of before, until the last caller has moved.
 #[doc(hidden)]
 pub mod exposure {
-    pub use crate::facts::{GroupFacts, PrefixLists};
+    pub use crate::facts::PrefixLists;
     pub use crate::judge::*;
     pub use crate::rule::Rule;
 }

@@ -1,10 +1,72 @@
-//! From the verdict to what is done: which rules go. Data, complete and printable; whoever executes it makes no choice.
+//! From the verdict to what is done: a document, complete and printable. Whoever executes it makes no choice.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use crate::exposure::{Exposure, JudgedRule, Judgement};
+use serde::{Deserialize, Serialize};
+
+use crate::facts::GroupLocation;
+use crate::ids::RuleId;
+use crate::judge::{Exposure, JudgedRule, Judgement};
 use crate::net::{Coverage, PerFamily};
+use crate::policy::Mode;
+use crate::rule::Permission;
+
+/// What is done about one group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Where the group is.
+    pub location: GroupLocation,
+    /// `enforce`: the steps are carried out. `alert`: they are only reported.
+    pub mode: Mode,
+    /// The most steps that may be carried out. A plan with more of them is in alert mode.
+    pub cap: usize,
+    /// What is done, in the order of the rules' ids.
+    pub steps: Vec<Step>,
+}
+
+/// What is done about one rule.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The rule is revoked.
+    Revoke(RuleId),
+    /// The rule is given back what it was before the change. Nothing plans this yet.
+    Restore {
+        /// The rule.
+        rule: RuleId,
+        /// What it was.
+        former: Permission,
+    },
+}
+
+impl Step {
+    /// The rule that it is about.
+    #[must_use]
+    pub const fn rule(&self) -> &RuleId {
+        match self {
+            Self::Revoke(rule) | Self::Restore { rule, .. } => rule,
+        }
+    }
+}
+
+impl Plan {
+    /// The rules that the steps are about.
+    #[must_use]
+    pub fn rules(&self) -> BTreeSet<RuleId> {
+        self.steps.iter().map(|step| step.rule().clone()).collect()
+    }
+}
+
+/// What is to be done about a group: in this mode, and at most `cap` steps.
+#[must_use]
+pub fn plan(judgement: &Judgement, mode: Mode, cap: usize) -> Plan {
+    let revoke = |n: usize| Some(Step::Revoke(judgement.rules.get(n)?.rule.id.clone()));
+    let mut steps: Vec<Step> = going(judgement).into_iter().filter_map(revoke).collect();
+    steps.sort_unstable();
+    let mode = if steps.len() > cap { Mode::Alert } else { mode };
+    Plan { location: judgement.location.clone(), mode, cap, steps }
+}
 
 /// Which rules go: indexes into [`Judgement::rules`].
 ///
@@ -15,7 +77,7 @@ use crate::net::{Coverage, PerFamily};
 ///
 /// Nothing that no change claims, and nothing that an exemption covers, is ever in it.
 #[must_use]
-pub fn plan(judgement: &Judgement) -> BTreeSet<usize> {
+pub fn going(judgement: &Judgement) -> BTreeSet<usize> {
     // By itself over the limit, and not so without the changes.
     let alone = PerFamily::each(|family| {
         let limit = *judgement.limit.get(family);

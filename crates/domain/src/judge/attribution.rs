@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::{Change, ChangedRules};
-use crate::facts::{GroupFacts, PrefixLists};
+use crate::facts::Facts;
 use crate::ids::RuleId;
 use crate::net::{AddressSet, Cidr, PerFamily};
 use crate::rule::{Permission, Protocol, Rule, Source};
@@ -22,14 +22,14 @@ pub struct Attribution {
 }
 
 /// A group's rules by what changes call them; made once for all changes, and only where one asks.
-pub(super) struct Index<'a> {
+struct Index<'a> {
     rules: &'a [Rule],
     by_id: OnceCell<BTreeMap<&'a RuleId, usize>>,
     by_permission: OnceCell<BTreeMap<&'a Permission, usize>>,
 }
 
 impl<'a> Index<'a> {
-    pub(super) fn of(rules: &'a [Rule]) -> Self {
+    fn of(rules: &'a [Rule]) -> Self {
         Self { rules, by_id: OnceCell::new(), by_permission: OnceCell::new() }
     }
 
@@ -43,12 +43,14 @@ impl<'a> Index<'a> {
     }
 }
 
-pub(super) fn attributed(
-    change: &Change,
-    facts: &GroupFacts,
-    index: &Index<'_>,
-    prefix_lists: &PrefixLists,
-) -> Attribution {
+/// For each change, in the order they are given, which rules of the group it made.
+#[must_use]
+pub fn attributions(changes: &[&Change], facts: &Facts) -> Vec<Attribution> {
+    let index = Index::of(&facts.rules);
+    changes.iter().map(|change| attribution(change, facts, &index)).collect()
+}
+
+fn attribution(change: &Change, facts: &Facts, index: &Index<'_>) -> Attribution {
     let rules = &facts.rules;
     let mut attributed = Attribution::default();
     match &change.changed_rules {
@@ -80,7 +82,7 @@ pub(super) fn attributed(
             let refers = |rule: &Rule| matches!(&rule.permission.source, Source::PrefixList(id) if id == list);
             attributed.rules.extend(rules.iter().enumerate().filter(|(_, rule)| refers(rule)).map(|(n, _)| n));
             // A list takes a while to change. Whether it has can be told only where the record says what was added.
-            let shows = match prefix_lists.get(list) {
+            let shows = match facts.prefix_lists.get(list) {
                 Some(Ok(entries)) => {
                     let entries: BTreeSet<&Cidr> = entries.iter().collect();
                     added.as_ref().is_some_and(|added| added.iter().all(|cidr| entries.contains(cidr)))

@@ -10,12 +10,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::exposure::{Attribution, Rule};
+use crate::change::ChangedRules;
 use crate::ids::{PrefixListId, RuleId, VpcId};
+use crate::judge::Attribution;
 use crate::judge::tests::{Case, change};
-use crate::net::{Family, Protocol, Source, Traffic, Transport};
-use crate::plan::plan;
-use crate::trail::{ChangedRules, Permission};
+use crate::net::Family;
+use crate::plan::going;
+use crate::rule::{Permission, Protocol, Rule, Source, Traffic, Transport};
 
 /// Bit n of a mask is the nth block: `n.0.0.0/8`, or `2001:dbn::/32`.
 type Mask = u16;
@@ -357,11 +358,11 @@ impl World {
 
     /// Everything but the policy.
     fn fill(&self, case: &mut Case, form: Form) {
-        let rule = |(n, rule): (usize, &SmallRule)| Rule { id: rule_id(n), permission: rule.permission(form) };
+        let rule = |(n, rule): (usize, &SmallRule)| Rule::new(rule_id(n), rule.permission(form));
         case.facts.rules = self.rules.iter().enumerate().map(rule).collect();
         case.facts.egress = BTreeSet::from([rule_id(97)]);
-        case.facts.vpc = self.vpc.then(|| VpcId::parse("vpc-1").unwrap());
-        case.lists.clear();
+        case.facts.location.vpc = self.vpc.then(|| VpcId::parse("vpc-1").unwrap());
+        case.lists().clear();
         let parsed = |masks| cidrs(masks).iter().map(|cidr| cidr.parse().unwrap()).collect();
         for (n, list) in self.lists.iter().enumerate() {
             let entries = match list {
@@ -369,7 +370,7 @@ impl World {
                 SmallList::Unreadable => Err("AccessDenied".to_owned()),
                 SmallList::Absent => continue,
             };
-            case.lists.insert(list_id(n), entries);
+            case.lists().insert(list_id(n), entries);
         }
         case.changes.clear();
         for SmallChange { maker, changed_rules } in &self.changes {
@@ -615,7 +616,7 @@ fn both<'a>(world: &World, case: &'a Case) -> [Compared<'a>; 2] {
     let exempt = (0..judgement.rules.len()).filter(|n| judgement.rules[*n].exempt.is_some()).collect();
     let undecided: BTreeSet<_> = judgement.undecided.iter().map(doubt).collect();
     assert_eq!(undecided.len(), judgement.undecided.len(), "one for each rule");
-    let planned = plan(&judgement);
+    let planned = going(&judgement);
     let naive = world.answer();
     [
         Compared { exposures, undecided, exempt, planned, attributions: judgement.attributions },

@@ -5,16 +5,18 @@ use serde_json::{Value, json};
 
 use super::random::{few, small_rule, world};
 use super::*;
+use crate::change::Change;
+use crate::cloudtrail::{EnvelopeOrigin, Reading, read};
 use crate::finding::{Action, Done, Finding};
 use crate::json;
 use crate::judge::{harmless, needs_prefix_list};
 use crate::policy::Mode;
-use crate::trail::{Change, EnvelopeOrigin, Reading, read};
+use crate::state::Remediation;
 
 /// The ids of the rules that go.
 fn planned(case: &Case) -> BTreeSet<RuleId> {
     let judgement = case.judge();
-    plan(&judgement).into_iter().map(|n| judgement.rules[n].rule.id.clone()).collect()
+    going(&judgement).into_iter().map(|n| judgement.rules[n].rule.id.clone()).collect()
 }
 
 /// What is exposed, port by port: to how many addresses, and whether without the changes too.
@@ -107,7 +109,7 @@ proptest! {
     #[test]
     fn what_goes_is_a_changes_own_reaches_a_guard_admits_what_counts_and_is_not_exempt(world in world()) {
         let naive = world.answer();
-        for n in plan(&world.case(Form::Odd).judge()) {
+        for n in going(&world.case(Form::Odd).judge()) {
             prop_assert!(naive.is_attributed(n));
             let open = |place: Place| naive.admitting(place, true).contains(&n);
             prop_assert!(world.places().any(open), "lawful or exempt: {:?}", world.rules[n]);
@@ -130,11 +132,12 @@ proptest! {
         let case = world.case(Form::Odd);
         let judgement = case.judge();
         let done: Done = planned(&case).into_iter().map(|id| (id, Action::Revoked)).collect();
+        let remediation = Remediation { judgement: judgement.clone(), done: done.clone(), mode: Mode::Enforce, done_at: None };
         let standing = judgement.exposures.iter().filter(|exposure| exposure.standing).count();
         for (n, change) in case.changes.iter().enumerate() {
-            let finding = Finding::judged(change, n, &case.facts.group, &judgement, &done, Mode::Enforce);
+            let finding = Finding::judged(change, n, &remediation);
             prop_assert_eq!(finding.exposures.iter().filter(|exposure| exposure.standing).count(), standing);
-            let told: BTreeSet<&RuleId> = finding.rules.iter().filter(|r| r.action == "revoked").map(|r| &r.id).collect();
+            let told: BTreeSet<&RuleId> = finding.rules.iter().filter(|r| r.action == Action::Revoked).map(|r| &r.id).collect();
             for rule in judgement.attributions[n].rules.iter().map(|n| &judgement.rules[*n].rule.id) {
                 prop_assert_eq!(told.contains(rule), done.contains_key(rule));
             }
@@ -226,7 +229,7 @@ proptest! {
         let needed = |rule: &&Rule| needs_prefix_list(&rule.permission, &case.policy);
         let needed: BTreeSet<String> =
             case.facts.rules.iter().filter(needed).map(|rule| rule.permission.source.to_string()).collect();
-        bare.lists.retain(|id, _| needed.contains(id.as_str()));
+        bare.lists().retain(|id, _| needed.contains(id.as_str()));
         let (with, without) = (case.judge(), bare.judge());
         prop_assert_eq!((with.exposures, with.undecided), (without.exposures, without.undecided));
     }
