@@ -33,6 +33,9 @@ pub struct Facts {
     pub location: GroupLocation,
     /// All of its ingress rules.
     pub rules: Vec<Rule>,
+    /// Rules that an earlier look of the same remediation did not show, or showed as something else: they are new, whoever
+    /// made them.
+    pub appeared: BTreeSet<RuleId>,
     /// The ids of its egress rules: a Modify may name them, and they open nothing.
     pub egress: BTreeSet<RuleId>,
     /// The prefix lists that its rules refer to. Groups of one look share them.
@@ -45,7 +48,14 @@ impl Facts {
     /// A group of which only the ingress rules are known.
     #[must_use]
     pub fn of_rules(location: GroupLocation, rules: Vec<Rule>, observed_at: Timestamp) -> Self {
-        Self { location, rules, egress: BTreeSet::new(), prefix_lists: Arc::default(), observed_at }
+        Self {
+            location,
+            rules,
+            appeared: BTreeSet::new(),
+            egress: BTreeSet::new(),
+            prefix_lists: Arc::default(),
+            observed_at,
+        }
     }
 
     /// The same group with these ingress rules instead.
@@ -54,6 +64,7 @@ impl Facts {
         Self {
             location: self.location.clone(),
             rules,
+            appeared: self.appeared.clone(),
             egress: self.egress.clone(),
             prefix_lists: Arc::clone(&self.prefix_lists),
             observed_at: self.observed_at,

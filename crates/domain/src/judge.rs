@@ -7,6 +7,7 @@
 mod attribution;
 mod measure;
 mod prefilter;
+mod rule;
 
 use std::collections::BTreeSet;
 
@@ -16,21 +17,22 @@ pub use attribution::{Attribution, attributions};
 pub use prefilter::{harmless, needs_prefix_list};
 
 use crate::change::Change;
-use crate::facts::{Facts, GroupLocation, PrefixLists};
-use crate::net::{AddressSet, Cidr, Family, PerFamily};
-use crate::policy::{Candidate, Policy};
-use crate::rule::{PortRange, Reach, Rule, Source, Transport};
-use attribution::without;
+use crate::facts::{Facts, GroupLocation};
+use crate::net::{AddressSet, Family, PerFamily};
+use crate::policy::Policy;
+use crate::rule::{PortRange, Rule, Transport};
+use attribution::makers;
 use measure::exposures;
-use prefilter::may_reach;
 
 /// A rule with what was worked out about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JudgedRule {
     /// The rule.
     pub rule: Rule,
-    /// Whether a change at hand made it.
+    /// Whether a change at hand made it, or it appeared between two looks.
     pub attributed: bool,
+    /// Whether it appeared between two looks, and no change at hand made it.
+    pub appeared: bool,
     /// The addresses it admits that count; nothing where they are not known.
     pub counted: PerFamily<AddressSet>,
     /// Those of them that it would admit without the changes at hand: all where no change made it, none where one did,
@@ -63,7 +65,7 @@ pub struct Exposure {
     pub rules: Vec<usize>,
     /// How many counted addresses they admit together.
     pub addresses: u128,
-    /// Whether it would be there without the changes at hand.
+    /// Whether it would be there without the changes at hand, or they add next to nothing to it.
     pub standing: bool,
 }
 
@@ -76,6 +78,8 @@ pub struct Judgement {
     pub rules: Vec<JudgedRule>,
     /// What is exposed; in the policy's order of guards, then by port, IPv4 before IPv6.
     pub exposures: Vec<Exposure>,
+    /// What is open to at least half as many addresses as an exposure, and is none yet.
+    pub nearly: Vec<Exposure>,
     /// For each change, in the order they were given.
     pub attributions: Vec<Attribution>,
     /// What could not be decided: each names the rule and why.
@@ -99,7 +103,25 @@ impl Judgement {
         AddressSet::union(rules.into_iter().filter_map(|n| Some(self.rules.get(n)?.without.get(family))))
     }
 
-    /// Whether a change at hand made the rule.
+    /// What counts as next to nothing in a family: one part in 65,536 of an exposure, a /24 where the limit is a /8.
+    #[must_use]
+    pub fn slack(&self, family: Family) -> u128 {
+        self.limit.get(family) >> 16
+    }
+
+    /// Whether an exposure through these rules is none of the changes' making: the rest of the group is one by itself, or
+    /// the changes add next to nothing to what is nearly one. Rules that admit next to nothing each make no exposure
+    /// stand: a group that someone filled up to the limit does not become free for all by one small rule more.
+    pub(crate) fn stands(&self, rules: &[usize], family: Family) -> bool {
+        let slack = self.slack(family);
+        let wide = |n: &usize| self.rules.get(*n).is_some_and(|rule| rule.without.get(family).count() > slack);
+        let others = self.union_without(rules.iter().copied(), family).count();
+        let wide_others = self.union_without(rules.iter().copied().filter(wide), family).count();
+        let all = self.width(rules.iter().copied(), family);
+        wide_others >= *self.limit.get(family) || all.saturating_sub(others) <= slack
+    }
+
+    /// Whether a change at hand made the rule, or it appeared between two looks.
     #[must_use]
     pub fn is_attributed(&self, rule: usize) -> bool {
         self.rules.get(rule).is_some_and(|rule| rule.attributed)
@@ -110,116 +132,38 @@ impl Judgement {
 #[must_use]
 pub fn judge(changes: &[&Change], facts: &Facts, policy: &Policy, now: Timestamp) -> Judgement {
     let attributions = attributions(changes, facts);
-    let mut makers: Vec<Vec<&Change>> = vec![Vec::new(); facts.rules.len()];
-    for (change, attribution) in changes.iter().zip(&attributions) {
-        for n in &attribution.rules {
-            makers.get_mut(*n).into_iter().for_each(|makers| makers.push(change));
-        }
-    }
     let mut judgement = Judgement {
         location: facts.location.clone(),
         rules: Vec::with_capacity(facts.rules.len()),
         exposures: Vec::new(),
+        nearly: Vec::new(),
         undecided: Vec::new(),
         limit: PerFamily::each(|family| policy.limit(family)),
-        attributions,
+        attributions: Vec::new(),
     };
     let mut exempt: BTreeSet<(usize, &str)> = BTreeSet::new();
-    for (n, (rule, made_by)) in facts.rules.iter().zip(makers).enumerate() {
-        let judged = judge_rule(rule, &made_by, facts, policy, now);
+    let makers = makers(changes, &attributions, facts);
+    judgement.attributions = attributions;
+    for (n, (rule, makers)) in facts.rules.iter().zip(makers).enumerate() {
+        let judged = rule::judge(rule, &makers, facts, policy, now);
         exempt.extend(judged.exempt_from.into_iter().map(|guard| (n, guard)));
         judgement.undecided.extend(judged.undecided);
+        if judged.is_altered {
+            judgement.attributions.iter_mut().for_each(|attribution| attribution.take_altered(n, &rule.id));
+        }
         judgement.rules.push(judged.rule);
     }
-    judgement.exposures = exposures(&judgement, policy, |n, guard| !exempt.contains(&(n, guard)));
+    let counts = |n, guard: &str| !exempt.contains(&(n, guard));
+    (judgement.exposures, judgement.nearly) = exposures(&judgement, policy, counts);
     if !exempt.is_empty() {
         // An exemption is told only where there would be an exposure without it.
-        let without = exposures(&judgement, policy, |_, _| true);
+        let (without, _) = exposures(&judgement, policy, |_, _| true);
         let exposing: BTreeSet<usize> = without.into_iter().flat_map(|exposure| exposure.rules).collect();
         for (_, rule) in judgement.rules.iter_mut().enumerate().filter(|(n, _)| !exposing.contains(n)) {
             rule.exempt = None;
         }
     }
     judgement
-}
-
-/// What was worked out about one rule.
-struct RuleVerdict<'a> {
-    rule: JudgedRule,
-    /// The guards from which an exemption takes it.
-    exempt_from: Vec<&'a str>,
-    /// Why it cannot be decided, where it cannot.
-    undecided: Option<String>,
-}
-
-fn judge_rule<'a>(
-    rule: &Rule,
-    made_by: &[&Change],
-    facts: &Facts,
-    policy: &'a Policy,
-    now: Timestamp,
-) -> RuleVerdict<'a> {
-    let arns = |change: &&Change| change.event.actor.iter().chain(&change.event.issuer).cloned().collect();
-    let makers: Vec<Vec<String>> = made_by.iter().map(arns).collect();
-    let sources = sources(&rule.permission.source, &facts.prefix_lists);
-    let counted = sources.as_ref().map_or_else(
-        |_| PerFamily::default(),
-        |sources| PerFamily::each(|family| sources.get(family).intersection(policy.counted(family))),
-    );
-    let without_changes = without(&counted, made_by);
-    let (rule, attributed) = (rule.clone(), !made_by.is_empty());
-    let judged = JudgedRule { rule, attributed, counted, without: without_changes, exempt: None };
-    let mut verdict = RuleVerdict { rule: judged, exempt_from: Vec::new(), undecided: None };
-    let judged = &mut verdict.rule;
-    let admits = sources.is_err() || Family::BOTH.into_iter().any(|family| !judged.counted.get(family).is_empty());
-    for guard in policy.guards() {
-        if !may_reach(&judged.rule.permission, guard) || !admits {
-            continue;
-        }
-        let at = &facts.location;
-        let candidate = Candidate { at, guard: &guard.name, sources: sources.as_ref().ok(), makers: &makers };
-        if let Some(exemption) = policy.exemption(candidate, now) {
-            verdict.exempt_from.push(&guard.name);
-            judged.exempt = Some(exemption.reason.clone());
-            continue;
-        }
-        // An exempt source is not part of the 'before' measure: only what the changes added made the rule count.
-        if judged.without != judged.counted {
-            let all_before = sources.as_ref().ok().map(|sources| without(sources, made_by));
-            let before = Candidate { sources: all_before.as_ref(), makers: &[], ..candidate };
-            if policy.exemption(before, now).is_some() {
-                judged.without = PerFamily::default();
-            }
-        }
-        if let Err(why) = &sources {
-            verdict.undecided = Some(format!("{}: {why}", judged.rule.id));
-        } else if judged.rule.permission.traffic.reach(guard.transport) == Reach::Unknown {
-            verdict.undecided = Some(format!("{}: {}", judged.rule.id, unknown_traffic(&judged.rule)));
-        }
-    }
-    verdict
-}
-
-/// All addresses that a source admits, or why they are not known.
-fn sources(source: &Source, prefix_lists: &PrefixLists) -> Result<PerFamily<AddressSet>, String> {
-    let of = |cidrs: &[Cidr]| PerFamily::each(|family| AddressSet::from_cidrs(family, cidrs));
-    match source {
-        Source::Cidr(cidr) => Ok(of(std::slice::from_ref(cidr))),
-        Source::Group(_) => Ok(PerFamily::default()),
-        Source::PrefixList(id) => match prefix_lists.get(id) {
-            Some(Ok(entries)) => Ok(of(entries)),
-            Some(Err(why)) => Err(format!("the entries of {id} could not be read: {why}")),
-            None => Err(format!("the entries of {id} are not known")),
-        },
-        Source::Unknown(what) => Err(format!("its source is not known: {what}")),
-    }
-}
-
-fn unknown_traffic(rule: &Rule) -> String {
-    let traffic = &rule.permission.traffic;
-    let end = |port: Option<i64>| port.map_or_else(|| "none".to_owned(), |port| port.to_string());
-    let ports = format!("ports {} to {}", end(traffic.from_port()), end(traffic.to_port()));
-    format!("protocol `{}` with {ports} is nothing that EC2 documents", traffic.protocol())
 }
 
 #[cfg(test)]

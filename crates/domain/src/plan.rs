@@ -1,5 +1,7 @@
 //! From the verdict to what is done: a document, complete and printable. Whoever executes it makes no choice.
 
+mod put_back;
+
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -72,13 +74,37 @@ pub fn plan(judgement: &Judgement, mode: Mode, cap: usize) -> Plan {
 ///
 /// 1. Every rule of the changes that reaches the limit by itself.
 /// 2. Where a port is still over the limit and would not be without the changes, further rules of theirs, widest public
-///    source first, until it is under. A rule whose addresses the rest of the group admits anyway is left alone.
+///    source first, until it is under. A rule whose addresses the rest of the group admits anyway is left alone, and so
+///    are rules that together add next to nothing to what is nearly an exposure.
 /// 3. A port over the limit even without the changes keeps a standing exposure.
+/// 4. No rule goes that could stay when all others that go are gone: what went by 2 is put back, narrowest first, where
+///    no port needs it gone.
 ///
-/// Nothing that no change claims, and nothing that an exemption covers, is ever in it.
+/// Nothing that is not attributed, and nothing that an exemption covers, is ever in it.
 #[must_use]
 pub fn going(judgement: &Judgement) -> BTreeSet<usize> {
-    // By itself over the limit, and not so without the changes.
+    let by_itself = by_itself(judgement);
+    let mut gone = by_itself.clone();
+    // A rule that goes takes with it its old prefix-list entries, so a port that was exposed before may now be closable.
+    // Repeat until stable; nearly always the second round finds nothing.
+    loop {
+        let before = gone.len();
+        for exposure in &judgement.exposures {
+            let further = further(judgement, exposure, &gone);
+            gone.extend(further);
+        }
+        if gone.len() == before {
+            break;
+        }
+    }
+    if gone.len() > by_itself.len() {
+        put_back::put_back(judgement, &by_itself, &mut gone);
+    }
+    gone
+}
+
+/// The rules of the changes that are over the limit by themselves, and would not be without the changes.
+fn by_itself(judgement: &Judgement) -> BTreeSet<usize> {
     let alone = PerFamily::each(|family| {
         let limit = *judgement.limit.get(family);
         let over = |judged: &JudgedRule| {
@@ -91,30 +117,19 @@ pub fn going(judgement: &Judgement) -> BTreeSet<usize> {
         let alone = alone.get(exposure.family);
         gone.extend(exposure.rules.iter().copied().filter(|n| alone.get(*n).is_some_and(|alone| *alone)));
     }
-    // A rule that goes takes with it what its prefix list held before it was added to: a port that stood by that may not
-    // stand without it. So again, until nothing more goes; nearly always the second look finds nothing.
-    loop {
-        let before = gone.len();
-        for exposure in &judgement.exposures {
-            let further = further(judgement, exposure, &gone);
-            gone.extend(further);
-        }
-        if gone.len() == before {
-            return gone;
-        }
-    }
+    gone
 }
 
+/// Further rules of the changes that must go for one port, when these have gone.
 fn further(judgement: &Judgement, exposure: &Exposure, gone: &BTreeSet<usize>) -> Vec<usize> {
     let (family, limit) = (exposure.family, *judgement.limit.get(exposure.family));
     let left: Vec<usize> = exposure.rules.iter().copied().filter(|n| !gone.contains(n)).collect();
-    if judgement.width(left.iter().copied(), family) < limit {
+    if judgement.width(left.iter().copied(), family) < limit || judgement.stands(&left, family) {
         return Vec::new();
     }
     let others = judgement.union_without(left.iter().copied(), family);
-    if others.count() >= limit {
-        return Vec::new();
-    }
+    // What adds next to nothing to the others may stay, although the port is over the limit by it.
+    let enough = limit.max(others.count().saturating_add(judgement.slack(family)).saturating_add(1));
     let rules = left.iter().filter_map(|n| Some((*n, judgement.rules.get(*n)?)));
     let adds = |judged: &JudgedRule| judged.attributed && !judged.counted.get(family).is_within(&others);
     let (mut candidates, rest): (Vec<(usize, &JudgedRule)>, Vec<_>) = rules.partition(|(_, judged)| adds(judged));
@@ -125,7 +140,7 @@ fn further(judgement: &Judgement, exposure: &Exposure, gone: &BTreeSet<usize>) -
     rest.iter().for_each(|(_, judged)| kept.add(judged.counted.get(family)));
     while let Some((_, narrowest)) = candidates.last() {
         kept.add(narrowest.counted.get(family));
-        if kept.count() >= limit {
+        if kept.count() >= enough {
             break;
         }
         candidates.pop();

@@ -277,6 +277,14 @@ impl Policy {
         scope.map_or(self.mode, |scope| scope.mode).min(function)
     }
 
+    /// Whether an exemption by principal would cover a rule if the right caller had made it. Of a rule whose maker is
+    /// not known this says that it may be lawful.
+    #[must_use]
+    pub fn may_be_exempt_by_principal(&self, candidate: Candidate<'_>, now: Timestamp) -> bool {
+        let by_principal = self.exemptions.iter().filter(|exemption| exemption.principals.is_some());
+        by_principal.into_iter().any(|exemption| exemption.covers_but_for_makers(candidate, now))
+    }
+
     /// The exemption that covers a rule, if one does.
     #[must_use]
     pub fn exemption(&self, candidate: Candidate<'_>, now: Timestamp) -> Option<&Exemption> {
@@ -298,21 +306,25 @@ impl Exemption {
     }
 
     fn covers(&self, candidate: Candidate<'_>, now: Timestamp) -> bool {
+        // A rule that two changes made is exempt only if both callers are.
+        let made_by = |patterns: &Vec<String>| {
+            let by_one = |names: &Vec<String>| names.iter().any(|name| patterns.iter().any(|p| arn_like(p, name)));
+            !candidate.makers.is_empty() && candidate.makers.iter().all(by_one)
+        };
+        self.covers_but_for_makers(candidate, now) && self.principals.as_ref().is_none_or(made_by)
+    }
+
+    /// Whether every key but `principals` matches.
+    fn covers_but_for_makers(&self, candidate: Candidate<'_>, now: Timestamp) -> bool {
         let within = |family| {
             self.sources.as_ref().is_none_or(|ours| {
                 let ours = ours.addresses.get(family);
                 candidate.sources.is_some_and(|its| its.get(family).difference(ours).is_empty())
             })
         };
-        // A rule that two changes made is exempt only if both callers are.
-        let made_by = |patterns: &Vec<String>| {
-            let by_one = |names: &Vec<String>| names.iter().any(|name| patterns.iter().any(|p| arn_like(p, name)));
-            !candidate.makers.is_empty() && candidate.makers.iter().all(by_one)
-        };
         self.holds(now)
             && self.place.matches(candidate.at)
             && self.guards.as_ref().is_none_or(|guards| guards.iter().any(|guard| guard == candidate.guard))
-            && self.principals.as_ref().is_none_or(made_by)
             && Family::BOTH.into_iter().all(within)
     }
 }

@@ -17,8 +17,50 @@ pub struct Attribution {
     /// Rules that it claims and that EC2 does not show (any more): their ids, where the record lists them. Without an id
     /// also what a prefix list should have in it and has not.
     pub missing: Vec<Option<RuleId>>,
-    /// Rules that it made and that are something else now: what they are is another change's doing.
+    /// Rules that it made, that are something else now, and that expose nothing by themselves: what they are is another
+    /// change's doing. One that exposes a port by itself stays this change's, among `rules`.
     pub replaced: Vec<RuleId>,
+}
+
+impl Attribution {
+    /// Takes back a rule that is something else now and exposes a port by itself.
+    pub(super) fn take_altered(&mut self, n: usize, id: &RuleId) {
+        let before = self.replaced.len();
+        self.replaced.retain(|replaced| replaced != id);
+        if self.replaced.len() < before {
+            self.rules.insert(n);
+        }
+    }
+}
+
+/// Whose a rule is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Makers<'a> {
+    /// The changes that made it what it is.
+    pub(super) made_by: Vec<&'a Change>,
+    /// The changes that made it, but something else than it is now.
+    pub(super) altered_by: Vec<&'a Change>,
+    /// It appeared between two looks.
+    pub(super) appeared: bool,
+}
+
+/// For each rule of the group, whose it is.
+pub(super) fn makers<'a>(changes: &[&'a Change], attributions: &[Attribution], facts: &Facts) -> Vec<Makers<'a>> {
+    let mut makers: Vec<Makers<'a>> = vec![Makers::default(); facts.rules.len()];
+    let is_replaced = attributions.iter().any(|attribution| !attribution.replaced.is_empty());
+    if is_replaced || !facts.appeared.is_empty() {
+        for (maker, rule) in makers.iter_mut().zip(&facts.rules) {
+            let altered = changes.iter().zip(attributions).filter(|(_, own)| own.replaced.contains(&rule.id));
+            maker.altered_by = altered.map(|(change, _)| *change).collect();
+            maker.appeared = facts.appeared.contains(&rule.id);
+        }
+    }
+    for (change, attribution) in changes.iter().zip(attributions) {
+        for n in &attribution.rules {
+            makers.get_mut(*n).into_iter().for_each(|maker| maker.made_by.push(change));
+        }
+    }
+    makers
 }
 
 /// A group's rules by what changes call them; made once for all changes, and only where one asks.

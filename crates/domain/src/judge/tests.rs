@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::change::{Call, ChangedRules, EventMetadata, Resource};
+use crate::facts::PrefixLists;
 use crate::ids::{AccountId, GroupId, PrefixListId, Region, RuleId, VpcId};
 use crate::plan::going;
-use crate::rule::{Permission, Protocol, Traffic};
+use crate::rule::{Permission, Protocol, Source, Traffic};
 
 pub(crate) const GROUP: &str = "sg-0123456789abcdef0";
 pub(crate) const NOW: &str = "2026-11-21T10:00:00Z";
@@ -51,6 +52,7 @@ impl Case {
         let facts = Facts {
             location,
             rules: rules.clone(),
+            appeared: BTreeSet::new(),
             egress: BTreeSet::new(),
             prefix_lists: Arc::default(),
             observed_at: NOW.parse().unwrap(),
