@@ -19,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::aws::{Aws, AwsError, FunctionIdentity};
 use crate::config::{Config, PolicySource};
 use crate::envelope::Kind;
-use crate::guard::{Answer, Guard, Invocation};
+use crate::pipeline::{Answer, Guard, Invocation};
 
 /// What keeps the function from starting.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +149,7 @@ const LARGEST_ANSWER: usize = 5 << 20;
 fn within_an_answer(findings: Vec<Finding>) -> Response {
     let mut size = 0;
     let fit = findings.iter().take_while(|finding| {
-        size += crate::report::line(finding).len() + 1;
+        size += crate::sinks::line(finding).len() + 1;
         size <= LARGEST_ANSWER
     });
     let fit = fit.count();

@@ -3,15 +3,15 @@
 //! A delivery is opened ([`envelope`]) into CloudTrail records, log files and orders for a sweep; each record is read as a
 //! change (`domain::trail`), and so is each place of a sweep; changes are grouped by account, Region and subject. For each
 //! group the shell looks at EC2 once ([`aws`]), the domain judges and plans, the plan is carried out (enforce) or not
-//! (alert), and what was seen, decided and done is told ([`report`]). [`guard`] is the order of these things and nothing
+//! (alert), and what was seen, decided and done is told ([`sinks`]). [`pipeline`] is the order of these things and nothing
 //! else.
 
 // In the order in which data takes them.
 pub mod config;
 pub mod function;
-pub mod guard;
+pub mod pipeline;
 pub mod aws;
-pub mod report;
+pub mod sinks;
 
 pub use portcullis_delivery::envelope;
 pub use portcullis_domain as domain;

@@ -8,7 +8,7 @@ use ec2_model::{Fault, FaultKind, Lag, Outcome as CallOutcome, Permission, RuleC
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Outcome, Verdict};
 use portcullis::domain::policy::Mode;
-use portcullis::guard::Answer;
+use portcullis::pipeline::Answer;
 use serde_json::{Value, json};
 
 use crate::harness::{ACCOUNT, REGION, Setup, Watch, sqs};

@@ -17,7 +17,7 @@ use portcullis::aws::{Aws, FunctionIdentity};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::Finding;
 use portcullis::domain::policy::{Mode, Policy};
-use portcullis::guard::{Answer, Guard, Invocation};
+use portcullis::pipeline::{Answer, Guard, Invocation};
 use serde_json::{Value, json};
 
 pub(crate) const ACCOUNT: &str = "111122223333";

@@ -12,7 +12,7 @@ use portcullis::aws::{Aws, FunctionIdentity};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Finding, Outcome, Verdict};
 use portcullis::domain::policy::{Mode, Policy};
-use portcullis::guard::{Answer, Guard, Invocation};
+use portcullis::pipeline::{Answer, Guard, Invocation};
 use serde_json::{Value, json};
 
 use crate::harness::{Wire, sqs, straight};

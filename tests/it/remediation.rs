@@ -8,7 +8,7 @@ use portcullis::domain::finding::{Finding, Outcome, Verdict};
 use portcullis::domain::ids::AccountId;
 use portcullis::domain::policy::Mode;
 use portcullis::envelope::Kind;
-use portcullis::guard::Invocation;
+use portcullis::pipeline::Invocation;
 use serde_json::{Value, json};
 
 use crate::harness::{ACCOUNT, REGION, Setup, TOPIC, Watch, enforcing, sqs};

@@ -9,7 +9,7 @@ use ec2_model::{Permission, Request, Vpc, World};
 use portcullis::aws::FunctionIdentity;
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Outcome, SweepFinding};
-use portcullis::guard::Invocation;
+use portcullis::pipeline::Invocation;
 use serde_json::{Value, json};
 
 use crate::harness::{ACCOUNT, REGION, Setup, Watch};

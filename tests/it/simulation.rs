@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use portcullis::aws::FunctionIdentity;
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::ids::AccountId;
-use portcullis::guard::{Answer, Guard, Invocation};
+use portcullis::pipeline::{Answer, Guard, Invocation};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

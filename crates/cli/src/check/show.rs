@@ -66,7 +66,7 @@ impl<W: Write> Show<W> {
                 Ok(())
             }
             Self::Json(out) => {
-                findings.iter().try_for_each(|finding| writeln!(out, "{}", portcullis::report::line(finding)))
+                findings.iter().try_for_each(|finding| writeln!(out, "{}", portcullis::sinks::line(finding)))
             }
             Self::Csv(writer) => findings.iter().try_for_each(|finding| row(finding, writer)),
         }

@@ -14,8 +14,8 @@ use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::Finding;
 use portcullis::domain::ids::{AccountId, Region, escaped};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
-use portcullis::guard::{Guard, Invocation, Places};
-use portcullis::report;
+use portcullis::pipeline::{Guard, Invocation, Places};
+use portcullis::sinks;
 use portcullis_cli::check::show::Format;
 use serde_json::json;
 use tokio::time::Instant;
@@ -236,6 +236,6 @@ async fn look(
 fn lines(findings: &[Finding]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let findings = findings.iter().filter(|finding| finding.sweep.is_none());
-    findings.into_iter().try_for_each(|finding| writeln!(out, "{}", report::line(finding)))?;
+    findings.into_iter().try_for_each(|finding| writeln!(out, "{}", sinks::line(finding)))?;
     out.flush()
 }

@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis::domain::finding::{Action, Finding, Outcome, SweepFinding};
 use portcullis::domain::policy::Mode;
-use portcullis::guard::{Guard, Places};
-use portcullis::report;
+use portcullis::pipeline::{Guard, Places};
+use portcullis::sinks;
 use portcullis_cli::check::show::{self, Format};
 
 use super::advice;
@@ -114,7 +114,7 @@ impl Tally {
             // The findings are out already.
             Format::Json => {
                 let summary = Finding::swept((guard.clock)(), self.summary.clone(), guard.mode);
-                writeln!(out, "{}", report::line(&summary))?;
+                writeln!(out, "{}", sinks::line(&summary))?;
             }
             Format::Csv => show::write(&self.findings, format, out)?,
         }

@@ -1,13 +1,12 @@
 //! AWS as the guard needs it: look at a group, revoke rules, publish, read an object. Concrete SDK clients, one EC2
 //! client for each (account, Region); errors keep AWS's code.
 
-mod caller;
-mod facts;
+mod sts;
+mod ec2;
 mod http;
-mod pace;
+mod rate_limit;
 mod s3;
-mod sweep;
-mod whole;
+mod organizations;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,10 +25,10 @@ use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId, escaped_up_to};
 use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
-pub use caller::{Caller, CallerError};
-pub use facts::{Facts, KnownLists, Wanted};
-use pace::{Api, RateLimiter};
+pub use ec2::describe::{Facts, KnownLists, Wanted};
+use rate_limit::{Api, RateLimiter};
 pub use s3::{Body, Bucket, Keys};
+pub use sts::{Caller, CallerError};
 
 use crate::config::{Ambient, MemberRole};
 
@@ -235,7 +234,7 @@ impl Aws {
         let mut config = aws_sdk_ec2::config::Builder::from(&self.base)
             .region(region)
             .identity_cache(pool.identities.clone())
-            .interceptor(whole::OnlyWhole);
+            .interceptor(ec2::whole::OnlyWhole);
         if target.account != own.account {
             let credentials = match pool.credentials.get(&target.account) {
                 Some(credentials) => credentials.clone(),
@@ -328,7 +327,7 @@ impl Aws {
     ///
     /// # Errors
     /// [`AwsError`].
-    pub async fn publish(&self, topic: &str, message: crate::report::Message) -> Result<(), AwsError> {
+    pub async fn publish(&self, topic: &str, message: crate::sinks::Message) -> Result<(), AwsError> {
         let sns = self.sns.get_or_init(async || aws_sdk_sns::Client::new(&self.base)).await;
         let publish = sns.publish().topic_arn(topic).subject(message.subject).message(message.body);
         let publish = publish.message_structure("json");

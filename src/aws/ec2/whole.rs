@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationI
 
 /// Refuses answers that do not end as every answer of EC2 ends, with the end of its root element (`</…Response>`).
 #[derive(Debug)]
-pub(super) struct OnlyWhole;
+pub(in crate::aws) struct OnlyWhole;
 
 impl Intercept for OnlyWhole {
     fn name(&self) -> &'static str {

@@ -9,7 +9,7 @@ use portcullis_domain::policy::Mode;
 use portcullis_domain::trail::{Call, Change, ChangedRules, Resource};
 use tokio::time::timeout_at;
 
-use super::rollback::{Job, Look, Settled, out_of_time};
+use super::remediate::{Job, Look, Settled, out_of_time};
 use super::{Guard, MOST_AT_ONCE, Received, Run, Told, Worked, named};
 use crate::aws::AccountRegion;
 

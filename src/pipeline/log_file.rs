@@ -4,7 +4,7 @@ use portcullis_delivery::logfile::{Found, Stream};
 use portcullis_domain::trail::EnvelopeOrigin;
 use tokio::time::timeout_at;
 
-use super::rollback::out_of_time;
+use super::remediate::out_of_time;
 use super::{Batch, Guard, Origin, Run, Tally};
 use crate::aws::AwsError;
 use crate::envelope::{LogFile, Payload};

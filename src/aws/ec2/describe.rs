@@ -11,8 +11,8 @@ use portcullis_domain::net::{Cidr, Protocol, Source, Traffic};
 use portcullis_domain::trail::{Permission, Resource};
 use tokio::time::Instant;
 
-use super::pace::Api;
-use super::{AccountRegion, Aws, AwsError, Effect, FunctionIdentity};
+use crate::aws::rate_limit::Api;
+use crate::aws::{AccountRegion, Aws, AwsError, Effect, FunctionIdentity};
 
 /// What a look at a subject found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::AccountRegion;
 
 /// The calls that are paced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Api {
+pub(in crate::aws) enum Api {
     Rules,
     Groups,
     Revoke,
@@ -32,7 +32,7 @@ impl Api {
 
 /// The buckets as we believe them to be. Others draw on them too: what EC2 says puts them right.
 #[derive(Debug, Default)]
-pub(super) struct RateLimiter(Mutex<BTreeMap<(AccountRegion, Api), Bucket>>);
+pub(in crate::aws) struct RateLimiter(Mutex<BTreeMap<(AccountRegion, Api), Bucket>>);
 
 #[derive(Debug)]
 struct Bucket {
@@ -45,7 +45,7 @@ const MOST_BUCKETS: usize = 1024;
 
 impl RateLimiter {
     /// Waits for a token and takes it. Callers bound the wait.
-    pub(super) async fn take(&self, target: &AccountRegion, api: Api) {
+    pub(in crate::aws) async fn take(&self, target: &AccountRegion, api: Api) {
         while let Some(wait) = self.try_take(target, api) {
             tokio::time::sleep(wait).await;
         }
@@ -63,12 +63,12 @@ impl RateLimiter {
     }
 
     /// A token that was taken and not used.
-    pub(super) fn give_back(&self, target: &AccountRegion, api: Api) {
+    pub(in crate::aws) fn give_back(&self, target: &AccountRegion, api: Api) {
         self.with(target, api, |tokens, _| *tokens += 1.0);
     }
 
     /// EC2 says that there is none.
-    pub(super) fn empty(&self, target: &AccountRegion, api: Api) {
+    pub(in crate::aws) fn empty(&self, target: &AccountRegion, api: Api) {
         self.with(target, api, |tokens, _| *tokens = 0.0);
     }
 

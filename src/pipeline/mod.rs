@@ -1,8 +1,8 @@
 //! The order of things: open, read, group, look, judge, plan, act, tell.
 
 mod log_file;
-mod look;
-mod rollback;
+mod describe;
+mod remediate;
 mod resource;
 mod sweep;
 
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::aws::{AccountRegion, Aws, FunctionIdentity, KnownLists};
 use crate::config::Accounts;
 use crate::envelope::{self, Kind, Payload};
-use crate::report::{self, Counts, Message};
+use crate::sinks::{self, Counts, Message};
 pub use sweep::Places;
 use sweep::Sweeps;
 
@@ -234,14 +234,14 @@ impl Guard {
             tally.failed.extend(failed.map(|told| told.origin.item.clone()));
             tally.told.extend(told.into_iter().take(MOST_ANSWERED.saturating_sub(tally.told.len())));
         }
-        if let Some(metrics) = report::metrics(&counts, publish_failures, (self.clock)()) {
+        if let Some(metrics) = sinks::metrics(&counts, publish_failures, (self.clock)()) {
             (self.out)(&metrics);
         }
     }
 
     /// Writes findings to the log, which cannot fail, and publishes the news in them. How many were not published.
     async fn tell(&self, told: &[Told], invocation: &Invocation) -> usize {
-        told.iter().for_each(|told| (self.out)(&report::line(&told.finding)));
+        told.iter().for_each(|told| (self.out)(&sinks::line(&told.finding)));
         let mut failures = 0;
         // What a sweep finds and leaves as it is comes again with every sweep: its summary tells of it, once.
         let in_summary = |f: &Finding| f.call.as_deref() == Some("Sweep") && f.sweep.is_none() && !f.needs_retry();

@@ -116,7 +116,7 @@ impl Guard {
             Accounts::Listed(listed) => Ok(listed.clone()),
             Accounts::Any => {
                 let until = run.until();
-                let late = || super::rollback::out_of_time("ListAccounts");
+                let late = || super::remediate::out_of_time("ListAccounts");
                 let listed = timeout_at(until, self.aws.accounts()).await.unwrap_or_else(|_| Err(late()));
                 let failed = |error: AwsError| (Outcome::Failed, format!("the organisation's accounts: {error}"));
                 Ok(listed.map_err(failed)?.into_iter().collect())
@@ -137,7 +137,7 @@ impl Guard {
             if !regions.is_empty() {
                 return (account, Ok(regions.to_vec()));
             }
-            let late = || super::rollback::out_of_time("DescribeRegions");
+            let late = || super::remediate::out_of_time("DescribeRegions");
             let enabled = timeout_at(until, self.aws.regions(account, own)).await.unwrap_or_else(|_| Err(late()));
             (account, enabled)
         });

@@ -7,7 +7,7 @@ use portcullis_domain::trail::{Call, Change, ChangedRules, Permission, Resource}
 use tokio::time::{Instant, timeout_at};
 
 use super::Guard;
-use super::rollback::{Job, backoff, out_of_time};
+use super::remediate::{Job, backoff, out_of_time};
 use crate::aws::{AwsError, Facts, KnownLists, Wanted};
 
 /// How old a change must be for what EC2 does not show of it to count as gone: EC2 is eventually consistent.
