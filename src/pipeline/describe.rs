@@ -1,70 +1,84 @@
-//! Looks at EC2.
-
-use std::time::Duration;
+//! Asks EC2 what it shows now.
 
 use portcullis_domain::exposure::needs_prefix_list;
-use portcullis_domain::trail::{Call, Change, ChangedRules, Permission, Resource};
-use tokio::time::{Instant, timeout_at};
+use portcullis_domain::ids::GroupId;
+use portcullis_domain::trail::{Change, ChangedRules, Permission, Resource};
+use tokio::time::Instant;
 
-use super::Guard;
-use super::remediate::{Job, backoff, out_of_time};
-use crate::aws::{AwsError, Facts, KnownLists, Wanted};
+use super::context::Context;
+use super::task::{Backoff, GroupTask, Snapshot};
+use crate::aws::{AwsError, Effect, Facts, KnownLists, Wanted};
 
-/// How old a change must be for what EC2 does not show of it to count as gone: EC2 is eventually consistent.
-const SETTLING: Duration = Duration::from_secs(20);
-
-impl Guard {
-    /// One look. Prefix lists that are known need not be read again.
-    pub(super) async fn look(
-        &self,
-        job: &Job<'_>,
-        resource: &Resource,
-        known: Option<&KnownLists>,
-    ) -> Result<Facts, AwsError> {
-        let prefix_list_of = |permission: &Permission| needs_prefix_list(permission, &self.policy);
-        let wanted = Wanted { vpc: self.policy.needs_vpc(), prefix_list_of: &prefix_list_of, known };
-        let look = self.aws.look(job.target, job.own, resource, wanted);
-        timeout_at(job.until, look).await.unwrap_or_else(|_| Err(out_of_time("DescribeSecurityGroupRules")))
-    }
-
-    /// A look that shows what was changed, unless the change is old enough for it to be gone: the group, or in the
-    /// prefix list what was added to it. A list that shows enough for something to be done is not waited for.
-    pub(super) async fn first_look(&self, job: &Job<'_>, resource: &Resource) -> Result<Facts, AwsError> {
-        let mut turn = 0;
-        loop {
-            // A list that was changed is not the one that was read before.
-            let known = (turn == 0 && !matches!(resource, Resource::PrefixList(_))).then_some(job.known);
-            let facts = self.look(job, resource, known).await?;
-            turn += 1;
-            let shown = match resource {
-                Resource::PrefixList(_) => {
-                    job.changes.iter().all(|change| shows_added(change, &facts))
-                        || facts.groups.iter().any(|group| self.calls_for_action(job, group, &facts.prefix_lists))
-                }
-                Resource::Group(_) | Resource::GroupName(_) | Resource::Region => !facts.groups.is_empty(),
-            };
-            if shown || !self.young(job.changes, facts.at) {
-                return Ok(facts);
+/// Describes a resource until EC2 shows what was changed (the group, or the new entries of the prefix list), unless the
+/// change is old enough for it to be gone. A prefix list is not waited for where it already shows something to revoke.
+pub(super) async fn first(context: &Context, task: &GroupTask<'_>, resource: &Resource) -> Result<Facts, AwsError> {
+    let mut backoff = Backoff::default();
+    // A list that was changed is not the one that was read before.
+    let mut known = (!matches!(resource, Resource::PrefixList(_))).then_some(task.known_lists);
+    loop {
+        let facts = once(context, task, resource, known.take()).await?;
+        let is_shown = match resource {
+            Resource::PrefixList(_) => {
+                task.changes.iter().all(|change| shows_added(change, &facts))
+                    || facts.groups.iter().any(|group| task.calls_for_action(context, group, &facts.prefix_lists))
             }
-            let pause = backoff(turn);
-            if job.until.duration_since(Instant::now()) <= pause {
-                return Err(out_of_time("DescribeSecurityGroups"));
-            }
-            tokio::time::sleep(pause).await;
+            Resource::Group(_) | Resource::GroupName(_) | Resource::Region => !facts.groups.is_empty(),
+        };
+        if is_shown || !task.is_young(context, facts.observed_at) {
+            return Ok(facts);
         }
-    }
-
-    /// Whether a change was so young at a look that EC2 may not have shown it. One without a time may have been. What
-    /// counts is when EC2 was asked: the answer may have been long under way.
-    pub(super) fn young(&self, changes: &[&Change], at: Instant) -> bool {
-        let then = (self.clock)() - at.elapsed();
-        let age = |change: &&Change| change.event.time.map(|time| then.duration_since(time).unsigned_abs());
-        let calls = changes.iter().filter(|change| change.call != Call::Sweep);
-        calls.map(age).any(|age| age.is_none_or(|age| age < SETTLING))
+        let pause = backoff.next();
+        if task.session.until().duration_since(Instant::now()) <= pause {
+            return Err(AwsError::out_of_time("DescribeSecurityGroups"));
+        }
+        tokio::time::sleep(pause).await;
     }
 }
 
-/// Whether the prefix list has in it what the change added, where some rule makes that matter.
+/// Describes a group again after a pause, until that succeeds. Nothing when time runs out or EC2 refuses; `error` is the
+/// code of the last failure.
+pub(super) async fn again(
+    context: &Context,
+    task: &GroupTask<'_>,
+    group: &GroupId,
+    backoff: &mut Backoff,
+    error: &mut String,
+) -> Option<Snapshot> {
+    loop {
+        let pause = backoff.next();
+        if task.session.until().duration_since(Instant::now()) <= pause {
+            return None;
+        }
+        tokio::time::sleep(pause).await;
+        match once(context, task, &Resource::Group(group.clone()), None).await {
+            Ok(Facts { mut groups, prefix_lists, observed_at }) => {
+                return groups.pop().map(|group| Snapshot { group, prefix_lists, observed_at });
+            }
+            Err(failure) => {
+                let AwsError { code, message, effect, .. } = failure;
+                tracing::warn!(%group, %code, message, "the group could not be described again");
+                *error = code.to_string();
+                if effect == Effect::Refused {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Describes a resource once. Prefix lists that are known are not read again.
+async fn once(
+    context: &Context,
+    task: &GroupTask<'_>,
+    resource: &Resource,
+    known: Option<&KnownLists>,
+) -> Result<Facts, AwsError> {
+    let prefix_list_of = |permission: &Permission| needs_prefix_list(permission, &context.policy);
+    let wanted = Wanted { vpc: context.policy.needs_vpc(), prefix_list_of: &prefix_list_of, known };
+    task.session.describe(task.target, resource, wanted).await
+}
+
+/// Whether the prefix list contains what the change added, where some rule makes that matter.
 fn shows_added(change: &Change, facts: &Facts) -> bool {
     let ChangedRules::PrefixList { list, added, .. } = &change.changed_rules else { return true };
     match facts.prefix_lists.get(list) {

@@ -1,56 +1,58 @@
-//! A log file in S3: read as it arrives, and worked on in portions, so that memory is bounded however much is in it.
+//! A log file in S3. It is read as it arrives and worked on in portions, so that memory is bounded for any size.
 
 use portcullis_delivery::logfile::{Found, Stream};
 use portcullis_domain::trail::EnvelopeOrigin;
-use tokio::time::timeout_at;
 
-use super::remediate::out_of_time;
-use super::{Batch, Guard, Origin, Run, Tally};
-use crate::aws::AwsError;
-use crate::envelope::{LogFile, Payload};
+use super::batch::{self, DeliveryResult};
+use super::context::{Context, InvocationScope};
+use super::intake::{Batch, Origin};
+use crate::aws::{AwsError, within};
+use crate::envelope::LogFile;
+use crate::s3_url::S3Url;
 
-/// So many records of ours are worked on at a time. A file that holds more is worked on while it is read.
+/// This many records are worked on at a time. A file that holds more is worked on while it is read.
 const PORTION: usize = 2000;
 
-/// So many bytes are unzipped at a time: at deflate's tightest they hold 4 MiB.
+/// This many bytes are unzipped at a time: at deflate's highest compression they hold 4 MiB.
 const PIECE: usize = 4 << 10;
 
-impl Guard {
-    /// Adds a file's records to the batch. What cannot be read in it is a letter of its own, and so is the file itself
-    /// where it breaks off: then all of it is delivered again, which does no harm.
-    pub(super) async fn log_file(
-        &self,
-        batch: &mut Batch,
-        origin: &Origin,
-        file: &LogFile,
-        run: &Run<'_>,
-        tally: &mut Tally,
-    ) {
-        let named = |why: &str| Payload::Unreadable(format!("s3://{}/{}: {why}", file.bucket, file.key));
-        let payload = |found: Found<'_>| match found.and_then(|record| record.parse()) {
-            Ok(record) => Payload::Record { record, envelope_origin: EnvelopeOrigin::default() },
-            Err(error) => named(&error.to_string()),
-        };
-        let until = run.until();
-        let late = |_| AwsError { call: "GetObject", ..out_of_time("GetObject") };
-        let read = async {
-            let mut body = timeout_at(until, self.aws.bucket(&file.bucket).object(&file.key)).await.map_err(late)??;
-            let mut stream = Stream::default();
-            while let Some(chunk) = timeout_at(until, body.chunk()).await.map_err(late)?? {
-                for piece in chunk.chunks(PIECE) {
-                    let mut found = Vec::new();
-                    stream.push(piece, |one| found.push(payload(one)));
-                    found.into_iter().for_each(|one| self.receive(batch, origin.clone(), one));
-                    if batch.len() >= PORTION {
-                        self.work(std::mem::take(batch), run, tally).await;
-                    }
+const GET_OBJECT: &str = "GetObject";
+
+/// Adds a file's records to the batch. A record that cannot be read becomes a finding of its own, and so does the file
+/// where it breaks off: all of it is delivered again then, which does no harm.
+pub(super) async fn read(
+    context: &Context,
+    scope: &InvocationScope<'_>,
+    (origin, file): (Origin, LogFile),
+    batch: &mut Batch,
+    result: &mut DeliveryResult,
+) {
+    let place = S3Url { bucket: &file.bucket, key: &file.key }.to_string();
+    let until = scope.work_until();
+    let read = async {
+        let bucket = context.aws.bucket(&file.bucket);
+        let mut body = within(until, GET_OBJECT, bucket.object(&file.key)).await?;
+        let mut stream = Stream::default();
+        while let Some(chunk) = within(until, GET_OBJECT, body.chunk()).await? {
+            for piece in chunk.chunks(PIECE) {
+                stream.push(piece, |found| add(context, batch, &origin, (&place, found)));
+                if batch.len() >= PORTION {
+                    batch::work(context, scope, std::mem::take(batch), result).await;
                 }
             }
-            stream.finish(|one| self.receive(batch, origin.clone(), payload(one)));
-            Ok::<(), AwsError>(())
-        };
-        if let Err(error) = read.await {
-            self.receive(batch, origin.clone(), named(&error.to_string()));
         }
+        stream.finish(|found| add(context, batch, &origin, (&place, found)));
+        Ok::<(), AwsError>(())
+    };
+    if let Err(error) = read.await {
+        batch.add_unreadable(context, origin.clone(), format!("{place}: {error}"));
+    }
+}
+
+/// Adds what was found in a file: a record, or why one cannot be read.
+fn add(context: &Context, batch: &mut Batch, origin: &Origin, (place, found): (&str, Found<'_>)) {
+    match found.and_then(|record| record.parse()) {
+        Ok(record) => batch.add_record(context, origin.clone(), &record, &EnvelopeOrigin::default()),
+        Err(error) => batch.add_unreadable(context, origin.clone(), format!("{place}: {error}")),
     }
 }

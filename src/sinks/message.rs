@@ -1,4 +1,4 @@
-//! A finding as an SNS message, for each kind of subscriber in its own form.
+//! A finding as an SNS message, with a text for each kind of subscriber.
 //!
 //! Sources: SNS Developer Guide, "Publishing with a platform-specific payload" (`MessageStructure: json`; 256 KB with
 //! attributes); Amazon Q Developer in chat applications, "Custom notifications" (title at most 250, description 8000).
@@ -6,47 +6,37 @@
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
 use serde_json::json;
 
-/// What SNS is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The e-mail's subject: at most 100 printable ASCII characters.
-    pub subject: String,
-    /// A JSON object with a text for each protocol.
-    pub body: String,
-    /// Attributes for subscription filters: `verdict`, `outcome`, `account`, `region`.
-    pub attributes: Vec<(&'static str, String)>,
-}
+use crate::aws::Message;
 
-/// Lists in a message are cut to this many entries, so that it always fits; the log has the whole finding.
+/// A message lists at most this many entries, so that it always fits. The log has the whole finding.
 const MOST_LISTED: usize = 25;
 
-impl Message {
-    /// The message for a finding.
-    #[must_use]
-    pub fn of(finding: &Finding) -> Self {
-        let finding = &brief(finding);
-        let machine = super::line(finding);
-        let body = json!({
-            "default": machine,
-            "email": mail(finding),
-            "email-json": machine,
-            "http": chat(finding),
-            "https": chat(finding),
-            "sqs": machine,
-            "lambda": machine,
-            "sms": title(finding),
-        });
-        let words = [("verdict", word(&finding.verdict)), ("outcome", word(&finding.outcome))];
-        let places = [("account", &finding.account), ("region", &finding.region)];
-        let places = places.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
-        Self {
-            subject: title(finding).chars().filter(|c| (' '..='~').contains(c)).take(100).collect(),
-            body: body.to_string(),
-            attributes: words.into_iter().chain(places).collect(),
-        }
+/// The message for a finding. Its attributes are `verdict`, `outcome`, `account` and `region`.
+#[must_use]
+pub fn of(finding: &Finding) -> Message {
+    let finding = &brief(finding);
+    let machine = super::log::line(finding);
+    let body = json!({
+        "default": machine,
+        "email": mail(finding),
+        "email-json": machine,
+        "http": chat(finding),
+        "https": chat(finding),
+        "sqs": machine,
+        "lambda": machine,
+        "sms": title(finding),
+    });
+    let words = [("verdict", word(&finding.verdict)), ("outcome", word(&finding.outcome))];
+    let places = [("account", &finding.account), ("region", &finding.region)];
+    let places = places.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+    Message {
+        subject: title(finding).chars().filter(|c| (' '..='~').contains(c)).take(100).collect(),
+        body: body.to_string(),
+        attributes: words.into_iter().chain(places).collect(),
     }
 }
 
+/// The finding with its lists and its reason cut to a length that always fits.
 fn brief(finding: &Finding) -> Finding {
     let mut brief = finding.clone();
     let mut cut = brief.exposures.len() > MOST_LISTED || brief.rules.len() > MOST_LISTED;
@@ -160,12 +150,12 @@ fn mail(finding: &Finding) -> String {
     text
 }
 
-/// Text out of an event, which whoever made the call chose: it stays on its line.
+/// Text out of an event, which the caller chose: control characters become spaces, so that it stays on its line.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The same inside markdown, where it must not become a link or a heading.
+/// The same as code in markdown, so that it cannot become a link or a heading.
 fn code(text: &str) -> String {
     format!("`{}`", one_line(text).replace('`', "'"))
 }

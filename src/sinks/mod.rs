@@ -1,92 +1,43 @@
-//! Telling: the log line, the metrics, the message.
+//! Where findings go: the log ([`log`]), the metrics ([`metrics`]) and the SNS topic ([`sns`]).
+//!
+//! A sink takes what is finished. It decides nothing about a finding, and a sink that fails changes nothing else.
 
-mod message;
-
-use std::collections::BTreeMap;
-
-use jiff::Timestamp;
-use portcullis_domain::finding::{Finding, Outcome, Verdict};
-use serde_json::{Value, json};
-
-pub use message::Message;
-
-/// A finding as its log line: one JSON object without line breaks.
-#[must_use]
-pub fn line(finding: &Finding) -> String {
-    serde_json::to_string(finding).unwrap_or_else(|error| json!({"schema": 1, "error": error.to_string()}).to_string())
-}
-
-/// The namespace of the metrics.
-pub const NAMESPACE: &str = "Portcullis";
-
-/// What is counted of findings.
-#[derive(Debug, Clone, Default)]
-pub struct Counts {
-    exposures: usize,
-    reverted: usize,
-    would_revert: usize,
-    failed: usize,
-    undecided: usize,
-    /// From the call to the confirmed revoke, in milliseconds; CloudTrail gives whole seconds.
-    times: Vec<i64>,
-}
-
-/// EMF: a metric's value may be an array, of at most 100.
-const MOST_TIMES: usize = 100;
-
-impl Counts {
-    /// Counts a finding. A sweep's summary counts nothing: what it sums up was counted.
-    pub fn note(&mut self, finding: &Finding, now: Timestamp) {
-        if finding.sweep.is_some() {
-            return;
-        }
-        let reverted = finding.outcome == Outcome::Reverted;
-        self.exposures += usize::from(finding.verdict == Verdict::Exposed);
-        self.reverted += usize::from(reverted);
-        self.would_revert += usize::from(finding.outcome == Outcome::WouldRevert);
-        self.failed += usize::from(finding.outcome == Outcome::Failed && finding.verdict != Verdict::Undecided);
-        self.undecided += usize::from(finding.doubtful);
-        // How long a port was open that a sweep closed nobody knows: the time is the sweep's own.
-        let of_call = finding.call.as_deref() != Some("Sweep");
-        let took = |time| finding.done_at.unwrap_or(now).duration_since(time).as_millis().max(0);
-        if let Some(time) = finding.time.filter(|_| reverted && of_call && self.times.len() < MOST_TIMES) {
-            self.times.extend(i64::try_from(took(time)));
-        }
-    }
-}
-
-/// Metrics in CloudWatch's embedded metric format, one line; nothing where there is nothing to count, so that harmless
-/// events cost no ingestion. No dimensions: each combination would be a metric of its own to pay for, and accounts and
-/// Regions stand in the findings.
-#[must_use]
-pub fn metrics(counts: &Counts, publish_failures: usize, now: Timestamp) -> Option<String> {
-    let mut values: BTreeMap<&str, Value> = [
-        ("Exposures", counts.exposures),
-        ("Reverted", counts.reverted),
-        ("WouldRevert", counts.would_revert),
-        ("Failed", counts.failed),
-        ("Undecided", counts.undecided),
-        ("PublishFailed", publish_failures),
-    ]
-    .into_iter()
-    .filter(|(_, count)| *count > 0)
-    .map(|(name, count)| (name, json!(count)))
-    .collect();
-    if !counts.times.is_empty() {
-        values.insert("ExposureMillis", json!(counts.times));
-    }
-    if values.is_empty() {
-        return None;
-    }
-    let unit = |name: &str| if name == "ExposureMillis" { "Milliseconds" } else { "Count" };
-    let metrics: Vec<Value> = values.keys().map(|name| json!({"Name": name, "Unit": unit(name)})).collect();
-    let directive = json!({"Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": metrics});
-    let mut line = json!({"_aws": {"Timestamp": now.as_millisecond(), "CloudWatchMetrics": [directive]}});
-    if let Some(root) = line.as_object_mut() {
-        root.extend(values.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    }
-    Some(line.to_string())
-}
+pub mod log;
+pub mod message;
+pub mod metrics;
+pub mod sns;
 
 #[cfg(test)]
 mod tests;
+
+use portcullis_domain::finding::Finding;
+use tokio::time::Instant;
+
+use crate::aws::Aws;
+
+/// Takes the lines of standard output, each as soon as it is known.
+pub type Output = Box<dyn Fn(&str) + Send + Sync>;
+
+/// The sinks of a function.
+#[derive(Clone, Copy)]
+pub struct Sinks<'a> {
+    /// The clients.
+    pub aws: &'a Aws,
+    /// The topic for findings.
+    pub topic: Option<&'a str>,
+    /// Standard output.
+    pub out: &'a Output,
+}
+
+impl Sinks<'_> {
+    /// Writes findings to the log, which cannot fail, and publishes those that are news. How many could not be published.
+    pub async fn report(&self, findings: impl Iterator<Item = &Finding> + Clone, until: Instant) -> usize {
+        findings.clone().for_each(|finding| (self.out)(&log::line(finding)));
+        let Some(topic) = self.topic else { return 0 };
+        let mut failures = 0;
+        for finding in findings.filter(|finding| sns::is_published(finding)) {
+            failures += usize::from(!sns::publish(self.aws, topic, finding, until).await);
+        }
+        failures
+    }
+}

@@ -8,7 +8,7 @@ use portcullis::domain::finding::{Finding, Outcome, Verdict};
 use portcullis::domain::ids::AccountId;
 use portcullis::domain::policy::Mode;
 use portcullis::envelope::Kind;
-use portcullis::pipeline::Invocation;
+use portcullis::pipeline::{self, Invocation};
 use serde_json::{Value, json};
 
 use crate::harness::{ACCOUNT, REGION, Setup, TOPIC, Watch, enforcing, sqs};
@@ -677,7 +677,7 @@ async fn a_function_that_does_not_know_its_own_account_calls_nobody() {
     let watch = Setup { accounts: Accounts::Any, ..Setup::default() }.start().await;
     let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
-    let answer = watch.guard.handle(&event, &Invocation { own: None, deadline }).await;
+    let answer = pipeline::handle(&watch.context, &event, &Invocation { identity: None, deadline }).await;
     assert_eq!(judged(&answer.findings[0]), (Verdict::Undecided, Outcome::None));
     assert_eq!(answer.findings[0].reason, "the function's own account is not known: its ARN names none");
     assert!(watch.world.calls().is_empty());

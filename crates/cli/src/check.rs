@@ -21,6 +21,7 @@ use portcullis_domain::trail::{self, Call, Change, EnvelopeOrigin, EventMetadata
 use serde_json::Value;
 
 use input::InputError;
+use portcullis::s3_url::S3Url;
 use portcullis_delivery::envelope::{self, Payload};
 
 /// What judges: a policy, and the time at which its exemptions hold or do not.
@@ -162,7 +163,10 @@ fn judge_letter(payload: Payload, policy: &Policy, now: Timestamp) -> Result<Fin
         }
         Payload::Unreadable(why) => return Err(why),
         Payload::LogFile(file) => {
-            return Err(format!("it only names a log file: check s3://{}/{} itself", file.bucket, file.key));
+            return Err(format!(
+                "it only names a log file: check {} itself",
+                S3Url { bucket: &file.bucket, key: &file.key }
+            ));
         }
         Payload::SweepRequest(_) => return Err("it is the order for a sweep, and holds no record".to_owned()),
     };

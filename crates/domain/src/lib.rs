@@ -4,6 +4,7 @@
 //! a CloudTrail record ([`trail`]), the [`policy`] and what EC2 shows now ([`exposure::GroupFacts`]); [`exposure::judge`]
 //! decides, [`plan::plan`] says which rules go, and [`finding`] is what people and machines read about it.
 
+pub mod arn;
 pub mod exposure;
 pub mod finding;
 pub mod ids;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use portcullis_domain::arn::Arn;
 use portcullis_domain::finding::{Action, ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
 use portcullis_domain::ids::escaped;
 
@@ -66,7 +67,7 @@ impl<W: Write> Show<W> {
                 Ok(())
             }
             Self::Json(out) => {
-                findings.iter().try_for_each(|finding| writeln!(out, "{}", portcullis::sinks::line(finding)))
+                findings.iter().try_for_each(|finding| writeln!(out, "{}", portcullis::sinks::log::line(finding)))
             }
             Self::Csv(writer) => findings.iter().try_for_each(|finding| row(finding, writer)),
         }
@@ -151,9 +152,8 @@ fn place(finding: &Finding) -> String {
 fn actor(finding: &Finding) -> String {
     let Some(arn) = &finding.actor else { return "unknown".to_owned() };
     let own = || {
-        let mut parts = arn.splitn(6, ':');
-        let (head, account) = (parts.next()?, parts.nth(3)?);
-        (head == "arn" && Some(account) == finding.account.as_deref()).then(|| parts.next())?
+        let arn = Arn::parse(arn)?;
+        (Some(arn.account) == finding.account.as_deref()).then_some(arn.resource)
     };
     escaped(own().unwrap_or(arn))
 }
