@@ -8,7 +8,7 @@ use ec2_model::{Fault, FaultKind, Lag, Outcome as CallOutcome, Permission, RuleC
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Outcome, Verdict};
 use portcullis::domain::policy::Mode;
-use portcullis::guard::Answer;
+use portcullis::pipeline::Answer;
 use serde_json::{Value, json};
 
 use crate::harness::{ACCOUNT, REGION, Setup, Watch, sqs};
@@ -368,7 +368,7 @@ impl<'a> Run<'a> {
                 }
             }
             for finding in answer.findings.iter().filter(|finding| finding.group.as_ref() == Some(&group.1)) {
-                for rule in finding.rules.iter().filter(|rule| rule.action == "revoked") {
+                for rule in finding.rules.iter().filter(|rule| rule.action.as_str() == "revoked") {
                     assert!(after.iter().all(|there| there.id != rule.id.as_str()), "{} is there: {}", rule.id, what());
                 }
             }

@@ -36,6 +36,8 @@ pub struct Facts {
     /// Rules that an earlier look of the same remediation did not show, or showed as something else: they are new, whoever
     /// made them.
     pub appeared: BTreeSet<RuleId>,
+    /// Entries of prefix lists that an earlier look of the same remediation did not show.
+    pub appeared_entries: BTreeMap<PrefixListId, BTreeSet<Cidr>>,
     /// The ids of its egress rules: a Modify may name them, and they open nothing.
     pub egress: BTreeSet<RuleId>,
     /// The prefix lists that its rules refer to. Groups of one look share them.
@@ -52,6 +54,7 @@ impl Facts {
             location,
             rules,
             appeared: BTreeSet::new(),
+            appeared_entries: BTreeMap::new(),
             egress: BTreeSet::new(),
             prefix_lists: Arc::default(),
             observed_at,
@@ -65,6 +68,7 @@ impl Facts {
             location: self.location.clone(),
             rules,
             appeared: self.appeared.clone(),
+            appeared_entries: self.appeared_entries.clone(),
             egress: self.egress.clone(),
             prefix_lists: Arc::clone(&self.prefix_lists),
             observed_at: self.observed_at,

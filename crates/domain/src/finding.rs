@@ -163,9 +163,18 @@ pub struct Finding {
     pub rules: Vec<RuleFinding>,
     /// All that in a sentence.
     pub reason: String,
+    /// From the call to the end of the exposure, in seconds, rounded up. Only where it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_seconds: Option<u64>,
+    /// The hash of the policy that decided: SHA-256, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// What a sweep came to: in its summary only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepFinding>,
+    /// What is nearly open in the group, for a sweep's summary: each as `tcp 22 (ssh) at 90 % of the limit`.
+    #[serde(skip)]
+    pub nearly: Vec<String>,
     /// Something about the group could not be decided, whatever else was found.
     #[serde(skip)]
     pub doubtful: bool,
@@ -246,7 +255,10 @@ impl Finding {
             exposures: Vec::new(),
             rules: Vec::new(),
             reason,
+            open_seconds: None,
+            policy: None,
             sweep: None,
+            nearly: Vec::new(),
             doubtful: verdict == Verdict::Undecided,
             done_at: None,
         }

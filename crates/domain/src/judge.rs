@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 pub use attribution::{Attribution, attributions};
 pub use prefilter::{harmless, needs_prefix_list};
+pub use rule::is_unlawful_by_itself;
 
 use crate::change::Change;
 use crate::facts::{Facts, GroupLocation};

@@ -9,8 +9,10 @@ mod services;
 use jiff::Timestamp;
 
 use crate::facts::GroupLocation;
-use crate::ids::{AccountId, GroupId, Region, VpcId, escaped_up_to};
-use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport, public_addresses};
+use crate::ids::{AccountId, GroupId, Region, VpcId};
+use crate::net::{AddressSet, Cidr, Family, PerFamily, public_addresses};
+use crate::rule::{PortRange, Transport};
+use crate::text::escaped_up_to;
 
 /// Whether rules are taken back or only reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]

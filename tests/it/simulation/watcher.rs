@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ec2_model::{Call, Fault, FaultKind, Reply, Request, Response};
 use portcullis::domain::finding::Finding;
-use portcullis::guard::Answer;
+use portcullis::pipeline::Answer;
 use serde_json::Value;
 
 use super::Rates;

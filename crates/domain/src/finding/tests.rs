@@ -24,7 +24,8 @@ fn done(became: &str) -> Done {
 }
 
 fn finding(case: &Case, n: usize, became: &str, mode: Mode) -> Finding {
-    let remediation = Remediation { judgement: case.judge(), done: done(became), mode, done_at: None };
+    let remediation =
+        Remediation { judgement: case.judge(), done: done(became), mode, done_at: None, past: vec![], open: vec![] };
     Finding::judged(&case.changes[n], n, &remediation)
 }
 

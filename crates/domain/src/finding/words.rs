@@ -13,11 +13,26 @@ pub(super) fn few_digits(count: &str) -> String {
     }
 }
 
-pub(super) fn reason(finding: &Finding, judgement: &Judgement, attribution: &Attribution) -> String {
+/// What of a finding's exposures is open when, where it is not simply over or there.
+pub(super) struct Open<'a> {
+    /// Open at the end, although the rules of the change are gone.
+    pub(super) open: &'a [ExposureFinding],
+    /// How many of the finding's exposures, the last ones, only earlier looks saw.
+    pub(super) past: usize,
+}
+
+pub(super) fn reason(finding: &Finding, judgement: &Judgement, attribution: &Attribution, when: Open<'_>) -> String {
     let outcome = finding.outcome;
     let mut parts: Vec<String> = Vec::new();
     match finding.verdict {
-        Verdict::Exposed => parts.extend(finding.exposures.iter().map(|exposure| sentence(exposure, outcome))),
+        Verdict::Exposed => {
+            let key = |it: &ExposureFinding| (it.guard.clone(), it.protocol.clone(), it.port);
+            let (now, past) = finding.exposures.split_at(finding.exposures.len().saturating_sub(when.past));
+            let told = now.iter().filter(|exposure| !when.open.iter().any(|open| key(open) == key(exposure)));
+            parts.extend(told.map(|exposure| sentence(exposure, outcome)));
+            parts.extend(when.open.iter().map(open_sentence));
+            parts.extend(past.iter().map(|exposure| sentence(exposure, Outcome::AlreadyGone)));
+        }
         Verdict::Exempt => {
             let covered = attribution.rules.iter().filter_map(|n| judgement.rules.get(*n)?.exempt.as_ref());
             let reasons: BTreeSet<&String> = covered.collect();
@@ -34,6 +49,17 @@ pub(super) fn reason(finding: &Finding, judgement: &Judgement, attribution: &Att
         parts.push(format!("not taken back: {error}"));
     }
     parts.join("; ")
+}
+
+/// A port that is open at the end, although the rules of the change are gone.
+fn open_sentence(exposure: &ExposureFinding) -> String {
+    let ExposureFinding { protocol, port, guard, .. } = exposure;
+    let ports = exposure.to_port.map_or_else(String::new, |to| format!("-{to}"));
+    let addresses = few_digits(&exposure.public_addresses);
+    format!(
+        "{protocol} {port}{ports} ({guard}) is open to {addresses} public addresses through rules that this event did not \
+         make, or that were changed since"
+    )
 }
 
 /// `tcp 22 (ssh) was open to 3702258432 public addresses`.

@@ -42,17 +42,22 @@ pub(super) struct Makers<'a> {
     pub(super) altered_by: Vec<&'a Change>,
     /// It appeared between two looks.
     pub(super) appeared: bool,
+    /// The entries of its prefix list that appeared between two looks.
+    pub(super) appeared_entries: Option<&'a BTreeSet<Cidr>>,
 }
 
 /// For each rule of the group, whose it is.
-pub(super) fn makers<'a>(changes: &[&'a Change], attributions: &[Attribution], facts: &Facts) -> Vec<Makers<'a>> {
+pub(super) fn makers<'a>(changes: &[&'a Change], attributions: &[Attribution], facts: &'a Facts) -> Vec<Makers<'a>> {
     let mut makers: Vec<Makers<'a>> = vec![Makers::default(); facts.rules.len()];
     let is_replaced = attributions.iter().any(|attribution| !attribution.replaced.is_empty());
-    if is_replaced || !facts.appeared.is_empty() {
+    if is_replaced || !facts.appeared.is_empty() || !facts.appeared_entries.is_empty() {
         for (maker, rule) in makers.iter_mut().zip(&facts.rules) {
             let altered = changes.iter().zip(attributions).filter(|(_, own)| own.replaced.contains(&rule.id));
             maker.altered_by = altered.map(|(change, _)| *change).collect();
             maker.appeared = facts.appeared.contains(&rule.id);
+            if let Source::PrefixList(list) = &rule.permission.source {
+                maker.appeared_entries = facts.appeared_entries.get(list);
+            }
         }
     }
     for (change, attribution) in changes.iter().zip(attributions) {

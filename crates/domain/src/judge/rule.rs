@@ -38,27 +38,46 @@ pub(super) fn judge<'a>(
     policy: &'a Policy,
     now: Timestamp,
 ) -> RuleVerdict<'a> {
-    let sources = sources(&rule.permission.source, &facts.prefix_lists);
-    let counted = sources.as_ref().map_or_else(
-        |_| PerFamily::default(),
-        |sources| PerFamily::each(|family| sources.get(family).intersection(policy.counted(family))),
-    );
-    Subject { rule, sources, counted, facts, policy, now }.judge(makers)
+    Subject::of(rule, facts, policy, now).judge(makers)
+}
+
+/// Whether a rule exposes a guarded port by itself, and no exemption covers it or could: nobody can have made it
+/// lawfully.
+#[must_use]
+pub fn is_unlawful_by_itself(rule: &Rule, facts: &Facts, policy: &Policy, now: Timestamp) -> bool {
+    Subject::of(rule, facts, policy, now).is_unlawful_by_itself()
 }
 
 impl<'a> Subject<'a> {
+    fn of(rule: &'a Rule, facts: &'a Facts, policy: &'a Policy, now: Timestamp) -> Self {
+        let sources = sources(&rule.permission.source, &facts.prefix_lists);
+        let counted = sources.as_ref().map_or_else(
+            |_| PerFamily::default(),
+            |sources| PerFamily::each(|family| sources.get(family).intersection(policy.counted(family))),
+        );
+        Self { rule, sources, counted, facts, policy, now }
+    }
+
     fn judge(&self, makers: &Makers<'_>) -> RuleVerdict<'a> {
         let is_altered = !makers.altered_by.is_empty() && self.is_unlawful_by_itself();
         let mut made_by = makers.made_by.clone();
         if is_altered {
             made_by.extend(&makers.altered_by);
         }
-        let appeared = made_by.is_empty() && makers.appeared && !self.may_be_exempt_by_principal();
+        let is_new = made_by.is_empty() && makers.appeared && !self.may_be_exempt_by_principal();
+        let new_entries = makers.appeared_entries.filter(|_| !is_new && !self.may_be_exempt_by_principal());
+        let before = |family, set: &AddressSet| match new_entries {
+            _ if is_new => AddressSet::default(),
+            Some(entries) => set.difference(&AddressSet::from_cidrs(family, entries)),
+            None => set.clone(),
+        };
+        let without_changes = without(&self.counted, &made_by);
+        let appeared = is_new || made_by.is_empty() && new_entries.is_some();
         let judged = JudgedRule {
             rule: self.rule.clone(),
             attributed: appeared || !made_by.is_empty(),
             appeared,
-            without: if appeared { PerFamily::default() } else { without(&self.counted, &made_by) },
+            without: PerFamily::each(|family| before(family, without_changes.get(family))),
             counted: self.counted.clone(),
             exempt: None,
         };
@@ -76,7 +95,10 @@ impl<'a> Subject<'a> {
             }
             // An exempt source is not part of the 'before' measure: only what the changes added made the rule count.
             if verdict.rule.without != verdict.rule.counted {
-                let all_before = self.sources.as_ref().ok().map(|sources| without(sources, &made_by));
+                let all_before = self.sources.as_ref().ok().map(|sources| {
+                    let without_changes = without(sources, &made_by);
+                    PerFamily::each(|family| before(family, without_changes.get(family)))
+                });
                 let before = Candidate { sources: all_before.as_ref(), makers: &[], ..candidate };
                 if self.policy.exemption(before, self.now).is_some() {
                     verdict.rule.without = PerFamily::default();

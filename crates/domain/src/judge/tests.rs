@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
@@ -53,6 +54,7 @@ impl Case {
             location,
             rules: rules.clone(),
             appeared: BTreeSet::new(),
+            appeared_entries: BTreeMap::new(),
             egress: BTreeSet::new(),
             prefix_lists: Arc::default(),
             observed_at: NOW.parse().unwrap(),

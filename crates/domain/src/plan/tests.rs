@@ -1,8 +1,8 @@
 mod naive;
 
+use crate::change::ChangedRules;
 use crate::ids::PrefixListId;
 use crate::judge::tests::{Case, change, permission};
-use crate::trail::ChangedRules;
 
 /// Lines of rules, and those of them that go; ` *` at a line's end means that it goes.
 #[track_caller]

@@ -21,7 +21,7 @@ fn planned(case: &Case) -> BTreeSet<RuleId> {
 
 /// What is exposed, port by port: to how many addresses, and whether without the changes too.
 fn measures(case: &Case) -> BTreeMap<(String, Transport, u16, Family), (u128, bool)> {
-    let ports = |exposure: crate::exposure::Exposure| {
+    let ports = |exposure: crate::judge::Exposure| {
         let place = move |port| (exposure.guard.clone(), exposure.transport, port, exposure.family);
         let measure = (exposure.addresses, exposure.standing);
         (exposure.ports.from()..=exposure.ports.to()).map(move |port| (place(port), measure))
@@ -167,7 +167,7 @@ proptest! {
         let case = world.case(Form::Odd);
         let judgement = case.judge();
         let done: Done = planned(&case).into_iter().map(|id| (id, Action::Revoked)).collect();
-        let remediation = Remediation { judgement: judgement.clone(), done: done.clone(), mode: Mode::Enforce, done_at: None };
+        let remediation = Remediation { judgement: judgement.clone(), done: done.clone(), mode: Mode::Enforce, done_at: None, past: vec![], open: vec![] };
         let standing = judgement.exposures.iter().filter(|exposure| exposure.standing).count();
         for (n, change) in case.changes.iter().enumerate() {
             let finding = Finding::judged(change, n, &remediation);

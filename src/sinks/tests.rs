@@ -1,8 +1,12 @@
-use super::*;
-use portcullis_domain::finding::{ExposureFinding, RuleFinding};
+use super::log::line;
+use super::message;
+use super::metrics::{Counts, line as metrics};
+use crate::aws::Message;
+use portcullis_domain::change::EventMetadata;
+use portcullis_domain::finding::{ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::policy::Mode;
-use portcullis_domain::trail::EventMetadata;
+use serde_json::{Value, json};
 
 const NOW: &str = "2026-11-21T10:00:02.5Z";
 
@@ -33,8 +37,9 @@ fn finding(verdict: Verdict, outcome: Outcome) -> Finding {
         from_port: Some(22),
         to_port: Some(22),
         source: Some("0.0.0.0/0".into()),
-        action: "revoked",
-        error: None,
+        description: None,
+        tags: Default::default(),
+        action: portcullis_domain::finding::Action::Revoked,
     };
     Finding {
         group: Some("sg-1".into()),
@@ -93,7 +98,7 @@ fn a_harmless_invocation_writes_no_metric() {
 
 #[test]
 fn a_message_has_a_text_for_each_protocol_and_attributes_to_filter_by() {
-    let message = Message::of(&reverted());
+    let message = message::of(&reverted());
     let texts = texts(&message);
     for protocol in ["default", "email", "email-json", "http", "https", "sqs", "lambda", "sms"] {
         assert!(texts[protocol].as_str().is_some_and(|text| !text.is_empty()), "{protocol}");
@@ -104,12 +109,12 @@ fn a_message_has_a_text_for_each_protocol_and_attributes_to_filter_by() {
         [("verdict", "exposed"), ("outcome", "reverted"), ("account", "111122223333"), ("region", "eu-west-1")];
     assert_eq!(message.attributes, expected.map(|(name, value)| (name, value.to_owned())));
     let unknown = Finding { account: None, region: None, ..reverted() };
-    assert_eq!(Message::of(&unknown).attributes.len(), 2, "an attribute may not be empty");
+    assert_eq!(message::of(&unknown).attributes.len(), 2, "an attribute may not be empty");
 }
 
 #[test]
 fn the_mail_can_be_read_and_says_what_to_do() {
-    let message = Message::of(&reverted());
+    let message = message::of(&reverted());
     let mail = texts(&message)["email"].as_str().unwrap().to_owned();
     for line in [
         "tcp 22 (ssh) was open",
@@ -124,7 +129,7 @@ fn the_mail_can_be_read_and_says_what_to_do() {
 #[test]
 fn the_chat_message_is_a_custom_notification_within_its_limits() {
     let long = Finding { group: Some("g".repeat(400)), reason: "r".repeat(3000), ..reverted() };
-    let message = Message::of(&long);
+    let message = message::of(&long);
     let chat: Value = serde_json::from_str(texts(&message)["https"].as_str().unwrap()).unwrap();
     assert_eq!((&chat["version"], &chat["source"]), (&json!("1.0"), &json!("custom")));
     assert_eq!(chat["content"]["textType"], "client-markdown");
@@ -136,12 +141,12 @@ fn the_chat_message_is_a_custom_notification_within_its_limits() {
 #[test]
 fn text_of_an_event_breaks_out_of_nothing() {
     let nasty = "x`\n# heading [link](https://example.com)\r\nBy       mallory";
-    let message = Message::of(&Finding { actor: Some(nasty.into()), ..reverted() });
+    let message = message::of(&Finding { actor: Some(nasty.into()), ..reverted() });
     let texts = texts(&message);
     let chat = texts["https"].as_str().unwrap();
     assert!(chat.contains("`x' # heading [link](https://example.com)  By       mallory`"), "{chat}");
     assert!(!texts["email"].as_str().unwrap().contains("\nBy       mallory"));
-    let subject = Message::of(&Finding { group: Some("sg\n☃".into()), ..reverted() }).subject;
+    let subject = message::of(&Finding { group: Some("sg\n☃".into()), ..reverted() }).subject;
     assert!(subject.bytes().all(|b| (b' '..=b'~').contains(&b)), "{subject}");
 }
 
@@ -156,7 +161,7 @@ fn the_largest_finding_fits_into_a_message_and_says_that_it_is_shortened() {
     large.rules = vec![large.rules[0].clone(); 1000];
     large.reason = "r".repeat(100_000);
     large.user_agent = Some("\u{1}".repeat(512));
-    let message = Message::of(&large);
+    let message = message::of(&large);
     let attributes: usize = message.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
     assert!(message.body.len() + attributes + message.subject.len() < 262_144, "{}", message.body.len());
     assert!(texts(&message)["sqs"].as_str().unwrap().contains("shortened"));

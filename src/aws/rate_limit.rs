@@ -1,5 +1,5 @@
-//! Keeps our own calls within EC2's token buckets, so that a burst waits here instead of being refused there: a refused
-//! call costs as much as one that is answered.
+//! Keeps the function's calls within EC2's token buckets. A burst waits here instead of being refused by EC2: a refused
+//! call takes as many tokens as one that is answered.
 //!
 //! Source: EC2 API Reference, "Request throttling": bucket size and refill a second, for each API, account and Region.
 
@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::AccountRegion;
 
-/// The calls that are paced.
+/// The calls that are limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Api {
+pub(in crate::aws) enum Api {
     Rules,
     Groups,
     Revoke,
@@ -30,9 +30,9 @@ impl Api {
     }
 }
 
-/// The buckets as we believe them to be. Others draw on them too: what EC2 says puts them right.
+/// An estimate of EC2's buckets. Other callers use them too; EC2's answers correct the estimate.
 #[derive(Debug, Default)]
-pub(super) struct RateLimiter(Mutex<BTreeMap<(AccountRegion, Api), Bucket>>);
+pub(in crate::aws) struct RateLimiter(Mutex<BTreeMap<(AccountRegion, Api), Bucket>>);
 
 #[derive(Debug)]
 struct Bucket {
@@ -40,12 +40,12 @@ struct Bucket {
     at: Instant,
 }
 
-/// More buckets than this are not kept; those that are full by now go first.
+/// At this many buckets, those that are full by now are dropped.
 const MOST_BUCKETS: usize = 1024;
 
 impl RateLimiter {
     /// Waits for a token and takes it. Callers bound the wait.
-    pub(super) async fn take(&self, target: &AccountRegion, api: Api) {
+    pub(in crate::aws) async fn take(&self, target: &AccountRegion, api: Api) {
         while let Some(wait) = self.try_take(target, api) {
             tokio::time::sleep(wait).await;
         }
@@ -62,13 +62,13 @@ impl RateLimiter {
         })
     }
 
-    /// A token that was taken and not used.
-    pub(super) fn give_back(&self, target: &AccountRegion, api: Api) {
+    /// Returns a token that was taken and not used.
+    pub(in crate::aws) fn give_back(&self, target: &AccountRegion, api: Api) {
         self.with(target, api, |tokens, _| *tokens += 1.0);
     }
 
-    /// EC2 says that there is none.
-    pub(super) fn empty(&self, target: &AccountRegion, api: Api) {
+    /// EC2 refused a call: its bucket has no token.
+    pub(in crate::aws) fn empty(&self, target: &AccountRegion, api: Api) {
         self.with(target, api, |tokens, _| *tokens = 0.0);
     }
 
@@ -99,43 +99,43 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_goes_at_once_and_what_is_over_it_at_the_rate_of_the_refill() {
-        let (pace, here, start) = (RateLimiter::default(), target("111122223333"), Instant::now());
+        let (limiter, here, start) = (RateLimiter::default(), target("111122223333"), Instant::now());
         for _ in 0..50 {
-            pace.take(&here, Api::Revoke).await;
+            limiter.take(&here, Api::Revoke).await;
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
         for _ in 0..10 {
-            pace.take(&here, Api::Revoke).await;
+            limiter.take(&here, Api::Revoke).await;
         }
         let took = start.elapsed().as_secs_f64();
         assert!((1.9..2.2).contains(&took), "{took}");
         // Another account has a bucket of its own, and so has another API.
         let start = Instant::now();
-        pace.take(&target("444455556666"), Api::Revoke).await;
-        pace.take(&here, Api::Rules).await;
+        limiter.take(&target("444455556666"), Api::Revoke).await;
+        limiter.take(&here, Api::Rules).await;
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_ec2_says_of_the_bucket_holds_and_an_unused_token_goes_back() {
-        let (pace, here, start) = (RateLimiter::default(), target("111122223333"), Instant::now());
-        pace.empty(&here, Api::Revoke);
-        pace.take(&here, Api::Revoke).await;
+    async fn a_refusal_by_ec2_empties_the_bucket_and_an_unused_token_goes_back() {
+        let (limiter, here, start) = (RateLimiter::default(), target("111122223333"), Instant::now());
+        limiter.empty(&here, Api::Revoke);
+        limiter.take(&here, Api::Revoke).await;
         let took = start.elapsed();
         assert!(took >= Duration::from_millis(200), "{took:?}");
-        pace.give_back(&here, Api::Revoke);
+        limiter.give_back(&here, Api::Revoke);
         let start = Instant::now();
-        pace.take(&here, Api::Revoke).await;
+        limiter.take(&here, Api::Revoke).await;
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn buckets_that_have_filled_up_are_forgotten() {
-        let pace = RateLimiter::default();
+        let limiter = RateLimiter::default();
         for n in 0..3000 {
-            pace.take(&target(&format!("{n:012}")), Api::Revoke).await;
+            limiter.take(&target(&format!("{n:012}")), Api::Revoke).await;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert!(pace.0.lock().unwrap().len() <= MOST_BUCKETS + 1);
+        assert!(limiter.0.lock().unwrap().len() <= MOST_BUCKETS + 1);
     }
 }

@@ -1,4 +1,4 @@
-//! A finding as an SNS message, for each kind of subscriber in its own form.
+//! A finding as an SNS message, with a text for each kind of subscriber.
 //!
 //! Sources: SNS Developer Guide, "Publishing with a platform-specific payload" (`MessageStructure: json`; 256 KB with
 //! attributes); Amazon Q Developer in chat applications, "Custom notifications" (title at most 250, description 8000).
@@ -6,47 +6,37 @@
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
 use serde_json::json;
 
-/// What SNS is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The e-mail's subject: at most 100 printable ASCII characters.
-    pub subject: String,
-    /// A JSON object with a text for each protocol.
-    pub body: String,
-    /// Attributes for subscription filters: `verdict`, `outcome`, `account`, `region`.
-    pub attributes: Vec<(&'static str, String)>,
-}
+use crate::aws::Message;
 
-/// Lists in a message are cut to this many entries, so that it always fits; the log has the whole finding.
+/// A message lists at most this many entries, so that it always fits. The log has the whole finding.
 const MOST_LISTED: usize = 25;
 
-impl Message {
-    /// The message for a finding.
-    #[must_use]
-    pub fn of(finding: &Finding) -> Self {
-        let finding = &brief(finding);
-        let machine = super::line(finding);
-        let body = json!({
-            "default": machine,
-            "email": mail(finding),
-            "email-json": machine,
-            "http": chat(finding),
-            "https": chat(finding),
-            "sqs": machine,
-            "lambda": machine,
-            "sms": title(finding),
-        });
-        let words = [("verdict", word(&finding.verdict)), ("outcome", word(&finding.outcome))];
-        let places = [("account", &finding.account), ("region", &finding.region)];
-        let places = places.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
-        Self {
-            subject: title(finding).chars().filter(|c| (' '..='~').contains(c)).take(100).collect(),
-            body: body.to_string(),
-            attributes: words.into_iter().chain(places).collect(),
-        }
+/// The message for a finding. Its attributes are `verdict`, `outcome`, `account` and `region`.
+#[must_use]
+pub fn of(finding: &Finding) -> Message {
+    let finding = &brief(finding);
+    let machine = super::log::line(finding);
+    let body = json!({
+        "default": machine,
+        "email": mail(finding),
+        "email-json": machine,
+        "http": chat(finding),
+        "https": chat(finding),
+        "sqs": machine,
+        "lambda": machine,
+        "sms": title(finding),
+    });
+    let words = [("verdict", finding.verdict.as_str().to_owned()), ("outcome", finding.outcome.as_str().to_owned())];
+    let places = [("account", &finding.account), ("region", &finding.region)];
+    let places = places.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+    Message {
+        subject: title(finding).chars().filter(|c| (' '..='~').contains(c)).take(100).collect(),
+        body: body.to_string(),
+        attributes: words.into_iter().chain(places).collect(),
     }
 }
 
+/// The finding with its lists and its reason cut to a length that always fits.
 fn brief(finding: &Finding) -> Finding {
     let mut brief = finding.clone();
     let mut cut = brief.exposures.len() > MOST_LISTED || brief.rules.len() > MOST_LISTED;
@@ -67,11 +57,6 @@ fn brief(finding: &Finding) -> Finding {
     brief
 }
 
-fn word(value: &impl serde::Serialize) -> String {
-    let value = serde_json::to_value(value).unwrap_or_default();
-    value.as_str().unwrap_or_default().to_owned()
-}
-
 fn or_unknown(value: Option<&String>) -> &str {
     value.map_or("unknown", String::as_str)
 }
@@ -83,7 +68,8 @@ fn happened(finding: &Finding) -> &'static str {
         (_, Outcome::Failed) => "open and NOT taken back",
         (_, Outcome::Reverted) => "opened and taken back",
         (_, Outcome::WouldRevert) => "open (alert mode: not touched)",
-        (Verdict::Exposed, Outcome::None) => "open before this change, and not touched",
+        (Verdict::Exposed, Outcome::None) => "OPEN, and not by this change's rules alone: not touched",
+        (Verdict::Exposed, Outcome::AlreadyGone) => "was open, and is closed now, not by Portcullis",
         (_, Outcome::AlreadyGone) => "already gone",
         (_, Outcome::None) => "looked at",
     }
@@ -109,8 +95,11 @@ fn next_step(finding: &Finding) -> &'static str {
             "Tell whoever opened it. If it is lawful, add an exemption with a reason to the policy."
         }
         (_, Outcome::WouldRevert) => "Close it, or add an exemption with a reason. Nothing is touched in alert mode.",
+        (Verdict::Exposed, Outcome::AlreadyGone) => {
+            "It is closed. Ask whoever opened it, and look in the flow logs who came in meanwhile."
+        }
         (Verdict::Exposed, _) => {
-            "Close it by hand: it stood there before this change, and an event never takes back what another made."
+            "Close it by hand: it is open through rules that this event did not make, and an event takes back its own only."
         }
         (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, _) => "Nothing to do.",
     }
@@ -136,13 +125,13 @@ fn rule_lines(finding: &Finding) -> Vec<String> {
     let number = |value: Option<i64>| value.map_or_else(|| "all".to_owned(), |value| value.to_string());
     let line = |rule: &portcullis_domain::finding::RuleFinding| {
         let ports = format!("{} to {}", number(rule.from_port), number(rule.to_port));
-        let error = rule.error.as_ref().map_or_else(String::new, |error| format!(" ({error})"));
+        let error = rule.action.error().map_or_else(String::new, |error| format!(" ({error})"));
         format!(
             "{} {} ports {ports} from {}: {}{error}",
             rule.id,
             part(&rule.protocol),
             part(&rule.source),
-            rule.action
+            rule.action.as_str()
         )
     };
     finding.rules.iter().map(line).collect()
@@ -160,12 +149,12 @@ fn mail(finding: &Finding) -> String {
     text
 }
 
-/// Text out of an event, which whoever made the call chose: it stays on its line.
+/// Text out of an event, which the caller chose: control characters become spaces, so that it stays on its line.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The same inside markdown, where it must not become a link or a heading.
+/// The same as code in markdown, so that it cannot become a link or a heading.
 fn code(text: &str) -> String {
     format!("`{}`", one_line(text).replace('`', "'"))
 }
@@ -189,7 +178,7 @@ fn chat(finding: &Finding) -> String {
             "title": title(finding).chars().take(250).collect::<String>(),
             "description": description.chars().take(8000).collect::<String>(),
             "nextSteps": [next_step(finding)],
-            "keywords": ["portcullis", word(&finding.verdict), word(&finding.outcome)],
+            "keywords": ["portcullis", finding.verdict.as_str(), finding.outcome.as_str()],
         },
         "metadata": {
             "threadId": group,

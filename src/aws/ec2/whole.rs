@@ -1,15 +1,15 @@
-//! An answer that breaks off is no answer.
+//! An answer that breaks off is refused.
 //!
-//! The SDK's XML reader takes the end of what it can read for the end of the list it is in: of half an answer it makes a
-//! shorter list, and half a group looks safe.
+//! The SDK's XML reader takes the end of the bytes for the end of the list that it reads: half an answer becomes a shorter
+//! list, and half a group looks safe.
 
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
 
-/// Refuses answers that do not end as every answer of EC2 ends, with the end of its root element (`</…Response>`).
+/// Refuses answers without the end of their root element (`</…Response>`), which every answer of EC2 has.
 #[derive(Debug)]
-pub(super) struct OnlyWhole;
+pub(in crate::aws) struct OnlyWhole;
 
 impl Intercept for OnlyWhole {
     fn name(&self) -> &'static str {

@@ -1,6 +1,4 @@
-//! Telling: the log line, the metrics, the message.
-
-mod message;
+//! The metrics: one line on standard output for each delivery.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +6,10 @@ use jiff::Timestamp;
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
 use serde_json::{Value, json};
 
-pub use message::Message;
-
-/// A finding as its log line: one JSON object without line breaks.
-#[must_use]
-pub fn line(finding: &Finding) -> String {
-    serde_json::to_string(finding).unwrap_or_else(|error| json!({"schema": 1, "error": error.to_string()}).to_string())
-}
-
 /// The namespace of the metrics.
 pub const NAMESPACE: &str = "Portcullis";
 
-/// What is counted of findings.
+/// The counts of the findings of one delivery.
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
     exposures: usize,
@@ -31,11 +21,11 @@ pub struct Counts {
     times: Vec<i64>,
 }
 
-/// EMF: a metric's value may be an array, of at most 100.
+/// A metric's value may be an array of at most 100 numbers (CloudWatch User Guide, embedded metric format).
 const MOST_TIMES: usize = 100;
 
 impl Counts {
-    /// Counts a finding. A sweep's summary counts nothing: what it sums up was counted.
+    /// Counts a finding. A sweep's summary is not counted: its findings were.
     pub fn note(&mut self, finding: &Finding, now: Timestamp) {
         if finding.sweep.is_some() {
             return;
@@ -46,7 +36,7 @@ impl Counts {
         self.would_revert += usize::from(finding.outcome == Outcome::WouldRevert);
         self.failed += usize::from(finding.outcome == Outcome::Failed && finding.verdict != Verdict::Undecided);
         self.undecided += usize::from(finding.doubtful);
-        // How long a port was open that a sweep closed nobody knows: the time is the sweep's own.
+        // It is not known how long a port was open that a sweep closed: the finding's time is the sweep's own.
         let of_call = finding.call.as_deref() != Some("Sweep");
         let took = |time| finding.done_at.unwrap_or(now).duration_since(time).as_millis().max(0);
         if let Some(time) = finding.time.filter(|_| reverted && of_call && self.times.len() < MOST_TIMES) {
@@ -55,11 +45,11 @@ impl Counts {
     }
 }
 
-/// Metrics in CloudWatch's embedded metric format, one line; nothing where there is nothing to count, so that harmless
-/// events cost no ingestion. No dimensions: each combination would be a metric of its own to pay for, and accounts and
-/// Regions stand in the findings.
+/// Metrics in CloudWatch's embedded metric format, one line. There is no line where all counts are zero, so that harmless
+/// events cost no ingestion. There are no dimensions: each combination would be charged as a metric of its own, and the
+/// findings name accounts and Regions.
 #[must_use]
-pub fn metrics(counts: &Counts, publish_failures: usize, now: Timestamp) -> Option<String> {
+pub fn line(counts: &Counts, publish_failures: usize, now: Timestamp) -> Option<String> {
     let mut values: BTreeMap<&str, Value> = [
         ("Exposures", counts.exposures),
         ("Reverted", counts.reverted),
@@ -87,6 +77,3 @@ pub fn metrics(counts: &Counts, publish_failures: usize, now: Timestamp) -> Opti
     }
     Some(line.to_string())
 }
-
-#[cfg(test)]
-mod tests;
