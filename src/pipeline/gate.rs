@@ -14,6 +14,9 @@ const MOST_LOOKS: u32 = 12;
 /// The mean pause between two looks while rules change.
 const PACE: Duration = Duration::from_millis(600);
 
+/// After this many looks in a row that show nothing open nobody is fighting any more.
+const QUIET: u32 = 5;
+
 /// This many times a look follows at once after a revoke that came too late.
 const MOST_HURRIES: u32 = 6;
 
@@ -25,6 +28,8 @@ pub(super) struct Gate {
     at_most: Option<Duration>,
     looks: u32,
     hurries: u32,
+    /// This many looks in a row showed nothing open.
+    closed: u32,
     /// How often EC2 refused a look for want of a token.
     throttled: u32,
 }
@@ -49,6 +54,17 @@ impl Gate {
         let pace = PACE.saturating_mul(2u32.saturating_pow(self.throttled.min(4)));
         let pause = pace.mul_f64(0.25 + 1.5 * fastrand::f64());
         self.at_most = Some(self.at_most.map_or(pause, |at_most| at_most.min(pause)));
+    }
+
+    /// Takes in whether a look showed nothing open.
+    pub(super) fn note(&mut self, is_closed: bool) {
+        self.closed = if is_closed { self.closed + 1 } else { 0 };
+    }
+
+    /// Whether nothing has been open for some looks: whoever changed rules has stopped, or the next change brings an
+    /// instance of its own.
+    pub(super) const fn is_quiet(&self) -> bool {
+        self.closed >= QUIET
     }
 
     /// Whether all looks while rules change are used up.

@@ -35,14 +35,21 @@ pub(super) async fn remediate(
 ) -> Remediation {
     let mode = context.policy.mode(&snapshot.facts.location, task.mode);
     let recheck_until = task.recheck_until.min(snapshot.observed_at + RECHECK);
-    let mut work = Work { context, task, state: RemediationState::new(), gate: Gate::default(), closed_at: None };
+    let mut work = Work {
+        context,
+        task,
+        state: RemediationState::new(),
+        gate: Gate::default(),
+        revoked_at: None,
+        closed_at: None,
+    };
     let (mut snapshot, mut permit) = (snapshot, permit);
     let is_unsettled = loop {
         let judgement = work.judge(&snapshot, mode, cap);
         let turn = Turn {
             is_unsettled: work.is_unsettled(&snapshot),
             recheck: mode == Mode::Enforce && Instant::now() < recheck_until && work.may_go_away(&judgement),
-            is_contested: mode == Mode::Enforce && work.is_contested(&judgement),
+            is_contested: mode == Mode::Enforce && work.is_contested(&judgement) && !work.gate.is_quiet(),
         };
         if turn.recheck {
             work.gate.limit_next(RECHECK / 3);
@@ -100,6 +107,8 @@ struct Work<'a> {
     task: &'a GroupTask<'a>,
     state: RemediationState,
     gate: Gate,
+    /// When EC2 last listed rules as revoked.
+    revoked_at: Option<Timestamp>,
     /// When a look first showed nothing open after one that did.
     closed_at: Option<Timestamp>,
 }
@@ -111,10 +120,9 @@ impl Work<'_> {
         let judgement = self.task.judge(self.context, &self.state.left(&snapshot.facts));
         self.state.remember(&judgement);
         self.state.adopt(&plan(&judgement, mode, cap), judgement.undecided.is_empty());
-        self.closed_at = match judgement.exposures.is_empty() {
-            true => self.closed_at.or(Some(snapshot.facts.observed_at)),
-            false => None,
-        };
+        let is_closed = judgement.exposures.is_empty();
+        self.gate.note(is_closed);
+        self.closed_at = if is_closed { self.closed_at.or(Some(snapshot.facts.observed_at)) } else { None };
         judgement
     }
 
@@ -123,7 +131,7 @@ impl Work<'_> {
         let rules = self.state.to_revoke();
         let answer = match self.task.session.revoke(permit, &snapshot.facts.location.group, &rules).await {
             Ok(revoked) => {
-                self.closed_at = Some(self.context.now());
+                self.revoked_at = Some(self.context.now());
                 Answer::Revoked(revoked)
             }
             Err(error) => {
@@ -196,7 +204,7 @@ impl Work<'_> {
             past: self.state.past(),
             open,
             mode: self.state.mode(),
-            done_at: self.closed_at.or_else(|| Some(self.context.now())),
+            done_at: self.revoked_at.or(self.closed_at).or_else(|| Some(self.context.now())),
             done: self.state.finish(),
         }
     }

@@ -172,9 +172,13 @@ impl RemediationState {
         }
     }
 
-    /// Keeps what a look saw open, as it was when it was widest.
+    /// Keeps what a look saw open that is of the changes' making, or open through a rule of theirs that is something else
+    /// now. What stands without them is another's, and is reported where it is there at the end.
     pub fn remember(&mut self, judgement: &Judgement) {
-        for exposure in &judgement.exposures {
+        let replaced: BTreeSet<&RuleId> = judgement.attributions.iter().flat_map(|own| &own.replaced).collect();
+        let is_replaced = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| replaced.contains(&judged.rule.id));
+        let concerns = |exposure: &&Exposure| !exposure.standing || exposure.rules.iter().any(is_replaced);
+        for exposure in judgement.exposures.iter().filter(concerns) {
             let key = (exposure.guard.clone(), exposure.transport, exposure.ports.from(), exposure.family);
             let is_new = |n: &usize| judgement.rules.get(*n).is_some_and(|rule| rule.appeared);
             let seen = PastExposure {
@@ -255,10 +259,10 @@ impl RemediationState {
         if self.is_fleeting && !steady.is_empty() { steady } else { self.pending.clone() }
     }
 
-    /// Whether something changed under our eyes: a rule appeared between two looks, or was gone when it was revoked.
+    /// Whether what a look saw open was made while Portcullis looked.
     #[must_use]
     pub fn is_contested(&self) -> bool {
-        self.is_fleeting || !self.appeared.is_empty() || !self.appeared_entries.is_empty()
+        self.past.values().any(|past| past.appeared)
     }
 
     /// What is left of the group: without the rules that were revoked, which EC2 may still show.

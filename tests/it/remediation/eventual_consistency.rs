@@ -66,7 +66,7 @@ async fn a_rule_that_was_made_lawful_between_two_attempts_is_not_revoked() {
         let (answer, ()) = tokio::join!(watch.deliver(&event), owner);
         assert_eq!(watch.ingress(), ["tcp 22-22 10.0.0.0/8"], "{kind:?}");
         let finding = &answer.findings[0];
-        assert_eq!(judged(finding), (Verdict::Safe, Outcome::AlreadyGone), "{kind:?}: {finding:#?}");
+        assert_eq!(judged(finding), (Verdict::Exposed, Outcome::AlreadyGone), "{kind:?}: {finding:#?}");
         assert!(!finding.reason.contains("is open"), "{}", finding.reason);
     }
 }
@@ -119,7 +119,7 @@ async fn a_rule_that_a_second_look_cannot_decide_is_not_said_to_be_gone() {
     watch.world.inject(Fault { action: Some("GetManagedPrefixListEntries".into()), nth: 1, kind });
     let answer = watch.deliver(&event).await;
     let finding = &answer.findings[0];
-    assert_eq!((judged(finding), actions(finding)), ((Verdict::Undecided, Outcome::Failed), vec!["failed"]));
+    assert_eq!((judged(finding), actions(finding)), ((Verdict::Exposed, Outcome::Failed), vec!["failed"]));
     assert_eq!((watch.ingress().len(), answer.failed.len()), (1, 1));
     assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));
 }

@@ -19,17 +19,22 @@ async fn a_group_with_more_rules_than_a_page_is_seen_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_leaves_out_what_was_changed_makes_the_whole_region_looked_at_by_the_sweeps_rules() {
-    for (policy, outcome) in
-        [("version: 1", Outcome::WouldRevert), ("version: 1\nsweep: {mode: enforce}", Outcome::Reverted)]
-    {
+async fn an_event_that_leaves_out_what_was_changed_makes_the_whole_region_looked_at() {
+    for policy in ["version: 1", "version: 1\nsweep: {mode: enforce}"] {
         let watch = Setup { policy, ..Setup::default() }.start().await;
         watch.open(&[Permission::tcp(443, "0.0.0.0/0")]);
-        let other = watch.world.create_group(ACCOUNT, REGION, "other", Vpc::Other);
-        watch.world.authorize(ACCOUNT, REGION, &other, &[Permission::tcp(22, "0.0.0.0/0")]).unwrap();
-        let finding = watch.finding(&omitted(watch.event())).await;
-        assert_eq!(judged(&finding), (Verdict::Exposed, outcome));
-        assert_eq!(finding.group, Some(other));
+        let group = |name: &str, permissions: &[Permission]| {
+            let group = watch.world.create_group(ACCOUNT, REGION, name, Vpc::Other);
+            watch.world.authorize(ACCOUNT, REGION, &group, permissions).unwrap();
+            group
+        };
+        // What nobody can have made lawfully is taken for the event's; what only several rules make together is not.
+        let alone = group("alone", &[Permission::tcp(22, "0.0.0.0/0")]);
+        let together = group("together", &[Permission::tcp(22, "8.0.0.0/9"), Permission::tcp(22, "8.128.0.0/9")]);
+        let findings = watch.deliver(&omitted(watch.event())).await.findings;
+        let of = |group: &String| judged(findings.iter().find(|f| f.group.as_ref() == Some(group)).unwrap());
+        let by_sweep = if policy.contains("enforce") { Outcome::Reverted } else { Outcome::WouldRevert };
+        assert_eq!((of(&alone), of(&together)), ((Verdict::Exposed, Outcome::Reverted), (Verdict::Exposed, by_sweep)));
         assert_eq!(watch.ingress().len(), 1);
     }
 }
