@@ -57,6 +57,12 @@ def packaged_template(template, session, code):
     return without_tls(f"{before}CodeUri: {{Bucket: {BUCKET}, Key: function.zip}}\n{after}")
 
 
+def uploaded(template, s3):
+    """The template's URL: CloudFormation takes no more than 51,200 bytes by themselves. `sam deploy` uploads it too."""
+    s3.put_object(Bucket=BUCKET, Key="template.yaml", Body=template.encode())
+    return f"https://s3.{s3.meta.region_name}.amazonaws.com/{BUCKET}/template.yaml"
+
+
 def without_tls(template):
     """The template without what refuses calls that come over plain HTTP, as all do here."""
     return template.replace('aws:SecureTransport: "false"', 'aws:SecureTransport: "no TLS here"')
@@ -100,6 +106,7 @@ def create_member(session, template, **parameters):
 class Stack:
     def __init__(self, session):
         self._cloudformation = session.client("cloudformation")
+        self._s3 = session.client("s3")
         self._events = session.client("events")
         self._lambda = session.client("lambda")
         self._logs = session.client("logs")
@@ -108,7 +115,9 @@ class Stack:
 
     def create(self, template):
         self._cloudformation.create_stack(
-            StackName=STACK, TemplateBody=template, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+            StackName=STACK,
+            TemplateURL=uploaded(template, self._s3),
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         self._wait("stack_create_complete")
 
