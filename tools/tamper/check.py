@@ -45,9 +45,11 @@ def main():
             count += check_member(emulator)
             count += check_us_east_1(emulator, hub)
             check_messages(hub)
+            check_alarms(emulator.session().client("cloudwatch"), hub.ids)
+            check_policies(emulator.session().client("iam"), hub)
         finally:
             emulator.stop()
-    print(f"tamper: {count} calls matched as they should; {len(hub.rules)} rules' messages arrived")
+    print(f"tamper: {count} calls matched as they should; {len(hub.rules)} rules' messages arrived; alarms and policies hold")
 
 
 def check_scp():
@@ -125,6 +127,7 @@ class Hub:
             calls.event("events", "DeleteEventBus", {"name": f"{STACK}-2"}),
             *calls.against_function("another"),
             *calls.against_function(f"{STACK}-2"),
+            *calls.against_function(f"my-{STACK}"),
             *calls.against_mapping("00000000-0000-4000-8000-000000000009", "arn:aws:lambda:eu-west-1:1:function:another"),
             calls.event("lambda", "Invoke", {"functionName": STACK}),
             *calls.against_role("another-role"),
@@ -321,6 +324,52 @@ def resource(event):
 def first_by_text(group):
     """EventBridge fills in an element of a list, such as the first of `alarmNames`; the emulator does not."""
     return next(event for event in group if isinstance(resource(event), str))
+
+
+def check_alarms(cloudwatch, ids):
+    """What says nothing any more raises an alarm, at the second topic as well, and so does a topic that fails."""
+    silence = {
+        "SweepSilenceAlarm": ("Portcullis", "Swept", 2),
+        "InvocationSilenceAlarm": ("AWS/Lambda", "Invocations", 2),
+        "LogSilenceAlarm": ("AWS/SQS", "NumberOfMessagesSent", 6),
+    }
+    for logical in [*silence, "PublishAlarm", "RuleDeadLetterAlarm"]:
+        (alarm,) = cloudwatch.describe_alarms(AlarmNames=[ids[logical]])["MetricAlarms"]
+        if set(alarm["AlarmActions"]) != {ids["Topic"], SECOND_TOPIC}:
+            raise Wrong(f"{logical} tells {alarm['AlarmActions']}")
+        if logical not in silence:
+            continue
+        seen = (alarm["Namespace"], alarm["MetricName"], int(alarm["EvaluationPeriods"]))
+        how = (alarm["Statistic"], alarm["Period"], alarm["Threshold"], alarm["ComparisonOperator"], alarm["TreatMissingData"])
+        if seen != silence[logical] or how != ("Sum", 3600, 1, "LessThanThreshold", "breaching"):
+            raise Wrong(f"{logical} watches {seen}, {how}")
+
+
+def check_policies(iam, hub):
+    """Who may subscribe, send without TLS, and be assumed."""
+    topic = json.loads(hub.sns.get_topic_attributes(TopicArn=hub.ids["Topic"])["Attributes"]["Policy"])["Statement"]
+    allowed = {(each["Principal"]["Service"], each["Action"]) for each in topic if each["Effect"] == "Allow"}
+    if allowed != {("cloudwatch.amazonaws.com", "sns:Publish"), ("events.amazonaws.com", "sns:Publish")}:
+        raise Wrong(f"the topic's policy allows {sorted(allowed)}")
+    if not {"OnlyByTls", "NobodyElseSubscribes"} <= {each["Sid"] for each in topic if each["Effect"] == "Deny"}:
+        raise Wrong("the topic's policy does not refuse what it should")
+    queues = [url for name, url in hub.ids.items() if name.endswith(("DeadLetters", "Queue"))]
+    for url in queues:
+        attributes = hub.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
+        denied = [each for each in json.loads(attributes["Policy"])["Statement"] if each["Effect"] == "Deny"]
+        if [each["Sid"] for each in denied] != ["OnlyByTls"] or "aws:SecureTransport" not in denied[0]["Condition"]["Bool"]:
+            raise Wrong(f"{url} takes what comes without TLS")
+    dead_letters = hub.sqs.get_queue_attributes(QueueUrl=hub.ids["RuleDeadLetters"], AttributeNames=["Policy"])
+    (allow,) = [each for each in json.loads(dead_letters["Attributes"]["Policy"])["Statement"] if each["Effect"] == "Allow"]
+    sources = [pattern.split(":", 5)[5] for pattern in allow["Condition"]["ArnEquals"]["aws:SourceArn"]]
+    if not {f"rule/{STACK}-tamper-*", f"rule/{STACK}/{STACK}-tamper-*"} <= set(sources):
+        raise Wrong(f"the tamper rules cannot leave dead letters: {sources}")
+    role = {"RoleName": hub.ids["FunctionRole"], "PolicyName": "act-in-member-accounts"}
+    (assume,) = iam.get_role_policy(**role)["PolicyDocument"]["Statement"]
+    # Which operator is the emulator's affair: it does not know the key.
+    (condition,) = assume["Condition"].values()
+    if condition != {"aws:ResourceOrgID": ORGANIZATION}:
+        raise Wrong(f"the member role is assumed on {condition}")
 
 
 def allow_events(sns, topic):
