@@ -96,6 +96,8 @@ class Hub:
             *calls.against_function(f"my-{STACK}"),
             *calls.against_mapping("00000000-0000-4000-8000-000000000009", "arn:aws:lambda:eu-west-1:1:function:another"),
             calls.event("lambda", "Invoke", {"functionName": STACK}),
+            # Anybody may put events whose source is not AWS's.
+            *({**event, "source": "custom"} for event in calls.against_function(STACK) + calls.against_trails()),
             *calls.against_role("another-role"),
             *calls.against_role(f"{self.ids['FunctionRole']}-2"),
             calls.event("iam", "TagRole", {"roleName": self.ids["FunctionRole"]}, region="us-east-1"),
