@@ -13,9 +13,10 @@ from emulator import ACCOUNT, REGION  # noqa: E402  the demo's
 from stack import as_parameters, package, packaged_template, uploaded  # noqa: E402
 
 # As long as names may be, for EventBridge takes patterns of up to 2,048 characters.
-STACK = "portcullis-0123456789-0123456789-0123456789-01234"
+STACK = "portcullis-0123456789-0123456789-0123456789-012"
 ROLE = "portcullis-0123456789-0123456789-0123456"
 MOST_CHARACTERS = 2048
+MOST_CHARACTERS_OF_A_NAME = 64
 HUB = "999988887777"
 ORGANIZATION = "o-exampleorgid"
 POLICY = ("portcullis-policy", "prod/policy.yaml")
@@ -147,6 +148,8 @@ def rules_of(events, prefix, *buses):
     for bus in buses:
         for rule in events.list_rules(EventBusName=bus, NamePrefix=prefix)["Rules"]:
             rules[rule["Name"].removeprefix(prefix)] = rule
+            if len(rule["Name"]) > MOST_CHARACTERS_OF_A_NAME:
+                raise Wrong(f"the rule's name {rule['Name']} is too long")
             characters = len(json.dumps(json.loads(rule["EventPattern"]), separators=(",", ":")))
             if characters > MOST_CHARACTERS:
                 raise Wrong(f"the pattern of {rule['Name']} has {characters} characters")
