@@ -1,11 +1,10 @@
 //! AuthorizeSecurityGroupIngress: new ingress rules, in the request's nested or flat form and in the answer.
 
-use serde_json::Value;
-
 use super::Described;
-use super::fields::{At, Object, Part, group_source, is_empty, list, object};
+use super::fields::{At, Part, group_source, is_empty, list, object};
 use crate::change::{ChangedRules, Resource};
 use crate::ids::{GroupId, RuleId};
+use crate::json::{Json, Object};
 use crate::rule::{Permission, Protocol, Source, Traffic};
 use crate::text::escaped;
 
@@ -69,7 +68,7 @@ struct Answered {
 const PERMISSION_FIELDS: [&str; 7] =
     ["ipProtocol", "fromPort", "toPort", "groups", "ipRanges", "ipv6Ranges", "prefixListIds"];
 
-fn asked_permissions(request: &Object) -> Result<Asked, String> {
+fn asked_permissions(request: &Object<'_>) -> Result<Asked, String> {
     let mut asked = Asked { permissions: Vec::new(), all: true };
     let whole = At::Part("requestParameters");
     let items = whole.field("ipPermissions");
@@ -93,7 +92,7 @@ fn asked_permissions(request: &Object) -> Result<Asked, String> {
             add(group_source(object(group, &groups)?, ["groupId", "groupName", "userId"]));
         }
         // A kind of source that this version does not know: the record does not say all.
-        let unknown = |(key, value): (&String, &Value)| !PERMISSION_FIELDS.contains(&key.as_str()) && !is_empty(value);
+        let unknown = |(key, value): (&str, &Json<'_>)| !PERMISSION_FIELDS.contains(&key) && !is_empty(value);
         asked.all &= !fields.iter().any(unknown);
     }
     // The legacy flat form stands beside an empty ipPermissions.
@@ -108,7 +107,7 @@ fn asked_permissions(request: &Object) -> Result<Asked, String> {
             }
         }
         let keys = ["sourceSecurityGroupId", "sourceSecurityGroupName", "sourceSecurityGroupOwnerId"];
-        if keys.iter().any(|key| request.contains_key(*key)) {
+        if keys.iter().any(|key| request.contains_key(key)) {
             any = true;
             add(group_source(request, keys));
         }
@@ -121,7 +120,7 @@ fn asked_permissions(request: &Object) -> Result<Asked, String> {
     Ok(asked)
 }
 
-fn answered_rules(response: &Object) -> Result<Vec<Answered>, String> {
+fn answered_rules(response: &Object<'_>) -> Result<Vec<Answered>, String> {
     let whole = At::Part("responseElements");
     let set = whole.field("securityGroupRuleSet");
     let mut rules = Vec::new();
