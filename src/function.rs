@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
 use portcullis_domain::finding::Finding;
-use portcullis_domain::json::Unambiguous;
+use portcullis_domain::json::Owned;
 use portcullis_domain::policy::{Policy, PolicyError};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -106,11 +106,11 @@ async fn policy(source: &PolicySource, aws: &Aws) -> Result<Policy, InitError> {
 /// When the Runtime API does not answer.
 pub async fn serve(guard: Guard) -> Result<(), Error> {
     let guard = Arc::new(guard);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Unambiguous>| {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Owned>| {
         let guard = Arc::clone(&guard);
         async move {
             let invocation = invocation(&event.context);
-            answer(guard.handle(&event.payload.0, &invocation).await)
+            answer(guard.handle(event.payload.0, &invocation).await)
         }
     }))
     .await

@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use portcullis_domain::exposure::harmless;
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
 use portcullis_domain::ids::AccountId;
+use portcullis_domain::json::Json;
 use portcullis_domain::policy::{Mode, Policy};
 use portcullis_domain::trail::{self, Change, EventMetadata, Reading, Resource};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::aws::{AccountRegion, Aws, FunctionIdentity, KnownLists};
@@ -170,8 +170,9 @@ fn named(resource: &Resource) -> Option<String> {
 
 impl Guard {
     /// Handles one delivery to the end. What fails is in the answer; nothing is lost on the way.
-    pub async fn handle(&self, payload: &Value, invocation: &Invocation) -> Answer {
-        let delivery = envelope::open(payload);
+    pub async fn handle<'a>(&self, payload: impl Into<Json<'a>>, invocation: &Invocation) -> Answer {
+        let payload = payload.into();
+        let delivery = envelope::open(&payload);
         let run = Run { invocation, lists: KnownLists::default(), contest_until: Instant::now() + MOST_CONTESTED };
         let (mut batch, mut tally) = (Batch::default(), Tally::default());
         let (mut sweeps, mut files, mut place) = (Vec::new(), Vec::new(), 0);
@@ -203,7 +204,7 @@ impl Guard {
     }
 
     /// Puts a letter where it belongs.
-    fn receive(&self, batch: &mut Batch, origin: Origin, payload: Payload) {
+    fn receive(&self, batch: &mut Batch, origin: Origin, payload: Payload<'_>) {
         match self.read(payload) {
             Ok(change) => batch.change(origin, *change),
             Err(finding) => batch.told.push(Told { origin, finding: *finding }),
@@ -253,7 +254,7 @@ impl Guard {
     }
 
     /// A letter that needs a look, or the finding where it needs none.
-    fn read(&self, payload: Payload) -> Result<Box<Change>, Box<Finding>> {
+    fn read(&self, payload: Payload<'_>) -> Result<Box<Change>, Box<Finding>> {
         let plain = |event: &EventMetadata, verdict, why: String| {
             Err(Box::new(Finding::plain(event, verdict, Outcome::None, self.mode, why)))
         };

@@ -26,11 +26,6 @@ impl Guard {
         run: &Run<'_>,
         tally: &mut Tally,
     ) {
-        let named = |why: &str| Payload::Unreadable(format!("s3://{}/{}: {why}", file.bucket, file.key));
-        let payload = |found: Found<'_>| match found.and_then(|record| record.parse()) {
-            Ok(record) => Payload::Record { record, envelope_origin: EnvelopeOrigin::default() },
-            Err(error) => named(&error.to_string()),
-        };
         let until = run.until();
         let late = |_| AwsError { call: "GetObject", ..out_of_time("GetObject") };
         let read = async {
@@ -38,19 +33,28 @@ impl Guard {
             let mut stream = Stream::default();
             while let Some(chunk) = timeout_at(until, body.chunk()).await.map_err(late)?? {
                 for piece in chunk.chunks(PIECE) {
-                    let mut found = Vec::new();
-                    stream.push(piece, |one| found.push(payload(one)));
-                    found.into_iter().for_each(|one| self.receive(batch, origin.clone(), one));
+                    stream.push(piece, |one| self.receive(batch, origin.clone(), self::payload(one, file)));
                     if batch.len() >= PORTION {
                         self.work(std::mem::take(batch), run, tally).await;
                     }
                 }
             }
-            stream.finish(|one| self.receive(batch, origin.clone(), payload(one)));
+            stream.finish(|one| self.receive(batch, origin.clone(), self::payload(one, file)));
             Ok::<(), AwsError>(())
         };
         if let Err(error) = read.await {
-            self.receive(batch, origin.clone(), named(&error.to_string()));
+            self.receive(batch, origin.clone(), unreadable(&error.to_string(), file));
         }
     }
+}
+
+fn payload<'a>(found: Found<'a>, file: &LogFile) -> Payload<'a> {
+    match found.and_then(|record| record.parse()) {
+        Ok(record) => Payload::Record { record, envelope_origin: EnvelopeOrigin::default() },
+        Err(error) => unreadable(&error.to_string(), file),
+    }
+}
+
+fn unreadable(why: &str, file: &LogFile) -> Payload<'static> {
+    Payload::Unreadable(format!("s3://{}/{}: {why}", file.bucket, file.key))
 }

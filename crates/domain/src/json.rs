@@ -90,6 +90,25 @@ impl<'a> Json<'a> {
     }
 }
 
+impl Json<'_> {
+    /// The same value, which borrows from nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Json<'static> {
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(value) => Json::Bool(value),
+            Self::Number(number) => Json::Number(number),
+            Self::String(text) => Json::String(Cow::Owned(text.into_owned())),
+            Self::Array(elements) => Json::Array(elements.into_iter().map(Json::into_owned).collect()),
+            Self::Object(fields) => Json::Object(fields.into_owned()),
+        }
+    }
+}
+
+/// A document whose bytes are gone when it has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owned(pub Json<'static>);
+
 /// The same value, borrowed.
 impl<'a> From<&'a Value> for Json<'a> {
     fn from(value: &'a Value) -> Self {

@@ -9,7 +9,7 @@ use crate::rule::{Permission, Protocol, Source, Traffic};
 use crate::text::escaped;
 
 pub(super) fn read(request: &Part<'_>, response: &Part<'_>) -> Result<Described, String> {
-    let listed = match response {
+    let mut listed = match response {
         Part::Given(fields) => answered_rules(fields)?,
         Part::Omitted | Part::Absent => Vec::new(),
     };
@@ -24,7 +24,7 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>) -> Result<Described,
         // The answer alone says everything, if it lists rules.
         Part::Omitted | Part::Absent => (None, None, Asked { permissions: Vec::new(), all: !listed.is_empty() }),
     };
-    let answered_group = listed.iter().find_map(|rule| rule.group.clone());
+    let answered_group = listed.iter_mut().find_map(|rule| rule.group.take());
     let resource = match (group_id.or(answered_group), group_name) {
         (Some(id), _) => Resource::Group(id),
         (None, Some(name)) => Resource::GroupName(name.to_owned()),
@@ -36,19 +36,20 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>) -> Result<Described,
             "requestParameters asks for no permission: neither ipPermissions nor ipProtocol says any".to_owned()
         );
     }
-    let recorded_rules = asked.all.then(|| {
-        // The answer is canonical and carries the ids. What was asked and is not in it is not let out of sight.
-        let answered = listed.iter().map(|rule| (Some(rule.id.clone()), rule.permission.clone()));
-        let missing = asked.permissions.iter().filter(|asked| listed.iter().all(|rule| rule.permission != **asked));
-        answered.chain(missing.map(|permission| (None, permission.clone()))).collect()
-    });
     let changed_rules = if !listed.is_empty() {
-        ChangedRules::Rules(listed.into_iter().map(|rule| rule.id).collect())
+        ChangedRules::Rules(listed.iter().map(|rule| rule.id.clone()).collect())
     } else if asked.all {
-        ChangedRules::Permissions(asked.permissions)
+        ChangedRules::Permissions(asked.permissions.clone())
     } else {
         ChangedRules::Any
     };
+    let recorded_rules = asked.all.then(|| {
+        // The answer is canonical and carries the ids. What was asked and is not in it is not let out of sight.
+        let is_missing = |asked: &Permission| listed.iter().all(|rule| rule.permission != *asked);
+        let missing = asked.permissions.into_iter().filter(is_missing).map(|permission| (None, permission));
+        let missing: Vec<_> = missing.collect();
+        listed.into_iter().map(|rule| (Some(rule.id), rule.permission)).chain(missing).collect()
+    });
     Ok(Described { resource, changed_rules, recorded_rules })
 }
 

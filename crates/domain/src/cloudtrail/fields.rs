@@ -140,23 +140,20 @@ impl<'a> At<'a> {
 
     /// A rule's one source, under the keys for IPv4, IPv6, prefix list and security group.
     pub(super) fn source(&self, fields: &Object<'_>, keys: [&str; 4]) -> Result<Source, String> {
-        let [v4, v6, prefix_list, group] = keys;
-        let given: Vec<&str> = keys.into_iter().filter(|key| !fields.get(key).is_none_or(is_empty)).collect();
-        if let [one, other, ..] = given.as_slice() {
+        let mut given = keys.into_iter().filter(|key| !fields.get(key).is_none_or(is_empty));
+        let (one, other) = (given.next(), given.next());
+        if let Some((one, other)) = one.zip(other) {
             return Err(format!("{self} has both {one} and {other}, expected a rule's one source"));
         }
-        if !fields.get(v4).is_none_or(is_empty) {
-            self.cidr(fields, v4)
-        } else if !fields.get(v6).is_none_or(is_empty) {
-            self.cidr(fields, v6)
-        } else if !fields.get(prefix_list).is_none_or(is_empty) {
-            self.prefix_list(fields, prefix_list)
-        } else {
-            Ok(match fields.get(group) {
+        let [v4, v6, prefix_list, group] = keys;
+        match one {
+            Some(key) if key == v4 || key == v6 => self.cidr(fields, key),
+            Some(key) if key == prefix_list => self.prefix_list(fields, key),
+            _ => Ok(match fields.get(group) {
                 Some(Json::String(id)) => Source::Group(escaped(id)),
                 Some(Json::Object(info)) => group_source(info, ["groupId", "groupName", "userId"]),
                 _ => Source::Unknown("no source that is known".to_owned()),
-            })
+            }),
         }
     }
 

@@ -91,6 +91,9 @@ fn agree(bytes: &[u8]) {
             assert_eq!(*read, Json::from(expected));
             assert_eq!(read.to_string(), expected.to_string());
             same(read, expected);
+            assert_eq!(read.clone().into_owned(), *read);
+            let Owned(owned) = serde_json::from_slice(bytes).unwrap();
+            assert_eq!(owned, *read);
         }
         (read, expected) => {
             assert_eq!(read.as_ref().map_err(ToString::to_string).err(), expected.as_ref().err().cloned())
