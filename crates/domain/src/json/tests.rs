@@ -25,7 +25,7 @@ impl Fields {
             Self::Array(elements) => elements.iter().map(Self::value).collect(),
             Self::Object(fields) => {
                 let before = |n: usize, key: &String| fields[..n].iter().any(|(before, _)| before == key);
-                match fields.iter().enumerate().filter(|(n, (key, _))| before(*n, key)).next_back() {
+                match fields.iter().enumerate().rfind(|(n, (key, _))| before(*n, key)) {
                     Some((_, (key, _))) => {
                         json!(format!("an object in which the key {} stands twice", crate::text::escaped(key)))
                     }
