@@ -9,8 +9,8 @@ use portcullis_domain::change::{Call, Change, ChangedRules, EventMetadata, Resou
 use portcullis_domain::cloudtrail;
 use portcullis_domain::cloudtrail::{EnvelopeOrigin, Reading};
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
+use portcullis_domain::json::Json;
 use portcullis_domain::judge::harmless;
-use serde_json::Value;
 
 use super::context::Context;
 use crate::aws::AccountRegion;
@@ -79,7 +79,7 @@ impl Batch {
         &mut self,
         context: &Context,
         origin: Origin,
-        record: &Value,
+        record: &Json<'_>,
         envelope_origin: &EnvelopeOrigin,
     ) {
         match cloudtrail::read(record, envelope_origin) {

@@ -841,6 +841,7 @@ async fn a_key_that_stands_twice() {
     assert_ne!(event, twice);
     // As the function's runtime reads it.
     let event = portcullis::domain::json::parse(twice.as_bytes()).unwrap();
+    let event = serde_json::to_value(event).unwrap();
     let finding = told(&watch, &event, Undecided, None, &["tcp 22-22 0.0.0.0/0"]).await;
     assert!(finding.needs_retry(), "it ends in the dead-letter queue");
 }
