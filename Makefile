@@ -20,25 +20,40 @@ help: ## Show this list
 
 # --- Try it, test it -----------------------------------------------------------------------------------------------
 
+# While one core compiles the AWS SDK, the other installs the tools.
 .PHONY: demo
 demo: ## See it work on this machine: alert, enforce, then a hub with members, on an AWS emulator
-	@$(MAKE) --no-print-directory --jobs=2 programs .venv/demo/.installed
+	@$(MAKE) --no-print-directory --jobs=2 function .venv/demo/.installed
 	.venv/demo/bin/python tools/demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda
 
-# While one core compiles the AWS SDK, the other installs the tools.
-.PHONY: programs
-programs: need-cargo
-	$(CARGO) build $(WORKSPACE) --all-targets
+# Each builds what it needs and no more, out of one and the same set of features.
+.PHONY: function
+function: need-cargo
+	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda
+
+.PHONY: function-and-model
+function-and-model: need-cargo
+	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda --bin ec2-model
 
 .PHONY: invoke
-invoke: need-cargo .venv/build/.installed ## Run the function on one event: make invoke EVENT=events/NAME.json
+invoke: ## Run the function on one event: make invoke EVENT=events/NAME.json
 	@test -f "$(EVENT)" || { echo "make: which event? make invoke EVENT=events/NAME.json" >&2; exit 1; }
-	@$(MAKE) --no-print-directory programs
+	@$(MAKE) --no-print-directory --jobs=2 function-and-model .venv/build/.installed
 	.venv/build/bin/python tools/demo/invoke.py --programs $(PROFILE_DIR) "$(EVENT)"
 
+# A test that needs something from outside is an ignored one; those that have it here run first, by name.
+OUTSIDE := witness:: $(if $(PORTCULLIS_TEST_RECORDS),corpus::)
+
 .PHONY: test
-test: need-cargo .venv/witness/.installed ## Run all tests, against the model and a public mock
-	PORTCULLIS_TEST_MOTO=$(CURDIR)/.venv/witness/bin/moto_server $(CARGO) test $(WORKSPACE)
+test: ## Run all tests, against the model and a public mock
+	@$(MAKE) --no-print-directory --jobs=2 test-programs .venv/witness/.installed
+	PORTCULLIS_TEST_MOTO=$(CURDIR)/.venv/witness/bin/moto_server \
+	  $(CARGO) test $(WORKSPACE) --test it -- --ignored $(OUTSIDE)
+	$(CARGO) test $(WORKSPACE)
+
+.PHONY: test-programs
+test-programs: need-cargo
+	$(CARGO) test $(WORKSPACE) --no-run
 
 .PHONY: lint
 lint: need-cargo .venv/build/.installed ## Check format, code and templates
