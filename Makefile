@@ -9,6 +9,8 @@ PROFILE_DIR := target/debug
 # One set of features for demo, invoke and test: each other set would build the AWS SDK again.
 WORKSPACE := --workspace --features ec2-model/serve --locked
 
+RUST_OLDEST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
@@ -56,17 +58,31 @@ test-programs: need-cargo
 	$(CARGO) test $(WORKSPACE) --no-run
 
 .PHONY: lint
-lint: need-cargo .venv/build/.installed ## Check format, code and templates
+lint: toolchain ## Check format, code, templates, schemas, links, and what the function is built from
+	@$(MAKE) --no-print-directory .venv/build/.installed
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
+	$(PYTHON) tools/lint/dependencies.py
+	$(PYTHON) tools/lint/links.py
+	.venv/build/bin/python tools/lint/schemas.py
+	.venv/build/bin/python -m unittest discover --start-directory tools/lint
+	.venv/build/bin/python -m unittest discover --start-directory tools/deploy
 	.venv/build/bin/cfn-lint template.yaml member.yaml
 	AWS_DEFAULT_REGION=us-east-1 .venv/build/bin/sam validate --lint --template template.yaml
 	AWS_DEFAULT_REGION=us-east-1 .venv/build/bin/sam validate --lint --template member.yaml
+	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
 
+.PHONY: dependencies
+dependencies: need-cargo need-python ## Write down anew what the function is built from, which make lint holds it to
+	$(PYTHON) tools/lint/dependencies.py --write
+
+# ADVISORIES=required: without the database of advisories it fails, as on a machine that can reach everything.
 .PHONY: deny
-deny: need-cargo ## Check licences and sources of all dependencies (installs cargo-deny once)
-	@command -v cargo-deny > /dev/null || $(CARGO) install --locked cargo-deny
-	$(CARGO) deny check licenses bans sources
+deny: need-cargo .venv/deny/.installed ## Check licences, sources and, where their database can be had, advisories
+	PATH="$(CURDIR)/.venv/deny/bin:$$PATH" CARGO=$(CARGO) tools/lint/deny $(ADVISORIES)
+
+.PHONY: check
+check: ## The gate: lint, deny and test, as .ci/run does
+	.ci/run
 
 # More cases than `make test` takes, on the optimised program with all its checks in. Each line that a proof prints says
 # how many cases it was.
@@ -150,13 +166,35 @@ clean: ## Remove all that make has made
 # One environment a purpose, made again when its pins change: they do not agree on their botocore.
 .venv/%/.installed: tools/requirements/%.txt | need-python
 	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement $<
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes \
+	  --requirement $<
+	$(@D)/bin/python -m pip --disable-pip-version-check check > /dev/null
 	@touch $@
+
+# The names are in the .in files; all that they need, with hashes, in the .txt files. Versions stay unless NAME.in says
+# otherwise: UPGRADE=--upgrade takes the newest. They are all there is to install (--no-deps), which pip check confirms.
+.PHONY: pins
+pins: .venv/pins/.installed ## Write the pins of the Python tools anew, after a change to tools/requirements/*.in
+	@for purpose in $(basename $(notdir $(wildcard tools/requirements/*.in))); do \
+	  .venv/pins/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
+	    --custom-compile-command 'make pins' $(UPGRADE) \
+	    --output-file tools/requirements/$$purpose.txt tools/requirements/$$purpose.in || exit 1; done
 
 .PHONY: need-cargo
 need-cargo:
 	@command -v $(firstword $(CARGO)) > /dev/null \
-	  || { echo "make: cargo is missing: install Rust 1.94.1 or newer, https://rustup.rs" >&2; exit 1; }
+	  || { echo "make: cargo is missing: install Rust $(RUST_OLDEST) or newer, https://rustup.rs" >&2; exit 1; }
+	@printf '%s\n' "$(RUST_OLDEST)" "$$(rustc --version | cut -d ' ' -f 2)" | sort --check --version-sort 2> /dev/null \
+	  || { echo "make: $$(rustc --version) is too old: install Rust $(RUST_OLDEST) or newer, https://rustup.rs" >&2; exit 1; }
+
+# Lint's verdict depends on the version of the compiler. It is named, and never fetched.
+RUST_TESTED := $(shell cat .ci/rust-version)
+
+.PHONY: toolchain
+toolchain: need-cargo
+	@rustc --version | grep --quiet --fixed-strings "rustc $(RUST_TESTED) " \
+	  || echo "make: this is checked with Rust $(RUST_TESTED) (.ci/rust-version); here is $$(rustc --version):" \
+	    "another clippy may find more, or less" >&2
 
 .PHONY: need-python
 need-python:
