@@ -18,7 +18,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 # --- Try it, test it -----------------------------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ fuzz: need-cargo need-python ## Fuzz each target (installs cargo-fuzz once): mak
 
 .PHONY: bench
 bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size beside boto3: BENCH="--rounds 31"
-	$(CARGO) build --release --locked --bin portcullis-lambda
+	$(CARGO) build --release --locked --package portcullis --bin portcullis-lambda
 	$(CARGO) build --release --locked --package ec2-model --features serve
 	$(CARGO) build --release --locked --package portcullis-domain --example harmless
 	$(CARGO) build --release --locked --package portcullis-delivery --example scan
@@ -149,19 +149,55 @@ build: need-cargo .venv/build/.installed ## Build what is deployed, into .aws-sa
 	PATH="$(CURDIR)/.venv/build/bin:$$PATH" CARGO_LAMBDA_GLOBAL=$(CURDIR)/tools/cargo-lambda.toml \
 	  sam build --template template.yaml --parameter-overrides Architecture=$(ARCH)
 
-# The first time SAM asks for every parameter (Mode is alert unless told otherwise) and keeps the answers in
-# samconfig.toml; after that it asks nothing. What is not given here keeps the value that the stack has.
+# Before the build it says whose account it is, and asks three things the first time; then it asks nothing, and what is not
+# given here keeps the value that the stack has. With ZIP it compiles nothing: the zip says which processor it is for.
+DEPLOY = .venv/build/bin/python tools/deploy/deploy.py
+GIVEN = --stack $(STACK) $(if $(ZIP),--zip $(ZIP),--architecture $(ARCH)) \
+  --parameters $(if $(MODE),Mode=$(MODE)) $(PARAMETERS)
+
 .PHONY: deploy
-deploy: build ## Deploy with SAM, in alert mode at first: MODE=enforce, PARAMETERS="Key=Value …", STACK=name
-	.venv/build/bin/sam deploy --stack-name $(STACK) --capabilities CAPABILITY_IAM \
-	  $(if $(wildcard samconfig.toml),,--guided) \
-	  --parameter-overrides Architecture=$(ARCH) $(if $(MODE),Mode=$(MODE)) $(PARAMETERS)
+deploy: .venv/build/.installed ## Deploy with SAM: MODE=enforce, ZIP=dist/NAME.zip, PARAMETERS="Key=Value …", STACK=name
+	@$(DEPLOY) prepare $(GIVEN)
+	@$(if $(ZIP),,$(MAKE) --no-print-directory build)
+	@$(DEPLOY) run $(GIVEN)
+
+# The command line is built by itself: nothing of it is in the function, and nothing of the model in it.
+CLI_PROFILE := quick
+CLI := target/$(CLI_PROFILE)/portcullis
+
+.PHONY: command-line
+command-line: need-cargo
+	$(CARGO) build --profile $(CLI_PROFILE) --package portcullis-cli --bin portcullis --locked
+
+PREFIX ?= $(HOME)/.local
+SHARE ?= $(or $(XDG_DATA_HOME),$(PREFIX)/share)
+
+.PHONY: install
+install: command-line ## Install portcullis into ~/.local, with completions and man page: PREFIX=/usr/local
+	install -D $(CLI) $(PREFIX)/bin/portcullis
+	@mkdir -p $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d \
+	  $(SHARE)/man/man1
+	$(CLI) completions bash > $(SHARE)/bash-completion/completions/portcullis
+	$(CLI) completions zsh > $(SHARE)/zsh/site-functions/_portcullis
+	$(CLI) completions fish > $(SHARE)/fish/vendor_completions.d/portcullis.fish
+	$(CLI) man > $(SHARE)/man/man1/portcullis.1
+	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) ;; *) echo "make: $(PREFIX)/bin is not in PATH: add it" >&2;; esac
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p;T;q' Cargo.toml)
+
+# The command line is for the machine's own processor, and for a glibc no older than this one's.
+.PHONY: dist
+dist: build command-line ## Make dist/: the function's zip, the command line, SHA256SUMS: ARCH=x86_64|arm64
+	@mkdir -p dist
+	install $(CLI) dist/portcullis-$(VERSION)-linux-$(HOST_ARCH)
+	$(PYTHON) tools/deploy/package.py .aws-sam/build/Function/bootstrap dist/portcullis-lambda-$(VERSION)-$(ARCH).zip
+	@cat dist/SHA256SUMS
 
 # --- Tools ---------------------------------------------------------------------------------------------------------
 
 .PHONY: clean
 clean: ## Remove all that make has made
-	rm -rf .venv .demo .aws-sam target fuzz/artifacts fuzz/corpus fuzz/target
+	rm -rf .venv .demo .aws-sam dist target fuzz/artifacts fuzz/corpus fuzz/target
 
 # One environment a purpose, made again when its pins change: they do not agree on their botocore.
 .venv/%/.installed: tools/requirements/%.txt | need-python
