@@ -37,12 +37,13 @@ impl Fight {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0xad7e);
         let attack = ATTACKS[usize::try_from(seed).unwrap() % ATTACKS.len()];
         let mut one_of = |choices: &[u64]| choices[rng.usize(..choices.len())];
-        let every = one_of(&[250, 500, 750, 1_500, 3_000]);
         let late = one_of(&[500, 1_500, 5_000]);
+        // What comes late is fought more slowly, for a seed's time goes with the number of its events.
+        let every = one_of(if late < 5_000 { &[250, 500, 750, 1_500, 3_000] } else { &[750, 1_500, 3_000] });
         let concurrency = usize::try_from(one_of(&[10, 1_000, 1_000, 1_000])).unwrap();
         let batch = usize::try_from(one_of(&[0, 0, 0, 1, 10])).unwrap();
         let (spread, doubled) = ([0.0, 0.4, 1.8][rng.usize(..3)], [0.0, 0.0, 0.3][rng.usize(..3)]);
-        let pace = Pace { every, moves: attack.moves(&mut rng), variant: rng.u64(..64) };
+        let pace = Pace { every, moves: attack.moves(every, late, &mut rng), variant: rng.u64(..64) };
         let policy = usize::from(attack == Attack::Name || rng.u8(..4) == 0);
         let travel = Travel { late, spread, doubled, batch, concurrency, timeout: Duration::from_secs(30) };
         Self { attack, pace, travel, policy }

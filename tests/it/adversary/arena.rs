@@ -40,10 +40,15 @@ pub(super) struct Arena {
     wide: BTreeMap<String, u64>,
     /// Rules that an exemption covers.
     exempt: BTreeSet<String>,
+    /// Lawful rules that are something else now, and when such a rule was last.
+    astray: BTreeSet<String>,
+    strayed: BTreeMap<String, u64>,
     /// Lawful rules that the guard revoked.
     pub(super) lost: Vec<String>,
     /// Rules of others that it revoked while a prefix list of the attacker's made them exposures.
     pub(super) cut: usize,
+    /// Lawful rules that it revoked less than a second after they were none.
+    pub(super) raced: usize,
 }
 
 impl Arena {
@@ -52,8 +57,9 @@ impl Arena {
         world.set_now(START);
         world.set_throttling(true);
         let started = tokio::time::Instant::now();
-        let (groups, lists, wide, exempt, lost, cut) = Default::default();
-        Self { world, region, started, groups, lists, wide, exempt, lost, cut }
+        let (groups, lists, wide, exempt, lost) = Default::default();
+        let (astray, strayed, cut, raced) = Default::default();
+        Self { world, region, started, groups, lists, wide, exempt, astray, strayed, lost, cut, raced }
     }
 
     /// Milliseconds since the run began. The model's clock goes with tokio's.
@@ -78,6 +84,13 @@ impl Arena {
         let (now, rules) = (self.tick(), self.rules(group));
         let exposing = self.exposing(&rules, &self.lists);
         let Some(known) = self.groups.get_mut(group) else { return };
+        for rule in &rules {
+            if known.lawful.get(&rule.id).is_some_and(|lawful| *lawful != rule.shape) {
+                self.astray.insert(rule.id.clone());
+            } else if self.astray.remove(&rule.id) {
+                self.strayed.insert(rule.id.clone(), now);
+            }
+        }
         if exposing.is_empty() == known.exposing.is_empty() {
             known.exposing = exposing;
             return;
@@ -109,6 +122,7 @@ impl Arena {
         }
     }
 
+    /// Whether a rule is an exposure by itself that refers to this source.
     fn is_wide(&self, list: &str) -> bool {
         let shape = Shape { protocol: "tcp".to_owned(), ports: (22, 22), source: list.to_owned() };
         !exposing(&[Rule { id: "sgr".to_owned(), shape }], &self.lists).is_empty()
@@ -123,9 +137,13 @@ impl Arena {
                 continue;
             }
             let source = &rule.shape.source;
-            let lately = self.wide.get(source).is_some_and(|at| now - at < FRESH);
-            if !self.exempt.contains(&rule.id) && (lately || self.is_wide(source)) {
+            let lately = |at: Option<&u64>| at.is_some_and(|at| now - at < FRESH);
+            if self.exempt.contains(&rule.id) {
+                self.lost.push(format!("{now}: {group} exempt {rule:?}"));
+            } else if self.is_wide(source) {
                 self.cut += 1;
+            } else if lately(self.wide.get(source)) || lately(self.strayed.get(&rule.id)) {
+                self.raced += 1;
             } else {
                 self.lost.push(format!("{now}: {group} {rule:?}"));
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) struct Outcome {
     pub(super) seed: u64,
     pub(super) attack: Attack,
     /// Of the time after the first event has arrived plus a second, how much a port was open: all groups together.
-    pub(super) share: f64,
+    pub(super) share: Option<f64>,
     /// It was open at all.
     opened: bool,
     /// It is open when everything is over, retries included.
@@ -24,6 +24,7 @@ pub(super) struct Outcome {
     pub(super) lost: Vec<String>,
     /// Rules of others that went while a list made them exposures.
     pub(super) cut: usize,
+    raced: usize,
     pub(super) false_words: Vec<String>,
     pub(super) acknowledged: Vec<String>,
     /// Groups that were open for a second or more, of which no message said so.
@@ -35,7 +36,7 @@ pub(super) struct Outcome {
 }
 
 /// The SDK counts its retries for each Region over the whole process; runs must not count together.
-static RUNS: AtomicU64 = AtomicU64::new(0);
+static RUNS: AtomicUsize = AtomicUsize::new(0);
 
 pub(super) fn fresh_region() -> String {
     format!("eu-foe{:010}-1", RUNS.fetch_add(1, Ordering::Relaxed))
@@ -58,7 +59,8 @@ impl Outcome {
             window += until.saturating_sub(from);
             unseen += usize::from(here >= 1_000 && !group.published);
         }
-        let share = if window == 0 { 0.0 } else { Duration::from_millis(open).div_duration_f64(Duration::from_millis(window)) };
+        let share =
+            (window > 0).then(|| Duration::from_millis(open).div_duration_f64(Duration::from_millis(window)));
         let trace = watch.arena.groups.values().flat_map(|group| &group.changes);
         let trace = trace.fold(0_u64, |sum, (at, open)| sum.wrapping_mul(31).wrapping_add(at * 2 + u64::from(*open)));
         Self {
@@ -69,6 +71,7 @@ impl Outcome {
             left_open: watch.arena.groups.values().any(|group| !group.exposing.is_empty()),
             lost: watch.arena.lost.clone(),
             cut: watch.arena.cut,
+            raced: watch.arena.raced,
             false_words: watch.false_words.clone(),
             acknowledged: watch.acknowledged.clone(),
             unseen,
@@ -84,26 +87,24 @@ impl Outcome {
     }
 }
 
-/// Fights so many seeds, on all processors.
-pub(super) fn fought(seeds: u64) -> Vec<Outcome> {
-    let (next, outcomes) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+/// So many fights on all processors, in their order.
+pub(super) fn in_parallel(count: usize, fight: impl Fn(usize) -> Outcome + Sync) -> Vec<Outcome> {
+    let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= count {
                         break;
                     }
-                    let outcome = Fight::draw(seed).fight(seed, false);
-                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+                    let outcome = fight(n);
+                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(n, outcome);
                 }
             });
         }
     });
-    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    outcomes.sort_by_key(|outcome| outcome.seed);
-    outcomes
+    outcomes.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 fn percent(share: f64) -> String {
@@ -112,7 +113,7 @@ fn percent(share: f64) -> String {
 
 /// The middle one, and the largest with its seed.
 fn spread(outcomes: &[&Outcome]) -> (f64, f64, u64) {
-    let mut shares: Vec<(f64, u64)> = outcomes.iter().map(|outcome| (outcome.share, outcome.seed)).collect();
+    let mut shares: Vec<(f64, u64)> = outcomes.iter().filter_map(|o| Some((o.share?, o.seed))).collect();
     shares.sort_by(|one, other| one.0.total_cmp(&other.0));
     let (worst, seed) = shares.last().copied().unwrap_or_default();
     (shares.get(shares.len() / 2).copied().unwrap_or_default().0, worst, seed)
@@ -125,7 +126,7 @@ pub(super) fn table(outcomes: &[Outcome]) -> String {
         by_attack.entry(outcome.attack).or_default().push(outcome);
     }
     let mut text = String::from(
-        "attack     fights   open: median  worst (seed)  left open   lost   cut  false  unfailed  unseen | instances at once  busy s/fight  looks  revokes  throttled  mails\n",
+        "attack     fights   open: median  worst (seed)  left open   lost  raced   cut  false  unfailed  unseen | instances at once  busy s/fight  looks  revokes  throttled  mails\n",
     );
     for attack in ATTACKS {
         let Some(all) = by_attack.get(&attack) else { continue };
@@ -136,7 +137,7 @@ pub(super) fn table(outcomes: &[Outcome]) -> String {
         let busy: u64 = all.iter().map(|outcome| outcome.counts.busy).sum();
         _ = writeln!(
             text,
-            "{:<10} {:>6}  {:>13} {:>6} ({:>4})  {:>9} {:>6} {:>5}  {:>5}  {:>8}  {:>6} | {:>17}  {:>12}  {:>5}  {:>7}  {:>9}  {:>5}",
+            "{:<10} {:>6}  {:>13} {:>6} ({:>4})  {:>9} {:>6}  {:>5} {:>5}  {:>5}  {:>8}  {:>6} | {:>17}  {:>12}  {:>5}  {:>7}  {:>9}  {:>5}",
             format!("{attack:?}").to_lowercase(),
             all.len(),
             percent(median),
@@ -144,6 +145,7 @@ pub(super) fn table(outcomes: &[Outcome]) -> String {
             seed,
             sum(&|o| usize::from(o.left_open)),
             sum(&|o| o.lost.len()),
+            sum(&|o| o.raced),
             most(&|o| o.cut),
             sum(&|o| o.false_words.len()),
             sum(&|o| o.acknowledged.len()),

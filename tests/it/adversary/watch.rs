@@ -185,10 +185,12 @@ impl Watch {
     fn published(&mut self, instance: usize, subject: &str, message: &str) {
         let texts: Value = serde_json::from_str(message).unwrap();
         let finding: Value = serde_json::from_str(texts["default"].as_str().unwrap()).unwrap();
-        let Some(group) = finding["group"].as_str() else { return };
-        if let Some(known) = self.arena.groups.get_mut(group) {
-            known.published |= finding["verdict"] == "exposed";
+        if finding["verdict"] == "exposed" {
+            for (_, known) in self.arena.groups.iter_mut().filter(|(group, _)| message.contains(*group)) {
+                known.published = true;
+            }
         }
+        let Some(group) = finding["group"].as_str() else { return };
         // The words for people: title, reason, next step. What follows is a table of the record.
         let mail: Vec<&str> = texts["email"].as_str().unwrap().split("\n\n").take(3).collect();
         let words = format!("{subject}\n{}", mail.join("\n")).to_lowercase();
