@@ -9,8 +9,10 @@ mod bars;
 mod figures;
 mod instance;
 mod run;
+mod search;
 mod watch;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use attacks::{ATTACKS, Attack, Pace};
@@ -51,13 +53,18 @@ impl Fight {
 
     /// Fights it out.
     fn fight(&self, seed: u64, verbose: bool) -> Outcome {
+        self.fight_by(seed, verbose, async |run| self.attack.fight(run, self.pace).await)
+    }
+
+    /// Fights in some other way; `attack` tells until when the time counts.
+    fn fight_by(&self, seed: u64, verbose: bool, attack: impl AsyncFnOnce(&Rc<Run>) -> u64) -> Outcome {
         fastrand::seed(seed);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let region = figures::fresh_region();
             let run = Run::new(seed, region, POLICIES[self.policy], self.travel.clone(), verbose);
             let tasks = tokio::task::LocalSet::new();
-            let until = tasks.run_until(self.attack.fight(&run, self.pace)).await;
+            let until = tasks.run_until(attack(&run)).await;
             // Whatever is under way, retries included.
             tasks.await;
             Outcome::of(self, seed, &run.watch(), until)

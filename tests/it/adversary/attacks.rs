@@ -46,11 +46,13 @@ pub(super) enum Attack {
     Swap,
     /// From group to group.
     Hop,
+    /// One open rule beside the other, as fast as EC2 takes them: each is the others' standing exposure.
+    Pile,
     /// Anything, at the moments that the guard's clocks make interesting.
     Improvise,
 }
 
-pub(super) const ATTACKS: [Attack; 17] = [
+pub(super) const ATTACKS: [Attack; 18] = [
     Attack::Flip,
     Attack::Replace,
     Attack::React,
@@ -67,6 +69,7 @@ pub(super) const ATTACKS: [Attack; 17] = [
     Attack::Twins,
     Attack::Swap,
     Attack::Hop,
+    Attack::Pile,
     Attack::Improvise,
 ];
 
@@ -98,7 +101,7 @@ fn ssh_from(sources: &[String]) -> Vec<Permission> {
 }
 
 /// A group that somebody works with.
-async fn group(run: &Rc<Run>, name: &str) -> String {
+pub(super) async fn group(run: &Rc<Run>, name: &str) -> String {
     let group = run.create_group(name, Vpc::Other).await;
     let lawful = [Permission::tcp(443, ANYONE), Permission::tcp(22, "198.51.100.0/24")];
     run.authorize(Who::Developer, &group, &lawful).await;
@@ -119,6 +122,7 @@ impl Attack {
             Self::Twins => moving::twins(run, pace).await,
             Self::Swap => moving::swap(run, pace).await,
             Self::Hop => moving::hop(run, pace).await,
+            Self::Pile => moving::pile(run, pace).await,
             Self::Improvise => moving::improvise(run, pace).await,
             Self::Split => single::split(run, pace).await,
             Self::Fill => single::fill(run, pace).await,
@@ -145,7 +149,8 @@ impl Attack {
             | Self::Borrow
             | Self::Twins
             | Self::Swap
-            | Self::Hop => (late * 3 / 2 + 3_500).div_ceil(every).max(4),
+            | Self::Hop
+            | Self::Pile => (late * 3 / 2 + 3_500).div_ceil(every).max(4),
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Outcome {
     /// Groups that were open for a second or more, of which no message said so.
     pub(super) unseen: usize,
     pub(super) counts: Counts,
+    /// Some message said that a group is exposed.
+    pub(super) told: bool,
     /// How long the fight was, in milliseconds.
     length: u64,
     trace: u64,
@@ -59,8 +61,7 @@ impl Outcome {
             window += until.saturating_sub(from);
             unseen += usize::from(here >= 1_000 && !group.published);
         }
-        let share =
-            (window > 0).then(|| Duration::from_millis(open).div_duration_f64(Duration::from_millis(window)));
+        let share = (window > 0).then(|| Duration::from_millis(open).div_duration_f64(Duration::from_millis(window)));
         let trace = watch.arena.groups.values().flat_map(|group| &group.changes);
         let trace = trace.fold(0_u64, |sum, (at, open)| sum.wrapping_mul(31).wrapping_add(at * 2 + u64::from(*open)));
         Self {
@@ -76,6 +77,7 @@ impl Outcome {
             acknowledged: watch.acknowledged.clone(),
             unseen,
             counts: watch.counts.clone(),
+            told: watch.arena.groups.values().any(|group| group.published),
             length: until,
             trace,
         }

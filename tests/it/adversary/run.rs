@@ -68,6 +68,8 @@ pub(super) struct Run {
     pub(super) travel: Travel,
     pub(super) region: String,
     pub(super) rng: RefCell<fastrand::Rng>,
+    /// The next event comes so much later, in milliseconds: as a dead letter that is sent again does.
+    pub(super) held_back: Cell<u64>,
     policy: &'static str,
     started: Instant,
     queue: RefCell<VecDeque<Message>>,
@@ -79,9 +81,10 @@ impl Run {
     pub(super) fn new(seed: u64, region: String, policy: &'static str, travel: Travel, verbose: bool) -> Rc<Self> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let watch = Watch::new(Arena::new(seed, region.clone()), rng.fork(), verbose);
-        let (queue, polling, sent) = Default::default();
+        let (queue, polling, sent, held_back) = Default::default();
         let (watch, rng) = (Arc::new(Mutex::new(watch)), RefCell::new(rng.fork()));
-        Rc::new(Self { watch, travel, region, rng, policy, started: Instant::now(), queue, polling, sent })
+        let started = Instant::now();
+        Rc::new(Self { watch, travel, region, rng, held_back, policy, started, queue, polling, sent })
     }
 
     pub(super) fn watch(&self) -> MutexGuard<'_, Watch> {
@@ -180,18 +183,27 @@ impl Run {
                 Who::Developer | Who::Exempt => watch.arena.lawful(group, &rules, who == Who::Exempt),
             }
         }
-        self.send(event, who, [group.to_owned()].into(), rules.iter().cloned().collect());
+        let harmless = !permissions.iter().any(reaches_a_guarded_port);
+        let made = Made {
+            groups: [group.to_owned()].into(),
+            rules: rules.iter().cloned().collect(),
+            by_attacker: who == Who::Attacker,
+            harmless,
+        };
+        self.send(event, made);
         rules
     }
 
     /// ModifySecurityGroupRules of one rule.
     pub(super) async fn modify(self: &Rc<Self>, group: &str, rule: &str, permission: Permission) -> bool {
+        let harmless = !reaches_a_guarded_port(&permission);
         let changes = [RuleChange { rule: rule.to_owned(), permission }];
         let action = "ModifySecurityGroupRules";
         let made = self.call(Who::Attacker, action, |w, r| w.modify_rules(ACCOUNT, r, group, &changes)).await;
         let Some(((), event)) = made else { return false };
         self.watch().arena.note(group);
-        self.send(event, Who::Attacker, [group.to_owned()].into(), [rule.to_owned()].into());
+        let (groups, rules) = ([group.to_owned()].into(), [rule.to_owned()].into());
+        self.send(event, Made { groups, rules, by_attacker: true, harmless });
         true
     }
 
@@ -230,7 +242,7 @@ impl Run {
                 all.iter().filter(|(_, rules)| !rules.is_empty()).map(|(group, _)| group.clone()).collect();
             (groups, all.into_iter().flat_map(|(_, rules)| rules).collect())
         };
-        self.send(event, Who::Attacker, groups, rules);
+        self.send(event, Made { groups, rules, by_attacker: true, harmless: add.is_empty() });
         sleep(Duration::from_millis(lag)).await;
         let mut watch = self.watch();
         let mut holds = watch.arena.lists.get(list).cloned().unwrap_or_default();
@@ -241,13 +253,13 @@ impl Run {
     }
 
     /// Puts an event on its way.
-    fn send(self: &Rc<Self>, event: Value, who: Who, groups: BTreeSet<String>, rules: BTreeSet<String>) {
-        let id = event["detail"]["eventID"].as_str().unwrap().to_owned();
-        self.watch().made.insert(id, Made { groups, rules, by_attacker: who == Who::Attacker });
+    fn send(self: &Rc<Self>, event: Value, made: Made) {
+        self.watch().made.insert(id_of(&event), made);
+        let held_back = Duration::from_millis(self.held_back.take());
         let copies = if self.chance(self.travel.doubled) { 2 } else { 1 };
         for _ in 0..copies {
             let spread = 1.0 + self.travel.spread * (self.rng.borrow_mut().f64() - 0.5);
-            let delay = Duration::from_millis(self.travel.late).mul_f64(spread.max(0.1));
+            let delay = held_back + Duration::from_millis(self.travel.late).mul_f64(spread.max(0.1));
             let (run, event) = (Rc::clone(self), event.clone());
             if self.travel.batch == 0 {
                 tokio::task::spawn_local(run.invoke(event, delay));
@@ -340,4 +352,9 @@ impl Run {
 
 fn id_of(event: &Value) -> String {
     event["detail"]["eventID"].as_str().unwrap_or_default().to_owned()
+}
+
+fn reaches_a_guarded_port(permission: &Permission) -> bool {
+    let (from, to) = (permission.from_port.unwrap_or(0), permission.to_port.unwrap_or(65_535));
+    [22, 1433, 3306, 3389].into_iter().any(|port| (from..=to).contains(&port))
 }

@@ -18,6 +18,8 @@ pub(super) struct Made {
     /// The rules that it made or changed; of a prefix list those that refer to it.
     pub(super) rules: BTreeSet<String>,
     pub(super) by_attacker: bool,
+    /// The record opens nothing, whatever EC2 shows: what is safe by the record alone may be told so.
+    pub(super) harmless: bool,
 }
 
 /// A group as a delivery knows it.
@@ -232,7 +234,7 @@ impl Watch {
         let open = self.known_open(instance, group);
         let ever = self.seen[instance].looks.get(group).map(|look| look.ever.clone()).unwrap_or_default();
         let (open_by_ours, seen_open) = (!open.is_disjoint(&made.rules), !ever.is_disjoint(&made.rules));
-        if !open.is_empty() && made.by_attacker && !failed {
+        if !open.is_empty() && made.by_attacker && !made.harmless && !failed {
             self.acknowledged.push(format!("#{instance} {group} open through {open:?}"));
         }
         let of = |finding: &&Value| {
@@ -241,7 +243,7 @@ impl Watch {
         for finding in delivered.findings.iter().filter(of) {
             let (verdict, outcome) = (finding["verdict"].as_str().unwrap(), finding["outcome"].as_str().unwrap());
             let wrong = match (verdict, outcome) {
-                ("safe" | "irrelevant", _) if seen_open => "what a look saw open",
+                ("safe" | "irrelevant", _) if seen_open && !made.harmless => "what a look saw open",
                 (_, "reverted" | "already_gone") if open_by_ours => "what is open at the end",
                 _ => continue,
             };

@@ -182,6 +182,15 @@ pub(super) async fn hop(run: &Rc<Run>, pace: Pace) -> u64 {
     run.now()
 }
 
+pub(super) async fn pile(run: &Rc<Run>, pace: Pace) -> u64 {
+    let group = group(run, "web").await;
+    for n in 0..pace.moves {
+        run.authorize(Who::Attacker, &group, &[state(n)]).await;
+        sleep(millis(pace.every)).await;
+    }
+    run.now()
+}
+
 /// Whatever comes to mind, at the moments that the guard's own clocks make interesting: its backoff, its settling, the
 /// second look at what stands, the delay of events, the pauses between deliveries.
 pub(super) async fn improvise(run: &Rc<Run>, pace: Pace) -> u64 {

@@ -46,7 +46,7 @@ pub(super) async fn fill(run: &Rc<Run>, pace: Pace) -> u64 {
 
 pub(super) async fn list(run: &Rc<Run>, pace: Pace) -> u64 {
     let list = run.create_list(&["10.0.0.0/8", "172.16.0.0/12"]).await;
-    let groups = if pace.variant % 4 == 0 { 40 } else { 9 };
+    let groups = if pace.variant.is_multiple_of(4) { 40 } else { 9 };
     for n in 0..groups {
         let group = run.create_group(&format!("web-{n}"), Vpc::Other).await;
         run.authorize(Who::Developer, &group, &[Permission::tcp(3306, &list)]).await;
@@ -64,6 +64,7 @@ pub(super) async fn list(run: &Rc<Run>, pace: Pace) -> u64 {
 pub(super) async fn name(run: &Rc<Run>, pace: Pace) -> u64 {
     let old = run.create_group("web", Vpc::Default).await;
     let halves = ssh_from(&["8.0.0.0/9".to_owned(), "8.128.0.0/9".to_owned()]);
+    run.held_back.set(if (pace.variant / 2).is_multiple_of(2) { 600_000 } else { 0 });
     run.authorize_as(Who::Attacker, (&old, "web"), &halves, Left::Answer).await;
     run.delete_group(&old).await;
     let new = run.create_group("web", Vpc::Default).await;
