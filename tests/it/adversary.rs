@@ -47,7 +47,8 @@ impl Fight {
         let (spread, doubled) = ([0.0, 0.4, 1.8][rng.usize(..3)], [0.0, 0.0, 0.3][rng.usize(..3)]);
         let pace = Pace { every, moves: attack.moves(every, late, &mut rng), variant: rng.u64(..64) };
         let policy = usize::from(attack == Attack::Name || rng.u8(..4) == 0);
-        let travel = Travel { late, spread, doubled, batch, concurrency, timeout: Duration::from_secs(30) };
+        let travel =
+            Travel { late, spread, doubled, batch, concurrency, timeout: Duration::from_secs(30), ideal: false };
         Self { attack, pace, travel, policy }
     }
 
@@ -65,6 +66,7 @@ impl Fight {
             let run = Run::new(seed, region, POLICIES[self.policy], self.travel.clone(), verbose);
             let tasks = tokio::task::LocalSet::new();
             let until = tasks.run_until(attack(&run)).await;
+            run.until.set(until);
             // Whatever is under way, retries included.
             tasks.await;
             Outcome::of(self, seed, &run.watch(), until)

@@ -151,6 +151,17 @@ impl Arena {
         self.note(group);
     }
 
+    /// The open groups of which an event has arrived, with the attacker's part of what opens them.
+    pub(super) fn attacked(&self) -> Vec<(String, Vec<String>)> {
+        let heard = self.groups.iter().filter(|(_, known)| known.first_event.is_some());
+        let attackers = |known: &Group| -> Vec<String> {
+            let lawful = |id: &&String| known.lawful.contains_key(*id) && !self.astray.contains(*id);
+            known.exposing.iter().filter(|id| !lawful(id)).cloned().collect()
+        };
+        let open = heard.map(|(group, known)| (group.clone(), attackers(known)));
+        open.filter(|(_, rules)| !rules.is_empty()).collect()
+    }
+
     /// An event about these groups arrives.
     pub(super) fn arrived<'a>(&mut self, groups: impl IntoIterator<Item = &'a String>) {
         let now = self.tick();

@@ -150,7 +150,7 @@ impl Attack {
             | Self::Twins
             | Self::Swap
             | Self::Hop
-            | Self::Pile => (late * 3 / 2 + 3_500).div_ceil(every).max(4),
+            | Self::Pile => (late * 5 / 4 + 3_000).div_ceil(every).max(4),
         }
     }
 }

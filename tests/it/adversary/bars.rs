@@ -40,12 +40,40 @@ fn worst(what: &str, of: impl Fn(&Outcome) -> Option<String>) {
 #[test]
 fn the_adversary_fights_every_way_it_knows() {
     if let Some(seed) = number("PORTCULLIS_SEED") {
-        let fight = Fight::draw(seed);
+        let mut fight = Fight::draw(seed);
+        fight.travel.ideal = std::env::var_os("PORTCULLIS_IDEAL").is_some();
         println!("{fight:?}");
         println!("{:#?}", fight.fight(seed, true));
         return;
     }
     assert_fought(all());
+}
+
+/// What EC2's buckets leave open, whoever guards: the least that an attack gains. Lists are left out, for the watchman
+/// takes nobody's lawful rule.
+#[test]
+#[ignore = "a measure, which depends on the model alone: run it by name"]
+fn what_a_watchman_leaves_open_who_looks_as_often_as_ec2_allows() {
+    let count = usize::try_from(number("PORTCULLIS_SEEDS").unwrap_or(216)).unwrap();
+    let ideal = |n: usize| {
+        let mut fight = Fight::draw(n as u64);
+        fight.travel.ideal = true;
+        fight.fight(n as u64, false)
+    };
+    let outcomes = in_parallel(count, ideal);
+    println!("{}", table(&outcomes));
+    let mut fights = minutes();
+    fights.iter_mut().for_each(|fight| fight.travel.ideal = true);
+    for (fight, outcome) in fights.iter().zip(in_parallel(fights.len(), |n| fights[n].fight(7, false))) {
+        let (kind, share) = (format!("{:?}", fight.attack).to_lowercase(), outcome.share.unwrap_or_default());
+        println!(
+            "{kind:<8} every {:>4} ms, {:>4} ms late: {:.0} %",
+            fight.pace.every,
+            fight.travel.late,
+            share * 100.0
+        );
+    }
+    assert_fought(&outcomes);
 }
 
 #[test]
@@ -90,7 +118,7 @@ fn a_list_takes_no_more_than_the_cap_with_it() {
 fn minute(attack: Attack, every: u64, late: u64) -> Fight {
     let pace = Pace { every, moves: 60_000 / every, variant: 0 };
     let timeout = Duration::from_secs(120);
-    let travel = Travel { late, spread: 0.0, doubled: 0.0, batch: 0, concurrency: 1_000, timeout };
+    let travel = Travel { late, spread: 0.0, doubled: 0.0, batch: 0, concurrency: 1_000, timeout, ideal: false };
     Fight { attack, pace, travel, policy: 0 }
 }
 

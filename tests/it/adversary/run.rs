@@ -49,6 +49,9 @@ pub(super) struct Travel {
     pub(super) concurrency: usize,
     /// The function's timeout.
     pub(super) timeout: Duration,
+    /// No instances, but a watchman who knows who made which rule and looks as often as EC2 allows: what he leaves open
+    /// no guard closes.
+    pub(super) ideal: bool,
 }
 
 /// Lambda tries an asynchronous invocation that failed again after one minute and after two more (Lambda Developer Guide,
@@ -70,6 +73,9 @@ pub(super) struct Run {
     pub(super) rng: RefCell<fastrand::Rng>,
     /// The next event comes so much later, in milliseconds: as a dead letter that is sent again does.
     pub(super) held_back: Cell<u64>,
+    /// When the fight ends, as soon as that is known.
+    pub(super) until: Cell<u64>,
+    on_watch: Cell<bool>,
     policy: &'static str,
     started: Instant,
     queue: RefCell<VecDeque<Message>>,
@@ -83,8 +89,8 @@ impl Run {
         let watch = Watch::new(Arena::new(seed, region.clone()), rng.fork(), verbose);
         let (queue, polling, sent, held_back) = Default::default();
         let (watch, rng) = (Arc::new(Mutex::new(watch)), RefCell::new(rng.fork()));
-        let started = Instant::now();
-        Rc::new(Self { watch, travel, region, rng, held_back, policy, started, queue, polling, sent })
+        let (until, on_watch, started) = (Cell::new(u64::MAX), Cell::new(false), Instant::now());
+        Rc::new(Self { watch, travel, region, rng, held_back, until, on_watch, policy, started, queue, polling, sent })
     }
 
     pub(super) fn watch(&self) -> MutexGuard<'_, Watch> {
@@ -134,7 +140,9 @@ impl Run {
             if drawn {
                 return;
             }
-            sleep(Duration::from_millis(50)).await;
+            // In step with another caller one would never get any.
+            let pause = self.rng.borrow_mut().u64(10..60);
+            sleep(Duration::from_millis(pause)).await;
         }
     }
 
@@ -259,7 +267,8 @@ impl Run {
         let copies = if self.chance(self.travel.doubled) { 2 } else { 1 };
         for _ in 0..copies {
             let spread = 1.0 + self.travel.spread * (self.rng.borrow_mut().f64() - 0.5);
-            let delay = held_back + Duration::from_millis(self.travel.late).mul_f64(spread.max(0.1));
+            let late = Duration::from_millis(self.travel.late).mul_f64(spread.max(0.1));
+            let delay = held_back + Duration::from_millis(u64::try_from(late.as_millis()).unwrap());
             let (run, event) = (Rc::clone(self), event.clone());
             if self.travel.batch == 0 {
                 tokio::task::spawn_local(run.invoke(event, delay));
@@ -323,7 +332,11 @@ impl Run {
     }
 
     /// Delivers to a fresh instance; the items that failed.
-    async fn deliver(&self, payload: &Value, items: &[(String, String)]) -> BTreeSet<String> {
+    async fn deliver(self: &Rc<Self>, payload: &Value, items: &[(String, String)]) -> BTreeSet<String> {
+        if self.travel.ideal {
+            self.watch_for(items);
+            return BTreeSet::new();
+        }
         let (instance, began) = {
             let mut watch = self.watch();
             let groups: BTreeSet<String> =
@@ -347,6 +360,38 @@ impl Run {
         watch.settled(instance, items, &delivered);
         watch.say(|| format!("#{instance} ends, failed: {:?}", delivered.failed));
         delivered.failed
+    }
+}
+
+impl Run {
+    /// The watchman hears of groups, and begins with the first.
+    fn watch_for(self: &Rc<Self>, items: &[(String, String)]) {
+        let mut watch = self.watch();
+        let groups: BTreeSet<String> =
+            items.iter().filter_map(|(_, id)| watch.made.get(id)).flat_map(|made| made.groups.clone()).collect();
+        watch.arena.arrived(&groups);
+        watch.counts.deliveries += 1;
+        if !self.on_watch.replace(true) {
+            tokio::task::spawn_local(Rc::clone(self).stand_watch());
+        }
+    }
+
+    /// Twenty looks a second, and a revoke at once: EC2's refill of looks, and the guard's time for two calls.
+    async fn stand_watch(self: Rc<Self>) {
+        while self.now() < self.until.get() {
+            self.token("DescribeSecurityGroupRules").await;
+            let open = self.watch().arena.attacked();
+            sleep(Duration::from_millis(37)).await;
+            for (group, rules) in open {
+                // One id that is gone fails a call for several.
+                if !self.revoke(&group, &rules).await {
+                    for rule in rules {
+                        self.revoke(&group, &[rule]).await;
+                    }
+                }
+            }
+            sleep(Duration::from_millis(13)).await;
+        }
     }
 }
 
