@@ -115,7 +115,7 @@ fn buckets_empty_and_refill() {
 fn another_caller_of_the_account_draws_from_the_same_bucket() {
     let (world, group) = world_with_group(Vpc::Other);
     world.set_throttling(true);
-    let (place, action) = ((SIGNED, REGION), "RevokeSecurityGroupIngress");
+    let (place, action) = ((ACCOUNT, REGION), "RevokeSecurityGroupIngress");
     assert!((0..49).all(|_| world.draw(place.0, place.1, action)));
     let params = [("GroupId", group.as_str()), ("SecurityGroupRuleId.1", "sgr-0123456789abcdef0")];
     assert_eq!(ec2_error(&world, action, &params), "InvalidSecurityGroupRuleId.NotFound");
