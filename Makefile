@@ -113,7 +113,7 @@ proof-z3: need-cargo .venv/proof/.installed
 .PHONY: proof-simulation
 proof-simulation: need-cargo
 	PORTCULLIS_SEEDS=$(PROOF_SEEDS) PORTCULLIS_PROOF_WHOLE=1 $(CARGO) test $(WORKSPACE) --test it --quiet -- \
-	  --nocapture simulation:: faults::every_pair deliveries::a_flood
+	  --nocapture simulation:: adversary:: faults::every_pair deliveries::a_flood
 
 # Two at a time, an hour or so in all; of one file: make mutants MUTANTS="--file crates/domain/src/net.rs". Status 3 is a mutant
 # that never ends and was stopped, which is caught as well.
