@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis::aws::FunctionIdentity;
-use portcullis::guard::{Guard, Invocation};
+use portcullis::pipeline::{self, Context, Invocation};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -17,8 +17,8 @@ pub(super) const START: i64 = 4_102_444_800_000;
 
 /// A fresh instance of the function: no invocation before this one has left anything in it.
 pub(super) struct Instance {
-    guard: Guard,
-    own: Option<FunctionIdentity>,
+    context: Context,
+    identity: Option<FunctionIdentity>,
 }
 
 /// What came of a delivery.
@@ -40,15 +40,15 @@ impl Instance {
     ) -> Self {
         let setup = Setup { policy, topic: true, ..Setup::default() };
         let clock = Box::new(move || Timestamp::from_millisecond(START).unwrap() + started.elapsed());
-        let guard = setup.guard(region, between, clock, out).await;
-        let own = FunctionIdentity::of_arn(&format!("arn:aws:lambda:{region}:{ACCOUNT}:function:portcullis"));
-        Self { guard, own }
+        let context = setup.context(region, between, clock, out).await;
+        let identity = FunctionIdentity::of_arn(&format!("arn:aws:lambda:{region}:{ACCOUNT}:function:portcullis"));
+        Self { context, identity }
     }
 
     /// Delivers, with so much time as the function has.
     pub(super) async fn deliver(&self, payload: &Value, timeout: Duration) -> Delivered {
-        let invocation = Invocation { own: self.own.clone(), deadline: Instant::now() + timeout };
-        let answer = self.guard.handle(payload, &invocation).await;
+        let invocation = Invocation { identity: self.identity.clone(), deadline: Instant::now() + timeout };
+        let answer = pipeline::handle(&self.context, payload, &invocation).await;
         let findings = answer.findings.iter().map(|finding| serde_json::to_value(finding).unwrap()).collect();
         Delivered { findings, failed: answer.failed }
     }
