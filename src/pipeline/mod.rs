@@ -13,6 +13,7 @@ mod intake;
 mod log_file;
 mod permission;
 mod prefix_list;
+mod recent;
 mod region;
 mod remediate;
 mod resource;
