@@ -66,7 +66,7 @@ lint: toolchain tamper ## Check format, code, templates, schemas, links, and wha
 	.venv/build/bin/python tools/lint/schemas.py
 	.venv/build/bin/python -m unittest discover --start-directory tools/lint
 	.venv/build/bin/python -m unittest discover --start-directory tools/deploy
-	.venv/build/bin/cfn-lint template.yaml member.yaml tamper-us-east-1.yaml
+	.venv/build/bin/cfn-lint $(wildcard *.yaml)
 	AWS_DEFAULT_REGION=us-east-1 .venv/build/bin/sam validate --lint --template template.yaml
 	AWS_DEFAULT_REGION=us-east-1 .venv/build/bin/sam validate --lint --template member.yaml
 	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
