@@ -3,25 +3,19 @@
 //! The same path as the function's, with the record as the only facts: prefix lists and the direction of a Modify are
 //! undecided here, and a record of a rule that closes a gap between others' is judged alone.
 
-pub mod input;
-pub mod objects;
-pub mod show;
-
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use portcullis_delivery::logfile::{self, Content, Found, Scratch};
+use portcullis_delivery::envelope::{self, Payload};
 use portcullis_domain::exposure::{GroupFacts, PrefixLists, Rule, harmless, judge};
 use portcullis_domain::finding::{Action, Done, Finding, Outcome, Verdict};
 use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::plan::plan;
 use portcullis_domain::policy::{GroupLocation, Mode, Policy};
-use portcullis_domain::trail::{self, Call, Change, EnvelopeOrigin, EventMetadata, Reading, Resource};
+use portcullis_domain::trail::{self, Call, Change, EventMetadata, Reading, Resource};
 use serde_json::Value;
 
-use input::InputError;
-use portcullis_delivery::envelope::{self, Payload};
+use crate::input::InputError;
 
 /// What judges: a policy, and the time at which its exemptions hold or do not.
 #[derive(Debug)]
@@ -32,7 +26,7 @@ pub struct Judge {
     pub now: Timestamp,
 }
 
-/// What was in one input.
+/// What one input came to.
 #[derive(Debug, Default)]
 pub struct Judged {
     /// What was judged, in order.
@@ -41,104 +35,17 @@ pub struct Judged {
     pub input_errors: Vec<InputError>,
 }
 
-impl From<InputError> for Judged {
-    fn from(trouble: InputError) -> Self {
-        Self { findings: Vec::new(), input_errors: vec![trouble] }
-    }
-}
-
-thread_local! {
-    /// What files are unzipped into: each thread has its own, and keeps it.
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
 impl Judge {
-    /// Judges everything in an input's bytes, plain or gzip: of a CloudTrail log file the records that are calls to be
-    /// judged, of anything else every record, event and message.
-    #[must_use]
-    pub fn bytes(&self, name: &str, bytes: &[u8]) -> Judged {
-        let mut judged = Judged::default();
-        let tell = |found: Found<'_>| self.found(name, found, &mut judged);
-        let others = SCRATCH.with_borrow_mut(|scratch| match logfile::read_log_file(bytes, scratch, tell) {
-            Content::LogFile => None,
-            Content::Other(text) => Some(self.documents(name, text)),
-            Content::Unclear => Some(match input::unzipped(bytes) {
-                Ok(text) => self.documents(name, &text),
-                Err(why) => InputError { place: name.to_owned(), why }.into(),
-            }),
-        });
-        others.unwrap_or(judged)
-    }
-
-    fn found(&self, name: &str, found: Found<'_>, judged: &mut Judged) {
-        match found.and_then(|record| record.parse()) {
-            Ok(record) => {
-                let payload = Payload::Record { record, envelope_origin: EnvelopeOrigin::default() };
-                judged.add(name, judge_letter(payload, &self.policy, self.now));
-            }
-            Err(error) => judged.add(name, Err(error.to_string())),
+    /// Judges a payload that was read from the input `name`.
+    pub fn add(&self, name: &str, payload: Result<Payload, InputError>, judged: &mut Judged) {
+        let payload = match payload {
+            Ok(payload) => payload,
+            Err(error) => return judged.input_errors.push(error),
+        };
+        match judge_payload(payload, &self.policy, self.now) {
+            Ok(finding) => judged.findings.push(finding),
+            Err(why) => judged.input_errors.push(InputError { place: name.to_owned(), why }),
         }
-    }
-
-    fn documents(&self, name: &str, text: &[u8]) -> Judged {
-        let mut judged = Judged::default();
-        for document in input::documents(name, text) {
-            match document {
-                Ok(document) => {
-                    let found = self::document(&document, &self.policy, self.now);
-                    found.into_iter().for_each(|each| judged.add(name, each));
-                }
-                Err(trouble) => judged.input_errors.push(trouble),
-            }
-        }
-        judged
-    }
-}
-
-impl Judged {
-    fn add(&mut self, name: &str, judged: Result<Finding, String>) {
-        match judged {
-            Ok(finding) => self.findings.push(finding),
-            Err(why) => self.input_errors.push(InputError { place: name.to_owned(), why }),
-        }
-    }
-}
-
-/// A CloudTrail log file that is judged as it arrives.
-#[derive(Debug)]
-pub struct LogFile<'a> {
-    judge: &'a Judge,
-    name: &'a str,
-    stream: logfile::Stream,
-    judged: Judged,
-}
-
-impl<'a> LogFile<'a> {
-    /// Nothing of it has arrived.
-    #[must_use]
-    pub fn new(judge: &'a Judge, name: &'a str) -> Self {
-        Self { judge, name, stream: logfile::Stream::default(), judged: Judged::default() }
-    }
-
-    /// The next bytes, gzip or plain.
-    pub fn push(&mut self, chunk: &[u8]) {
-        let (judge, name, judged) = (self.judge, self.name, &mut self.judged);
-        self.stream.push(chunk, |found| judge.found(name, found, judged));
-    }
-
-    /// The end.
-    #[must_use]
-    pub fn finish(mut self) -> Judged {
-        let (judge, name, judged) = (self.judge, self.name, &mut self.judged);
-        self.stream.finish(|found| judge.found(name, found, judged));
-        self.judged
-    }
-
-    /// No more will come.
-    #[must_use]
-    pub fn broken_off(mut self, why: String) -> Judged {
-        self.judged.add(self.name, Err(why));
-        self.judged
     }
 }
 
@@ -147,38 +54,56 @@ impl<'a> LogFile<'a> {
 #[must_use]
 pub fn document(document: &Value, policy: &Policy, now: Timestamp) -> Vec<Result<Finding, String>> {
     let items = envelope::open(document).items;
-    items.into_iter().flat_map(|item| item.payloads).map(|payload| judge_letter(payload, policy, now)).collect()
+    items.into_iter().flat_map(|item| item.payloads).map(|payload| judge_payload(payload, policy, now)).collect()
 }
 
 fn plain(event: &EventMetadata, verdict: Verdict, why: &str) -> Finding {
     Finding::plain(event, verdict, Outcome::None, Mode::Alert, why.to_owned())
 }
 
-fn judge_letter(payload: Payload, policy: &Policy, now: Timestamp) -> Result<Finding, String> {
+fn judge_payload(payload: Payload, policy: &Policy, now: Timestamp) -> Result<Finding, String> {
+    Ok(match intake(payload)? {
+        Intake::Finding(finding) => *finding,
+        Intake::Change(change) => Finding { group: named(&change.resource), ..judge_change(&change, policy, now) },
+    })
+}
+
+/// What a payload is, before anything is judged.
+enum Intake {
+    /// A call that may have opened something.
+    Change(Box<Change>),
+    /// Something that needs no judging.
+    Finding(Box<Finding>),
+}
+
+/// # Errors
+/// Why the payload holds no record.
+fn intake(payload: Payload) -> Result<Intake, String> {
+    let finding = |event: &EventMetadata, verdict, why: &str| Intake::Finding(Box::new(plain(event, verdict, why)));
     let (record, envelope_origin) = match payload {
         Payload::Record { record, envelope_origin } => (record, envelope_origin),
         Payload::Unrelated(why) | Payload::Control(why) => {
-            return Ok(plain(&EventMetadata::default(), Verdict::Irrelevant, &why));
+            return Ok(finding(&EventMetadata::default(), Verdict::Irrelevant, &why));
         }
         Payload::Unreadable(why) => return Err(why),
         Payload::LogFile(file) => {
             return Err(format!("it only names a log file: check s3://{}/{} itself", file.bucket, file.key));
         }
-        Payload::SweepRequest(_) => return Err("it is the order for a sweep, and holds no record".to_owned()),
+        Payload::SweepRequest(_) => return Err("it is a request for a sweep, and holds no record".to_owned()),
     };
     Ok(match trail::read(&record, &envelope_origin) {
-        Reading::Irrelevant { event, why } => plain(&event, Verdict::Irrelevant, &why),
-        Reading::Undecided { event, why } => plain(&event, Verdict::Undecided, &why),
-        Reading::Change(change) => {
-            let finding = judge_change(&change, policy, now);
-            let group = match &change.resource {
-                Resource::Group(id) => Some(id.to_string()),
-                Resource::GroupName(name) => Some(name.clone()),
-                Resource::PrefixList(_) | Resource::Region => None,
-            };
-            Finding { group, ..finding }
-        }
+        Reading::Irrelevant { event, why } => finding(&event, Verdict::Irrelevant, &why),
+        Reading::Undecided { event, why } => finding(&event, Verdict::Undecided, &why),
+        Reading::Change(change) => Intake::Change(change),
     })
+}
+
+fn named(resource: &Resource) -> Option<String> {
+    match resource {
+        Resource::Group(id) => Some(id.to_string()),
+        Resource::GroupName(name) => Some(name.clone()),
+        Resource::PrefixList(_) | Resource::Region => None,
+    }
 }
 
 fn judge_change(change: &Change, policy: &Policy, now: Timestamp) -> Finding {

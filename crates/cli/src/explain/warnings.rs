@@ -1,12 +1,13 @@
 //! What is legal in a policy and probably a mistake, and the policy in one line.
 
 use jiff::Timestamp;
-use portcullis_domain::ids::escaped_up_to;
 use portcullis_domain::net::{AddressSet, Family, PortRange, public_addresses};
 use portcullis_domain::policy::{Exemption, Mode, Policy, Scope, Selector};
+use portcullis_domain::text::escaped_up_to;
 
 use super::Life;
 use super::words::{ends, place, reason};
+use crate::words::amount;
 
 /// Something legal that its author probably did not mean, or will want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,14 +76,6 @@ pub fn summary(policy: &Policy, now: Timestamp) -> String {
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) };
     format!("{}, {}{parts}", amount(services.len(), "guard"), amount(exemptions.len(), "exemption"))
-}
-
-fn amount(n: usize, what: &str) -> String {
-    match n {
-        0 => format!("no {what}s"),
-        1 => format!("1 {what}"),
-        n => format!("{n} {what}s"),
-    }
 }
 
 fn named(exemption: &Exemption) -> String {

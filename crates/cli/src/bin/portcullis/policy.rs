@@ -1,20 +1,20 @@
 //! `portcullis policy`: what a policy says, and whether it is one.
 
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::Subcommand;
-use portcullis::domain::ids::escaped_up_to;
 use portcullis::domain::policy::Policy;
 use portcullis_cli::explain;
+use portcullis_cli::policy_file::{name, read};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Whether a policy can be used, and what is odd about it, in a line or two
-    #[command(after_help = CHECK_HELP)]
+    #[command(after_help = crate::MORE, after_long_help = CHECK_HELP)]
     Check(Check),
     /// What a policy means, in words
-    #[command(after_help = SHOW_HELP)]
+    #[command(after_help = crate::MORE, after_long_help = SHOW_HELP)]
     Show(Show),
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Check {
 
 #[derive(clap::Args)]
 pub(crate) struct Show {
-    /// The policy, or - for standard input; the built-in one where none is given
+    /// The policy, or - for standard input [default: the built-in one]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
@@ -57,11 +57,11 @@ fn time(text: &str) -> Result<jiff::Timestamp, String> {
 
 pub(crate) const HELP: &str = "\
 Examples:
-  portcullis policy show                      the built-in policy
-  portcullis policy show policy.yaml          before you sign it off
-  portcullis policy check policy.yaml         in a pipeline, before you deploy it
+  portcullis policy show                  the built-in policy
+  portcullis policy show policy.yaml      before you sign it off
+  portcullis policy check policy.yaml     in a pipeline, before you deploy it
 
-What a policy does to real records: portcullis check --policy policy.yaml PATH...
+To see what a policy does to real records: portcullis check --policy policy.yaml PATH...
 
 Exit status: 0 the policy can be used; 2 it cannot.";
 
@@ -71,13 +71,11 @@ Examples:
   portcullis policy check --at 2027-01-01 policy.yaml
   aws s3 cp s3://bucket/policy.yaml - | portcullis policy check -
 
-Standard output gets one line. Standard error gets what is legal and probably a mistake: an
-exemption that has expired, expires within 30 days or never ends; a scope that an earlier one
-covers; a port guarded twice; trusted blocks and sources that never count anyway; a sweep that
-enforces nothing.
+Standard output gets one line. Standard error gets a warning for what is legal and probably a mistake: an exemption that \
+has expired, expires within 30 days or never ends; a scope that an earlier one covers; a port guarded twice; trusted \
+blocks and sources that never count anyway; a sweep that enforces nothing.
 
-Exit status: 0 the policy can be used, whatever the warnings; 2 it cannot: it does not parse, or
-could not be read.";
+Exit status: 0 the policy can be used, with or without warnings; 2 it cannot: it does not parse, or could not be read.";
 
 const SHOW_HELP: &str = "\
 Examples:
@@ -113,22 +111,4 @@ pub(crate) fn run(command: &Command) -> io::Result<u8> {
     }
     out.flush()?;
     Ok(0)
-}
-
-fn name(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".to_owned() } else { escaped_up_to(&path.to_string_lossy(), 300) }
-}
-
-/// Reads a policy.
-///
-/// # Errors
-/// Why it could not be read, or the policy's own with the lines around it.
-pub(crate) fn read(path: &Path) -> io::Result<Policy> {
-    let named = |why: String| io::Error::other(format!("{}: {why}", name(path)));
-    let mut yaml = String::new();
-    let text = match path == Path::new("-") {
-        true => io::stdin().read_to_string(&mut yaml).map(|_| yaml),
-        false => std::fs::read_to_string(path),
-    };
-    Policy::parse(&text.map_err(|error| named(error.to_string()))?).map_err(|error| named(error.snippet))
 }

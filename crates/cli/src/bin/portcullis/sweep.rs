@@ -1,7 +1,7 @@
 //! `portcullis sweep`: the function's sweep, from an operator's terminal and with the operator's own credentials.
 
 mod advice;
-mod tell;
+mod tally;
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
@@ -16,21 +16,24 @@ use portcullis::domain::ids::{AccountId, Region, escaped};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
 use portcullis::guard::{Guard, Invocation, Places};
 use portcullis::report;
-use portcullis_cli::check::show::Format;
+use portcullis_cli::show::Format;
+use portcullis_cli::terminal::Terminal;
+use portcullis_cli::words::count;
+use portcullis_cli::{policy_file, progress};
 use serde_json::json;
 use tokio::time::Instant;
 
-use tell::Tally;
+use tally::Tally;
 
 #[derive(clap::Args)]
 pub(crate) struct SweepArgs {
-    /// Look at this account; may be given several times [default: the one of your credentials]
+    /// Look at this account; may be repeated [default: your credentials' own]
     #[arg(long = "account", value_name = "ID", value_parser = account, conflicts_with = "organization")]
     accounts: Vec<AccountId>,
     /// Look at all accounts of the organisation
     #[arg(long, requires = "role")]
     organization: bool,
-    /// Look at this Region; may be given several times [default: all that are enabled in the account]
+    /// Look at this Region; may be repeated [default: every enabled one]
     #[arg(long = "region", value_name = "CODE", value_parser = region)]
     regions: Vec<Region>,
     /// The role to assume in accounts other than the one of your credentials
@@ -39,16 +42,16 @@ pub(crate) struct SweepArgs {
     /// The external id that the role asks for
     #[arg(long, value_name = "ID", requires = "role", value_parser = external_id)]
     external_id: Option<String>,
-    /// The policy, or - for standard input; the built-in one where none is given
+    /// The policy, or - for standard input [default: the built-in one]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// How to show what was found
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// Revoke what is exposed, once you have typed yes; without it nothing is changed
+    /// Revoke what is exposed, after you type yes; else nothing is changed
     #[arg(long)]
     enforce: bool,
-    /// Revoke at most so many rules in each account and Region [default: the policy's, 25]
+    /// Revoke at most N rules in each account and Region [default: the policy's, 25]
     #[arg(long, value_name = "N", requires = "enforce", value_parser = clap::value_parser!(u32).range(1..))]
     max_revocations: Option<u32>,
     /// Do not ask before revoking
@@ -58,30 +61,28 @@ pub(crate) struct SweepArgs {
 
 pub(crate) const HELP: &str = "\
 Examples:
-  portcullis sweep                              your account, every enabled Region; only looks
-  portcullis sweep --region eu-west-1 --region us-east-1 --policy policy.yaml
-  portcullis sweep --organization --role portcullis --external-id gate-7f3a --format csv > open.csv
+  portcullis sweep                          your account, every enabled Region
+  portcullis sweep --region eu-west-1 --policy policy.yaml
+  portcullis sweep --organization --role portcullis --format csv > open.csv
   portcullis sweep --account 111122223333 --enforce
 
-It takes the path of the function's own sweep: every group of a Region is looked at, judged by the
-policy, and told of where a guarded port is exposed or an exemption holds.
+The sweep looks at every group of a Region, judges it by the policy, and shows the groups where a guarded port is \
+exposed or an exemption holds. The function's scheduled sweep does the same.
 
-Credentials and Region come from the environment, the profile (AWS_PROFILE), the container or the
-instance. With IAM Identity Center (SSO), or a credential_process, put them into the environment:
+Credentials and Region come from the environment, the profile (AWS_PROFILE), the container or the instance. With IAM \
+Identity Center (SSO), or a credential_process, put the credentials into the environment:
   eval \"$(aws configure export-credentials --format env)\"
 
-Without --enforce nothing is changed; roles are assumed with a session policy that only lets it look.
-With --enforce it revokes, even where the policy's `sweep` says alert: that word is for the schedule.
-Where the policy's `mode` or `scopes` say alert it still only alerts, and says so. The same in every
-account and Region past so many revocations as --max-revocations, or the policy's, says.
+Without --enforce nothing is changed: roles are assumed with a session policy that only lets it look. With --enforce it \
+revokes, even where the policy's `sweep` says alert, which is for the schedule. It only alerts where the policy's `mode` \
+or `scopes` say alert, and in an account and Region after --max-revocations rules.
 
-A look needs ec2:DescribeRegions (without --region), ec2:DescribeSecurityGroupRules,
-ec2:DescribeSecurityGroups and ec2:GetManagedPrefixListEntries; --organization
-organizations:ListAccounts; --role sts:AssumeRole; --enforce ec2:RevokeSecurityGroupIngress.
+Looking needs ec2:DescribeRegions (without --region), ec2:DescribeSecurityGroupRules, ec2:DescribeSecurityGroups and \
+ec2:GetManagedPrefixListEntries. --organization needs organizations:ListAccounts, --role needs sts:AssumeRole, and \
+--enforce needs ec2:RevokeSecurityGroupIngress.
 
-Exit status: 0 nothing exposed; 1 something exposed, whether it was revoked or not; 2 trouble: an
-account or Region that could not be looked at, a revoke that failed, something undecided, no yes to
---enforce. The rest is done all the same.";
+Exit status: 0 nothing exposed; 1 something exposed, whether it was revoked or not; 2 trouble: an account or Region that \
+could not be looked at, a revoke that failed, something undecided, or no yes to --enforce. The rest is done all the same.";
 
 fn account(text: &str) -> Result<AccountId, &'static str> {
     AccountId::parse(text).map_err(|_| "expected the twelve digits of an account id, such as 012345678901")
@@ -100,19 +101,19 @@ fn external_id(text: &str) -> Result<String, String> {
     MemberRole::is_external_id(text).then(|| text.to_owned()).ok_or_else(accepted)
 }
 
-/// How long an account's Region may take: its groups one after the other, at EC2's pace.
+/// How long the sweep of one account's Region may take. Its groups are looked at one after the other, at EC2's pace.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// So many accounts and Regions are looked at at a time.
+/// This many Regions of accounts are swept at a time.
 const MOST_AT_ONCE: usize = 8;
 
 /// Sweeps and shows what was found; the exit status.
 ///
 /// # Errors
 /// What keeps it from beginning, and those of standard output.
-pub(crate) fn run(arguments: &SweepArgs) -> io::Result<u8> {
+pub(crate) fn run(arguments: &SweepArgs, terminal: Terminal) -> io::Result<u8> {
     if arguments.enforce && !arguments.yes {
-        if arguments.policy.as_ref().is_some_and(|path| path.as_os_str() == "-") {
+        if arguments.policy.as_ref().is_some_and(|path| policy_file::is_stdin(path)) {
             return Err(io::Error::other("--enforce asks on standard input, which is the policy here: give --yes"));
         }
         if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
@@ -121,12 +122,12 @@ pub(crate) fn run(arguments: &SweepArgs) -> io::Result<u8> {
             return Err(io::Error::other(why));
         }
     }
-    let policy = arguments.policy.as_deref().map_or_else(|| Ok(Policy::built_in()), crate::policy::read)?;
+    let policy = policy_file::read_or_built_in(arguments.policy.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(sweep(arguments, policy))
+    runtime.block_on(sweep(arguments, policy, terminal))
 }
 
-async fn sweep(arguments: &SweepArgs, policy: Policy) -> io::Result<u8> {
+async fn sweep(arguments: &SweepArgs, policy: Policy, terminal: Terminal) -> io::Result<u8> {
     let (guard, caller) = guard(arguments, policy).await?;
     let Accounts::Listed(accounts) = &guard.accounts else { return Err(io::Error::other("no accounts are listed")) };
     let places = guard.places(accounts, &arguments.regions, &caller.own, Instant::now() + PATIENCE).await;
@@ -136,12 +137,12 @@ async fn sweep(arguments: &SweepArgs, policy: Policy) -> io::Result<u8> {
     }
     let mut tally = Tally::of(accounts.len(), &places);
     let written = look(arguments, &guard, &caller, places.targets, &mut tally).await;
-    tally.show(arguments.format, &guard, &mut io::stdout().lock())?;
+    tally.show(arguments.format, &guard, terminal)?;
     written?;
     Ok(tally.status())
 }
 
-/// The function's guard, for the operator: who that is, and the accounts to look at.
+/// The function's guard with the operator's credentials, and who the operator is.
 async fn guard(arguments: &SweepArgs, policy: Policy) -> io::Result<(Guard, Caller)> {
     let mode = if arguments.enforce { Mode::Enforce } else { Mode::Alert };
     let external_id = arguments.external_id.clone();
@@ -175,7 +176,7 @@ async fn guard(arguments: &SweepArgs, policy: Policy) -> io::Result<(Guard, Call
     Ok((Guard { aws, policy, mode, accounts, topic: None, queue: None, clock, out }, caller))
 }
 
-/// Tells what is going to be done and where, and asks.
+/// Says what is going to be done and where, and asks.
 fn confirmed(guard: &Guard, caller: &Caller, places: &Places) -> io::Result<bool> {
     let accounts: BTreeSet<&AccountId> = places.targets.iter().map(|target| &target.account).collect();
     let mut err = io::stderr().lock();
@@ -187,7 +188,7 @@ fn confirmed(guard: &Guard, caller: &Caller, places: &Places) -> io::Result<bool
     }
     let most = guard.policy.sweep().max_revocations;
     writeln!(err, "At most {most} in each account and Region, and none where the policy says alert.")?;
-    let (accounts, regions) = (tell::count(accounts.len(), "account"), tell::count(places.targets.len(), "Region"));
+    let (accounts, regions) = (count(accounts.len(), "account"), count(places.targets.len(), "Region"));
     write!(err, "Revoke in {accounts}, {regions}? Type yes: ")?;
     err.flush()?;
     let mut answer = String::new();
@@ -195,8 +196,8 @@ fn confirmed(guard: &Guard, caller: &Caller, places: &Places) -> io::Result<bool
     Ok(answer.trim() == "yes")
 }
 
-/// Has the guard look at each account and Region. What is found goes to the tally; as JSON, out at once. What was revoked
-/// is told at once too, so that an operator who loses patience knows.
+/// Sweeps each account and Region. Findings go to the tally; as JSON, also to standard output at once. What was revoked
+/// is reported at once too, so that an operator who interrupts knows it.
 async fn look(
     arguments: &SweepArgs,
     guard: &Guard,
@@ -204,7 +205,7 @@ async fn look(
     targets: Vec<AccountRegion>,
     tally: &mut Tally,
 ) -> io::Result<()> {
-    let progress = tell::progress(targets.len());
+    let progress = progress::over_regions(targets.len());
     let work = targets.into_iter().map(|AccountRegion { account, region }| {
         let progress = &progress;
         async move {
@@ -217,11 +218,11 @@ async fn look(
     let mut done = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
     let mut written = Ok(());
     while let Some(findings) = done.next().await {
-        progress.suspend(|| findings.iter().for_each(tell::revoked));
+        progress.suspend(|| findings.iter().for_each(tally::revoked));
         if arguments.format == Format::Json && written.is_ok() {
             written = progress.suspend(|| lines(&findings));
         }
-        // Nobody reads on. What only looks can stop here; a revoke that is under way must be heard of.
+        // Nobody reads the output any more. A sweep that only looks can stop here. A revoke that was sent must be reported.
         if written.is_err() && !arguments.enforce {
             return written;
         }
@@ -232,7 +233,7 @@ async fn look(
     written
 }
 
-/// The findings of a place, but for its own summary: there will be one for all.
+/// The findings of an account's Region without its own summary: one summary of all comes at the end.
 fn lines(findings: &[Finding]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let findings = findings.iter().filter(|finding| finding.sweep.is_none());

@@ -1,37 +1,18 @@
 //! What a sweep tells: while it runs, and in the end.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use portcullis::domain::finding::{Action, Finding, Outcome, SweepFinding};
 use portcullis::domain::policy::Mode;
 use portcullis::guard::{Guard, Places};
 use portcullis::report;
-use portcullis_cli::check::show::{self, Format};
+use portcullis_cli::show::{self, Format};
+use portcullis_cli::terminal::Terminal;
+use portcullis_cli::words::{count, place};
 
 use super::advice;
 use crate::{EXPOSED, TROUBLE};
-
-/// So many of these: `1 Region`, `2 Regions`.
-pub(super) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-/// Over the accounts' Regions, on a terminal only.
-pub(super) fn progress(places: usize) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(places.try_into().unwrap_or(u64::MAX));
-    let style = ProgressStyle::with_template("{bar:24} {pos} of {len} Regions  {msg}");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-fn place(finding: &Finding) -> String {
-    let parts = [&finding.account, &finding.region, &finding.group];
-    parts.into_iter().flatten().cloned().collect::<Vec<_>>().join(" ")
-}
 
 /// Tells at once of a group that something was done about.
 pub(super) fn revoked(finding: &Finding) {
@@ -94,10 +75,10 @@ impl Tally {
     }
 
     /// Shows what was found on standard output, and what it comes to on standard error.
-    pub(super) fn show(&mut self, format: Format, guard: &Guard, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn show(&mut self, format: Format, guard: &Guard, terminal: Terminal) -> io::Result<()> {
         let of = |finding: &Finding| (finding.account.clone(), finding.region.clone(), finding.group.clone());
         self.findings.sort_by_key(of);
-        let written = self.write(format, guard, out);
+        let written = self.write(format, guard, terminal);
         // Told even where nobody reads the rest.
         for finding in self.findings.iter().filter(|finding| finding.group.is_some() && finding.needs_retry()) {
             eprintln!("portcullis: {}: {}", place(finding), finding.reason);
@@ -108,15 +89,16 @@ impl Tally {
         written
     }
 
-    fn write(&self, format: Format, guard: &Guard, out: &mut impl Write) -> io::Result<()> {
+    fn write(&self, format: Format, guard: &Guard, terminal: Terminal) -> io::Result<()> {
+        let mut out = io::stdout().lock();
         match format {
-            Format::Table => show::swept(&self.findings, out)?,
+            Format::Table => show::swept(&self.findings, terminal, &mut out)?,
             // The findings are out already.
             Format::Json => {
                 let summary = Finding::swept((guard.clock)(), self.summary.clone(), guard.mode);
                 writeln!(out, "{}", report::line(&summary))?;
             }
-            Format::Csv => show::write(&self.findings, format, out)?,
+            Format::Csv => show::write(&self.findings, format, terminal, &mut out)?,
         }
         out.flush()
     }

@@ -1,0 +1,137 @@
+//! What there is to read: files, folders, standard input and S3 objects; plain or gzip; one document or one a line.
+//!
+//! Reading knows nothing of judging: each payload is given to whoever asked for it, in order.
+
+pub mod objects;
+mod records;
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use portcullis_delivery::envelope::Payload;
+use portcullis_delivery::logfile;
+
+use records::LogFile;
+
+/// Something to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// `-`.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+/// An input of up to this many bytes is read into memory whole. No log file that CloudTrail writes is larger. A log file
+/// beyond that is read in parts.
+pub const MOST_IN_MEMORY: usize = 64 << 20;
+
+/// What could not be read, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {why}")]
+pub struct InputError {
+    /// The file, with the line where there are several documents.
+    pub place: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Input {
+    /// How messages call it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Stdin => "standard input".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Gives each payload in it to `each`, and what could not be read.
+    pub fn read(&self, mut each: impl FnMut(Result<Payload, InputError>)) {
+        let name = self.name();
+        let read = match self {
+            Self::Stdin => read(&name, io::stdin().lock(), &mut each),
+            Self::File(path) => std::fs::File::open(path).and_then(|file| read(&name, file, &mut each)),
+        };
+        if let Err(error) = read {
+            each(Err(InputError { place: name, why: error.to_string() }));
+        }
+    }
+}
+
+fn read(name: &str, mut input: impl Read, each: &mut impl FnMut(Result<Payload, InputError>)) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    input.by_ref().take(MOST_IN_MEMORY as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < MOST_IN_MEMORY || !logfile::begins_log_file(&bytes) {
+        input.read_to_end(&mut bytes)?;
+        records::in_bytes(name, &bytes, each);
+        return Ok(());
+    }
+    let mut log_file = LogFile::new(name, each);
+    while !bytes.is_empty() {
+        log_file.push(&bytes);
+        bytes.clear();
+        // What has arrived has been given; the rest is missing.
+        input.by_ref().take(1 << 20).read_to_end(&mut bytes)?;
+    }
+    log_file.finish();
+    Ok(())
+}
+
+/// The bucket and the prefix of `s3://bucket/prefix`.
+#[must_use]
+pub fn s3(path: &Path) -> Option<(&str, &str)> {
+    let place = path.to_str()?.strip_prefix("s3://")?;
+    Some(place.split_once('/').unwrap_or((place, "")))
+}
+
+const ENDINGS: [&str; 4] = [".json", ".jsonl", ".ndjson", ".gz"];
+/// CloudTrail's digests and Insights, which hold no calls.
+const PASSED_OVER: [&str; 2] = ["CloudTrail-Digest", "CloudTrail-Insight"];
+
+/// Whether a key is that of an input, as a file's path in a folder would be.
+#[must_use]
+pub fn is_input(key: &str) -> bool {
+    ENDINGS.iter().any(|ending| key.ends_with(ending)) && !key.split('/').any(|part| PASSED_OVER.contains(&part))
+}
+
+/// The inputs that paths stand for: `-`, files, and of folders every `.json`, `.jsonl`, `.ndjson` and `.gz` in them, less
+/// CloudTrail's digests and Insights, in order of name.
+///
+/// # Errors
+/// [`InputError`] for each path that is not there, in the same list.
+#[must_use]
+pub fn expand(paths: &[PathBuf]) -> Vec<Result<Input, InputError>> {
+    let mut inputs = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            inputs.push(Ok(Input::Stdin));
+        } else if path.is_dir() {
+            walk(path, &mut inputs);
+        } else {
+            inputs.push(Ok(Input::File(path.clone())));
+        }
+    }
+    inputs
+}
+
+fn walk(folder: &Path, inputs: &mut Vec<Result<Input, InputError>>) {
+    let trouble = |error: &io::Error| InputError { place: folder.display().to_string(), why: error.to_string() };
+    let entries = match std::fs::read_dir(folder).and_then(|entries| entries.collect::<io::Result<Vec<_>>>()) {
+        Ok(entries) => entries,
+        Err(error) => return inputs.push(Err(trouble(&error))),
+    };
+    let mut paths: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // A link to a folder could lead round in a circle.
+        if path.is_dir() && !path.is_symlink() {
+            if !PASSED_OVER.contains(&name.as_ref()) {
+                walk(&path, inputs);
+            }
+        } else if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+            inputs.push(Ok(Input::File(path)));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! From the bytes of an input to the payloads in them.
+
+use std::cell::RefCell;
+use std::io::Read;
+
+use flate2::read::MultiGzDecoder;
+use portcullis_delivery::envelope::{self, Payload};
+use portcullis_delivery::logfile::{self, Content, Found, Scratch, Stream};
+use portcullis_domain::cloudtrail::EnvelopeOrigin;
+use portcullis_domain::json;
+use serde_json::Value;
+
+use super::InputError;
+
+thread_local! {
+    /// What files are unzipped into: each thread has its own, and keeps it.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Everything in an input's bytes, plain or gzip: of a CloudTrail log file the records that are calls to be judged, of
+/// anything else every record, event and message.
+pub(super) fn in_bytes(name: &str, bytes: &[u8], each: &mut impl FnMut(Result<Payload, InputError>)) {
+    SCRATCH.with_borrow_mut(|scratch| {
+        match logfile::read_log_file(bytes, scratch, |found| each(payload(name, found))) {
+            Content::LogFile => {}
+            Content::Other(text) => in_documents(name, text, each),
+            Content::Unclear => match unzipped(bytes) {
+                Ok(text) => in_documents(name, &text, each),
+                Err(why) => each(Err(InputError { place: name.to_owned(), why })),
+            },
+        }
+    });
+}
+
+fn payload(name: &str, found: Found<'_>) -> Result<Payload, InputError> {
+    let record = found.and_then(|record| record.parse());
+    let record = record.map_err(|error| InputError { place: name.to_owned(), why: error.to_string() })?;
+    Ok(Payload::Record { record, envelope_origin: EnvelopeOrigin::default() })
+}
+
+/// A CloudTrail log file that is read as it arrives.
+pub(super) struct LogFile<'a, F: FnMut(Result<Payload, InputError>)> {
+    name: &'a str,
+    stream: Stream,
+    each: &'a mut F,
+}
+
+impl<'a, F: FnMut(Result<Payload, InputError>)> LogFile<'a, F> {
+    /// Nothing of it has arrived.
+    pub(super) fn new(name: &'a str, each: &'a mut F) -> Self {
+        Self { name, stream: Stream::default(), each }
+    }
+
+    /// The next bytes, gzip or plain.
+    pub(super) fn push(&mut self, chunk: &[u8]) {
+        let (name, each) = (self.name, &mut *self.each);
+        self.stream.push(chunk, |found| each(payload(name, found)));
+    }
+
+    /// The end.
+    pub(super) fn finish(self) {
+        let Self { name, stream, each } = self;
+        stream.finish(|found| each(payload(name, found)));
+    }
+}
+
+/// The plain text of what is no log file, and fits into memory; or why there is none. It may have several members.
+fn unzipped(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    const MOST: u64 = 1 << 30;
+    // By its first two bytes, not by its name (RFC 1952, 2.3.1).
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes.to_vec());
+    }
+    let mut plain = Vec::new();
+    let mut decoder = MultiGzDecoder::new(bytes).take(MOST + 1);
+    let length = decoder.read_to_end(&mut plain).map_err(|error| format!("the gzip data is damaged: {error}"))?;
+    if length as u64 > MOST { Err(format!("it has more than {MOST} bytes when unzipped")) } else { Ok(plain) }
+}
+
+fn in_documents(name: &str, text: &[u8], each: &mut impl FnMut(Result<Payload, InputError>)) {
+    for document in documents(name, text) {
+        match document {
+            Ok(document) => {
+                let items = envelope::open(&document).items;
+                items.into_iter().flat_map(|item| item.payloads).for_each(|payload| each(Ok(payload)));
+            }
+            Err(error) => each(Err(error)),
+        }
+    }
+}
+
+/// One document, or else one a line; a line that is none does not stop the others.
+fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, InputError>> {
+    let whole = match json::parse(bytes) {
+        Ok(document) => return vec![Ok(document)],
+        Err(error) => InputError { place: name.to_owned(), why: format!("no JSON: {error}") },
+    };
+    let lines = bytes.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.trim_ascii().is_empty());
+    let documents: Vec<_> = lines
+        .map(|(line, n)| {
+            let place = format!("{name}:{n}");
+            json::parse(line).map_err(|error| InputError { place, why: format!("no JSON: {error}") })
+        })
+        .collect();
+    // A line counts as a document only if it is one JSON object; otherwise this is one broken document.
+    let is_lines = documents.len() > 1 && documents.iter().any(|line| matches!(line, Ok(Value::Object(_))));
+    if is_lines { documents } else { vec![Err(whole)] }
+}
