@@ -4,6 +4,7 @@
 //! undecided here, and a record of a rule that closes a gap between others' is judged alone.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use portcullis_delivery::envelope::{self, Payload};
@@ -16,6 +17,8 @@ use portcullis_domain::trail::{self, Call, Change, EventMetadata, Reading, Resou
 use serde_json::Value;
 
 use crate::input::InputError;
+use crate::when::Window;
+use crate::words;
 
 /// What judges: a policy, and the time at which its exemptions hold or do not.
 #[derive(Debug)]
@@ -24,13 +27,24 @@ pub struct Judge {
     pub policy: Policy,
     /// The time.
     pub now: Timestamp,
+    /// Which records are judged.
+    pub window: Window,
+}
+
+/// A record that was judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// What it came to.
+    pub finding: Finding,
+    /// The input that it was read from.
+    pub input: Arc<str>,
 }
 
 /// What one input came to.
 #[derive(Debug, Default)]
 pub struct Judged {
     /// What was judged, in order.
-    pub findings: Vec<Finding>,
+    pub checked: Vec<Checked>,
     /// What could not be read.
     pub input_errors: Vec<InputError>,
 }
@@ -43,7 +57,12 @@ impl Judge {
             Err(error) => return judged.input_errors.push(error),
         };
         match judge_payload(payload, &self.policy, self.now) {
-            Ok(finding) => judged.findings.push(finding),
+            Ok(finding) if self.window.has(finding.time) => {
+                let last = judged.checked.last().map(|checked| &checked.input);
+                let input = last.filter(|input| ***input == *name).map_or_else(|| Arc::from(name), Arc::clone);
+                judged.checked.push(Checked { finding, input });
+            }
+            Ok(_) => {}
             Err(why) => judged.input_errors.push(InputError { place: name.to_owned(), why }),
         }
     }
@@ -119,10 +138,6 @@ fn judge_change(change: &Change, policy: &Policy, now: Timestamp) -> Finding {
         };
         return plain(&change.event, Verdict::Undecided, why);
     };
-    if change.call != Call::Authorize {
-        let why = "the record does not say whether the rules it modifies are ingress rules: only EC2 knows";
-        return plain(&change.event, Verdict::Undecided, why);
-    }
     let rules: Vec<Rule> = recorded_rules
         .iter()
         .zip(1..)
@@ -147,5 +162,25 @@ fn judge_change(change: &Change, policy: &Policy, now: Timestamp) -> Finding {
     }
     let planned = plan(&judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone()));
     let done: Done = planned.map(|id| (id, Action::WouldRevoke)).collect();
-    Finding::judged(change, 0, group, &judgement, &done, Mode::Alert)
+    match change.call {
+        Call::Authorize => Finding::judged(change, 0, group, &judgement, &done, Mode::Alert),
+        // The rules of all other calls may be egress rules.
+        _ => if_ingress(Finding::judged(change, 0, group, &judgement, &Done::new(), Mode::Alert)),
+    }
+}
+
+/// The finding of a record that does not say whether its rules are ingress rules, judged as if they were. The rule may
+/// expose something only if it is one; otherwise it is safe either way.
+fn if_ingress(judged: Finding) -> Finding {
+    if !matches!(judged.verdict, Verdict::Exposed | Verdict::Undecided) {
+        return judged;
+    }
+    let mut open: Vec<String> = judged.exposures.iter().map(words::exposure).collect();
+    open.dedup();
+    let why = "the record does not say, only EC2 knows";
+    let reason = match open.is_empty() {
+        false => format!("{}, if it is an ingress rule: {why}", open.join("; ")),
+        true => format!("{}; and whether it is an ingress rule: {why}", judged.reason),
+    };
+    Finding { verdict: Verdict::Undecided, outcome: Outcome::None, reason, ..judged }
 }

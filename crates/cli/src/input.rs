@@ -2,14 +2,18 @@
 //!
 //! Reading knows nothing of judging: each payload is given to whoever asked for it, in order.
 
+pub mod errors;
 pub mod objects;
 mod records;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use portcullis_delivery::envelope::Payload;
 use portcullis_delivery::logfile;
+use portcullis_domain::ids::AccountId;
+use portcullis_domain::text::escaped;
 
 use records::LogFile;
 
@@ -92,14 +96,24 @@ const PASSED_OVER: [&str; 2] = ["CloudTrail-Digest", "CloudTrail-Insight"];
 /// Whether a key is that of an input, as a file's path in a folder would be.
 #[must_use]
 pub fn is_input(key: &str) -> bool {
-    ENDINGS.iter().any(|ending| key.ends_with(ending)) && !key.split('/').any(|part| PASSED_OVER.contains(&part))
+    let parts: Vec<&str> = key.split('/').collect();
+    let folders = (1..parts.len()).filter_map(|n| parts.get(..n));
+    ENDINGS.iter().any(|ending| key.ends_with(ending)) && !folders.into_iter().any(holds_other_logs)
+}
+
+/// Whether a folder holds none of CloudTrail's log files: its digests, or the logs that other services of an account
+/// write beside `AWSLogs/111122223333/CloudTrail`.
+fn holds_other_logs(path: &[&str]) -> bool {
+    let [before @ .., folder] = path else { return false };
+    let in_account = before.last().is_some_and(|account| AccountId::parse(account).is_ok());
+    PASSED_OVER.contains(folder) || (in_account && before.contains(&"AWSLogs") && *folder != "CloudTrail")
 }
 
 /// The inputs that paths stand for: `-`, files, and of folders every `.json`, `.jsonl`, `.ndjson` and `.gz` in them, less
-/// CloudTrail's digests and Insights, in order of name.
+/// other services' logs and CloudTrail's digests and Insights, in order of name.
 ///
 /// # Errors
-/// [`InputError`] for each path that is not there, in the same list.
+/// [`InputError`] for each folder that cannot be read or has no input in it, in the same list.
 #[must_use]
 pub fn expand(paths: &[PathBuf]) -> Vec<Result<Input, InputError>> {
     let mut inputs = Vec::new();
@@ -107,7 +121,11 @@ pub fn expand(paths: &[PathBuf]) -> Vec<Result<Input, InputError>> {
         if path.as_os_str() == "-" {
             inputs.push(Ok(Input::Stdin));
         } else if path.is_dir() {
-            walk(path, &mut inputs);
+            let (before, mut others) = (inputs.len(), BTreeMap::new());
+            walk(path, &mut inputs, &mut others);
+            if inputs.len() == before {
+                inputs.push(Err(InputError { place: path.display().to_string(), why: nothing_to_read(&others) }));
+            }
         } else {
             inputs.push(Ok(Input::File(path.clone())));
         }
@@ -115,7 +133,14 @@ pub fn expand(paths: &[PathBuf]) -> Vec<Result<Input, InputError>> {
     inputs
 }
 
-fn walk(folder: &Path, inputs: &mut Vec<Result<Input, InputError>>) {
+/// Why there is nothing to read in a folder, with what there is instead, by the endings of its files.
+fn nothing_to_read(others: &BTreeMap<String, usize>) -> String {
+    let found: Vec<String> = others.iter().map(|(ending, files)| format!("{files} {ending}")).collect();
+    let found = if found.is_empty() { String::new() } else { format!(", but {}", found.join(", ")) };
+    format!("there is no .json, .jsonl, .ndjson or .gz in it{found}")
+}
+
+fn walk(folder: &Path, inputs: &mut Vec<Result<Input, InputError>>, others: &mut BTreeMap<String, usize>) {
     let trouble = |error: &io::Error| InputError { place: folder.display().to_string(), why: error.to_string() };
     let entries = match std::fs::read_dir(folder).and_then(|entries| entries.collect::<io::Result<Vec<_>>>()) {
         Ok(entries) => entries,
@@ -127,11 +152,42 @@ fn walk(folder: &Path, inputs: &mut Vec<Result<Input, InputError>>) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         // A link to a folder could lead round in a circle.
         if path.is_dir() && !path.is_symlink() {
-            if !PASSED_OVER.contains(&name.as_ref()) {
-                walk(&path, inputs);
+            let text = path.to_string_lossy();
+            let parts: Vec<&str> = text.split('/').collect();
+            if holds_other_logs(&parts) {
+                *others.entry("folder of other logs".to_owned()).or_default() += 1;
+            } else {
+                walk(&path, inputs, others);
             }
         } else if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
             inputs.push(Ok(Input::File(path)));
+        } else {
+            let ending =
+                path.extension().map_or_else(|| "without an ending".to_owned(), |end| format!(".{}", end.display()));
+            *others.entry(escaped(&ending)).or_default() += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beside_cloudtrails_log_files_other_services_logs_are_passed_over() {
+        let here = "AWSLogs/o-exampleorgid/111122223333";
+        for (key, input) in [
+            (format!("{here}/CloudTrail/eu-west-1/2026/11/21/a.json.gz"), true),
+            (format!("prefix/{here}/CloudTrail/eu-west-1/a.json.gz"), true),
+            (format!("{here}/CloudTrail-Digest/eu-west-1/a.json.gz"), false),
+            (format!("{here}/Config/eu-west-1/a.json.gz"), false),
+            (format!("{here}/vpcflowlogs/eu-west-1/a.log.gz"), false),
+            ("CloudTrail-Insight/a.json.gz".to_owned(), false),
+            ("111122223333/export/a.json.gz".to_owned(), true),
+            ("mine/Config/a.json".to_owned(), true),
+            ("mine/a.txt".to_owned(), false),
+        ] {
+            assert_eq!(is_input(&key), input, "{key}");
         }
     }
 }

@@ -8,4 +8,5 @@ pub mod policy_file;
 pub mod progress;
 pub mod show;
 pub mod terminal;
+pub mod when;
 pub mod words;

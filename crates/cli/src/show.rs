@@ -1,15 +1,18 @@
 //! Findings as a table for people, and as JSON lines or CSV for machines.
 
+mod checked;
 mod csv_rows;
+mod swept;
 mod table;
 
 use std::io::{self, Write};
 
 use portcullis_domain::finding::Finding;
 
+use crate::check::Checked;
 use crate::terminal::Terminal;
 
-pub use table::{done, swept};
+pub use swept::{done, swept};
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -22,20 +25,19 @@ pub enum Format {
     Csv,
 }
 
-/// Writes the findings.
-///
-/// # Errors
-/// Those of the writer.
-pub fn write(findings: &[Finding], format: Format, terminal: Terminal, out: &mut impl Write) -> io::Result<()> {
-    let mut show = Show::new(format, terminal, out)?;
-    show.add(findings.to_vec())?;
-    show.finish()
+/// How a table looks.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// What it is written to.
+    pub terminal: Terminal,
+    /// Whether it has a row for what is safe or irrelevant too.
+    pub all: bool,
 }
 
 /// Writes findings as they come; a table when all have come.
 pub enum Show<W: Write> {
     /// The rows so far.
-    Table(Vec<Finding>, Terminal, W),
+    Table(Vec<Checked>, View, W),
     /// Lines.
     Json(W),
     /// Rows.
@@ -47,15 +49,11 @@ impl<W: Write> Show<W> {
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn new(format: Format, terminal: Terminal, out: W) -> io::Result<Self> {
+    pub fn new(format: Format, view: View, out: W) -> io::Result<Self> {
         Ok(match format {
-            Format::Table => Self::Table(Vec::new(), terminal, out),
+            Format::Table => Self::Table(Vec::new(), view, out),
             Format::Json => Self::Json(out),
-            Format::Csv => {
-                let mut writer = csv::Writer::from_writer(out);
-                writer.write_record(csv_rows::COLUMNS)?;
-                Self::Csv(Box::new(writer))
-            }
+            Format::Csv => Self::Csv(Box::new(csv_rows::writer(out)?)),
         })
     }
 
@@ -63,16 +61,15 @@ impl<W: Write> Show<W> {
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn add(&mut self, findings: Vec<Finding>) -> io::Result<()> {
+    pub fn add(&mut self, checked: Vec<Checked>) -> io::Result<()> {
+        let findings = checked.iter().map(|checked| &checked.finding);
         match self {
-            Self::Table(rows, ..) => {
-                rows.extend(findings.into_iter().filter(table::is_row));
+            Self::Table(rows, view, _) => {
+                rows.extend(checked.into_iter().filter(|row| view.all || checked::is_row(&row.finding)));
                 Ok(())
             }
-            Self::Json(out) => {
-                findings.iter().try_for_each(|finding| writeln!(out, "{}", portcullis::report::line(finding)))
-            }
-            Self::Csv(writer) => findings.iter().try_for_each(|finding| csv_rows::row(finding, writer)),
+            Self::Json(out) => json(findings, out),
+            Self::Csv(writer) => findings.into_iter().try_for_each(|finding| csv_rows::row(finding, writer)),
         }
     }
 
@@ -82,8 +79,8 @@ impl<W: Write> Show<W> {
     /// Those of the writer.
     pub fn finish(self) -> io::Result<()> {
         match self {
-            Self::Table(rows, terminal, mut out) => {
-                table::checked(&rows, terminal, &mut out)?;
+            Self::Table(rows, view, mut out) => {
+                checked::write(&rows, view, &mut out)?;
                 out.flush()
             }
             Self::Json(mut out) => out.flush(),
@@ -91,3 +88,24 @@ impl<W: Write> Show<W> {
         }
     }
 }
+
+/// Writes findings as JSON, one a line.
+///
+/// # Errors
+/// Those of the writer.
+pub fn json<'a>(findings: impl IntoIterator<Item = &'a Finding>, out: &mut impl Write) -> io::Result<()> {
+    findings.into_iter().try_for_each(|finding| writeln!(out, "{}", portcullis::report::line(finding)))
+}
+
+/// Writes findings as CSV, one row a rule, below a header.
+///
+/// # Errors
+/// Those of the writer.
+pub fn csv<'a>(findings: impl IntoIterator<Item = &'a Finding>, out: &mut impl Write) -> io::Result<()> {
+    let mut writer = csv_rows::writer(out)?;
+    findings.into_iter().try_for_each(|finding| csv_rows::row(finding, &mut writer))?;
+    writer.flush()
+}
+
+#[cfg(test)]
+mod tests;

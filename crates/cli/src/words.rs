@@ -2,13 +2,19 @@
 
 use std::path::Path;
 
-use portcullis_domain::finding::{Finding, Verdict};
+use portcullis_domain::finding::{ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
 use portcullis_domain::text::{escaped, escaped_up_to};
 
 /// A number of things: `1 Region`, `2 Regions`, `0 Regions`.
 #[must_use]
 pub fn count(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+    count_as(number, thing, &format!("{thing}s"))
+}
+
+/// A number of things whose plural is odd: `1 copy`, `2 copies`.
+#[must_use]
+pub fn count_as(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// The same in a sentence: `no guards`, `1 guard`, `2 guards`.
@@ -17,10 +23,16 @@ pub fn amount(number: usize, thing: &str) -> String {
     if number == 0 { format!("no {thing}s") } else { count(number, thing) }
 }
 
+/// The place of an input, or another long text, as it may stand in a message.
+#[must_use]
+pub fn text(text: &str) -> String {
+    escaped_up_to(text, 300)
+}
+
 /// A path as it may stand in a message.
 #[must_use]
 pub fn path(path: &Path) -> String {
-    escaped_up_to(&path.to_string_lossy(), 300)
+    text(&path.to_string_lossy())
 }
 
 /// Where a finding is, in one line: `111122223333 eu-west-1 sg-0123456789abcdef0`. What is not known is left out.
@@ -42,6 +54,33 @@ pub fn actor(finding: &Finding) -> String {
     escaped(own().unwrap_or(arn))
 }
 
+/// What is open: `tcp 22 (ssh)`.
+#[must_use]
+pub fn ports(exposure: &ExposureFinding) -> String {
+    let to = exposure.to_port.map_or_else(String::new, |to| format!("-{to}"));
+    format!("{} {}{to} ({})", exposure.protocol, exposure.port, exposure.guard)
+}
+
+/// What is open to whom: `tcp 22 (ssh) 0.0.0.0/0`.
+#[must_use]
+pub fn exposure(exposure: &ExposureFinding) -> String {
+    let sources: Vec<String> = exposure.sources.iter().map(|source| escaped(source)).collect();
+    format!("{} {}", ports(exposure), sources.join(", "))
+}
+
+/// What a rule admits: `tcp 22`, `tcp 20-25`, `all traffic`.
+#[must_use]
+pub fn admits(rule: &RuleFinding) -> String {
+    let Some(protocol) = &rule.protocol else { return "unknown".to_owned() };
+    match (protocol.as_str(), rule.from_port, rule.to_port) {
+        ("-1", ..) => "all traffic".to_owned(),
+        ("tcp" | "udp", Some(from), Some(to)) if from == to => format!("{protocol} {from}"),
+        ("tcp" | "udp", Some(from), Some(to)) => format!("{protocol} {from}-{to}"),
+        ("tcp" | "udp", ..) => format!("{protocol}, all ports"),
+        _ => escaped(protocol),
+    }
+}
+
 /// The word of a verdict, as in JSON.
 #[must_use]
 pub fn verdict(verdict: Verdict) -> &'static str {
@@ -51,6 +90,18 @@ pub fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Safe => "safe",
         Verdict::Irrelevant => "irrelevant",
         Verdict::Undecided => "undecided",
+    }
+}
+
+/// The word of an outcome, as in JSON.
+#[must_use]
+pub fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Reverted => "reverted",
+        Outcome::WouldRevert => "would_revert",
+        Outcome::AlreadyGone => "already_gone",
+        Outcome::None => "none",
+        Outcome::Failed => "failed",
     }
 }
 

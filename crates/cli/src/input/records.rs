@@ -91,9 +91,11 @@ fn in_documents(name: &str, text: &[u8], each: &mut impl FnMut(Result<Payload, I
 
 /// One document, or else one a line; a line that is none does not stop the others.
 fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, InputError>> {
+    // Some editors and PowerShell begin a text with the mark that it is UTF-8.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let whole = match json::parse(bytes) {
         Ok(document) => return vec![Ok(document)],
-        Err(error) => InputError { place: name.to_owned(), why: format!("no JSON: {error}") },
+        Err(error) => InputError { place: name.to_owned(), why: no_json(bytes, &error.to_string()) },
     };
     let lines = bytes.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.trim_ascii().is_empty());
     let documents: Vec<_> = lines
@@ -105,4 +107,48 @@ fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, InputError>> {
     // A line counts as a document only if it is one JSON object; otherwise this is one broken document.
     let is_lines = documents.len() > 1 && documents.iter().any(|line| matches!(line, Ok(Value::Object(_))));
     if is_lines { documents } else { vec![Err(whole)] }
+}
+
+/// What a text is that is no JSON, where its beginning tells.
+fn no_json(bytes: &[u8], error: &str) -> String {
+    let first = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
+    let is_key = |key: &[u8]| !key.is_empty() && key.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let key = first.iter().position(|byte| *byte == b':').and_then(|n| first.get(..n));
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        "it is UTF-16, as PowerShell writes it: save it as UTF-8".to_owned()
+    } else if bytes.trim_ascii().is_empty() {
+        "it is empty".to_owned()
+    } else if bytes.iter().take(1024).any(|byte| *byte == 0) {
+        "it is binary, not JSON".to_owned()
+    } else if first.starts_with(b"---") || key.is_some_and(is_key) {
+        "YAML, not JSON: is it a policy? portcullis policy check FILE".to_owned()
+    } else if !first.starts_with(b"{") && !first.starts_with(b"[") && first.contains(&b',') {
+        "CSV, not JSON".to_owned()
+    } else {
+        format!("no JSON: {error}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_json_is_called_what_it_is() {
+        for (bytes, why) in [
+            (&b"\xff\xfe{\0}\0"[..], "it is UTF-16, as PowerShell writes it: save it as UTF-8"),
+            (b"\n \n", "it is empty"),
+            (b"PAR1\0\0\x15", "it is binary, not JSON"),
+            (b"\nversion: 1\nmode: alert", "YAML, not JSON: is it a policy? portcullis policy check FILE"),
+            (b"---\na: 1", "YAML, not JSON: is it a policy? portcullis policy check FILE"),
+            (b"id,time\n1,2", "CSV, not JSON"),
+        ] {
+            assert_eq!(documents("x", bytes), [Err(InputError { place: "x".to_owned(), why: why.to_owned() })]);
+        }
+        for broken in [&b"{\"a\": 1"[..], b"{\"a\": 1,}", b"nothing"] {
+            let found = documents("x", broken);
+            assert!(matches!(&found[..], [Err(error)] if error.why.starts_with("no JSON: ")), "{found:?}");
+        }
+        assert_eq!(documents("x", b"\xef\xbb\xbf{}"), [Ok(serde_json::json!({}))]);
+    }
 }

@@ -1,52 +1,77 @@
-//! Findings as CSV: one row a rule.
+//! Findings as CSV: one row a rule. The columns have the names that the same things have in JSON.
 
 use std::io::{self, Write};
 
-use portcullis_domain::finding::Finding;
+use portcullis_domain::finding::{Finding, RuleFinding};
 
 use crate::words;
 
-pub(super) const COLUMNS: [&str; 14] = [
+/// A finding's own; `rule` is the rule's `id`.
+const COLUMNS: [&str; 18] = [
     "time",
-    "user",
     "account",
     "region",
-    "securityGroup",
-    "ruleId",
-    "protocol",
-    "fromPort",
-    "toPort",
-    "srcCidrs",
+    "group",
+    "call",
+    "actor",
+    "source_ip",
     "verdict",
-    "reason",
+    "outcome",
+    "rule",
+    "protocol",
+    "from_port",
+    "to_port",
+    "source",
     "action",
     "error",
+    "reason",
+    "id",
 ];
 
+/// A writer that has written the header.
+pub(super) fn writer<W: Write>(out: W) -> io::Result<csv::Writer<W>> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(COLUMNS)?;
+    Ok(writer)
+}
+
+/// Writes a finding's rows: one for each rule, or one without a rule.
 pub(super) fn row(finding: &Finding, writer: &mut csv::Writer<impl Write>) -> io::Result<()> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let number = |value: Option<i64>| value.map(|value| value.to_string()).unwrap_or_default();
-    let who = [finding.time.map(|time| time.to_string()).unwrap_or_default(), text(&finding.actor)];
-    let place = [text(&finding.account), text(&finding.region), text(&finding.group)];
+    let event = [
+        finding.time.map(|time| time.to_string()).unwrap_or_default(),
+        text(&finding.account),
+        text(&finding.region),
+        text(&finding.group),
+        text(&finding.call),
+        text(&finding.actor),
+        text(&finding.source_ip),
+        words::verdict(finding.verdict).to_owned(),
+        words::outcome(finding.outcome).to_owned(),
+    ];
+    let end = [finding.reason.clone(), text(&finding.id)];
     let rules: Vec<[String; 7]> = match finding.rules.as_slice() {
         [] => vec![Default::default()],
-        rules => rules
-            .iter()
-            .map(|rule| {
-                let ports = [number(rule.from_port), number(rule.to_port)];
-                let [from, to] = ports;
-                let done = rule.action.to_string();
-                [rule.id.to_string(), text(&rule.protocol), from, to, text(&rule.source), done, text(&rule.error)]
-            })
-            .collect(),
+        rules => rules.iter().map(rule).collect(),
     };
-    for rule in rules {
-        let judged = [words::verdict(finding.verdict).to_owned(), finding.reason.clone()];
-        let (rule, done) = rule.split_at(5);
-        let cells = who.iter().chain(&place).chain(rule).chain(&judged).chain(done);
-        writer.write_record(cells.map(|cell| harmless_cell(cell)))?;
-    }
-    Ok(())
+    rules.iter().try_for_each(|rule| {
+        let cells = event.iter().chain(rule).chain(&end);
+        Ok(writer.write_record(cells.map(|cell| harmless_cell(cell)))?)
+    })
+}
+
+fn rule(rule: &RuleFinding) -> [String; 7] {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let number = |value: Option<i64>| value.map(|value| value.to_string()).unwrap_or_default();
+    [
+        rule.id.to_string(),
+        text(&rule.protocol),
+        number(rule.from_port),
+        number(rule.to_port),
+        text(&rule.source),
+        rule.action.to_string(),
+        text(&rule.error),
+    ]
 }
 
 /// A spreadsheet takes a cell that begins like this for a formula; whoever made the call chose some of the texts

@@ -1,21 +1,26 @@
 //! `portcullis check`: CloudTrail records, judged offline.
 
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
+use jiff::Timestamp;
 use portcullis::aws::Aws;
 use portcullis::domain::finding::Verdict;
 use portcullis::domain::policy::Mode;
-use portcullis_cli::check::{Judge, Judged};
+use portcullis_cli::check::{Checked, Judge, Judged};
+use portcullis_cli::input::errors::Errors;
 use portcullis_cli::input::{self, Input, InputError, objects};
 use portcullis_cli::terminal::Terminal;
-use portcullis_cli::words::count;
+use portcullis_cli::when::{self, Window};
+use portcullis_cli::words::{self, count, count_as};
 use portcullis_cli::{policy_file, progress, show};
 use rayon::prelude::*;
 
-use crate::{EXPOSED, TROUBLE};
+use crate::status;
 
 #[derive(clap::Args)]
 pub(crate) struct Check {
@@ -25,9 +30,21 @@ pub(crate) struct Check {
     /// The policy [default: the built-in one]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Judge only records from this time or day on
+    #[arg(long, value_name = "TIME", value_parser = when::beginning)]
+    since: Option<Timestamp>,
+    /// Judge only records up to this time, or the end of this day
+    #[arg(long, value_name = "TIME", value_parser = when::end)]
+    until: Option<Timestamp>,
     /// How to show what was found
     #[arg(long, value_enum, default_value = "table")]
     format: show::Format,
+    /// Show what is safe or irrelevant in the table too
+    #[arg(long)]
+    all: bool,
+    /// Name every input that could not be read, not only the first of a kind
+    #[arg(long, short)]
+    verbose: bool,
 }
 
 pub(crate) const HELP: &str = "\
@@ -40,10 +57,12 @@ Examples:
 Of a CloudTrail log file, only the calls that can open a security group are judged and counted. S3 is read with the \
 credentials and the Region that the AWS CLI would use. That takes s3:ListBucket and s3:GetObject. Nothing is written.
 
-A record is judged by what it says itself. Prefix lists and modified rules are undecided, because only EC2 knows them.
+A record is judged by what it says itself. Prefix lists are undecided, and modified rules that would expose something if \
+they are ingress rules: only EC2 knows. Rows of the table that differ only in time are one. Below it stands where each is \
+recorded. A record that was written twice counts once.
 
-Exit status: 0 nothing exposed; 1 something exposed; 2 trouble: an input that could not be read, or a record that \
-cannot be decided. The rest is judged all the same.";
+Exit status: 0 nothing exposed; 1 something exposed; 2 trouble: an input that could not be read, or a folder without \
+one. The rest is judged all the same. 3 nothing exposed, but a record that cannot be decided.";
 
 /// Judges the records and shows what was found; the exit status.
 ///
@@ -55,8 +74,12 @@ pub(crate) fn run(arguments: &Check, terminal: Terminal) -> io::Result<u8> {
         return Err(io::Error::other("standard input can be the policy or the records, not both"));
     }
     let policy = policy_file::read_or_built_in(arguments.policy.as_deref())?;
-    let judge = Arc::new(Judge { policy, now: portcullis::now() });
-    let mut report = Report::new(arguments.format, terminal)?;
+    let judge = Arc::new(Judge {
+        policy,
+        now: portcullis::now(),
+        window: Window { since: arguments.since, until: arguments.until },
+    });
+    let mut report = Report::new(arguments, terminal)?;
     let is_s3 = |path: &PathBuf| input::s3(path).is_some();
     for paths in arguments.paths.chunk_by(|one, next| is_s3(one) == is_s3(next)) {
         if paths.first().is_some_and(is_s3) {
@@ -119,47 +142,76 @@ struct Report {
     show: show::Show<io::BufWriter<io::StdoutLock<'static>>>,
     progress: ProgressBar,
     inputs: usize,
-    input_errors: usize,
-    verdicts: Vec<Verdict>,
+    errors: Errors,
+    verdicts: BTreeMap<&'static str, usize>,
+    /// A number for each finding, to know a copy by: CloudTrail may write a record twice.
+    seen: HashSet<(u64, u64)>,
+    hashers: [RandomState; 2],
+    copies: usize,
 }
 
 impl Report {
-    fn new(format: show::Format, terminal: Terminal) -> io::Result<Self> {
-        let show = show::Show::new(format, terminal, io::BufWriter::new(io::stdout().lock()))?;
-        Ok(Self { show, progress: ProgressBar::hidden(), inputs: 0, input_errors: 0, verdicts: Vec::new() })
+    fn new(arguments: &Check, terminal: Terminal) -> io::Result<Self> {
+        let view = show::View { terminal, all: arguments.all };
+        Ok(Self {
+            show: show::Show::new(arguments.format, view, io::BufWriter::new(io::stdout().lock()))?,
+            progress: ProgressBar::hidden(),
+            inputs: 0,
+            errors: Errors::new(arguments.verbose),
+            verdicts: BTreeMap::new(),
+            seen: HashSet::new(),
+            hashers: Default::default(),
+            copies: 0,
+        })
     }
 
-    fn add(&mut self, judged: Judged) -> io::Result<()> {
+    fn add(&mut self, mut judged: Judged) -> io::Result<()> {
         self.inputs += 1;
-        self.input_errors += judged.input_errors.len();
-        self.verdicts.extend(judged.findings.iter().map(|finding| finding.verdict));
-        let report = || {
-            judged.input_errors.iter().for_each(|error| eprintln!("portcullis: {error}"));
-            self.show.add(judged.findings)
-        };
-        self.progress.suspend(report)
+        let before = judged.checked.len();
+        judged.checked.retain(|checked| self.is_first(checked));
+        self.copies += before - judged.checked.len();
+        for checked in &judged.checked {
+            *self.verdicts.entry(words::verdict(checked.finding.verdict)).or_default() += 1;
+        }
+        let named: Vec<String> = judged.input_errors.iter().filter_map(|error| self.errors.add(error)).collect();
+        self.progress.suspend(|| {
+            named.iter().for_each(|line| eprintln!("{line}"));
+            self.show.add(judged.checked)
+        })
+    }
+
+    /// Whether it is not a copy, equal in every word, of a record that was judged before. Two numbers of 64 bits each, which
+    /// nobody can know beforehand: no other record is taken for a copy.
+    fn is_first(&mut self, Checked { finding, .. }: &Checked) -> bool {
+        if finding.id.is_none() {
+            return true;
+        }
+        let line = portcullis::report::line(finding);
+        let [one, other] = self.hashers.each_ref().map(|hasher| hasher.hash_one(&line));
+        self.seen.insert((one, other))
     }
 
     fn finish(self) -> io::Result<u8> {
         self.show.finish()?;
-        let with = |verdict| self.verdicts.iter().filter(|each| **each == verdict).count();
+        self.errors.not_named().iter().for_each(|line| eprintln!("{line}"));
+        let with = |verdict| self.verdicts.get(words::verdict(verdict)).copied().unwrap_or_default();
         let (exposed, undecided) = (with(Verdict::Exposed), with(Verdict::Undecided));
-        let not_read = match self.input_errors {
-            0 => String::new(),
-            errors => format!("; {errors} could not be read"),
-        };
+        let not_read = self.errors.count();
+        let mut more = String::new();
+        if self.copies > 0 {
+            more += &format!("; {} passed over", count_as(self.copies, "copy", "copies"));
+        }
+        if not_read > 0 {
+            more += &format!("; {not_read} could not be read");
+        }
         eprintln!(
-            "{} in {}: {exposed} exposed, {undecided} undecided, {} exempt, {} safe, {} irrelevant{not_read}",
-            count(self.verdicts.len(), "record"),
+            "{} in {}: {exposed} exposed, {undecided} undecided, {} exempt, {} safe, {} irrelevant{more}",
+            count(self.verdicts.values().sum(), "record"),
             count(self.inputs, "file"),
             with(Verdict::Exempt),
             with(Verdict::Safe),
             with(Verdict::Irrelevant),
         );
-        Ok(match (self.input_errors == 0 && undecided == 0, exposed) {
-            (false, _) => TROUBLE,
-            (true, 0) => 0,
-            (true, _) => EXPOSED,
-        })
+        Ok(status(not_read > 0, exposed > 0, undecided > 0))
     }
 }

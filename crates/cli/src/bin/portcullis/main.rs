@@ -61,7 +61,7 @@ const VERSION: &str = match env!("PORTCULLIS_BUILT_FROM").is_empty() {
 
 /// Below every short help.
 const MORE: &str = "\
-Exit status: 0 nothing exposed; 1 something exposed; 2 trouble. --help says more.";
+Exit status: 0 nothing exposed, 1 exposed, 2 trouble, 3 undecided. --help says more.";
 
 const HELP: &str = "\
 Examples:
@@ -70,7 +70,8 @@ Examples:
   portcullis sweep --region eu-west-1      what is open in your account now
   portcullis help check                    everything about one command
 
-Exit status: 0 nothing exposed; 1 something exposed; 2 trouble, whatever else was found.";
+Exit status: 0 nothing exposed or found; 1 something exposed or found; 2 trouble, whatever else was found; 3 nothing \
+exposed, but something undecided.";
 
 fn main() -> ExitCode {
     let color = color(std::env::args_os().skip(1));
@@ -105,3 +106,14 @@ fn color(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
 
 const EXPOSED: u8 = 1;
 const TROUBLE: u8 = 2;
+const UNDECIDED: u8 = 3;
+
+/// The exit status of what looks for exposures: trouble, whatever else was found; else what was found.
+fn status(trouble: bool, exposed: bool, undecided: bool) -> u8 {
+    match (trouble, exposed, undecided) {
+        (true, ..) => TROUBLE,
+        (false, true, _) => EXPOSED,
+        (false, false, true) => UNDECIDED,
+        (false, false, false) => 0,
+    }
+}

@@ -12,7 +12,6 @@ use portcullis_cli::terminal::Terminal;
 use portcullis_cli::words::{count, place};
 
 use super::advice;
-use crate::{EXPOSED, TROUBLE};
 
 /// Tells at once of a group that something was done about.
 pub(super) fn revoked(finding: &Finding) {
@@ -98,7 +97,7 @@ impl Tally {
                 let summary = Finding::swept((guard.clock)(), self.summary.clone(), guard.mode);
                 writeln!(out, "{}", report::line(&summary))?;
             }
-            Format::Csv => show::write(&self.findings, format, terminal, &mut out)?,
+            Format::Csv => show::csv(&self.findings, &mut out)?,
         }
         out.flush()
     }
@@ -150,12 +149,6 @@ impl Tally {
     /// The exit status.
     pub(super) fn status(&self) -> u8 {
         let SweepFinding { exposed, failed, undecided, unreachable, .. } = &self.summary;
-        if failed + undecided + unreachable.len() > 0 {
-            TROUBLE
-        } else if *exposed > 0 {
-            EXPOSED
-        } else {
-            0
-        }
+        crate::status(*failed + unreachable.len() > 0, *exposed > 0, *undecided > 0)
     }
 }

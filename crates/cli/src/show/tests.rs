@@ -1,7 +1,11 @@
+use portcullis_domain::finding::{Action, ExposureFinding, Outcome, RuleFinding, Verdict};
 use portcullis_domain::policy::Mode;
 use portcullis_domain::trail::EventMetadata;
 
+use super::swept::{done, swept};
+use super::table::in_lines;
 use super::*;
+use crate::words;
 
 const GROUP_ID: &str = "sg-0123456789abcdef0";
 const AT: &str = "2026-11-21T10:00:00Z";
@@ -50,6 +54,10 @@ fn terminal(width: u16) -> Terminal {
     Terminal { colours: false, width }
 }
 
+fn checked_in(finding: Finding) -> Checked {
+    Checked { finding, input: "AWSLogs/a.json.gz".into() }
+}
+
 fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
     let mut out = Vec::new();
     write(&mut out).unwrap();
@@ -64,8 +72,9 @@ fn ids_and_times_are_whole_at_any_width_from_eighty_and_nothing_is_wider() {
         finding(Verdict::Undecided, Outcome::Failed, rules.clone()),
         finding(Verdict::Exempt, Outcome::None, Vec::new()),
     ];
+    let inputs = all.clone().map(checked_in);
     for wide in 80..=140 {
-        let in_check = text(|out| checked(&all, terminal(wide), out));
+        let in_check = text(|out| checked::write(&inputs, View { terminal: terminal(wide), all: false }, out));
         let in_sweep = text(|out| swept(&all, terminal(wide), out));
         for shown in [&in_check, &in_sweep] {
             let widest = shown.lines().map(|line| line.chars().count()).max().unwrap();
@@ -119,4 +128,21 @@ fn the_head_of_an_arn_is_told_where_its_account_is_another() {
     assert_eq!(in_lines("a/b/c", 2), "a/\nb/\nc");
     assert_eq!(in_lines("a/b/c", 4), "a/b/\nc");
     assert_eq!(in_lines("abcdef", 3), "abcdef");
+}
+
+#[test]
+fn rows_come_in_order_of_time_and_equal_ones_are_folded() {
+    let at = |time: &str, actor: &str| {
+        let finding = finding(Verdict::Exposed, Outcome::None, vec![rule(1, "0.0.0.0/0", Action::Kept)]);
+        checked_in(Finding { time: time.parse().ok(), actor: Some(actor.to_owned()), ..finding })
+    };
+    let [first, last, bob, unknown] =
+        [at(AT, "alice"), at("2026-11-22T10:00:00Z", "alice"), at("2026-11-21T11:00:00Z", "bob"), at("", "eve")];
+    let view = View { terminal: terminal(120), all: false };
+    let shown = text(|out| checked::write(&[last, bob, first.clone(), unknown, first], view, out));
+    let order: Vec<usize> =
+        ["eve", AT, "2026-11-22T10:00:00Z", "3 times", "alice", "bob"].map(|word| shown.find(word).unwrap()).into();
+    assert!(order.is_sorted(), "{order:?}:\n{shown}");
+    assert_eq!(shown.matches("alice").count(), 1, "{shown}");
+    assert!(shown.contains("\n[2] ") && shown.contains("in AWSLogs/a.json.gz, and 2 more\n"), "{shown}");
 }
