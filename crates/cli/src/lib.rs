@@ -4,6 +4,7 @@
 pub mod check;
 pub mod explain;
 pub mod input;
+pub mod operator;
 pub mod policy_file;
 pub mod progress;
 pub mod show;

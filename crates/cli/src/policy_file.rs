@@ -3,9 +3,10 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use portcullis_domain::policy::Policy;
+use portcullis_domain::policy::{Mode, Policy};
 
-use crate::words;
+use crate::operator::Operator;
+use crate::{input, words};
 
 /// How messages call a policy's place.
 #[must_use]
@@ -19,24 +20,66 @@ pub fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Reads a policy.
+/// A policy to begin with: the built-in one, with an example of everything.
+pub const TEMPLATE: &str = include_str!("policy_template.yaml");
+
+/// No policy is longer, in bytes.
+const MOST: usize = 1 << 20;
+
+/// Reads a policy from a file, standard input or `s3://bucket/key`.
 ///
 /// # Errors
 /// Why it could not be read, or the policy's own with the lines around it.
-pub fn read(path: &Path) -> io::Result<Policy> {
+pub fn read(path: &Path, operator: &Operator) -> io::Result<Policy> {
     let named = |why: String| io::Error::other(format!("{}: {why}", name(path)));
-    let mut yaml = String::new();
-    let text = match is_stdin(path) {
-        true => io::stdin().read_to_string(&mut yaml).map(|_| yaml),
-        false => std::fs::read_to_string(path),
+    let text = match input::s3(path) {
+        Some((bucket, key)) => from_s3(bucket, key, operator).map_err(named)?,
+        None if is_stdin(path) => {
+            let mut yaml = String::new();
+            io::stdin().read_to_string(&mut yaml).map_err(|error| named(error.to_string()))?;
+            yaml
+        }
+        None => std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?,
     };
-    Policy::parse(&text.map_err(|error| named(error.to_string()))?).map_err(|error| named(error.snippet))
+    Policy::parse(&text).map_err(|error| named(error.snippet))
 }
 
 /// The policy at a place, or the built-in one where none is named.
 ///
 /// # Errors
 /// Those of [`read`].
-pub fn read_or_built_in(path: Option<&Path>) -> io::Result<Policy> {
-    path.map_or_else(|| Ok(Policy::built_in()), read)
+pub fn read_or_built_in(path: Option<&Path>, operator: &Operator) -> io::Result<Policy> {
+    path.map_or_else(|| Ok(Policy::built_in()), |path| read(path, operator))
+}
+
+fn from_s3(bucket: &str, key: &str, operator: &Operator) -> Result<String, String> {
+    if bucket.is_empty() || key.is_empty() {
+        return Err("expected s3://BUCKET/KEY".to_owned());
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let bytes = runtime.block_on(async {
+        let aws = operator.clients(None, Mode::Alert).await?;
+        aws.object(bucket, key, MOST).await.map_err(|error| error.to_string())
+    });
+    String::from_utf8(bytes?).map_err(|_| "it is no UTF-8 text".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_the_built_in_policy_and_its_examples_are_lawful() {
+        assert_eq!(Policy::parse(TEMPLATE).unwrap(), Policy::built_in());
+        let examples: String = TEMPLATE
+            .lines()
+            .skip(3)
+            .map(|line| line.replacen("# ", "", usize::from(line.trim_start().starts_with("# "))))
+            .map(|line| line.replacen(": []", ":", 1) + "\n")
+            .collect();
+        let policy = Policy::parse(&examples).unwrap_or_else(|error| panic!("{}", error.snippet));
+        assert_eq!((policy.exemptions().len(), policy.scopes().len(), policy.trusted().len()), (1, 1, 1));
+        assert_eq!(policy.guards().len(), Policy::built_in().guards().len() + 3);
+    }
 }

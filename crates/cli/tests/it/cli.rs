@@ -177,15 +177,19 @@ fn a_policy_that_never_enforces_and_a_limit_that_is_everything_are_told_as_such(
 fn an_exemption_ends_soon_for_thirty_days_and_has_ended_at_its_time() {
     let yaml = "version: 1\nexempt:\n- {reason: SEC-1, until: 2026-12-31T00:00:00Z, guard: [ssh]}";
     for (at, summary, warning) in [
-        ("2026-11-30T23:59:59Z", "", ""),
+        ("2026-11-30", "", ""),
         (
-            "2026-12-01",
+            "2026-12-01T00:00:00Z",
             " (1 expires within 30 days: `SEC-1`)",
             "ends at 2026-12-31T00:00:00Z, in 30 days: renew it in time",
         ),
         ("2026-12-29T23:00:00Z", " (1 expires within 30 days: `SEC-1`)", "in 1 day: "),
-        ("2026-12-30T23:59:59Z", " (1 expires within 30 days: `SEC-1`)", "in less than a day: "),
-        ("2026-12-31", " (1 has expired: `SEC-1`)", "less than a day ago, and no longer holds: renew it, or remove it"),
+        ("2026-12-30", " (1 expires within 30 days: `SEC-1`)", "in less than a day: "),
+        (
+            "2026-12-31T00:00:00Z",
+            " (1 has expired: `SEC-1`)",
+            "less than a day ago, and no longer holds: renew it, or remove it",
+        ),
         ("2027-01-10", " (1 has expired: `SEC-1`)", "10 days ago, and no longer holds"),
     ] {
         let ran = portcullis(&["policy", "check", "--at", at, "-"], yaml);

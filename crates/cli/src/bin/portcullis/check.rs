@@ -8,18 +8,19 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use jiff::Timestamp;
-use portcullis::aws::Aws;
 use portcullis::domain::finding::Verdict;
 use portcullis::domain::policy::Mode;
 use portcullis_cli::check::{Checked, Judge, Judged};
 use portcullis_cli::input::errors::Errors;
 use portcullis_cli::input::{self, Input, InputError, objects};
+use portcullis_cli::operator::Operator;
 use portcullis_cli::terminal::Terminal;
 use portcullis_cli::when::{self, Window};
 use portcullis_cli::words::{self, count, count_as};
 use portcullis_cli::{policy_file, progress, show};
 use rayon::prelude::*;
 
+use crate::arguments::ProfileAndRegion;
 use crate::status;
 
 #[derive(clap::Args)]
@@ -27,9 +28,11 @@ pub(crate) struct Check {
     /// Files or folders (.json, .json.gz, .jsonl), s3://bucket/prefix, or - for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The policy [default: the built-in one]
+    /// The policy, - for standard input, or s3://bucket/key [default: the built-in one]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    #[command(flatten)]
+    aws: ProfileAndRegion,
     /// Judge only records from this time or day on
     #[arg(long, value_name = "TIME", value_parser = when::beginning)]
     since: Option<Timestamp>,
@@ -73,7 +76,8 @@ pub(crate) fn run(arguments: &Check, terminal: Terminal) -> io::Result<u8> {
     if arguments.policy.as_ref().is_some_and(from_input) && arguments.paths.iter().any(from_input) {
         return Err(io::Error::other("standard input can be the policy or the records, not both"));
     }
-    let policy = policy_file::read_or_built_in(arguments.policy.as_deref())?;
+    let operator = arguments.aws.operator();
+    let policy = policy_file::read_or_built_in(arguments.policy.as_deref(), &operator)?;
     let judge = Arc::new(Judge {
         policy,
         now: portcullis::now(),
@@ -83,7 +87,7 @@ pub(crate) fn run(arguments: &Check, terminal: Terminal) -> io::Result<u8> {
     let is_s3 = |path: &PathBuf| input::s3(path).is_some();
     for paths in arguments.paths.chunk_by(|one, next| is_s3(one) == is_s3(next)) {
         if paths.first().is_some_and(is_s3) {
-            paths.iter().try_for_each(|path| in_s3(path, &judge, &mut report))?;
+            paths.iter().try_for_each(|path| in_s3(path, (&judge, &operator), &mut report))?;
         } else {
             here(paths, &judge, &mut report)?;
         }
@@ -119,14 +123,14 @@ fn here(paths: &[PathBuf], judge: &Judge, report: &mut Report) -> io::Result<()>
     Ok(())
 }
 
-fn in_s3(path: &Path, judge: &Arc<Judge>, report: &mut Report) -> io::Result<()> {
+fn in_s3(path: &Path, (judge, operator): (&Arc<Judge>, &Operator), report: &mut Report) -> io::Result<()> {
     let Some((bucket, prefix)) = input::s3(path) else { return Ok(()) };
     report.progress = progress::over_objects();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let judge = Arc::clone(judge);
     let add: objects::Add<Judged> = Arc::new(move |name, judged, payload| judge.add(name, payload, judged));
     runtime.block_on(async {
-        let aws = Aws::of_operator(None, None, Mode::Alert).await;
+        let aws = operator.clients(None, Mode::Alert).await.map_err(io::Error::other)?;
         let done = |judged| {
             report.progress.inc(1);
             report.add(judged)

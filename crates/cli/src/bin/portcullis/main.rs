@@ -1,5 +1,6 @@
 //! The operator's command line.
 
+mod arguments;
 mod check;
 mod pages;
 mod policy;
@@ -40,16 +41,16 @@ enum Command {
     #[command(after_help = MORE, after_long_help = check::HELP)]
     Check(check::Check),
     /// Explain a policy, or see whether it can be used
-    #[command(subcommand, after_help = MORE, after_long_help = policy::HELP)]
+    #[command(subcommand, after_help = EXAMPLES, after_long_help = policy::HELP)]
     Policy(policy::Command),
     /// Look at all security groups of accounts and Regions, and revoke what is exposed if told to
     #[command(after_help = MORE, after_long_help = sweep::HELP)]
     Sweep(sweep::SweepArgs),
     /// Write the completions of a shell
-    #[command(after_help = MORE, after_long_help = pages::COMPLETIONS_HELP)]
+    #[command(after_help = EXAMPLES, after_long_help = pages::COMPLETIONS_HELP)]
     Completions(pages::Completions),
     /// Write the manual page
-    #[command(after_help = MORE, after_long_help = pages::MAN_HELP)]
+    #[command(after_help = EXAMPLES, after_long_help = pages::MAN_HELP)]
     Man,
 }
 
@@ -59,9 +60,12 @@ const VERSION: &str = match env!("PORTCULLIS_BUILT_FROM").is_empty() {
     false => concat!(env!("CARGO_PKG_VERSION"), " (", env!("PORTCULLIS_BUILT_FROM"), ")"),
 };
 
-/// Below every short help.
+/// Below the short help of what looks for exposures.
 const MORE: &str = "\
 Exit status: 0 nothing exposed, 1 exposed, 2 trouble, 3 undecided. --help says more.";
+
+/// The same, for what looks for nothing.
+const EXAMPLES: &str = "--help says more, with examples.";
 
 const HELP: &str = "\
 Examples:

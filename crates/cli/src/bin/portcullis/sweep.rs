@@ -9,13 +9,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use portcullis::aws::{AccountRegion, Aws, Caller};
+use portcullis::aws::{AccountRegion, Caller};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::Finding;
 use portcullis::domain::ids::{AccountId, Region, escaped};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
 use portcullis::guard::{Guard, Invocation, Places};
 use portcullis::report;
+use portcullis_cli::operator::Operator;
 use portcullis_cli::show::Format;
 use portcullis_cli::terminal::Terminal;
 use portcullis_cli::words::count;
@@ -34,15 +35,18 @@ pub(crate) struct SweepArgs {
     #[arg(long, requires = "role")]
     organization: bool,
     /// Look at this Region; may be repeated [default: every enabled one]
-    #[arg(long = "region", value_name = "CODE", value_parser = region)]
+    #[arg(long = "region", value_name = "CODE", value_parser = crate::arguments::region)]
     regions: Vec<Region>,
+    /// Use this profile of the AWS configuration
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// The role to assume in accounts other than the one of your credentials
     #[arg(long, value_name = "NAME", value_parser = role)]
     role: Option<String>,
     /// The external id that the role asks for
     #[arg(long, value_name = "ID", requires = "role", value_parser = external_id)]
     external_id: Option<String>,
-    /// The policy, or - for standard input [default: the built-in one]
+    /// The policy, - for standard input, or s3://bucket/key [default: the built-in one]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// How to show what was found
@@ -59,6 +63,12 @@ pub(crate) struct SweepArgs {
     yes: bool,
 }
 
+impl SweepArgs {
+    fn operator(&self) -> Operator {
+        Operator { profile: self.profile.clone(), region: None, fallback: self.regions.first().cloned() }
+    }
+}
+
 pub(crate) const HELP: &str = "\
 Examples:
   portcullis sweep                          your account, every enabled Region
@@ -69,9 +79,9 @@ Examples:
 The sweep looks at every group of a Region, judges it by the policy, and shows the groups where a guarded port is \
 exposed or an exemption holds. The function's scheduled sweep does the same.
 
-Credentials and Region come from the environment, the profile (AWS_PROFILE), the container or the instance. With IAM \
-Identity Center (SSO), or a credential_process, put the credentials into the environment:
-  eval \"$(aws configure export-credentials --format env)\"
+Credentials come from the environment, the profile (--profile, AWS_PROFILE), the container or the instance. A profile may \
+have keys, a role, IAM Identity Center (after aws sso login), or a credential_process. Where it names no Region, us-east-1 \
+is asked which are enabled.
 
 Without --enforce nothing is changed: roles are assumed with a session policy that only lets it look. With --enforce it \
 revokes, even where the policy's `sweep` says alert, which is for the schedule. It only alerts where the policy's `mode` \
@@ -86,10 +96,6 @@ could not be looked at, a revoke that failed, something undecided, or no yes to 
 
 fn account(text: &str) -> Result<AccountId, &'static str> {
     AccountId::parse(text).map_err(|_| "expected the twelve digits of an account id, such as 012345678901")
-}
-
-fn region(text: &str) -> Result<Region, String> {
-    Region::parse(text).map_err(|error| format!("expected {}", error.accepted))
 }
 
 fn role(text: &str) -> Result<String, String> {
@@ -122,7 +128,7 @@ pub(crate) fn run(arguments: &SweepArgs, terminal: Terminal) -> io::Result<u8> {
             return Err(io::Error::other(why));
         }
     }
-    let policy = policy_file::read_or_built_in(arguments.policy.as_deref())?;
+    let policy = policy_file::read_or_built_in(arguments.policy.as_deref(), &arguments.operator())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(sweep(arguments, policy, terminal))
 }
@@ -148,7 +154,7 @@ async fn guard(arguments: &SweepArgs, policy: Policy) -> io::Result<(Guard, Call
     let external_id = arguments.external_id.clone();
     let member_role = arguments.role.clone().map(|name| MemberRole { name, external_id });
     let has_role = member_role.is_some();
-    let aws = Aws::of_operator(arguments.regions.first(), member_role, mode).await;
+    let aws = arguments.operator().clients(member_role, mode).await.map_err(io::Error::other)?;
     let caller = aws.caller().await.map_err(|error| io::Error::other(advice::on_caller(&error)))?;
     let own = &caller.own.account;
     let accounts: BTreeSet<AccountId> = if arguments.organization {

@@ -4,8 +4,9 @@ use portcullis::aws::CallerError;
 
 const NO_REGION: &str = "no Region is configured: set AWS_REGION, or give --region";
 
-const NO_CREDENTIALS: &str = "set AWS_PROFILE, or put credentials into the environment; with IAM Identity Center or a \
-    credential_process: eval \"$(aws configure export-credentials --format env)\"";
+const NO_CREDENTIALS: &str = "name a profile with --profile or AWS_PROFILE, or put credentials into the environment; with \
+    IAM Identity Center run aws sso login first; for any other kind of profile \
+    eval \"$(aws configure export-credentials --format env)\"";
 
 /// Why nobody can say who calls, and what to do about it.
 pub(super) fn on_caller(error: &CallerError) -> String {
