@@ -162,11 +162,11 @@ fn judge_change(change: &Change, policy: &Policy, now: Timestamp) -> Finding {
     }
     let planned = plan(&judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone()));
     let done: Done = planned.map(|id| (id, Action::WouldRevoke)).collect();
-    match change.call {
-        Call::Authorize => Finding::judged(change, 0, group, &judgement, &done, Mode::Alert),
-        // The rules of all other calls may be egress rules.
-        _ => if_ingress(Finding::judged(change, 0, group, &judgement, &Done::new(), Mode::Alert)),
+    if change.call == Call::Authorize {
+        return Finding::judged(change, 0, group, &judgement, &done, Mode::Alert);
     }
+    // The rules of all other calls may be egress rules.
+    if_ingress(Finding::judged(change, 0, group, &judgement, &Done::new(), Mode::Alert))
 }
 
 /// The finding of a record that does not say whether its rules are ingress rules, judged as if they were. The rule may

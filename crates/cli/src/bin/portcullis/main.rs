@@ -91,8 +91,8 @@ fn main() -> ExitCode {
     };
     match status {
         Ok(code) => ExitCode::from(code),
-        // Whoever read our output has had enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(TROUBLE),
+        // The reader of the output has left: that is no trouble.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(NOT_READ),
         Err(error) => {
             eprintln!("portcullis: {error}");
             ExitCode::from(TROUBLE)
@@ -111,6 +111,10 @@ fn color(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
 const EXPOSED: u8 = 1;
 const TROUBLE: u8 = 2;
 const UNDECIDED: u8 = 3;
+/// As a shell reports a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+/// As a shell reports a program that SIGPIPE ended.
+const NOT_READ: u8 = 141;
 
 /// The exit status of what looks for exposures: trouble, whatever else was found; else what was found.
 fn status(trouble: bool, exposed: bool, undecided: bool) -> u8 {

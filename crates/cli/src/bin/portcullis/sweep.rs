@@ -1,6 +1,8 @@
 //! `portcullis sweep`: the function's sweep, from an operator's terminal and with the operator's own credentials.
 
 mod advice;
+mod interrupt;
+mod question;
 mod tally;
 
 use std::collections::BTreeSet;
@@ -9,21 +11,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use indicatif::ProgressBar;
+use jiff::Timestamp;
 use portcullis::aws::{AccountRegion, Caller};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::Finding;
-use portcullis::domain::ids::{AccountId, Region, escaped};
+use portcullis::domain::ids::{AccountId, Region};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
-use portcullis::guard::{Guard, Invocation, Places};
-use portcullis::report;
+use portcullis::guard::{Guard, Invocation};
 use portcullis_cli::operator::Operator;
 use portcullis_cli::show::Format;
 use portcullis_cli::terminal::Terminal;
-use portcullis_cli::words::count;
-use portcullis_cli::{policy_file, progress};
+use portcullis_cli::{policy_file, progress, show};
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
+use interrupt::Interrupt;
+use question::Question;
 use tally::Tally;
 
 #[derive(clap::Args)]
@@ -52,13 +56,13 @@ pub(crate) struct SweepArgs {
     /// How to show what was found
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// Revoke what is exposed, after you type yes; else nothing is changed
+    /// Revoke what is exposed, after a look and your yes; else nothing is changed
     #[arg(long)]
     enforce: bool,
     /// Revoke at most N rules in each account and Region [default: the policy's, 25]
     #[arg(long, value_name = "N", requires = "enforce", value_parser = clap::value_parser!(u32).range(1..))]
     max_revocations: Option<u32>,
-    /// Do not ask before revoking
+    /// Revoke at once, without asking
     #[arg(long, requires = "enforce")]
     yes: bool,
 }
@@ -84,15 +88,17 @@ have keys, a role, IAM Identity Center (after aws sso login), or a credential_pr
 is asked which are enabled.
 
 Without --enforce nothing is changed: roles are assumed with a session policy that only lets it look. With --enforce it \
-revokes, even where the policy's `sweep` says alert, which is for the schedule. It only alerts where the policy's `mode` \
-or `scopes` say alert, and in an account and Region after --max-revocations rules.
+looks, shows what it found, and asks before it revokes; with --yes it revokes at once. It revokes even where the policy's \
+`sweep` says alert, which is for the schedule. It only alerts where the policy's `mode` or `scopes` say alert, and in an \
+account and Region after --max-revocations rules. After Ctrl-C it says what it has done.
 
 Looking needs ec2:DescribeRegions (without --region), ec2:DescribeSecurityGroupRules, ec2:DescribeSecurityGroups and \
 ec2:GetManagedPrefixListEntries. --organization needs organizations:ListAccounts, --role needs sts:AssumeRole, and \
 --enforce needs ec2:RevokeSecurityGroupIngress.
 
 Exit status: 0 nothing exposed; 1 something exposed, whether it was revoked or not; 2 trouble: an account or Region that \
-could not be looked at, a revoke that failed, something undecided, or no yes to --enforce. The rest is done all the same.";
+could not be looked at, a revoke that failed, or no yes to --enforce. The rest is done all the same. 3 nothing exposed, but \
+something undecided. 130 interrupted.";
 
 fn account(text: &str) -> Result<AccountId, &'static str> {
     AccountId::parse(text).map_err(|_| "expected the twelve digits of an account id, such as 012345678901")
@@ -112,6 +118,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// This many Regions of accounts are swept at a time.
 const MOST_AT_ONCE: usize = 8;
+
+/// How long an interrupt may go unnoticed.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Sweeps and shows what was found; the exit status.
 ///
@@ -134,23 +143,46 @@ pub(crate) fn run(arguments: &SweepArgs, terminal: Terminal) -> io::Result<u8> {
 }
 
 async fn sweep(arguments: &SweepArgs, policy: Policy, terminal: Terminal) -> io::Result<u8> {
-    let (guard, caller) = guard(arguments, policy).await?;
+    let asks = arguments.enforce && !arguments.yes;
+    let first = if arguments.enforce && !asks { Mode::Enforce } else { Mode::Alert };
+    let (guard, caller) = guard(arguments, policy.clone(), first).await?;
     let Accounts::Listed(accounts) = &guard.accounts else { return Err(io::Error::other("no accounts are listed")) };
     let places = guard.places(accounts, &arguments.regions, &caller.own, Instant::now() + PATIENCE).await;
-    if arguments.enforce && !arguments.yes && !places.targets.is_empty() && !confirmed(&guard, &caller, &places)? {
+    let mut tally = Tally::of(accounts.len(), &places);
+    let interrupt = Interrupt::new()?;
+    let streams = arguments.format == Format::Json && !asks;
+    let look = Look { guard: &guard, caller: &caller, interrupt: &interrupt, streams };
+    let written = look.at(places.targets, &mut tally).await;
+    if !asks || tally.is_interrupted() {
+        return shown(written.and(tally.show(arguments.format, &guard, streams, terminal)), &tally);
+    }
+    // The table is part of the question; standard output gets what came of it.
+    tally.table(terminal, &mut io::stderr().lock())?;
+    let (enforcing, caller) = self::guard(arguments, policy, Mode::Enforce).await?;
+    let question = Question::of(tally.findings(), &enforcing.policy);
+    interrupt.ends_at_once();
+    if question.is_empty() {
+        return shown(tally.show_found(arguments.format, &guard, terminal), &tally);
+    }
+    if !confirmed(&question.text(&caller.arn))? {
         eprintln!("portcullis: not confirmed: nothing was changed");
         return Ok(crate::TROUBLE);
     }
-    let mut tally = Tally::of(accounts.len(), &places);
-    let written = look(arguments, &guard, &caller, places.targets, &mut tally).await;
-    tally.show(arguments.format, &guard, terminal)?;
-    written?;
-    Ok(tally.status())
+    let look = Look { guard: &enforcing, caller: &caller, interrupt: &interrupt, streams: false };
+    look.at(question.targets(), &mut tally).await?;
+    shown(tally.show(arguments.format, &enforcing, false, terminal), &tally)
+}
+
+/// The status of what was found, also where nobody read all of it: what was found does not depend on that.
+fn shown(written: io::Result<()>, tally: &Tally) -> io::Result<u8> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(tally.status()),
+    }
 }
 
 /// The function's guard with the operator's credentials, and who the operator is.
-async fn guard(arguments: &SweepArgs, policy: Policy) -> io::Result<(Guard, Caller)> {
-    let mode = if arguments.enforce { Mode::Enforce } else { Mode::Alert };
+async fn guard(arguments: &SweepArgs, policy: Policy, mode: Mode) -> io::Result<(Guard, Caller)> {
     let external_id = arguments.external_id.clone();
     let member_role = arguments.role.clone().map(|name| MemberRole { name, external_id });
     let has_role = member_role.is_some();
@@ -178,71 +210,86 @@ async fn guard(arguments: &SweepArgs, policy: Policy) -> io::Result<(Guard, Call
         }
     };
     let accounts = Accounts::Listed(accounts);
-    let (clock, out) = (Box::new(portcullis::now), Box::new(|_: &str| {}));
+    let (clock, out) = (Box::new(now), Box::new(|_: &str| {}));
     Ok((Guard { aws, policy, mode, accounts, topic: None, queue: None, clock, out }, caller))
 }
 
-/// Says what is going to be done and where, and asks.
-fn confirmed(guard: &Guard, caller: &Caller, places: &Places) -> io::Result<bool> {
-    let accounts: BTreeSet<&AccountId> = places.targets.iter().map(|target| &target.account).collect();
+/// The time, to the second: nobody reads on.
+fn now() -> Timestamp {
+    let now = portcullis::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// Asks, and waits for a yes.
+fn confirmed(question: &str) -> io::Result<bool> {
     let mut err = io::stderr().lock();
-    writeln!(err, "This revokes the ingress rules that expose guarded ports, as\n  {}", escaped(&caller.arn))?;
-    for account in &accounts {
-        let there = places.targets.iter().filter(|target| target.account == **account);
-        let regions: Vec<&str> = there.map(|target| target.region.as_str()).collect();
-        writeln!(err, "  in account {account}: {}", regions.join(" "))?;
-    }
-    let most = guard.policy.sweep().max_revocations;
-    writeln!(err, "At most {most} in each account and Region, and none where the policy says alert.")?;
-    let (accounts, regions) = (count(accounts.len(), "account"), count(places.targets.len(), "Region"));
-    write!(err, "Revoke in {accounts}, {regions}? Type yes: ")?;
+    write!(err, "{question}")?;
     err.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(answer.trim() == "yes")
 }
 
-/// Sweeps each account and Region. Findings go to the tally; as JSON, also to standard output at once. What was revoked
-/// is reported at once too, so that an operator who interrupts knows it.
-async fn look(
-    arguments: &SweepArgs,
-    guard: &Guard,
-    caller: &Caller,
-    targets: Vec<AccountRegion>,
-    tally: &mut Tally,
-) -> io::Result<()> {
-    let progress = progress::over_regions(targets.len());
-    let work = targets.into_iter().map(|AccountRegion { account, region }| {
-        let progress = &progress;
-        async move {
-            progress.set_message(format!("{account} {region}"));
-            let order = json!({"sweep": {"accounts": [&account], "regions": [&region]}});
-            let invocation = Invocation { own: Some(caller.own.clone()), deadline: Instant::now() + PATIENCE };
-            guard.handle(&order, &invocation).await.findings
-        }
-    });
-    let mut done = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
-    let mut written = Ok(());
-    while let Some(findings) = done.next().await {
-        progress.suspend(|| findings.iter().for_each(tally::revoked));
-        if arguments.format == Format::Json && written.is_ok() {
-            written = progress.suspend(|| lines(&findings));
-        }
-        // Nobody reads the output any more. A sweep that only looks can stop here. A revoke that was sent must be reported.
-        if written.is_err() && !arguments.enforce {
-            return written;
-        }
-        tally.take(findings, guard.policy.sweep().max_revocations);
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
-    written
+/// What looks at accounts and Regions.
+struct Look<'a> {
+    guard: &'a Guard,
+    caller: &'a Caller,
+    interrupt: &'a Interrupt,
+    /// Whether findings are written as JSON as they come.
+    streams: bool,
 }
 
-/// The findings of an account's Region without its own summary: one summary of all comes at the end.
+impl Look<'_> {
+    /// Sweeps each account and Region. Findings go to the tally. What was revoked is reported at once too, so that an
+    /// operator who interrupts knows it.
+    async fn at(&self, targets: Vec<AccountRegion>, tally: &mut Tally) -> io::Result<()> {
+        let (progress, total) = (progress::over_regions(targets.len()), targets.len());
+        let enforces = self.guard.mode == Mode::Enforce;
+        self.interrupt.begin();
+        let work = targets.into_iter().map(|target| self.one(target, &progress));
+        // After an interrupt no other is begun. A revoke that was sent is waited for: its answer must be reported.
+        let work = stream::iter(work).take_while(|_| std::future::ready(!self.interrupt.came()));
+        let mut done = std::pin::pin!(work.buffer_unordered(MOST_AT_ONCE));
+        let (mut written, mut looked_at) = (Ok(()), 0);
+        loop {
+            let Ok(next) = timeout(TICK, done.next()).await else {
+                if self.interrupt.came() && !enforces {
+                    break;
+                }
+                continue;
+            };
+            let Some((target, findings)) = next else { break };
+            progress.suspend(|| findings.iter().for_each(tally::revoked));
+            if self.streams && written.is_ok() {
+                written = progress.suspend(|| lines(&findings));
+            }
+            tally.take(target, findings);
+            looked_at += 1;
+            progress.inc(1);
+            // Nobody reads the output any more. A sweep that only looks can stop here.
+            if written.is_err() && !enforces {
+                break;
+            }
+        }
+        progress.finish_and_clear();
+        if self.interrupt.came() && looked_at < total {
+            tally.interrupted(looked_at, total);
+        }
+        written
+    }
+
+    async fn one(&self, target: AccountRegion, progress: &ProgressBar) -> (AccountRegion, Vec<Finding>) {
+        progress.set_message(format!("{} {}", target.account, target.region));
+        let order = json!({"sweep": {"accounts": [&target.account], "regions": [&target.region]}});
+        let invocation = Invocation { own: Some(self.caller.own.clone()), deadline: Instant::now() + PATIENCE };
+        let findings = self.guard.handle(&order, &invocation).await.findings;
+        (target, findings)
+    }
+}
+
+/// The findings of an account's Region, without the summary that is for the function's log.
 fn lines(findings: &[Finding]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let findings = findings.iter().filter(|finding| finding.sweep.is_none());
-    findings.into_iter().try_for_each(|finding| writeln!(out, "{}", report::line(finding)))?;
+    show::json(findings.iter().filter(|finding| finding.sweep.is_none()), &mut out)?;
     out.flush()
 }

@@ -1,19 +1,20 @@
-//! What a sweep tells: while it runs, and in the end.
+//! What a sweep found, and what it reports: while it runs, and in the end.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use portcullis::domain::finding::{Action, Finding, Outcome, SweepFinding};
+use portcullis::aws::AccountRegion;
+use portcullis::domain::change::EventMetadata;
+use portcullis::domain::finding::{Action, Finding, Outcome, SweepFinding, Verdict};
 use portcullis::domain::policy::Mode;
 use portcullis::guard::{Guard, Places};
-use portcullis::report;
 use portcullis_cli::show::{self, Format};
 use portcullis_cli::terminal::Terminal;
 use portcullis_cli::words::{count, place};
 
 use super::advice;
 
-/// Tells at once of a group that something was done about.
+/// Reports a group at once about which something was done.
 pub(super) fn revoked(finding: &Finding) {
     if finding.rules.iter().any(|rule| rule.action == Action::Revoked.as_str()) {
         eprintln!("{}: {}", place(finding), show::done(finding));
@@ -22,105 +23,151 @@ pub(super) fn revoked(finding: &Finding) {
 
 /// What has been found so far.
 pub(super) struct Tally {
-    findings: Vec<Finding>,
-    summary: SweepFinding,
-    /// Groups that --enforce left because of the cap.
-    past_the_cap: usize,
-    /// Accounts whose Regions are not known, and why.
-    unknown: Vec<(String, String)>,
+    accounts: usize,
+    places: usize,
+    found: BTreeMap<AccountRegion, Vec<Finding>>,
+    /// Accounts whose Regions are not known, as findings.
+    unknown: Vec<Finding>,
+    /// After how many of how many Regions an interrupt came.
+    interrupted: Option<(usize, usize)>,
 }
 
 impl Tally {
     pub(super) fn of(accounts: usize, places: &Places) -> Self {
-        let unknown = places.unknown.iter().map(|(account, why)| (account.to_string(), why.to_string())).collect();
-        let unreachable = places.unknown.iter().map(|(account, why)| format!("{account}: {why}")).collect();
-        let places = places.targets.len();
-        let summary = SweepFinding { accounts, places, unreachable, ..SweepFinding::default() };
-        Self { findings: Vec::new(), summary, past_the_cap: 0, unknown }
+        let unknown = places.unknown.iter().map(|(account, why)| {
+            let account = Some(account.to_string());
+            let event = EventMetadata { account, call: Some("Sweep".to_owned()), ..EventMetadata::default() };
+            Finding::plain(&event, Verdict::Undecided, Outcome::Failed, Mode::Alert, why.to_string())
+        });
+        let (places, unknown) = (places.targets.len(), unknown.collect());
+        Self { accounts, places, found: BTreeMap::new(), unknown, interrupted: None }
     }
 
-    /// Takes in what came of a place, in which at most so many rules were to be revoked.
-    pub(super) fn take(&mut self, findings: Vec<Finding>, most: u32) {
-        let mut left = usize::try_from(most).unwrap_or(usize::MAX);
-        for finding in findings {
-            if let Some(summary) = &finding.sweep {
-                self.summary.groups += summary.groups;
-                continue;
+    /// Takes in what came of a place, instead of what an earlier look found there.
+    pub(super) fn take(&mut self, target: AccountRegion, mut findings: Vec<Finding>) {
+        findings.sort_by(|one, other| one.group.cmp(&other.group));
+        self.found.insert(target, findings);
+    }
+
+    /// An interrupt came after so many of all Regions.
+    pub(super) fn interrupted(&mut self, looked_at: usize, total: usize) {
+        self.interrupted = Some((looked_at, total));
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.is_some()
+    }
+
+    /// The findings by account, Region and group, without the summaries of places.
+    pub(super) fn findings(&self) -> impl Iterator<Item = &Finding> {
+        let found = self.found.values().flatten().filter(|finding| finding.sweep.is_none());
+        self.unknown.iter().chain(found)
+    }
+
+    fn summary(&self) -> SweepFinding {
+        let mut summary = SweepFinding { accounts: self.accounts, places: self.places, ..SweepFinding::default() };
+        for finding in self.found.values().flatten() {
+            match &finding.sweep {
+                Some(place) => summary.groups += place.groups,
+                None => summary.note(finding),
             }
-            self.summary.note(&finding);
-            let with = |action: Action| finding.rules.iter().filter(|rule| rule.action == action.as_str()).count();
-            self.past_the_cap += usize::from(with(Action::WouldRevoke) > left);
-            left = left.saturating_sub(with(Action::Revoked));
-            self.findings.push(finding);
         }
+        let whole = self.unknown.iter().map(|finding| format!("{}: {}", place(finding), finding.reason));
+        summary.unreachable.extend(whole);
+        summary
+    }
+
+    /// Groups that --enforce left in a place because of the cap.
+    fn past_the_cap(&self, most: u32) -> usize {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let in_place = |findings: &Vec<Finding>| {
+            let mut left = most;
+            let mut groups = 0;
+            for finding in findings {
+                let with = |action: Action| finding.rules.iter().filter(|rule| rule.action == action.as_str()).count();
+                groups += usize::from(with(Action::WouldRevoke) > left);
+                left = left.saturating_sub(with(Action::Revoked));
+            }
+            groups
+        };
+        self.found.values().map(in_place).sum()
     }
 
     /// What could not be looked at, each reason once.
     fn input_errors(&self) -> Vec<String> {
         let mut regions: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-        for finding in self.findings.iter().filter(|finding| finding.group.is_none()) {
+        for finding in self.findings().filter(|finding| finding.group.is_none()) {
             let account = finding.account.as_deref().unwrap_or("?");
-            let there = regions.entry((account, &finding.reason)).or_default();
-            there.push(finding.region.as_deref().unwrap_or("?"));
+            regions.entry((account, &finding.reason)).or_default().extend(finding.region.as_deref());
         }
-        let whole = self
-            .unknown
-            .iter()
-            .map(|(account, why)| format!("account {account}: not looked at: {}", advice::with(why)));
-        let parts = regions.iter().map(|((account, why), regions)| {
-            format!("account {account}, {}: not looked at: {}", regions.join(", "), advice::with(why))
-        });
-        whole.chain(parts).collect()
+        let error = |((account, why), regions): (&(&str, &str), &Vec<&str>)| {
+            let regions = if regions.is_empty() { String::new() } else { format!(", {}", regions.join(", ")) };
+            format!("account {account}{regions}: not looked at: {}", advice::with(why))
+        };
+        regions.iter().map(error).collect()
+    }
+
+    /// Writes the table.
+    pub(super) fn table(&self, terminal: Terminal, out: &mut impl Write) -> io::Result<()> {
+        let findings: Vec<Finding> = self.findings().cloned().collect();
+        show::swept(&findings, terminal, out)
     }
 
     /// Shows what was found on standard output, and what it comes to on standard error.
-    pub(super) fn show(&mut self, format: Format, guard: &Guard, terminal: Terminal) -> io::Result<()> {
-        let of = |finding: &Finding| (finding.account.clone(), finding.region.clone(), finding.group.clone());
-        self.findings.sort_by_key(of);
-        let written = self.write(format, guard, terminal);
-        // Told even where nobody reads the rest.
-        for finding in self.findings.iter().filter(|finding| finding.group.is_some() && finding.needs_retry()) {
+    pub(super) fn show(&self, format: Format, guard: &Guard, streamed: bool, terminal: Terminal) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let written = match format {
+            Format::Table => self.table(terminal, &mut out),
+            // What was found in places is out already.
+            Format::Json if streamed => show::json(&self.unknown, &mut out),
+            Format::Json => show::json(self.findings(), &mut out),
+            Format::Csv => show::csv(self.findings(), &mut out),
+        };
+        // Reported even where nobody reads the rest.
+        self.conclude(guard);
+        written.and_then(|()| out.flush())
+    }
+
+    /// The same where the table has been shown.
+    pub(super) fn show_found(&self, format: Format, guard: &Guard, terminal: Terminal) -> io::Result<()> {
+        if format == Format::Table {
+            self.conclude(guard);
+            return Ok(());
+        }
+        self.show(format, guard, false, terminal)
+    }
+
+    fn conclude(&self, guard: &Guard) {
+        for finding in self.findings().filter(|finding| finding.group.is_some() && finding.needs_retry()) {
             eprintln!("portcullis: {}: {}", place(finding), finding.reason);
         }
         self.input_errors().iter().for_each(|why| eprintln!("portcullis: {why}"));
         eprintln!("{}", self.sentence());
         self.left(guard).iter().for_each(|line| eprintln!("{line}"));
-        written
-    }
-
-    fn write(&self, format: Format, guard: &Guard, terminal: Terminal) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        match format {
-            Format::Table => show::swept(&self.findings, terminal, &mut out)?,
-            // The findings are out already.
-            Format::Json => {
-                let summary = Finding::swept((guard.clock)(), self.summary.clone(), guard.mode);
-                writeln!(out, "{}", report::line(&summary))?;
-            }
-            Format::Csv => show::csv(&self.findings, &mut out)?,
+        if let Some((looked_at, total)) = self.interrupted {
+            eprintln!("Interrupted after {looked_at} of {}: the others were not looked at.", count(total, "Region"));
         }
-        out.flush()
     }
 
     fn sentence(&self) -> String {
         // What is open stands in the table, group by group.
         let SweepFinding { accounts, places, groups, exposed, reverted, failed, undecided, unreachable, open: _ } =
-            &self.summary;
+            self.summary();
         let not_seen = match unreachable.len() {
             0 => String::new(),
             n => format!("; {n} not looked at"),
         };
         format!(
             "{} of {}, {}: {exposed} exposed, {reverted} reverted, {failed} failed, {undecided} undecided{not_seen}",
-            count(*places, "Region"),
-            count(*accounts, "account"),
-            count(*groups, "group"),
+            count(places, "Region"),
+            count(accounts, "account"),
+            count(groups, "group"),
         )
     }
 
     /// Why groups are still open, where nothing failed.
     fn left(&self, guard: &Guard) -> Vec<String> {
-        let left = self.findings.iter().filter(|finding| finding.outcome == Outcome::WouldRevert).count();
+        let left = self.findings().filter(|finding| finding.outcome == Outcome::WouldRevert).count();
         if left == 0 {
             return Vec::new();
         }
@@ -128,10 +175,11 @@ impl Tally {
             return vec!["Nothing was changed: --enforce revokes.".to_owned()];
         }
         let most = guard.policy.sweep().max_revocations;
-        let by_policy = left.saturating_sub(self.past_the_cap);
+        let past_the_cap = self.past_the_cap(most);
+        let by_policy = left.saturating_sub(past_the_cap);
         let mut lines = Vec::new();
-        if self.past_the_cap > 0 {
-            let groups = count(self.past_the_cap, "group");
+        if past_the_cap > 0 {
+            let groups = count(past_the_cap, "group");
             lines.push(format!(
                 "Left open: {groups}, past the {most} revocations in one account and Region: sweep again, or raise \
                  --max-revocations."
@@ -148,7 +196,10 @@ impl Tally {
 
     /// The exit status.
     pub(super) fn status(&self) -> u8 {
-        let SweepFinding { exposed, failed, undecided, unreachable, .. } = &self.summary;
-        crate::status(*failed + unreachable.len() > 0, *exposed > 0, *undecided > 0)
+        if self.is_interrupted() {
+            return crate::INTERRUPTED;
+        }
+        let SweepFinding { exposed, failed, undecided, unreachable, .. } = self.summary();
+        crate::status(failed + unreachable.len() > 0, exposed > 0, undecided > 0)
     }
 }
