@@ -69,7 +69,7 @@ impl Judge {
 }
 
 /// Judges everything in a document: a record, an EventBridge event, a log file's `Records`, a queue's messages. An
-/// `Err` names what is none of these.
+/// `Err` says why something is none of these.
 #[must_use]
 pub fn document(document: &Value, policy: &Policy, now: Timestamp) -> Vec<Result<Finding, String>> {
     let items = envelope::open(document).items;

@@ -1,6 +1,6 @@
 //! What there is to read: files, folders, standard input and S3 objects; plain or gzip; one document or one a line.
 //!
-//! Reading knows nothing of judging: each payload is given to whoever asked for it, in order.
+//! Reading knows nothing of judging: each payload is handed to the caller, in order.
 
 pub mod errors;
 pub mod objects;

@@ -84,6 +84,6 @@ async fn profiles(named: Option<&str>) -> Result<ProfileSet, String> {
     }
     let mut names: Vec<String> = set.profiles().map(|name| format!("`{}`", escaped(name))).collect();
     names.sort();
-    let there = if names.is_empty() { "there is none".to_owned() } else { format!("there are {}", names.join(", ")) };
+    let there = if names.is_empty() { "it has none".to_owned() } else { format!("there are {}", names.join(", ")) };
     Err(format!("there is no profile `{}` in the AWS configuration: {there}", escaped(name)))
 }

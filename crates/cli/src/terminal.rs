@@ -37,8 +37,8 @@ impl Terminal {
 /// The terminal's own width, else that of the variable COLUMNS, else the usual one. Some terminals say that they are 0
 /// wide.
 fn width(on_screen: Option<u16>, columns: Option<&str>) -> u16 {
-    let told = || columns.and_then(|columns| columns.parse().ok()).filter(|width| *width > 0);
-    on_screen.filter(|width| *width > 0).or_else(told).unwrap_or(USUAL_WIDTH)
+    let variable = || columns.and_then(|columns| columns.parse().ok()).filter(|width| *width > 0);
+    on_screen.filter(|width| *width > 0).or_else(variable).unwrap_or(USUAL_WIDTH)
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_screen_knows_its_width_best_and_then_the_variable() {
-        let told = [
+        let cases = [
             (Some(80), Some("100"), 80),
             (Some(0), Some("100"), 100),
             (None, Some("100"), 100),
@@ -55,7 +55,7 @@ mod tests {
             (None, Some("wide"), 120),
             (Some(0), None, 120),
         ];
-        for (screen, columns, wide) in told {
+        for (screen, columns, wide) in cases {
             assert_eq!(width(screen, columns), wide, "{screen:?} {columns:?}");
         }
     }

@@ -61,7 +61,7 @@ pub fn ports(exposure: &ExposureFinding) -> String {
     format!("{} {}{to} ({})", exposure.protocol, exposure.port, exposure.guard)
 }
 
-/// What is open to whom: `tcp 22 (ssh) 0.0.0.0/0`.
+/// What is open, and to which sources: `tcp 22 (ssh) 0.0.0.0/0`.
 #[must_use]
 pub fn exposure(exposure: &ExposureFinding) -> String {
     let sources: Vec<String> = exposure.sources.iter().map(|source| escaped(source)).collect();

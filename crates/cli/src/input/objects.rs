@@ -30,6 +30,9 @@ pub async fn read<T: Default + Send + 'static, E>(
     mut done: impl FnMut(T) -> Result<(), E>,
 ) -> Result<(), E> {
     let error = |why: String| failed(add, format!("s3://{}/{prefix}", bucket.name()), why);
+    if bucket.name().is_empty() {
+        return done(failed(add, "s3://".to_owned(), "expected s3://BUCKET/PREFIX".to_owned()));
+    }
     let mut next = None;
     let mut is_empty = true;
     loop {

@@ -64,7 +64,7 @@ impl<'a, F: FnMut(Result<Payload, InputError>)> LogFile<'a, F> {
     }
 }
 
-/// The plain text of what is no log file, and fits into memory; or why there is none. It may have several members.
+/// The plain text of an input that is not a log file and fits into memory. A gzip file may have several members.
 fn unzipped(bytes: &[u8]) -> Result<Vec<u8>, String> {
     const MOST: u64 = 1 << 30;
     // By its first two bytes, not by its name (RFC 1952, 2.3.1).
@@ -89,7 +89,7 @@ fn in_documents(name: &str, text: &[u8], each: &mut impl FnMut(Result<Payload, I
     }
 }
 
-/// One document, or else one a line; a line that is none does not stop the others.
+/// One document, or else one a line. A line that is no document does not stop the others.
 fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, InputError>> {
     // Some editors and PowerShell begin a text with the mark that it is UTF-8.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -109,7 +109,7 @@ fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, InputError>> {
     if is_lines { documents } else { vec![Err(whole)] }
 }
 
-/// What a text is that is no JSON, where its beginning tells.
+/// Says what a text is that is not JSON, as far as its beginning shows.
 fn no_json(bytes: &[u8], error: &str) -> String {
     let first = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     let is_key = |key: &[u8]| !key.is_empty() && key.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');

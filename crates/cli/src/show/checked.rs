@@ -48,7 +48,7 @@ fn rows(checked: &[Checked]) -> Vec<Row<'_>> {
     rows
 }
 
-/// What is open and to whom; for what exposes nothing, what its rules admit.
+/// What is open and to which sources. For a finding without an exposure, what its rules admit.
 fn open(finding: &Finding) -> String {
     let exposures = finding.exposures.iter();
     let (mut lines, sources): (Vec<String>, BTreeSet<&str>) = if finding.exposures.is_empty() {

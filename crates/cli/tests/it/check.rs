@@ -217,6 +217,7 @@ fn a_listing_that_fails_or_is_empty_is_trouble() {
     for (place, why) in [
         ("s3://none/x", "s3://none/x: ListObjectsV2: NoSuchBucket: "),
         ("s3://trail/AWSLogs/", "s3://trail/AWSLogs/: there is no log file"),
+        ("s3://", "s3://: expected s3://BUCKET/PREFIX"),
     ] {
         let ran = check_s3(&server, &[place, "s3://trail/1"]);
         assert_eq!((ran.code, ids(&ran)), (2, vec!["1".to_owned()]), "{}", ran.stderr);

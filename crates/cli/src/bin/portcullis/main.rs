@@ -43,7 +43,7 @@ enum Command {
     /// Explain a policy, or see whether it can be used
     #[command(subcommand, after_help = EXAMPLES, after_long_help = policy::HELP)]
     Policy(policy::Command),
-    /// Look at all security groups of accounts and Regions, and revoke what is exposed if told to
+    /// Look at every security group of an account; with --enforce, revoke what is exposed
     #[command(after_help = MORE, after_long_help = sweep::HELP)]
     Sweep(sweep::SweepArgs),
     /// Write the completions of a shell

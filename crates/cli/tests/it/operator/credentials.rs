@@ -18,15 +18,11 @@ fn credentials_and_region_that_are_missing_or_wrong_are_told_with_what_to_do() {
         (&arguments, &no_keys, "aws configure export-credentials --format env"),
         (&arguments, &unknown_key, "portcullis: GetCallerIdentity: InvalidClientTokenId: "),
         (&arguments, &unknown_key, "(AWS does not know these credentials: "),
-        (
-            &["--profile", "nope"],
-            &[],
-            "portcullis: there is no profile `nope` in the AWS configuration: there is none\n",
-        ),
+        (&["--profile", "nope"], &[], "portcullis: there is no profile `nope` in the AWS configuration: it has none\n"),
         (
             &[],
             &[("AWS_PROFILE", "nope")],
-            "portcullis: there is no profile `nope` in the AWS configuration: there is none\n",
+            "portcullis: there is no profile `nope` in the AWS configuration: it has none\n",
         ),
         (
             &arguments,

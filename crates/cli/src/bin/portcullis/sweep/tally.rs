@@ -49,7 +49,7 @@ impl Tally {
         self.found.insert(target, findings);
     }
 
-    /// An interrupt came after so many of all Regions.
+    /// Notes that an interrupt came after `looked_at` of all Regions.
     pub(super) fn interrupted(&mut self, looked_at: usize, total: usize) {
         self.interrupted = Some((looked_at, total));
     }
