@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use portcullis::s3_url::S3Url;
 use portcullis_delivery::envelope::Payload;
 use portcullis_delivery::logfile;
 use portcullis_domain::ids::AccountId;
@@ -85,8 +86,7 @@ fn read(name: &str, mut input: impl Read, each: &mut impl FnMut(Result<Payload, 
 /// The bucket and the prefix of `s3://bucket/prefix`.
 #[must_use]
 pub fn s3(path: &Path) -> Option<(&str, &str)> {
-    let place = path.to_str()?.strip_prefix("s3://")?;
-    Some(place.split_once('/').unwrap_or((place, "")))
+    S3Url::parse(path.to_str()?).map(|url| (url.bucket, url.key))
 }
 
 const ENDINGS: [&str; 4] = [".json", ".jsonl", ".ndjson", ".gz"];

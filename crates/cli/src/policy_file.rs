@@ -1,8 +1,10 @@
 //! The policy, read from the place that the command line names.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
+use portcullis::config::PolicySource;
+use portcullis::policy_source::{self, PolicySourceError};
 use portcullis_domain::policy::{Mode, Policy};
 
 use crate::operator::Operator;
@@ -23,25 +25,21 @@ pub fn is_stdin(path: &Path) -> bool {
 /// A policy to begin with: the built-in one, with an example of everything.
 pub const TEMPLATE: &str = include_str!("policy_template.yaml");
 
-/// No policy is longer, in bytes.
-const MOST: usize = 1 << 20;
-
 /// Reads a policy from a file, standard input or `s3://bucket/key`.
 ///
 /// # Errors
 /// Why it could not be read, or the policy's own with the lines around it.
 pub fn read(path: &Path, operator: &Operator) -> io::Result<Policy> {
     let named = |why: String| io::Error::other(format!("{}: {why}", name(path)));
-    let text = match input::s3(path) {
+    let policy = match input::s3(path) {
         Some((bucket, key)) => from_s3(bucket, key, operator).map_err(named)?,
-        None if is_stdin(path) => {
-            let mut yaml = String::new();
-            io::stdin().read_to_string(&mut yaml).map_err(|error| named(error.to_string()))?;
-            yaml
-        }
-        None => std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?,
+        None if is_stdin(path) => policy_source::read_stream(io::stdin()),
+        None => policy_source::read_file(path),
     };
-    Policy::parse(&text).map_err(|error| named(error.snippet))
+    policy.map_err(|error| match error {
+        PolicySourceError::Policy(error) => named(error.snippet),
+        PolicySourceError::File(_) | PolicySourceError::Object(_) => named(error.to_string()),
+    })
 }
 
 /// The policy at a place, or the built-in one where none is named.
@@ -52,17 +50,14 @@ pub fn read_or_built_in(path: Option<&Path>, operator: &Operator) -> io::Result<
     path.map_or_else(|| Ok(Policy::built_in()), |path| read(path, operator))
 }
 
-fn from_s3(bucket: &str, key: &str, operator: &Operator) -> Result<String, String> {
+fn from_s3(bucket: &str, key: &str, operator: &Operator) -> Result<Result<Policy, PolicySourceError>, String> {
     if bucket.is_empty() || key.is_empty() {
         return Err("expected s3://BUCKET/KEY".to_owned());
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let bytes = runtime.block_on(async {
-        let aws = operator.clients(None, Mode::Alert).await?;
-        aws.object(bucket, key, MOST).await.map_err(|error| error.to_string())
-    });
-    String::from_utf8(bytes?).map_err(|_| "it is no UTF-8 text".to_owned())
+    let source = PolicySource::S3 { bucket: bucket.to_owned(), key: key.to_owned() };
+    runtime.block_on(async { Ok(source.read(&operator.clients(None, Mode::Alert).await?).await) })
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl<W: Write> Show<W> {
 /// # Errors
 /// Those of the writer.
 pub fn json<'a>(findings: impl IntoIterator<Item = &'a Finding>, out: &mut impl Write) -> io::Result<()> {
-    findings.into_iter().try_for_each(|finding| writeln!(out, "{}", portcullis::report::line(finding)))
+    findings.into_iter().try_for_each(|finding| writeln!(out, "{}", portcullis::sinks::log::line(finding)))
 }
 
 /// Writes findings as CSV, one row a rule, below a header.

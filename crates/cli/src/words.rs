@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use portcullis_domain::finding::{ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
+use portcullis_domain::arn::Arn;
+use portcullis_domain::finding::{ExposureFinding, Finding, RuleFinding};
 use portcullis_domain::text::{escaped, escaped_up_to};
 
 /// A number of things: `1 Region`, `2 Regions`, `0 Regions`.
@@ -47,9 +48,8 @@ pub fn place(finding: &Finding) -> String {
 pub fn actor(finding: &Finding) -> String {
     let Some(arn) = &finding.actor else { return "unknown".to_owned() };
     let own = || {
-        let mut parts = arn.splitn(6, ':');
-        let (head, account) = (parts.next()?, parts.nth(3)?);
-        (head == "arn" && Some(account) == finding.account.as_deref()).then(|| parts.next())?
+        let arn = Arn::parse(arn)?;
+        (Some(arn.account) == finding.account.as_deref()).then_some(arn.resource)
     };
     escaped(own().unwrap_or(arn))
 }
@@ -78,30 +78,6 @@ pub fn admits(rule: &RuleFinding) -> String {
         ("tcp" | "udp", Some(from), Some(to)) => format!("{protocol} {from}-{to}"),
         ("tcp" | "udp", ..) => format!("{protocol}, all ports"),
         _ => escaped(protocol),
-    }
-}
-
-/// The word of a verdict, as in JSON.
-#[must_use]
-pub fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Exposed => "exposed",
-        Verdict::Exempt => "exempt",
-        Verdict::Safe => "safe",
-        Verdict::Irrelevant => "irrelevant",
-        Verdict::Undecided => "undecided",
-    }
-}
-
-/// The word of an outcome, as in JSON.
-#[must_use]
-pub fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Reverted => "reverted",
-        Outcome::WouldRevert => "would_revert",
-        Outcome::AlreadyGone => "already_gone",
-        Outcome::None => "none",
-        Outcome::Failed => "failed",
     }
 }
 

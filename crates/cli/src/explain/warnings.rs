@@ -1,8 +1,9 @@
 //! What is legal in a policy and probably a mistake, and the policy in one line.
 
 use jiff::Timestamp;
-use portcullis_domain::net::{AddressSet, Family, PortRange, public_addresses};
+use portcullis_domain::net::{AddressSet, Family, public_addresses};
 use portcullis_domain::policy::{Exemption, Mode, Policy, Scope, Selector};
+use portcullis_domain::rule::PortRange;
 use portcullis_domain::text::escaped_up_to;
 
 use super::Life;

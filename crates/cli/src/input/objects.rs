@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use portcullis::aws::{AwsError, Body, Bucket};
+use portcullis::aws::{AwsError, Body, Bucket, Code};
+use portcullis::s3_url::S3Url;
 use portcullis_delivery::envelope::Payload;
 use portcullis_delivery::logfile;
 
@@ -29,7 +30,7 @@ pub async fn read<T: Default + Send + 'static, E>(
     add: &Add<T>,
     mut done: impl FnMut(T) -> Result<(), E>,
 ) -> Result<(), E> {
-    let error = |why: String| failed(add, format!("s3://{}/{prefix}", bucket.name()), why);
+    let error = |why: String| failed(add, S3Url { bucket: bucket.name(), key: prefix }.to_string(), why);
     if bucket.name().is_empty() {
         return done(failed(add, "s3://".to_owned(), "expected s3://BUCKET/PREFIX".to_owned()));
     }
@@ -64,10 +65,10 @@ fn failed<T: Default>(add: &Add<T>, place: String, why: String) -> T {
 }
 
 async fn object<T: Default + Send + 'static>(bucket: &Bucket, key: &str, add: &Add<T>) -> T {
-    let name = format!("s3://{}/{key}", bucket.name());
+    let name = S3Url { bucket: bucket.name(), key }.to_string();
     let mut result = attempt(bucket, key, &name, add).await;
     for _ in 1..ATTEMPTS {
-        if result.as_ref().err().is_none_or(|error| error.code != "NoAnswer") {
+        if result.as_ref().err().is_none_or(|error| error.code != Code::NoAnswer) {
             break;
         }
         result = attempt(bucket, key, &name, add).await;

@@ -38,7 +38,7 @@ fn rows(checked: &[Checked]) -> Vec<Row<'_>> {
     for checked in sorted {
         let Finding { account, region, group, actor, verdict, reason, .. } = &checked.finding;
         let open = open(&checked.finding);
-        let words = (account, region, group, actor, words::verdict(*verdict), reason, open.clone());
+        let words = (account, region, group, actor, verdict.as_str(), reason, open.clone());
         let n = *known.entry(words).or_insert(rows.len());
         match rows.get_mut(n) {
             Some(row) => row.records.push(checked),
@@ -102,9 +102,7 @@ fn verdict(finding: &Finding) -> Cell {
         Verdict::Exposed => Cell::new("exposed").fg(Color::Red).add_attribute(Attribute::Bold),
         Verdict::Undecided => Cell::new(format!("undecided: {}", finding.reason)).fg(Color::Yellow),
         Verdict::Exempt => Cell::new(&finding.reason),
-        Verdict::Safe | Verdict::Irrelevant => {
-            Cell::new(format!("{}: {}", words::verdict(finding.verdict), finding.reason))
-        }
+        Verdict::Safe | Verdict::Irrelevant => Cell::new(format!("{}: {}", finding.verdict.as_str(), finding.reason)),
     }
 }
 

@@ -4,8 +4,6 @@ use std::io::{self, Write};
 
 use portcullis_domain::finding::{Finding, RuleFinding};
 
-use crate::words;
-
 /// A finding's own; `rule` is the rule's `id`.
 const COLUMNS: [&str; 18] = [
     "time",
@@ -46,8 +44,8 @@ pub(super) fn row(finding: &Finding, writer: &mut csv::Writer<impl Write>) -> io
         text(&finding.call),
         text(&finding.actor),
         text(&finding.source_ip),
-        words::verdict(finding.verdict).to_owned(),
-        words::outcome(finding.outcome).to_owned(),
+        finding.verdict.as_str().to_owned(),
+        finding.outcome.as_str().to_owned(),
     ];
     let end = [finding.reason.clone(), text(&finding.id)];
     let rules: Vec<[String; 7]> = match finding.rules.as_slice() {
@@ -69,8 +67,8 @@ fn rule(rule: &RuleFinding) -> [String; 7] {
         number(rule.from_port),
         number(rule.to_port),
         text(&rule.source),
-        rule.action.to_string(),
-        text(&rule.error),
+        rule.action.as_str().to_owned(),
+        rule.action.error().unwrap_or_default().to_owned(),
     ]
 }
 

@@ -18,9 +18,9 @@ const MOST_RULES: usize = 8;
 #[must_use]
 pub fn done(finding: &Finding) -> String {
     let mut met: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for rule in finding.rules.iter().filter(|rule| rule.action != Action::Kept.as_str()) {
-        let error = rule.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-        *met.entry((rule.action.replace('_', " "), error)).or_default() += 1;
+    for rule in finding.rules.iter().filter(|rule| rule.action != Action::Kept) {
+        let error = rule.action.error().map_or_else(String::new, |error| format!(": {error}"));
+        *met.entry((rule.action.as_str().replace('_', " "), error)).or_default() += 1;
     }
     let parts: Vec<String> = met.iter().map(|((action, error), n)| format!("{action} {n}{error}")).collect();
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }

@@ -16,7 +16,7 @@ use portcullis_cli::input::{self, Input, InputError, objects};
 use portcullis_cli::operator::Operator;
 use portcullis_cli::terminal::Terminal;
 use portcullis_cli::when::{self, Window};
-use portcullis_cli::words::{self, count, count_as};
+use portcullis_cli::words::{count, count_as};
 use portcullis_cli::{policy_file, progress, show};
 use rayon::prelude::*;
 
@@ -175,7 +175,7 @@ impl Report {
         judged.checked.retain(|checked| self.is_first(checked));
         self.copies += before - judged.checked.len();
         for checked in &judged.checked {
-            *self.verdicts.entry(words::verdict(checked.finding.verdict)).or_default() += 1;
+            *self.verdicts.entry(checked.finding.verdict.as_str()).or_default() += 1;
         }
         let named: Vec<String> = judged.input_errors.iter().filter_map(|error| self.errors.add(error)).collect();
         self.progress.suspend(|| {
@@ -190,7 +190,7 @@ impl Report {
         if finding.id.is_none() {
             return true;
         }
-        let line = portcullis::report::line(finding);
+        let line = portcullis::sinks::log::line(finding);
         let [one, other] = self.hashers.each_ref().map(|hasher| hasher.hash_one(&line));
         self.seen.insert((one, other))
     }
@@ -198,7 +198,7 @@ impl Report {
     fn finish(self) -> io::Result<u8> {
         self.show.finish()?;
         self.errors.not_named().iter().for_each(|line| eprintln!("{line}"));
-        let with = |verdict| self.verdicts.get(words::verdict(verdict)).copied().unwrap_or_default();
+        let with = |verdict: Verdict| self.verdicts.get(verdict.as_str()).copied().unwrap_or_default();
         let (exposed, undecided) = (with(Verdict::Exposed), with(Verdict::Undecided));
         let not_read = self.errors.count();
         let mut more = String::new();

@@ -18,7 +18,7 @@ use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::Finding;
 use portcullis::domain::ids::{AccountId, Region};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
-use portcullis::guard::{Guard, Invocation};
+use portcullis::pipeline::{self, Context, Invocation, Settings};
 use portcullis_cli::operator::Operator;
 use portcullis_cli::show::Format;
 use portcullis_cli::terminal::Terminal;
@@ -145,30 +145,30 @@ pub(crate) fn run(arguments: &SweepArgs, terminal: Terminal) -> io::Result<u8> {
 async fn sweep(arguments: &SweepArgs, policy: Policy, terminal: Terminal) -> io::Result<u8> {
     let asks = arguments.enforce && !arguments.yes;
     let first = if arguments.enforce && !asks { Mode::Enforce } else { Mode::Alert };
-    let (guard, caller) = guard(arguments, policy.clone(), first).await?;
-    let Accounts::Listed(accounts) = &guard.accounts else { return Err(io::Error::other("no accounts are listed")) };
-    let places = guard.places(accounts, &arguments.regions, &caller.own, Instant::now() + PATIENCE).await;
+    let (context, caller, accounts) = context(arguments, policy.clone(), first).await?;
+    let session = context.aws.session(&caller.identity, Instant::now() + PATIENCE);
+    let places = pipeline::places(session, &accounts, &arguments.regions).await;
     let mut tally = Tally::of(accounts.len(), &places);
     let interrupt = Interrupt::new()?;
     let streams = arguments.format == Format::Json && !asks;
-    let look = Look { guard: &guard, caller: &caller, interrupt: &interrupt, streams };
+    let look = Look { context: &context, caller: &caller, interrupt: &interrupt, streams };
     let written = look.at(places.targets, &mut tally).await;
     if !asks || tally.is_interrupted() {
-        return shown(written.and(tally.show(arguments.format, &guard, streams, terminal)), &tally);
+        return shown(written.and(tally.show(arguments.format, &context, streams, terminal)), &tally);
     }
     // The table is part of the question; standard output gets what came of it.
     tally.table(terminal, &mut io::stderr().lock())?;
-    let (enforcing, caller) = self::guard(arguments, policy, Mode::Enforce).await?;
+    let (enforcing, caller, _) = self::context(arguments, policy, Mode::Enforce).await?;
     let question = Question::of(tally.findings(), &enforcing.policy);
     interrupt.ends_at_once();
     if question.is_empty() {
-        return shown(tally.show_found(arguments.format, &guard, terminal), &tally);
+        return shown(tally.show_found(arguments.format, &context, terminal), &tally);
     }
     if !confirmed(&question.text(&caller.arn))? {
         eprintln!("portcullis: not confirmed: nothing was changed");
         return Ok(crate::TROUBLE);
     }
-    let look = Look { guard: &enforcing, caller: &caller, interrupt: &interrupt, streams: false };
+    let look = Look { context: &enforcing, caller: &caller, interrupt: &interrupt, streams: false };
     look.at(question.targets(), &mut tally).await?;
     shown(tally.show(arguments.format, &enforcing, false, terminal), &tally)
 }
@@ -181,14 +181,18 @@ fn shown(written: io::Result<()>, tally: &Tally) -> io::Result<u8> {
     }
 }
 
-/// The function's guard with the operator's credentials, and who the operator is.
-async fn guard(arguments: &SweepArgs, policy: Policy, mode: Mode) -> io::Result<(Guard, Caller)> {
+/// The function's context with the operator's credentials, who the operator is, and the accounts to look at.
+async fn context(
+    arguments: &SweepArgs,
+    policy: Policy,
+    mode: Mode,
+) -> io::Result<(Context, Caller, BTreeSet<AccountId>)> {
     let external_id = arguments.external_id.clone();
     let member_role = arguments.role.clone().map(|name| MemberRole { name, external_id });
     let has_role = member_role.is_some();
     let aws = arguments.operator().clients(member_role, mode).await.map_err(io::Error::other)?;
     let caller = aws.caller().await.map_err(|error| io::Error::other(advice::on_caller(&error)))?;
-    let own = &caller.own.account;
+    let own = &caller.identity.account;
     let accounts: BTreeSet<AccountId> = if arguments.organization {
         let listed = aws.accounts().await;
         listed.map_err(|error| io::Error::other(advice::with(&error.to_string())))?.into_iter().collect()
@@ -209,9 +213,9 @@ async fn guard(arguments: &SweepArgs, policy: Policy, mode: Mode) -> io::Result<
             policy.with_sweep(SweepPolicy { mode, max_revocations })
         }
     };
-    let accounts = Accounts::Listed(accounts);
-    let (clock, out) = (Box::new(now), Box::new(|_: &str| {}));
-    Ok((Guard { aws, policy, mode, accounts, topic: None, queue: None, clock, out }, caller))
+    let settings = Settings { mode, accounts: Accounts::Listed(accounts.clone()), topic: None, queue: None };
+    let context = Context::new(aws, policy, settings, Box::new(now), Box::new(|_: &str| {}));
+    Ok((context, caller, accounts))
 }
 
 /// The time, to the second: nobody reads on.
@@ -232,7 +236,7 @@ fn confirmed(question: &str) -> io::Result<bool> {
 
 /// What looks at accounts and Regions.
 struct Look<'a> {
-    guard: &'a Guard,
+    context: &'a Context,
     caller: &'a Caller,
     interrupt: &'a Interrupt,
     /// Whether findings are written as JSON as they come.
@@ -244,7 +248,7 @@ impl Look<'_> {
     /// operator who interrupts knows it.
     async fn at(&self, targets: Vec<AccountRegion>, tally: &mut Tally) -> io::Result<()> {
         let (progress, total) = (progress::over_regions(targets.len()), targets.len());
-        let enforces = self.guard.mode == Mode::Enforce;
+        let enforces = self.context.settings.mode == Mode::Enforce;
         self.interrupt.begin();
         let work = targets.into_iter().map(|target| self.one(target, &progress));
         // After an interrupt no other is begun. A revoke that was sent is waited for: its answer must be reported.
@@ -281,8 +285,9 @@ impl Look<'_> {
     async fn one(&self, target: AccountRegion, progress: &ProgressBar) -> (AccountRegion, Vec<Finding>) {
         progress.set_message(format!("{} {}", target.account, target.region));
         let order = json!({"sweep": {"accounts": [&target.account], "regions": [&target.region]}});
-        let invocation = Invocation { own: Some(self.caller.own.clone()), deadline: Instant::now() + PATIENCE };
-        let findings = self.guard.handle(&order, &invocation).await.findings;
+        let invocation =
+            Invocation { identity: Some(self.caller.identity.clone()), deadline: Instant::now() + PATIENCE };
+        let findings = pipeline::handle(self.context, &order, &invocation).await.findings;
         (target, findings)
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use portcullis::aws::AccountRegion;
+use portcullis::domain::facts::GroupLocation;
 use portcullis::domain::finding::{Action, Finding, Outcome};
 use portcullis::domain::ids::{AccountId, GroupId, Region};
-use portcullis::domain::policy::{GroupLocation, Mode, Policy};
+use portcullis::domain::policy::{Mode, Policy};
 use portcullis_cli::words::{count, text};
 
 /// What a look found that would be revoked.
@@ -34,14 +35,13 @@ impl Question {
         let most = usize::try_from(policy.sweep().max_revocations).unwrap_or(usize::MAX);
         let mut question = Self { most, ..Self::default() };
         for finding in findings.filter(|finding| finding.outcome == Outcome::WouldRevert) {
-            let Some((target, group)) = target(finding) else { continue };
-            let at = GroupLocation { account: &target.account, region: &target.region, group: &group, vpc: None };
-            if policy.mode(at, Mode::Enforce) == Mode::Alert {
+            let Some(at) = location(finding) else { continue };
+            if policy.mode(&at, Mode::Enforce) == Mode::Alert {
                 question.by_policy += 1;
                 continue;
             }
-            let would_revoke = Action::WouldRevoke.as_str();
-            let rules = finding.rules.iter().filter(|rule| rule.action == would_revoke).count();
+            let target = AccountRegion { account: at.account, region: at.region };
+            let rules = finding.rules.iter().filter(|rule| rule.action == Action::WouldRevoke).count();
             let place = question.places.entry(target).or_default();
             if place.rules + rules > most {
                 place.past_the_cap += 1;
@@ -86,8 +86,9 @@ impl Question {
     }
 }
 
-fn target(finding: &Finding) -> Option<(AccountRegion, GroupId)> {
+fn location(finding: &Finding) -> Option<GroupLocation> {
     let account = AccountId::parse(finding.account.as_deref()?).ok()?;
     let region = Region::parse(finding.region.as_deref()?).ok()?;
-    Some((AccountRegion { account, region }, GroupId::parse(finding.group.as_deref()?).ok()?))
+    let group = GroupId::parse(finding.group.as_deref()?).ok()?;
+    Some(GroupLocation { account, region, group, vpc: None })
 }

@@ -7,7 +7,7 @@ use portcullis::aws::AccountRegion;
 use portcullis::domain::change::EventMetadata;
 use portcullis::domain::finding::{Action, Finding, Outcome, SweepFinding, Verdict};
 use portcullis::domain::policy::Mode;
-use portcullis::guard::{Guard, Places};
+use portcullis::pipeline::{Context, Places};
 use portcullis_cli::show::{self, Format};
 use portcullis_cli::terminal::Terminal;
 use portcullis_cli::words::{count, place};
@@ -16,7 +16,7 @@ use super::advice;
 
 /// Reports a group at once about which something was done.
 pub(super) fn revoked(finding: &Finding) {
-    if finding.rules.iter().any(|rule| rule.action == Action::Revoked.as_str()) {
+    if finding.rules.iter().any(|rule| rule.action == Action::Revoked) {
         eprintln!("{}: {}", place(finding), show::done(finding));
     }
 }
@@ -84,7 +84,7 @@ impl Tally {
             let mut left = most;
             let mut groups = 0;
             for finding in findings {
-                let with = |action: Action| finding.rules.iter().filter(|rule| rule.action == action.as_str()).count();
+                let with = |action: Action| finding.rules.iter().filter(|rule| rule.action == action).count();
                 groups += usize::from(with(Action::WouldRevoke) > left);
                 left = left.saturating_sub(with(Action::Revoked));
             }
@@ -114,7 +114,7 @@ impl Tally {
     }
 
     /// Shows what was found on standard output, and what it comes to on standard error.
-    pub(super) fn show(&self, format: Format, guard: &Guard, streamed: bool, terminal: Terminal) -> io::Result<()> {
+    pub(super) fn show(&self, format: Format, context: &Context, streamed: bool, terminal: Terminal) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let written = match format {
             Format::Table => self.table(terminal, &mut out),
@@ -124,26 +124,26 @@ impl Tally {
             Format::Csv => show::csv(self.findings(), &mut out),
         };
         // Reported even where nobody reads the rest.
-        self.conclude(guard);
+        self.conclude(context);
         written.and_then(|()| out.flush())
     }
 
     /// The same where the table has been shown.
-    pub(super) fn show_found(&self, format: Format, guard: &Guard, terminal: Terminal) -> io::Result<()> {
+    pub(super) fn show_found(&self, format: Format, context: &Context, terminal: Terminal) -> io::Result<()> {
         if format == Format::Table {
-            self.conclude(guard);
+            self.conclude(context);
             return Ok(());
         }
-        self.show(format, guard, false, terminal)
+        self.show(format, context, false, terminal)
     }
 
-    fn conclude(&self, guard: &Guard) {
+    fn conclude(&self, context: &Context) {
         for finding in self.findings().filter(|finding| finding.group.is_some() && finding.needs_retry()) {
             eprintln!("portcullis: {}: {}", place(finding), finding.reason);
         }
         self.input_errors().iter().for_each(|why| eprintln!("portcullis: {why}"));
         eprintln!("{}", self.sentence());
-        self.left(guard).iter().for_each(|line| eprintln!("{line}"));
+        self.left(context).iter().for_each(|line| eprintln!("{line}"));
         if let Some((looked_at, total)) = self.interrupted {
             eprintln!("Interrupted after {looked_at} of {}: the others were not looked at.", count(total, "Region"));
         }
@@ -166,15 +166,15 @@ impl Tally {
     }
 
     /// Why groups are still open, where nothing failed.
-    fn left(&self, guard: &Guard) -> Vec<String> {
+    fn left(&self, context: &Context) -> Vec<String> {
         let left = self.findings().filter(|finding| finding.outcome == Outcome::WouldRevert).count();
         if left == 0 {
             return Vec::new();
         }
-        if guard.mode == Mode::Alert {
+        if context.settings.mode == Mode::Alert {
             return vec!["Nothing was changed: --enforce revokes.".to_owned()];
         }
-        let most = guard.policy.sweep().max_revocations;
+        let most = context.policy.sweep().max_revocations;
         let past_the_cap = self.past_the_cap(most);
         let by_policy = left.saturating_sub(past_the_cap);
         let mut lines = Vec::new();
