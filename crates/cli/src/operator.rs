@@ -18,6 +18,21 @@ use portcullis_domain::ids::Region;
 use portcullis_domain::policy::Mode;
 use portcullis_domain::text::escaped;
 
+/// What to do where there are no credentials.
+pub const NO_CREDENTIALS: &str = "name a profile with --profile or AWS_PROFILE, or put credentials into the environment; \
+    with IAM Identity Center run aws sso login first; for any other kind of profile \
+    eval \"$(aws configure export-credentials --format env)\"";
+
+/// An error of a call that was perhaps never sent, for want of credentials: then with what to do about it.
+#[must_use]
+pub fn explained(error: &str) -> String {
+    let lacks = error.contains("credential provider") || error.contains("credentials provider");
+    match lacks || error.contains("no credentials") {
+        true => format!("no AWS credentials: {NO_CREDENTIALS} ({})", error.trim_end_matches(" Attempted:")),
+        false => error.to_owned(),
+    }
+}
+
 /// What the command line says about them.
 #[derive(Debug, Clone, Default)]
 pub struct Operator {

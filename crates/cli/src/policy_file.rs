@@ -7,7 +7,7 @@ use portcullis::config::PolicySource;
 use portcullis::policy_source::{self, PolicySourceError};
 use portcullis_domain::policy::{Mode, Policy};
 
-use crate::operator::Operator;
+use crate::operator::{Operator, explained};
 use crate::{input, words};
 
 /// How messages call a policy's place.
@@ -38,7 +38,7 @@ pub fn read(path: &Path, operator: &Operator) -> io::Result<Policy> {
     };
     policy.map_err(|error| match error {
         PolicySourceError::Policy(error) => named(error.snippet),
-        PolicySourceError::File(_) | PolicySourceError::Object(_) => named(error.to_string()),
+        PolicySourceError::File(_) | PolicySourceError::Object(_) => named(explained(&error.to_string())),
     })
 }
 

@@ -10,6 +10,7 @@ use portcullis_delivery::logfile;
 
 use super::records::{self, LogFile};
 use super::{InputError, MOST_IN_MEMORY, is_input};
+use crate::operator;
 
 /// This many objects are fetched at a time. Each waits for S3 most of the time, and may need a log file's memory.
 const MOST_AT_ONCE: usize = 16;
@@ -39,7 +40,7 @@ pub async fn read<T: Default + Send + 'static, E>(
     loop {
         let page = match bucket.keys(prefix, next).await {
             Ok(page) => page,
-            Err(why) => return done(error(why.to_string())),
+            Err(why) => return done(error(operator::explained(&why.to_string()))),
         };
         // Whoever names an object wants it, whatever it is called.
         let keys: Vec<&String> = page.keys.iter().filter(|key| *key == prefix || is_input(key)).collect();

@@ -211,6 +211,20 @@ fn an_object_that_cannot_be_read_is_named_and_the_others_are_judged() {
 }
 
 #[test]
+fn without_credentials_it_says_what_to_do() {
+    let world = world();
+    for arguments in [&["s3://trail/"][..], &["--policy", "s3://policies/policy.yaml", "events/ssh-open.json"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.arg("check").args(arguments).env_clear();
+        command.envs([("AWS_ENDPOINT_URL", world.1.url().as_str()), ("AWS_EC2_METADATA_DISABLED", "true")]);
+        command.env("HOME", "/nonexistent");
+        let ran = run(command, "");
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.contains("no AWS credentials: name a profile with --profile"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_listing_that_fails_or_is_empty_is_trouble() {
     let (world, server) = world();
     world.put_object("trail", "1.json.gz", gzip(&log(&[open("1")])));
