@@ -25,6 +25,8 @@ fn checked_out() -> Option<String> {
     if profile != "release" {
         return None;
     }
+    // An archive may have been unpacked in a checkout of something else.
+    git(&["ls-files", "--error-unmatch", "build.rs"])?;
     for name in ["HEAD", "index", "packed-refs"] {
         watch(&git(&["rev-parse", "--git-path", name])?);
     }
