@@ -1,6 +1,6 @@
 //! A policy in words: what it guards, against whom, where it enforces, what it exempts and until when.
 //!
-//! Nothing here decides anything. The page is for whoever reads or reviews a policy; [`warnings`] are for a pipeline.
+//! Nothing here decides anything. The page is for a person who reads or reviews a policy; [`warnings`] are for a pipeline.
 
 mod warnings;
 mod words;
@@ -14,7 +14,7 @@ use portcullis_domain::text::{escaped, escaped_up_to};
 
 use words::{Page, ends, list, number, place, reason, rough};
 
-/// An exemption that ends within so many days is said to end soon.
+/// An exemption that ends within this many days ends soon.
 pub const SOON_DAYS: i64 = 30;
 
 /// Where an exemption stands in its life.
@@ -82,8 +82,8 @@ fn guards(policy: &Policy, page: &mut Page) {
 
 fn internet(policy: &Policy, page: &mut Page) {
     page.heading("What counts as the internet");
-    let exposed = "A guarded port is exposed where the ingress rules of one security group together admit to it at \
-                   least so many of the public addresses that are not trusted:";
+    let exposed = "A port counts as exposed when one security group's ingress rules together let in at least this \
+                   many public addresses that are not trusted:";
     page.text("  ", exposed);
     for family in Family::BOTH {
         let (limit, all, prefix) = (policy.limit(family), policy.counted(family).count(), policy.internet(family));
@@ -145,9 +145,9 @@ fn sweep(policy: &Policy, page: &mut Page) {
     page.heading("What the sweep does");
     let sweep = policy.sweep();
     let does = match sweep.mode {
-        Mode::Alert => "It alerts only: what stands open is reported and left as it is.".to_owned(),
+        Mode::Alert => "It only alerts: what is open is reported and left as it is.".to_owned(),
         Mode::Enforce => format!(
-            "It revokes what stands open where policy and function both enforce, at most {} rules per account and \
+            "It revokes what is open where policy and function both enforce, at most {} rules in each account and \
              Region; past that it only alerts.",
             sweep.max_revocations
         ),

@@ -1,5 +1,13 @@
-//! What the command line does apart from the terminal: records judged offline ([`check`]), a policy told in words
-//! ([`explain`]).
+//! What the command line does apart from the terminal: reads inputs ([`input`]), judges records offline ([`check`]),
+//! explains a policy ([`explain`]), and shows findings ([`show`]).
 
 pub mod check;
 pub mod explain;
+pub mod input;
+pub mod operator;
+pub mod policy_file;
+pub mod progress;
+pub mod show;
+pub mod terminal;
+pub mod when;
+pub mod words;

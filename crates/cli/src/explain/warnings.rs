@@ -8,6 +8,7 @@ use portcullis_domain::text::escaped_up_to;
 
 use super::Life;
 use super::words::{ends, place, reason};
+use crate::words::amount;
 
 /// Something legal that its author probably did not mean, or will want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,27 +64,19 @@ pub fn summary(policy: &Policy, now: Timestamp) -> String {
     services.dedup();
     let exemptions = policy.exemptions();
     let of = |life| exemptions.iter().filter(move |exemption| Life::of(exemption, now) == life);
-    let told = |life, one: &str, many: &str| {
+    let part = |life, one: &str, many: &str| {
         let reasons: Vec<String> = of(life).map(|exemption| format!("`{}`", reason(exemption, 60))).collect();
         let verb = if reasons.len() == 1 { one } else { many };
         (!reasons.is_empty()).then(|| format!("{} {verb}: {}", reasons.len(), reasons.join(", ")))
     };
     let parts = [
-        told(Life::Expired, "has expired", "have expired"),
-        told(Life::Soon, "expires within 30 days", "expire within 30 days"),
-        told(Life::Endless, "never ends", "never end"),
+        part(Life::Expired, "has expired", "have expired"),
+        part(Life::Soon, "expires within 30 days", "expire within 30 days"),
+        part(Life::Endless, "never ends", "never end"),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) };
     format!("{}, {}{parts}", amount(services.len(), "guard"), amount(exemptions.len(), "exemption"))
-}
-
-fn amount(n: usize, what: &str) -> String {
-    match n {
-        0 => format!("no {what}s"),
-        1 => format!("1 {what}"),
-        n => format!("{n} {what}s"),
-    }
 }
 
 fn named(exemption: &Exemption) -> String {

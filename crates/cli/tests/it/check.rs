@@ -55,7 +55,7 @@ fn a_record_in_which_a_key_stands_twice_is_undecided_wherever_it_is_read_from() 
     let twice = open("1").to_string().replacen(everyone, &format!(r#"{everyone},"cidrIp":"10.0.0.0/8""#), 1);
     for text in [twice.clone(), format!("{twice}\n{twice}\n"), format!(r#"{{"Records":[{twice}]}}"#)] {
         let ran = check(&["--format", "json", "-"], &text);
-        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert_eq!(ran.code, 3, "{}", ran.stderr);
         assert!(ran.stdout.contains("the key cidrIp stands twice"), "{}", ran.stdout);
         assert!(!ran.stdout.contains(r#""verdict":"safe""#), "{}", ran.stdout);
     }
@@ -82,7 +82,7 @@ fn findings_come_in_the_order_of_the_inputs_and_of_their_records() {
     assert_eq!(found, expected);
     assert!(ran.stderr.starts_with("301 records in 151 files: 300 exposed"), "{}", ran.stderr);
     let rows = check(&["--format", "csv", folder.to_str().unwrap()], "").stdout;
-    assert_eq!(rows.matches("time,user,").count(), 1, "one header");
+    assert_eq!(rows.matches("time,account,").count(), 1, "one header");
     assert_eq!(rows.lines().count(), 1 + 2 * 300, "a row for each of the two rules of each record");
 }
 
@@ -211,12 +211,27 @@ fn an_object_that_cannot_be_read_is_named_and_the_others_are_judged() {
 }
 
 #[test]
+fn without_credentials_it_says_what_to_do() {
+    let world = world();
+    for arguments in [&["s3://trail/"][..], &["--policy", "s3://policies/policy.yaml", "events/ssh-open.json"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.arg("check").args(arguments).env_clear();
+        command.envs([("AWS_ENDPOINT_URL", world.1.url().as_str()), ("AWS_EC2_METADATA_DISABLED", "true")]);
+        command.env("HOME", "/nonexistent");
+        let ran = run(command, "");
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.contains("no AWS credentials: name a profile with --profile"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_listing_that_fails_or_is_empty_is_trouble() {
     let (world, server) = world();
     world.put_object("trail", "1.json.gz", gzip(&log(&[open("1")])));
     for (place, why) in [
         ("s3://none/x", "s3://none/x: ListObjectsV2: NoSuchBucket: "),
         ("s3://trail/AWSLogs/", "s3://trail/AWSLogs/: there is no log file"),
+        ("s3://", "s3://: expected s3://BUCKET/PREFIX"),
     ] {
         let ran = check_s3(&server, &[place, "s3://trail/1"]);
         assert_eq!((ran.code, ids(&ran)), (2, vec!["1".to_owned()]), "{}", ran.stderr);

@@ -12,6 +12,7 @@
 mod check;
 mod cli;
 mod corpus;
+mod golden;
 mod operator;
 
 /// A free port of this machine.

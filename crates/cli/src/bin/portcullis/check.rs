@@ -1,165 +1,221 @@
 //! `portcullis check`: CloudTrail records, judged offline.
 
-use std::io::{self, IsTerminal};
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
+use jiff::Timestamp;
 use portcullis::domain::finding::Verdict;
-use portcullis::domain::policy::Policy;
-use portcullis_cli::check::input::{self, Input, InputError};
-use portcullis_cli::check::{Judge, Judged, objects, show};
+use portcullis::domain::policy::Mode;
+use portcullis_cli::check::{Checked, Judge, Judged};
+use portcullis_cli::input::errors::Errors;
+use portcullis_cli::input::{self, Input, InputError, objects};
+use portcullis_cli::operator::Operator;
+use portcullis_cli::terminal::Terminal;
+use portcullis_cli::when::{self, Window};
+use portcullis_cli::words::{count, count_as};
+use portcullis_cli::{policy_file, progress, show};
 use rayon::prelude::*;
 
-use crate::{EXPOSED, TROUBLE};
+use crate::arguments::ProfileAndRegion;
+use crate::status;
 
 #[derive(clap::Args)]
 pub(crate) struct Check {
     /// Files or folders (.json, .json.gz, .jsonl), s3://bucket/prefix, or - for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The policy; the built-in one where none is given
+    /// The policy, - for standard input, or s3://bucket/key [default: the built-in one]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    #[command(flatten)]
+    aws: ProfileAndRegion,
+    /// Judge only records from this time or day on
+    #[arg(long, value_name = "TIME", value_parser = when::beginning)]
+    since: Option<Timestamp>,
+    /// Judge only records up to this time, or the end of this day
+    #[arg(long, value_name = "TIME", value_parser = when::end)]
+    until: Option<Timestamp>,
     /// How to show what was found
     #[arg(long, value_enum, default_value = "table")]
     format: show::Format,
+    /// Show what is safe or irrelevant in the table too
+    #[arg(long)]
+    all: bool,
+    /// Name every input that could not be read, not only the first of a kind
+    #[arg(long, short)]
+    verbose: bool,
 }
 
 pub(crate) const HELP: &str = "\
 Examples:
   portcullis check events/ssh-open.json
-  portcullis check --format json AWSLogs/ | jq -r 'select(.verdict == \"exposed\") | .actor'
-  portcullis check s3://trail-bucket/AWSLogs/111122223333/CloudTrail/eu-west-1/2026/11/
-  aws cloudtrail lookup-events --output json \\
-    --lookup-attributes AttributeKey=EventName,AttributeValue=AuthorizeSecurityGroupIngress \\
-    | portcullis check --policy policy.yaml -
+  portcullis check --format json AWSLogs/ | jq -r .actor
+  portcullis check s3://trail-bucket/AWSLogs/111122223333/CloudTrail/
+  aws cloudtrail lookup-events --output json | portcullis check -
 
-Of CloudTrail's log files only the calls that can open a security group are judged and counted.
-S3 is read with the credentials and the Region that the AWS command line would use; it takes
-s3:ListBucket and s3:GetObject, and nothing is written.
+Of a CloudTrail log file, only the calls that can open a security group are judged and counted. S3 is read with the \
+credentials and the Region that the AWS CLI would use. That takes s3:ListBucket and s3:GetObject. Nothing is written.
 
-Only what a record itself holds is judged: prefix lists and modified rules are undecided here.
+A record is judged by what it says itself. Prefix lists are undecided, and modified rules that would expose something if \
+they are ingress rules: only EC2 knows. Rows of the table that differ only in time are one. Below it stands where each is \
+recorded. A record that was written twice counts once.
 
-Exit status: 0 nothing exposed; 1 something exposed; 2 trouble: an input that could not be read,
-a record that cannot be decided. The rest is judged all the same.";
+Exit status: 0 nothing exposed; 1 something exposed; 2 trouble: an input that could not be read, or a folder without \
+one. The rest is judged all the same. 3 nothing exposed, but a record that cannot be decided.";
 
 /// Judges the records and shows what was found; the exit status.
 ///
 /// # Errors
 /// The policy's, and those of standard output.
-pub(crate) fn run(arguments: &Check) -> io::Result<u8> {
-    let from_input = |path: &PathBuf| path.as_os_str() == "-";
+pub(crate) fn run(arguments: &Check, terminal: Terminal) -> io::Result<u8> {
+    let from_input = |path: &PathBuf| policy_file::is_stdin(path);
     if arguments.policy.as_ref().is_some_and(from_input) && arguments.paths.iter().any(from_input) {
         return Err(io::Error::other("standard input can be the policy or the records, not both"));
     }
-    let policy = arguments.policy.as_deref().map_or_else(|| Ok(Policy::built_in()), crate::policy::read)?;
-    let judge = Arc::new(Judge { policy, now: portcullis::now() });
-    let mut told = Told::new(arguments.format)?;
+    let operator = arguments.aws.operator();
+    let policy = policy_file::read_or_built_in(arguments.policy.as_deref(), &operator)?;
+    let judge = Arc::new(Judge {
+        policy,
+        now: portcullis::now(),
+        window: Window { since: arguments.since, until: arguments.until },
+    });
+    let mut report = Report::new(arguments, terminal)?;
     let is_s3 = |path: &PathBuf| input::s3(path).is_some();
     for paths in arguments.paths.chunk_by(|one, next| is_s3(one) == is_s3(next)) {
         if paths.first().is_some_and(is_s3) {
-            paths.iter().try_for_each(|path| in_s3(path, &judge, &mut told))?;
+            paths.iter().try_for_each(|path| in_s3(path, (&judge, &operator), &mut report))?;
         } else {
-            here(paths, &judge, &mut told)?;
+            here(paths, &judge, &mut report)?;
         }
     }
-    told.finish()
+    report.finish()
 }
 
-/// So many inputs for each thread are read before what they held is told: enough to keep all threads at work, and little
+/// Inputs for each thread that are read before their findings are shown: enough to keep all threads at work, and little
 /// enough to keep in memory.
 const TURN: usize = 16;
 
-fn here(paths: &[PathBuf], judge: &Judge, told: &mut Told) -> io::Result<()> {
+fn here(paths: &[PathBuf], judge: &Judge, report: &mut Report) -> io::Result<()> {
     let inputs = input::expand(paths);
-    told.progress = progress(Some(inputs.len()));
+    report.progress = progress::over_files(inputs.len());
     for turn in inputs.chunks(TURN * rayon::current_num_threads()) {
-        let progress = &told.progress;
+        let progress = &report.progress;
         let one = |input: &Result<Input, InputError>| {
-            let judged = match input {
-                Ok(input) => input.judge(judge),
-                Err(trouble) => trouble.clone().into(),
-            };
+            let mut judged = Judged::default();
+            match input {
+                Ok(input) => {
+                    let name = input.name();
+                    input.read(|payload| judge.add(&name, payload, &mut judged));
+                }
+                Err(error) => judged.input_errors.push(error.clone()),
+            }
             progress.inc(1);
             judged
         };
         let judged: Vec<Judged> = turn.par_iter().map(one).collect();
-        judged.into_iter().try_for_each(|judged| told.add(judged))?;
+        judged.into_iter().try_for_each(|judged| report.add(judged))?;
     }
-    told.progress.finish_and_clear();
+    report.progress.finish_and_clear();
     Ok(())
 }
 
-fn in_s3(path: &Path, judge: &Arc<Judge>, told: &mut Told) -> io::Result<()> {
+fn in_s3(path: &Path, (judge, operator): (&Arc<Judge>, &Operator), report: &mut Report) -> io::Result<()> {
     let Some((bucket, prefix)) = input::s3(path) else { return Ok(()) };
-    told.progress = progress(None);
+    report.progress = progress::over_objects();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(objects::judge(bucket, prefix, judge, |judged| {
-        told.progress.inc(1);
-        told.add(judged)
-    }))?;
-    told.progress.finish_and_clear();
+    let judge = Arc::clone(judge);
+    let add: objects::Add<Judged> = Arc::new(move |name, judged, payload| judge.add(name, payload, judged));
+    runtime.block_on(async {
+        let aws = operator.clients(None, Mode::Alert).await.map_err(io::Error::other)?;
+        let done = |judged| {
+            report.progress.inc(1);
+            report.add(judged)
+        };
+        objects::read(&aws.bucket(bucket), prefix, &add, done).await
+    })?;
+    report.progress.finish_and_clear();
     Ok(())
 }
 
-/// What has been told so far.
-struct Told {
+/// What has been reported so far.
+struct Report {
     show: show::Show<io::BufWriter<io::StdoutLock<'static>>>,
     progress: ProgressBar,
     inputs: usize,
-    input_errors: usize,
-    verdicts: Vec<Verdict>,
+    errors: Errors,
+    verdicts: BTreeMap<&'static str, usize>,
+    /// A number for each finding, to know a copy by: CloudTrail may write a record twice.
+    seen: HashSet<(u64, u64)>,
+    hashers: [RandomState; 2],
+    copies: usize,
 }
 
-impl Told {
-    fn new(format: show::Format) -> io::Result<Self> {
-        let show = show::Show::new(format, io::BufWriter::new(io::stdout().lock()))?;
-        Ok(Self { show, progress: ProgressBar::hidden(), inputs: 0, input_errors: 0, verdicts: Vec::new() })
+impl Report {
+    fn new(arguments: &Check, terminal: Terminal) -> io::Result<Self> {
+        let view = show::View { terminal, all: arguments.all };
+        Ok(Self {
+            show: show::Show::new(arguments.format, view, io::BufWriter::new(io::stdout().lock()))?,
+            progress: ProgressBar::hidden(),
+            inputs: 0,
+            errors: Errors::new(arguments.verbose),
+            verdicts: BTreeMap::new(),
+            seen: HashSet::new(),
+            hashers: Default::default(),
+            copies: 0,
+        })
     }
 
-    fn add(&mut self, judged: Judged) -> io::Result<()> {
+    fn add(&mut self, mut judged: Judged) -> io::Result<()> {
         self.inputs += 1;
-        self.input_errors += judged.input_errors.len();
-        self.verdicts.extend(judged.findings.iter().map(|finding| finding.verdict));
-        let tell = || {
-            judged.input_errors.iter().for_each(|error| eprintln!("portcullis: {error}"));
-            self.show.add(judged.findings)
-        };
-        self.progress.suspend(tell)
+        let before = judged.checked.len();
+        judged.checked.retain(|checked| self.is_first(checked));
+        self.copies += before - judged.checked.len();
+        for checked in &judged.checked {
+            *self.verdicts.entry(checked.finding.verdict.as_str()).or_default() += 1;
+        }
+        let named: Vec<String> = judged.input_errors.iter().filter_map(|error| self.errors.add(error)).collect();
+        self.progress.suspend(|| {
+            named.iter().for_each(|line| eprintln!("{line}"));
+            self.show.add(judged.checked)
+        })
+    }
+
+    /// Whether it is not a copy, equal in every word, of a record that was judged before. Two numbers of 64 bits each, which
+    /// nobody can know beforehand: no other record is taken for a copy.
+    fn is_first(&mut self, Checked { finding, .. }: &Checked) -> bool {
+        if finding.id.is_none() {
+            return true;
+        }
+        let line = portcullis::sinks::log::line(finding);
+        let [one, other] = self.hashers.each_ref().map(|hasher| hasher.hash_one(&line));
+        self.seen.insert((one, other))
     }
 
     fn finish(self) -> io::Result<u8> {
         self.show.finish()?;
-        let count = |verdict| self.verdicts.iter().filter(|each| **each == verdict).count();
-        let (exposed, undecided) = (count(Verdict::Exposed), count(Verdict::Undecided));
-        let s = |number| if number == 1 { "" } else { "s" };
-        let (records, inputs) = (self.verdicts.len(), self.inputs);
+        self.errors.not_named().iter().for_each(|line| eprintln!("{line}"));
+        let with = |verdict: Verdict| self.verdicts.get(verdict.as_str()).copied().unwrap_or_default();
+        let (exposed, undecided) = (with(Verdict::Exposed), with(Verdict::Undecided));
+        let not_read = self.errors.count();
+        let mut more = String::new();
+        if self.copies > 0 {
+            more += &format!("; {} passed over", count_as(self.copies, "copy", "copies"));
+        }
+        if not_read > 0 {
+            more += &format!("; {not_read} could not be read");
+        }
         eprintln!(
-            "{records} record{} in {inputs} file{}: {exposed} exposed, {undecided} undecided, {} exempt, {} safe, \
-             {} irrelevant{}",
-            s(records),
-            s(inputs),
-            count(Verdict::Exempt),
-            count(Verdict::Safe),
-            count(Verdict::Irrelevant),
-            if self.input_errors == 0 { String::new() } else { format!("; {} could not be read", self.input_errors) },
+            "{} in {}: {exposed} exposed, {undecided} undecided, {} exempt, {} safe, {} irrelevant{more}",
+            count(self.verdicts.values().sum(), "record"),
+            count(self.inputs, "file"),
+            with(Verdict::Exempt),
+            with(Verdict::Safe),
+            with(Verdict::Irrelevant),
         );
-        Ok(match (self.input_errors == 0 && undecided == 0, exposed) {
-            (false, _) => TROUBLE,
-            (true, 0) => 0,
-            (true, _) => EXPOSED,
-        })
+        Ok(status(not_read > 0, exposed > 0, undecided > 0))
     }
-}
-
-/// Over the files, on a terminal only; it shows itself after a second's work or so.
-fn progress(files: Option<usize>) -> ProgressBar {
-    if !io::stderr().is_terminal() || files.is_some_and(|files| files < 2) {
-        return ProgressBar::hidden();
-    }
-    let template =
-        if files.is_some() { "{bar:30} {pos} of {len} files, {eta} left" } else { "{spinner} {pos} objects" };
-    let bar = files.map_or_else(ProgressBar::no_length, |files| ProgressBar::new(files.try_into().unwrap_or(u64::MAX)));
-    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

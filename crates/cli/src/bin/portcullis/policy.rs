@@ -1,46 +1,58 @@
 //! `portcullis policy`: what a policy says, and whether it is one.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use portcullis::domain::policy::Policy;
-use portcullis::domain::text::escaped_up_to;
-use portcullis::policy_source::{self, PolicySourceError};
 use portcullis_cli::explain;
+use portcullis_cli::policy_file::{TEMPLATE, name, read};
+use portcullis_cli::when;
+
+use crate::arguments::ProfileAndRegion;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Whether a policy can be used, and what is odd about it, in a line or two
-    #[command(after_help = CHECK_HELP)]
+    #[command(after_help = crate::EXAMPLES, after_long_help = CHECK_HELP)]
     Check(Check),
+    /// Write a policy to begin with, with an example of everything
+    #[command(after_help = crate::EXAMPLES, after_long_help = INIT_HELP)]
+    Init,
     /// What a policy means, in words
-    #[command(after_help = SHOW_HELP)]
+    #[command(after_help = crate::EXAMPLES, after_long_help = SHOW_HELP)]
     Show(Show),
 }
 
 #[derive(clap::Args)]
 pub(crate) struct Check {
-    /// The policy, or - for standard input
+    /// The policy, - for standard input, or s3://bucket/key
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Warnings fail it too, with status 1
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     at: At,
+    #[command(flatten)]
+    aws: ProfileAndRegion,
 }
 
 #[derive(clap::Args)]
 pub(crate) struct Show {
-    /// The policy, or - for standard input; the built-in one where none is given
+    /// The policy, - for standard input, or s3://bucket/key [default: the built-in one]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
     at: At,
+    #[command(flatten)]
+    aws: ProfileAndRegion,
 }
 
 #[derive(clap::Args)]
 struct At {
-    /// Say which exemptions hold then, not now: 2026-12-31 or 2026-12-31T12:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// Say which exemptions hold at this time, or at the end of this day
+    #[arg(long, value_name = "TIME", value_parser = when::end)]
     at: Option<jiff::Timestamp>,
 }
 
@@ -50,41 +62,41 @@ impl At {
     }
 }
 
-/// A time, or a day: its first moment in UTC.
-fn time(text: &str) -> Result<jiff::Timestamp, String> {
-    let time = text.parse().or_else(|_| format!("{text}T00:00:00Z").parse());
-    time.map_err(|_| "expected a day such as 2026-12-31, or a time such as 2026-12-31T12:00:00Z".to_owned())
-}
-
 pub(crate) const HELP: &str = "\
 Examples:
-  portcullis policy show                      the built-in policy
-  portcullis policy show policy.yaml          before you sign it off
-  portcullis policy check policy.yaml         in a pipeline, before you deploy it
+  portcullis policy init > policy.yaml    a policy to begin with
+  portcullis policy show policy.yaml      before you sign it off
+  portcullis policy check policy.yaml     in a pipeline, before you deploy it
+  portcullis policy show                  the built-in policy
 
-What a policy does to real records: portcullis check --policy policy.yaml PATH...
+To see what a policy does to real records: portcullis check --policy policy.yaml PATH...
 
 Exit status: 0 the policy can be used; 2 it cannot.";
 
 const CHECK_HELP: &str = "\
 Examples:
   portcullis policy check policy.yaml
-  portcullis policy check --at 2027-01-01 policy.yaml
-  aws s3 cp s3://bucket/policy.yaml - | portcullis policy check -
+  portcullis policy check --strict --at 2027-01-01 policy.yaml
+  portcullis policy check s3://bucket/policy.yaml
 
-Standard output gets one line. Standard error gets what is legal and probably a mistake: an
-exemption that has expired, expires within 30 days or never ends; a scope that an earlier one
-covers; a port guarded twice; trusted blocks and sources that never count anyway; a sweep that
-enforces nothing.
+Standard output gets one line. Standard error gets a warning for what is legal and probably a mistake: an exemption that \
+has expired, expires within 30 days or never ends; a scope that an earlier one covers; a port guarded twice; trusted \
+blocks and sources that never count anyway; a sweep that enforces nothing.
 
-Exit status: 0 the policy can be used, whatever the warnings; 2 it cannot: it does not parse, or
-could not be read.";
+Exit status: 0 the policy can be used, with or without warnings; 1 with --strict, there are warnings; 2 it cannot be \
+used: it does not parse, or could not be read.";
+
+const INIT_HELP: &str = "\
+Examples:
+  portcullis policy init > policy.yaml
+
+Exit status: 0 written; 2 trouble.";
 
 const SHOW_HELP: &str = "\
 Examples:
   portcullis policy show
   portcullis policy show policy.yaml | less
-  portcullis policy show --at 2027-01-01 policy.yaml
+  portcullis policy show --at 2027-01-01 s3://bucket/policy.yaml
 
 Exit status: 0 shown; 2 the policy does not parse, or could not be read.";
 
@@ -93,45 +105,28 @@ Exit status: 0 shown; 2 the policy does not parse, or could not be read.";
 /// # Errors
 /// The policy's, and those of standard output.
 pub(crate) fn run(command: &Command) -> io::Result<u8> {
-    let mut out = io::stdout().lock();
+    let (mut out, mut status) = (io::stdout().lock(), 0);
     match command {
-        Command::Check(Check { file, at }) => {
-            let (policy, now) = (read(file)?, at.time());
+        Command::Check(Check { file, strict, at, aws }) => {
+            let (policy, now) = (read(file, &aws.operator())?, at.time());
             let name = name(file);
-            for warning in explain::warnings(&policy, now) {
+            let warnings = explain::warnings(&policy, now);
+            status = if *strict && !warnings.is_empty() { crate::EXPOSED } else { 0 };
+            for warning in warnings {
                 let line = warning.line.map_or_else(String::new, |line| format!(":{line}"));
                 eprintln!("{name}{line}: warning: {}", warning.text);
             }
             writeln!(out, "{name}: {}", explain::summary(&policy, now))?;
         }
-        Command::Show(Show { file, at }) => {
+        Command::Init => out.write_all(TEMPLATE.as_bytes())?,
+        Command::Show(Show { file, at, aws }) => {
             let (policy, name) = match file {
-                Some(file) => (read(file)?, name(file)),
+                Some(file) => (read(file, &aws.operator())?, name(file)),
                 None => (Policy::built_in(), "the built-in policy".to_owned()),
             };
             write!(out, "{name}\n\n{}", explain::page(&policy, at.time()))?;
         }
     }
     out.flush()?;
-    Ok(0)
-}
-
-fn name(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".to_owned() } else { escaped_up_to(&path.to_string_lossy(), 300) }
-}
-
-/// Reads a policy.
-///
-/// # Errors
-/// Why it could not be read, or the policy's own with the lines around it.
-pub(crate) fn read(path: &Path) -> io::Result<Policy> {
-    let named = |why: String| io::Error::other(format!("{}: {why}", name(path)));
-    let policy = match path == Path::new("-") {
-        true => policy_source::read_stream(io::stdin()),
-        false => policy_source::read_file(path),
-    };
-    policy.map_err(|error| match error {
-        PolicySourceError::Policy(error) => named(error.snippet),
-        PolicySourceError::File(_) | PolicySourceError::Object(_) => named(error.to_string()),
-    })
+    Ok(status)
 }

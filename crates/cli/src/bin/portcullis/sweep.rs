@@ -1,7 +1,9 @@
 //! `portcullis sweep`: the function's sweep, from an operator's terminal and with the operator's own credentials.
 
 mod advice;
-mod tell;
+mod interrupt;
+mod question;
+mod tally;
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
@@ -9,87 +11,97 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use portcullis::aws::{AccountRegion, Aws, Caller};
+use indicatif::ProgressBar;
+use jiff::Timestamp;
+use portcullis::aws::{AccountRegion, Caller};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::Finding;
 use portcullis::domain::ids::{AccountId, Region};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
-use portcullis::domain::text::escaped;
-use portcullis::pipeline::{self, Context, Invocation, Places, Settings};
-use portcullis::sinks;
-use portcullis_cli::check::show::Format;
+use portcullis::pipeline::{self, Context, Invocation, Settings};
+use portcullis_cli::operator::Operator;
+use portcullis_cli::show::Format;
+use portcullis_cli::terminal::Terminal;
+use portcullis_cli::{policy_file, progress, show};
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use tell::Tally;
+use interrupt::Interrupt;
+use question::Question;
+use tally::Tally;
 
 #[derive(clap::Args)]
 pub(crate) struct SweepArgs {
-    /// Look at this account; may be given several times [default: the one of your credentials]
+    /// Look at this account; may be repeated [default: your credentials' own]
     #[arg(long = "account", value_name = "ID", value_parser = account, conflicts_with = "organization")]
     accounts: Vec<AccountId>,
     /// Look at all accounts of the organisation
     #[arg(long, requires = "role")]
     organization: bool,
-    /// Look at this Region; may be given several times [default: all that are enabled in the account]
-    #[arg(long = "region", value_name = "CODE", value_parser = region)]
+    /// Look at this Region; may be repeated [default: every enabled one]
+    #[arg(long = "region", value_name = "CODE", value_parser = crate::arguments::region)]
     regions: Vec<Region>,
+    /// Use this profile of the AWS configuration
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// The role to assume in accounts other than the one of your credentials
     #[arg(long, value_name = "NAME", value_parser = role)]
     role: Option<String>,
     /// The external id that the role asks for
     #[arg(long, value_name = "ID", requires = "role", value_parser = external_id)]
     external_id: Option<String>,
-    /// The policy, or - for standard input; the built-in one where none is given
+    /// The policy, - for standard input, or s3://bucket/key [default: the built-in one]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// How to show what was found
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// Revoke what is exposed, once you have typed yes; without it nothing is changed
+    /// Revoke what is exposed, after a look and your yes; else nothing is changed
     #[arg(long)]
     enforce: bool,
-    /// Revoke at most so many rules in each account and Region [default: the policy's, 25]
+    /// Revoke at most N rules in each account and Region [default: the policy's, 25]
     #[arg(long, value_name = "N", requires = "enforce", value_parser = clap::value_parser!(u32).range(1..))]
     max_revocations: Option<u32>,
-    /// Do not ask before revoking
+    /// Revoke at once, without asking
     #[arg(long, requires = "enforce")]
     yes: bool,
 }
 
+impl SweepArgs {
+    fn operator(&self) -> Operator {
+        Operator { profile: self.profile.clone(), region: None, fallback: self.regions.first().cloned() }
+    }
+}
+
 pub(crate) const HELP: &str = "\
 Examples:
-  portcullis sweep                              your account, every enabled Region; only looks
-  portcullis sweep --region eu-west-1 --region us-east-1 --policy policy.yaml
-  portcullis sweep --organization --role portcullis --external-id gate-7f3a --format csv > open.csv
+  portcullis sweep                          your account, every enabled Region
+  portcullis sweep --region eu-west-1 --policy policy.yaml
+  portcullis sweep --organization --role portcullis --format csv > open.csv
   portcullis sweep --account 111122223333 --enforce
 
-It takes the path of the function's own sweep: every group of a Region is looked at, judged by the
-policy, and told of where a guarded port is exposed or an exemption holds.
+The sweep looks at every group of a Region, judges it by the policy, and shows the groups where a guarded port is \
+exposed or an exemption holds. The function's scheduled sweep does the same.
 
-Credentials and Region come from the environment, the profile (AWS_PROFILE), the container or the
-instance. With IAM Identity Center (SSO), or a credential_process, put them into the environment:
-  eval \"$(aws configure export-credentials --format env)\"
+Credentials come from the environment, the profile (--profile, AWS_PROFILE), the container or the instance. A profile may \
+have keys, a role, IAM Identity Center (after aws sso login), or a credential_process. Where it names no Region, us-east-1 \
+is asked which are enabled.
 
-Without --enforce nothing is changed; roles are assumed with a session policy that only lets it look.
-With --enforce it revokes, even where the policy's `sweep` says alert: that word is for the schedule.
-Where the policy's `mode` or `scopes` say alert it still only alerts, and says so. The same in every
-account and Region past so many revocations as --max-revocations, or the policy's, says.
+Without --enforce nothing is changed: roles are assumed with a session policy that only lets it look. With --enforce it \
+looks, shows what it found, and asks before it revokes; with --yes it revokes at once. It revokes even where the policy's \
+`sweep` says alert, which is for the schedule. It only alerts where the policy's `mode` or `scopes` say alert, and in an \
+account and Region after --max-revocations rules. After Ctrl-C it says what it has done.
 
-A look needs ec2:DescribeRegions (without --region), ec2:DescribeSecurityGroupRules,
-ec2:DescribeSecurityGroups and ec2:GetManagedPrefixListEntries; --organization
-organizations:ListAccounts; --role sts:AssumeRole; --enforce ec2:RevokeSecurityGroupIngress.
+Looking needs ec2:DescribeRegions (without --region), ec2:DescribeSecurityGroupRules, ec2:DescribeSecurityGroups and \
+ec2:GetManagedPrefixListEntries. --organization needs organizations:ListAccounts, --role needs sts:AssumeRole, and \
+--enforce needs ec2:RevokeSecurityGroupIngress.
 
-Exit status: 0 nothing exposed; 1 something exposed, whether it was revoked or not; 2 trouble: an
-account or Region that could not be looked at, a revoke that failed, something undecided, no yes to
---enforce. The rest is done all the same.";
+Exit status: 0 nothing exposed; 1 something exposed, whether it was revoked or not; 2 trouble: an account or Region that \
+could not be looked at, a revoke that failed, or no yes to --enforce. The rest is done all the same. 3 nothing exposed, but \
+something undecided. 130 interrupted.";
 
 fn account(text: &str) -> Result<AccountId, &'static str> {
     AccountId::parse(text).map_err(|_| "expected the twelve digits of an account id, such as 012345678901")
-}
-
-fn region(text: &str) -> Result<Region, String> {
-    Region::parse(text).map_err(|error| format!("expected {}", error.accepted))
 }
 
 fn role(text: &str) -> Result<String, String> {
@@ -101,19 +113,22 @@ fn external_id(text: &str) -> Result<String, String> {
     MemberRole::is_external_id(text).then(|| text.to_owned()).ok_or_else(accepted)
 }
 
-/// How long an account's Region may take: its groups one after the other, at EC2's pace.
+/// How long the sweep of one account's Region may take. Its groups are looked at one after the other, at EC2's pace.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// So many accounts and Regions are looked at at a time.
+/// This many Regions of accounts are swept at a time.
 const MOST_AT_ONCE: usize = 8;
+
+/// How long an interrupt may go unnoticed.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Sweeps and shows what was found; the exit status.
 ///
 /// # Errors
 /// What keeps it from beginning, and those of standard output.
-pub(crate) fn run(arguments: &SweepArgs) -> io::Result<u8> {
+pub(crate) fn run(arguments: &SweepArgs, terminal: Terminal) -> io::Result<u8> {
     if arguments.enforce && !arguments.yes {
-        if arguments.policy.as_ref().is_some_and(|path| path.as_os_str() == "-") {
+        if arguments.policy.as_ref().is_some_and(|path| policy_file::is_stdin(path)) {
             return Err(io::Error::other("--enforce asks on standard input, which is the policy here: give --yes"));
         }
         if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
@@ -122,33 +137,60 @@ pub(crate) fn run(arguments: &SweepArgs) -> io::Result<u8> {
             return Err(io::Error::other(why));
         }
     }
-    let policy = arguments.policy.as_deref().map_or_else(|| Ok(Policy::built_in()), crate::policy::read)?;
+    let policy = policy_file::read_or_built_in(arguments.policy.as_deref(), &arguments.operator())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(sweep(arguments, policy))
+    runtime.block_on(sweep(arguments, policy, terminal))
 }
 
-async fn sweep(arguments: &SweepArgs, policy: Policy) -> io::Result<u8> {
-    let (context, caller, accounts) = context(arguments, policy).await?;
+async fn sweep(arguments: &SweepArgs, policy: Policy, terminal: Terminal) -> io::Result<u8> {
+    let asks = arguments.enforce && !arguments.yes;
+    let first = if arguments.enforce && !asks { Mode::Enforce } else { Mode::Alert };
+    let (context, caller, accounts) = context(arguments, policy.clone(), first).await?;
     let session = context.aws.session(&caller.identity, Instant::now() + PATIENCE);
     let places = pipeline::places(session, &accounts, &arguments.regions).await;
-    if arguments.enforce && !arguments.yes && !places.targets.is_empty() && !confirmed(&context, &caller, &places)? {
+    let mut tally = Tally::of(accounts.len(), &places);
+    let interrupt = Interrupt::new()?;
+    let streams = arguments.format == Format::Json && !asks;
+    let look = Look { context: &context, caller: &caller, interrupt: &interrupt, streams };
+    let written = look.at(places.targets, &mut tally).await;
+    if !asks || tally.is_interrupted() {
+        return shown(written.and(tally.show(arguments.format, &context, streams, terminal)), &tally);
+    }
+    // The table is part of the question; standard output gets what came of it.
+    tally.table(terminal, &mut io::stderr().lock())?;
+    let (enforcing, caller, _) = self::context(arguments, policy, Mode::Enforce).await?;
+    let question = Question::of(tally.findings(), &enforcing.policy);
+    interrupt.ends_at_once();
+    if question.is_empty() {
+        return shown(tally.show_found(arguments.format, &context, terminal), &tally);
+    }
+    if !confirmed(&question.text(&caller.arn))? {
         eprintln!("portcullis: not confirmed: nothing was changed");
         return Ok(crate::TROUBLE);
     }
-    let mut tally = Tally::of(accounts.len(), &places);
-    let written = look(arguments, &context, &caller, places.targets, &mut tally).await;
-    tally.show(arguments.format, &context, &mut io::stdout().lock())?;
-    written?;
-    Ok(tally.status())
+    let look = Look { context: &enforcing, caller: &caller, interrupt: &interrupt, streams: false };
+    look.at(question.targets(), &mut tally).await?;
+    shown(tally.show(arguments.format, &enforcing, false, terminal), &tally)
 }
 
-/// The function's context for the operator, who the operator is, and the accounts to look at.
-async fn context(arguments: &SweepArgs, policy: Policy) -> io::Result<(Context, Caller, BTreeSet<AccountId>)> {
-    let mode = if arguments.enforce { Mode::Enforce } else { Mode::Alert };
+/// The status of what was found, also where nobody read all of it: what was found does not depend on that.
+fn shown(written: io::Result<()>, tally: &Tally) -> io::Result<u8> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(tally.status()),
+    }
+}
+
+/// The function's context with the operator's credentials, who the operator is, and the accounts to look at.
+async fn context(
+    arguments: &SweepArgs,
+    policy: Policy,
+    mode: Mode,
+) -> io::Result<(Context, Caller, BTreeSet<AccountId>)> {
     let external_id = arguments.external_id.clone();
     let member_role = arguments.role.clone().map(|name| MemberRole { name, external_id });
     let has_role = member_role.is_some();
-    let aws = Aws::of_operator(arguments.regions.first(), member_role, mode).await;
+    let aws = arguments.operator().clients(member_role, mode).await.map_err(io::Error::other)?;
     let caller = aws.caller().await.map_err(|error| io::Error::other(advice::on_caller(&error)))?;
     let own = &caller.identity.account;
     let accounts: BTreeSet<AccountId> = if arguments.organization {
@@ -172,72 +214,87 @@ async fn context(arguments: &SweepArgs, policy: Policy) -> io::Result<(Context, 
         }
     };
     let settings = Settings { mode, accounts: Accounts::Listed(accounts.clone()), topic: None, queue: None };
-    let context = Context::new(aws, policy, settings, Box::new(portcullis::now), Box::new(|_: &str| {}));
+    let context = Context::new(aws, policy, settings, Box::new(now), Box::new(|_: &str| {}));
     Ok((context, caller, accounts))
 }
 
-/// Tells what is going to be done and where, and asks.
-fn confirmed(context: &Context, caller: &Caller, places: &Places) -> io::Result<bool> {
-    let accounts: BTreeSet<&AccountId> = places.targets.iter().map(|target| &target.account).collect();
+/// The time, to the second: nobody reads on.
+fn now() -> Timestamp {
+    let now = portcullis::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// Asks, and waits for a yes.
+fn confirmed(question: &str) -> io::Result<bool> {
     let mut err = io::stderr().lock();
-    writeln!(err, "This revokes the ingress rules that expose guarded ports, as\n  {}", escaped(&caller.arn))?;
-    for account in &accounts {
-        let there = places.targets.iter().filter(|target| target.account == **account);
-        let regions: Vec<&str> = there.map(|target| target.region.as_str()).collect();
-        writeln!(err, "  in account {account}: {}", regions.join(" "))?;
-    }
-    let most = context.policy.sweep().max_revocations;
-    writeln!(err, "At most {most} in each account and Region, and none where the policy says alert.")?;
-    let (accounts, regions) = (tell::count(accounts.len(), "account"), tell::count(places.targets.len(), "Region"));
-    write!(err, "Revoke in {accounts}, {regions}? Type yes: ")?;
+    write!(err, "{question}")?;
     err.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(answer.trim() == "yes")
 }
 
-/// Sweeps each account and Region. Findings go to the tally; as JSON, they are written at once. What was revoked is reported
-/// at once too, so that an operator who interrupts the sweep knows.
-async fn look(
-    arguments: &SweepArgs,
-    context: &Context,
-    caller: &Caller,
-    targets: Vec<AccountRegion>,
-    tally: &mut Tally,
-) -> io::Result<()> {
-    let progress = tell::progress(targets.len());
-    let work = targets.into_iter().map(|AccountRegion { account, region }| {
-        let progress = &progress;
-        async move {
-            progress.set_message(format!("{account} {region}"));
-            let order = json!({"sweep": {"accounts": [&account], "regions": [&region]}});
-            let invocation =
-                Invocation { identity: Some(caller.identity.clone()), deadline: Instant::now() + PATIENCE };
-            pipeline::handle(context, &order, &invocation).await.findings
-        }
-    });
-    let mut done = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
-    let mut written = Ok(());
-    while let Some(findings) = done.next().await {
-        progress.suspend(|| findings.iter().for_each(tell::revoked));
-        if arguments.format == Format::Json && written.is_ok() {
-            written = progress.suspend(|| lines(&findings));
-        }
-        // Nobody reads on. What only looks can stop here; a revoke that is under way must be heard of.
-        if written.is_err() && !arguments.enforce {
-            return written;
-        }
-        tally.take(findings, context.policy.sweep().max_revocations);
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
-    written
+/// What looks at accounts and Regions.
+struct Look<'a> {
+    context: &'a Context,
+    caller: &'a Caller,
+    interrupt: &'a Interrupt,
+    /// Whether findings are written as JSON as they come.
+    streams: bool,
 }
 
-/// The findings of a place, but for its own summary: there will be one for all.
+impl Look<'_> {
+    /// Sweeps each account and Region. Findings go to the tally. What was revoked is reported at once too, so that an
+    /// operator who interrupts knows it.
+    async fn at(&self, targets: Vec<AccountRegion>, tally: &mut Tally) -> io::Result<()> {
+        let (progress, total) = (progress::over_regions(targets.len()), targets.len());
+        let enforces = self.context.settings.mode == Mode::Enforce;
+        self.interrupt.begin();
+        let work = targets.into_iter().map(|target| self.one(target, &progress));
+        // After an interrupt no other is begun. A revoke that was sent is waited for: its answer must be reported.
+        let work = stream::iter(work).take_while(|_| std::future::ready(!self.interrupt.came()));
+        let mut done = std::pin::pin!(work.buffer_unordered(MOST_AT_ONCE));
+        let (mut written, mut looked_at) = (Ok(()), 0);
+        loop {
+            let Ok(next) = timeout(TICK, done.next()).await else {
+                if self.interrupt.came() && !enforces {
+                    break;
+                }
+                continue;
+            };
+            let Some((target, findings)) = next else { break };
+            progress.suspend(|| findings.iter().for_each(tally::revoked));
+            if self.streams && written.is_ok() {
+                written = progress.suspend(|| lines(&findings));
+            }
+            tally.take(target, findings);
+            looked_at += 1;
+            progress.inc(1);
+            // Nobody reads the output any more. A sweep that only looks can stop here.
+            if written.is_err() && !enforces {
+                break;
+            }
+        }
+        progress.finish_and_clear();
+        if self.interrupt.came() && looked_at < total {
+            tally.interrupted(looked_at, total);
+        }
+        written
+    }
+
+    async fn one(&self, target: AccountRegion, progress: &ProgressBar) -> (AccountRegion, Vec<Finding>) {
+        progress.set_message(format!("{} {}", target.account, target.region));
+        let order = json!({"sweep": {"accounts": [&target.account], "regions": [&target.region]}});
+        let invocation =
+            Invocation { identity: Some(self.caller.identity.clone()), deadline: Instant::now() + PATIENCE };
+        let findings = pipeline::handle(self.context, &order, &invocation).await.findings;
+        (target, findings)
+    }
+}
+
+/// The findings of an account's Region, without the summary that is for the function's log.
 fn lines(findings: &[Finding]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let findings = findings.iter().filter(|finding| finding.sweep.is_none());
-    findings.into_iter().try_for_each(|finding| writeln!(out, "{}", sinks::log::line(finding)))?;
+    show::json(findings.iter().filter(|finding| finding.sweep.is_none()), &mut out)?;
     out.flush()
 }

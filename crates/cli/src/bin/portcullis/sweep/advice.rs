@@ -1,11 +1,9 @@
 //! What an operator can do about an error of AWS.
 
 use portcullis::aws::CallerError;
+use portcullis_cli::operator::NO_CREDENTIALS;
 
 const NO_REGION: &str = "no Region is configured: set AWS_REGION, or give --region";
-
-const NO_CREDENTIALS: &str = "set AWS_PROFILE, or put credentials into the environment; with IAM Identity Center or a \
-    credential_process: eval \"$(aws configure export-credentials --format env)\"";
 
 /// Why nobody can say who calls, and what to do about it.
 pub(super) fn on_caller(error: &CallerError) -> String {

@@ -1,7 +1,11 @@
 use portcullis_domain::change::EventMetadata;
+use portcullis_domain::finding::{Action, ExposureFinding, Outcome, RuleFinding, Verdict};
 use portcullis_domain::policy::Mode;
 
+use super::swept::{done, swept};
+use super::table::in_lines;
 use super::*;
+use crate::words;
 
 const GROUP_ID: &str = "sg-0123456789abcdef0";
 const AT: &str = "2026-11-21T10:00:00Z";
@@ -44,6 +48,14 @@ fn finding(verdict: Verdict, outcome: Outcome, rules: Vec<RuleFinding>) -> Findi
     Finding { group: Some(GROUP_ID.to_owned()), exposures: exposures.into(), rules, ..plain }
 }
 
+fn terminal(width: u16) -> Terminal {
+    Terminal { colours: false, width }
+}
+
+fn checked_in(finding: Finding) -> Checked {
+    Checked { finding, input: "AWSLogs/a.json.gz".into() }
+}
+
 fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
     let mut out = Vec::new();
     write(&mut out).unwrap();
@@ -58,26 +70,22 @@ fn ids_and_times_are_whole_at_any_width_from_eighty_and_nothing_is_wider() {
         finding(Verdict::Undecided, Outcome::Failed, rules.clone()),
         finding(Verdict::Exempt, Outcome::None, Vec::new()),
     ];
-    for wide in (80..=140).chain([0]) {
-        let checked = text(|out| table(&all, Some(wide), out));
-        let swept = text(|out| swept_in(&all, Some(wide), out));
-        for shown in [&checked, &swept] {
+    let inputs = all.clone().map(checked_in);
+    for wide in 80..=140 {
+        let in_check = text(|out| checked::write(&inputs, View { terminal: terminal(wide), all: false }, out));
+        let in_sweep = text(|out| swept(&all, terminal(wide), out));
+        for shown in [&in_check, &in_sweep] {
             let widest = shown.lines().map(|line| line.chars().count()).max().unwrap();
-            assert!(widest <= usize::from(usable(Some(wide))), "{wide}:\n{shown}");
+            assert!(widest <= usize::from(wide), "{wide}:\n{shown}");
             assert_eq!(shown.matches(GROUP_ID).count(), 3, "{wide}:\n{shown}");
             assert_eq!(shown.matches("111122223333").count(), 3, "{wide}:\n{shown}");
         }
-        assert_eq!(checked.matches(AT).count(), 3, "{wide}:\n{checked}");
-        assert!(checked.contains("\n assumed-role/"), "{wide}:\n{checked}");
+        assert_eq!(in_check.matches(AT).count(), 3, "{wide}:\n{in_check}");
+        assert!(in_check.contains("\n assumed-role/"), "{wide}:\n{in_check}");
         for rule in &rules {
-            assert_eq!(swept.matches(rule.id.as_str()).count(), 2, "{wide}:\n{swept}");
+            assert_eq!(in_sweep.matches(rule.id.as_str()).count(), 2, "{wide}:\n{in_sweep}");
         }
     }
-}
-
-#[test]
-fn a_terminal_that_does_not_know_its_width_gets_the_usual_one() {
-    assert_eq!([None, Some(0), Some(1), Some(80)].map(usable), [120, 120, 1, 80]);
 }
 
 #[test]
@@ -101,21 +109,38 @@ fn what_was_done_is_counted_and_what_was_kept_is_not_told() {
 #[test]
 fn of_many_rules_the_first_stand_in_the_table_and_the_number_of_the_others() {
     let rules = (0..20).map(|n| rule(n, "0.0.0.0/0", Action::Revoked)).collect();
-    let shown = text(|out| swept_in(&[finding(Verdict::Exposed, Outcome::Reverted, rules)], Some(120), out));
+    let shown = text(|out| swept(&[finding(Verdict::Exposed, Outcome::Reverted, rules)], terminal(120), out));
     assert_eq!((shown.matches("sgr-").count(), shown.matches("and 12 more").count()), (8, 1), "{shown}");
 }
 
 #[test]
 fn the_head_of_an_arn_is_told_where_its_account_is_another() {
     let mut finding = finding(Verdict::Exposed, Outcome::None, Vec::new());
-    assert_eq!(actor(&finding), "assumed-role/AWSReservedSSO_Developer_0123456789abcdef/alice");
+    assert_eq!(words::actor(&finding), "assumed-role/AWSReservedSSO_Developer_0123456789abcdef/alice");
     finding.account = Some("444455556666".to_owned());
-    assert!(actor(&finding).starts_with("arn:aws:sts::111122223333:assumed-role/"));
+    assert!(words::actor(&finding).starts_with("arn:aws:sts::111122223333:assumed-role/"));
     for odd in ["", "root", "arn:aws", "arn:aws:iam::444455556666"] {
         finding.actor = Some(odd.to_owned());
-        assert_eq!(actor(&finding), odd);
+        assert_eq!(words::actor(&finding), odd);
     }
     assert_eq!(in_lines("a/b/c", 2), "a/\nb/\nc");
     assert_eq!(in_lines("a/b/c", 4), "a/b/\nc");
     assert_eq!(in_lines("abcdef", 3), "abcdef");
+}
+
+#[test]
+fn rows_come_in_order_of_time_and_equal_ones_are_folded() {
+    let at = |time: &str, actor: &str| {
+        let finding = finding(Verdict::Exposed, Outcome::None, vec![rule(1, "0.0.0.0/0", Action::Kept)]);
+        checked_in(Finding { time: time.parse().ok(), actor: Some(actor.to_owned()), ..finding })
+    };
+    let [first, last, bob, unknown] =
+        [at(AT, "alice"), at("2026-11-22T10:00:00Z", "alice"), at("2026-11-21T11:00:00Z", "bob"), at("", "eve")];
+    let view = View { terminal: terminal(120), all: false };
+    let shown = text(|out| checked::write(&[last, bob, first.clone(), unknown, first], view, out));
+    let order: Vec<usize> =
+        ["eve", AT, "2026-11-22T10:00:00Z", "3 times", "alice", "bob"].map(|word| shown.find(word).unwrap()).into();
+    assert!(order.is_sorted(), "{order:?}:\n{shown}");
+    assert_eq!(shown.matches("alice").count(), 1, "{shown}");
+    assert!(shown.contains("\n[2] ") && shown.contains("in AWSLogs/a.json.gz, and 2 more\n"), "{shown}");
 }

@@ -1,0 +1,25 @@
+//! Options that several commands have.
+
+use portcullis::domain::ids::Region;
+use portcullis_cli::operator::Operator;
+
+/// Whose credentials, and where.
+#[derive(clap::Args)]
+pub(crate) struct ProfileAndRegion {
+    /// Use this profile of the AWS configuration
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Use this Region [default: the one that is configured]
+    #[arg(long, value_name = "CODE", value_parser = region)]
+    region: Option<Region>,
+}
+
+impl ProfileAndRegion {
+    pub(crate) fn operator(&self) -> Operator {
+        Operator { profile: self.profile.clone(), region: self.region.clone(), fallback: None }
+    }
+}
+
+pub(crate) fn region(text: &str) -> Result<Region, String> {
+    Region::parse(text).map_err(|error| format!("expected {}", error.accepted))
+}

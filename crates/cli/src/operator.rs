@@ -1,0 +1,104 @@
+//! The operator's own credentials and Region, from where the AWS CLI takes them too: the environment, a profile with keys,
+//! a role, IAM Identity Center or a `credential_process`, the container or the instance.
+
+mod process;
+
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::imds::region::ImdsRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider, ProfileSet};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, Region as SdkRegion};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_types::os_shim_internal::{Env, Fs};
+use portcullis::aws::Aws;
+use portcullis::config::MemberRole;
+use portcullis_domain::ids::Region;
+use portcullis_domain::policy::Mode;
+use portcullis_domain::text::escaped;
+
+/// What to do where there are no credentials.
+pub const NO_CREDENTIALS: &str = "name a profile with --profile or AWS_PROFILE, or put credentials into the environment; \
+    with IAM Identity Center run aws sso login first; for any other kind of profile \
+    eval \"$(aws configure export-credentials --format env)\"";
+
+/// An error of a call that was perhaps never sent, for want of credentials: then with what to do about it.
+#[must_use]
+pub fn explained(error: &str) -> String {
+    let lacks = error.contains("credential provider") || error.contains("credentials provider");
+    match lacks || error.contains("no credentials") {
+        true => format!("no AWS credentials: {NO_CREDENTIALS} ({})", error.trim_end_matches(" Attempted:")),
+        false => error.to_owned(),
+    }
+}
+
+/// What the command line says about them.
+#[derive(Debug, Clone, Default)]
+pub struct Operator {
+    /// The profile; else the one that AWS_PROFILE names, or `default`.
+    pub profile: Option<String>,
+    /// The Region, whatever else names one.
+    pub region: Option<Region>,
+    /// The Region where nothing else names one.
+    pub fallback: Option<Region>,
+}
+
+/// The Region that is asked where neither the operator nor the configuration names one. Every account has it.
+const HOME: &str = "us-east-1";
+
+impl Operator {
+    /// Clients for them.
+    ///
+    /// # Errors
+    /// Why the profile cannot be used.
+    pub async fn clients(&self, member_role: Option<MemberRole>, mode: Mode) -> Result<Aws, String> {
+        let set = profiles(self.profile.as_deref()).await?;
+        let name = set.selected_profile().to_owned();
+        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let config = ProviderConfig::without_region().with_http_client(http.clone());
+        let region = RegionProviderChain::first_try(self.region.as_ref().map(sdk_region))
+            .or_else(EnvironmentVariableRegionProvider::new())
+            .or_else(ProfileFileRegionProvider::builder().profile_name(&name).build())
+            .or_else(ImdsRegionProvider::builder().configure(&config).build())
+            .or_else(self.fallback.as_ref().map_or_else(|| SdkRegion::from_static(HOME), sdk_region));
+        let region = region.region().await;
+        let loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .region(region.clone().unwrap_or_else(|| SdkRegion::from_static(HOME)))
+            .profile_name(&name);
+        // Keys in the environment come before a profile, unless the profile is named on the command line.
+        let by_profile = self.profile.is_some() || Env::real().get("AWS_ACCESS_KEY_ID").is_err();
+        let loader = match process::of(&set).filter(|_| by_profile) {
+            Some(process) => loader.credentials_provider(process),
+            None if self.profile.is_some() => from_profile(loader, &config.with_region(region), &name),
+            None => loader,
+        };
+        Ok(Aws::load(loader, member_role, mode).await)
+    }
+}
+
+fn from_profile(loader: ConfigLoader, config: &ProviderConfig, name: &str) -> ConfigLoader {
+    let provider = ProfileFileCredentialsProvider::builder().configure(config).profile_name(name);
+    loader.credentials_provider(provider.build())
+}
+
+fn sdk_region(region: &Region) -> SdkRegion {
+    SdkRegion::new(region.to_string())
+}
+
+/// The profiles of the AWS configuration, with one selected.
+async fn profiles(named: Option<&str>) -> Result<ProfileSet, String> {
+    let environment = Env::real();
+    let selected = named.map(|name| name.to_owned().into());
+    let set = aws_config::profile::load(&Fs::real(), &environment, &Default::default(), selected).await;
+    let set = set.map_err(|error| format!("the AWS configuration cannot be read: {error}"))?;
+    let (name, asked_for) = (set.selected_profile(), named.is_some() || environment.get("AWS_PROFILE").is_ok());
+    if !asked_for || set.get_profile(name).is_some() || (set.is_empty() && name == "default") {
+        return Ok(set);
+    }
+    let mut names: Vec<String> = set.profiles().map(|name| format!("`{}`", escaped(name))).collect();
+    names.sort();
+    let there = if names.is_empty() { "it has none".to_owned() } else { format!("there are {}", names.join(", ")) };
+    Err(format!("there is no profile `{}` in the AWS configuration: {there}", escaped(name)))
+}

@@ -1,0 +1,111 @@
+//! Findings as a table for people, and as JSON lines or CSV for machines.
+
+mod checked;
+mod csv_rows;
+mod swept;
+mod table;
+
+use std::io::{self, Write};
+
+use portcullis_domain::finding::Finding;
+
+use crate::check::Checked;
+use crate::terminal::Terminal;
+
+pub use swept::{done, swept};
+
+/// How findings are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people: one row a finding.
+    Table,
+    /// For machines: one finding a line.
+    Json,
+    /// For spreadsheets: one row a rule.
+    Csv,
+}
+
+/// How a table looks.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// What it is written to.
+    pub terminal: Terminal,
+    /// Whether it has a row for what is safe or irrelevant too.
+    pub all: bool,
+}
+
+/// Writes findings as they come; a table when all have come.
+pub enum Show<W: Write> {
+    /// The rows so far.
+    Table(Vec<Checked>, View, W),
+    /// Lines.
+    Json(W),
+    /// Rows.
+    Csv(Box<csv::Writer<W>>),
+}
+
+impl<W: Write> Show<W> {
+    /// Nothing but what comes before everything.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn new(format: Format, view: View, out: W) -> io::Result<Self> {
+        Ok(match format {
+            Format::Table => Self::Table(Vec::new(), view, out),
+            Format::Json => Self::Json(out),
+            Format::Csv => Self::Csv(Box::new(csv_rows::writer(out)?)),
+        })
+    }
+
+    /// More findings.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn add(&mut self, checked: Vec<Checked>) -> io::Result<()> {
+        let findings = checked.iter().map(|checked| &checked.finding);
+        match self {
+            Self::Table(rows, view, _) => {
+                rows.extend(checked.into_iter().filter(|row| view.all || checked::is_row(&row.finding)));
+                Ok(())
+            }
+            Self::Json(out) => json(findings, out),
+            Self::Csv(writer) => findings.into_iter().try_for_each(|finding| csv_rows::row(finding, writer)),
+        }
+    }
+
+    /// The end.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Table(rows, view, mut out) => {
+                checked::write(&rows, view, &mut out)?;
+                out.flush()
+            }
+            Self::Json(mut out) => out.flush(),
+            Self::Csv(mut writer) => writer.flush(),
+        }
+    }
+}
+
+/// Writes findings as JSON, one a line.
+///
+/// # Errors
+/// Those of the writer.
+pub fn json<'a>(findings: impl IntoIterator<Item = &'a Finding>, out: &mut impl Write) -> io::Result<()> {
+    findings.into_iter().try_for_each(|finding| writeln!(out, "{}", portcullis::sinks::log::line(finding)))
+}
+
+/// Writes findings as CSV, one row a rule, below a header.
+///
+/// # Errors
+/// Those of the writer.
+pub fn csv<'a>(findings: impl IntoIterator<Item = &'a Finding>, out: &mut impl Write) -> io::Result<()> {
+    let mut writer = csv_rows::writer(out)?;
+    findings.into_iter().try_for_each(|finding| csv_rows::row(finding, &mut writer))?;
+    writer.flush()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! What the tables have in common.
+
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
+use portcullis_domain::finding::Finding;
+use portcullis_domain::text::escaped;
+
+use crate::terminal::Terminal;
+
+/// A table as wide as the terminal, whose columns are never narrower than these: ids and times are not broken.
+pub(super) fn table_of(header: &[&str], widths: &[u16], terminal: Terminal) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(terminal.width);
+    // Whether there are colours has been decided.
+    table.force_no_tty();
+    if terminal.colours {
+        table.enforce_styling();
+    }
+    table.set_header(header);
+    table.set_constraints(widths.iter().map(|width| {
+        // A column's width counts the space on both sides of it.
+        ColumnConstraint::LowerBoundary(Width::Fixed(width.saturating_add(2)))
+    }));
+    table
+}
+
+/// `sg-` and 17 digits.
+pub(super) const GROUP: u16 = 20;
+/// `2026-11-21T10:00:00Z`
+pub(super) const TIME: u16 = 20;
+
+/// The width of the widest line, but no more than `most`.
+pub(super) fn widest<'a>(texts: impl Iterator<Item = &'a str>, most: u16) -> u16 {
+    let widths = texts.flat_map(str::lines).map(|line| u16::try_from(line.chars().count()).unwrap_or(most));
+    widths.max().unwrap_or_default().min(most)
+}
+
+/// The group, and below it the account and the Region.
+pub(super) fn place(finding: &Finding) -> String {
+    let part = |part: &Option<String>| escaped(part.as_deref().unwrap_or("unknown"));
+    let Finding { group, account, region, .. } = finding;
+    format!("{}\n{} {}", part(group), part(account), part(region))
+}
+
+/// A path in lines of at most `longest` characters, as far as its parts allow.
+pub(super) fn in_lines(path: &str, longest: usize) -> String {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for part in path.split_inclusive('/') {
+        if !line.is_empty() && line.chars().count() + part.chars().count() > longest {
+            lines.push(std::mem::take(&mut line));
+        }
+        line.push_str(part);
+    }
+    lines.push(line);
+    lines.join("\n")
+}

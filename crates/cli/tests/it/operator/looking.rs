@@ -1,0 +1,145 @@
+//! A sweep that only looks.
+
+use std::collections::BTreeSet;
+
+use ec2_model::{Direction, Permission};
+
+use super::{DUBLIN, FIRST, HUB, OHIO, SECOND, everywhere, ssh, stage};
+
+#[test]
+fn a_sweep_by_hand_looks_at_every_account_and_region_and_changes_nothing() {
+    let stage = stage();
+    let web = stage.group(HUB, DUBLIN, "web", &[ssh("0.0.0.0/0"), Permission::tcp(443, "0.0.0.0/0")]);
+    let db =
+        stage.group(FIRST, OHIO, "db", &[Permission::tcp(3306, "0.0.0.0/1"), Permission::tcp(3306, "128.0.0.0/1")]);
+    stage.group(SECOND, DUBLIN, "office", &[ssh("203.0.113.0/24")]);
+    let ran = stage.sweep(&everywhere(&[]));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let cells = [&web, &db, "111122223333 eu-west-1", "444455556666 us-east-2", "tcp 22 (ssh)", "tcp 3306 (mysql)"];
+    for cell in cells.into_iter().chain(["0.0.0.0/1", "would revoke 1", "would revoke 2"]) {
+        assert!(ran.stdout.contains(cell), "{cell}: {}", ran.stdout);
+    }
+    for rule in stage.world.rules(HUB, DUBLIN, &web) {
+        let shown = rule.from_port == 22 && rule.direction == Direction::Ingress;
+        assert_eq!(ran.stdout.contains(&rule.id), shown, "only rules that expose something: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains('\u{1b}'), "no colours where there is no terminal");
+    assert_eq!(
+        ran.stderr,
+        "6 Regions of 3 accounts, 3 groups: 2 exposed, 0 reverted, 0 failed, 0 undecided\n\
+         Nothing was changed: --enforce revokes.\n"
+    );
+    assert_eq!(stage.sources(HUB, DUBLIN, &web).len(), 2);
+    let calls = ["AssumeRole", "DescribeSecurityGroupRules", "GetCallerIdentity"].map(str::to_owned);
+    assert_eq!(stage.actions(), calls.into());
+    for call in stage.world.calls().iter().filter(|call| call.action == "AssumeRole") {
+        let parameter =
+            |name: &str| call.params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string());
+        assert_eq!(parameter("ExternalId").as_deref(), Some("gate-7f3a"));
+        assert!(parameter("Policy").is_some_and(|policy| !policy.contains("Revoke")), "its session can only look");
+    }
+}
+
+#[test]
+fn nothing_exposed_is_nothing_to_show() {
+    let stage = stage();
+    stage.group(HUB, DUBLIN, "office", &[ssh("203.0.113.0/24")]);
+    let ran = stage.sweep(&["--region", DUBLIN]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""));
+    assert_eq!(ran.stderr, "1 Region of 1 account, 1 group: 0 exposed, 0 reverted, 0 failed, 0 undecided\n");
+}
+
+#[test]
+fn without_a_region_it_is_all_that_are_enabled() {
+    let stage = stage();
+    stage.world.enable_region(HUB, "af-south-1");
+    stage.world.disable_region(HUB, "us-west-1");
+    stage.group(HUB, "af-south-1", "open", &[ssh("::/0")]);
+    let ran = stage.sweep(&["--format", "json"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let looks = stage.world.calls().into_iter().filter(|call| call.action == "DescribeSecurityGroupRules");
+    let regions: BTreeSet<String> = looks.map(|call| call.region).collect();
+    assert_eq!(regions.len(), 17);
+    assert!(regions.contains("af-south-1") && !regions.contains("us-west-1"), "{regions:?}");
+}
+
+#[test]
+fn an_account_that_does_not_let_it_in_is_named_with_why_and_the_others_are_done() {
+    let stage = stage();
+    let web = stage.group(HUB, DUBLIN, "web", &[ssh("0.0.0.0/0")]);
+    stage.world.deny(SECOND, "DescribeSecurityGroupRules");
+    let arguments =
+        ["--account", HUB, "--account", SECOND, "--account", "999988887777", "--region", DUBLIN, "--region", OHIO];
+    let more = ["--role", "portcullis", "--external-id", "gate-7f3a", "--enforce", "--yes"];
+    let ran = stage.sweep(&[&arguments[..], &more].concat());
+    assert_eq!(ran.code, 2);
+    assert!(stage.sources(HUB, DUBLIN, &web).is_empty());
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    let told = |start: &str, end: &str| lines.iter().filter(|l| l.starts_with(start) && l.contains(end)).count();
+    let regions = |account: &str| format!("portcullis: account {account}, eu-west-1, us-east-2: not looked at: ");
+    assert_eq!(told(&(regions("999988887777") + "AssumeRole: AccessDenied: "), "--external-id?"), 1, "{}", ran.stderr);
+    let denied = regions(SECOND) + "DescribeSecurityGroupRules: UnauthorizedOperation: ";
+    assert_eq!(told(&denied, "`portcullis help sweep`"), 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("6 Regions of 3 accounts, 1 group: 1 exposed, 1 reverted, "), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("; 4 not looked at\n"), "{}", ran.stderr);
+    // Without a Region the account is asked for its own, and it is the account that is told of.
+    let ran = stage.sweep(&["--account", "999988887777", "--role", "portcullis"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    let unknown = "portcullis: account 999988887777: not looked at: AssumeRole: AccessDenied: ";
+    assert!(ran.stderr.starts_with(unknown), "{}", ran.stderr);
+}
+
+#[test]
+fn json_is_a_finding_a_line_and_nothing_else() {
+    let stage = stage();
+    let web = stage.group(HUB, DUBLIN, "web", &[ssh("0.0.0.0/0")]);
+    let db = stage.group(FIRST, OHIO, "db", &[ssh("0.0.0.0/0")]);
+    let ran = stage.sweep(&everywhere(&["--account", "999988887777", "--format", "json"]));
+    assert_eq!(ran.code, 2);
+    let findings = ran.findings();
+    let of = |verdict: &str| findings.iter().filter(|finding| finding["verdict"] == verdict).collect::<Vec<_>>();
+    let groups: BTreeSet<&str> = of("exposed").iter().filter_map(|finding| finding["group"].as_str()).collect();
+    assert_eq!(groups, [web.as_str(), db.as_str()].into());
+    assert_eq!((findings.len(), of("undecided").len()), (4, 2), "the account without the role, in two Regions");
+    assert!(findings.iter().all(|finding| finding.get("sweep").is_none()));
+    let time = findings[0]["time"].as_str().unwrap();
+    assert_eq!(time.len(), "2026-11-21T10:00:00Z".len(), "{time}: to the second");
+    // An account of which not even the Regions are known is a finding too.
+    let ran = stage.sweep(&["--account", "999988887777", "--role", "portcullis", "--format", "json"]);
+    let findings = ran.findings();
+    assert_eq!((ran.code, findings.len()), (2, 1));
+    assert_eq!((&findings[0]["account"], &findings[0]["verdict"]), (&"999988887777".into(), &"undecided".into()));
+}
+
+#[test]
+fn csv_is_a_row_a_rule_with_what_was_done() {
+    let stage = stage();
+    let web = stage.group(HUB, DUBLIN, "web", &[ssh("0.0.0.0/0"), Permission::tcp(443, "::/0")]);
+    let ran = stage.sweep(&["--region", DUBLIN, "--format", "csv", "--enforce", "--yes"]);
+    assert_eq!(ran.code, 1);
+    let rows: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(rows.len(), 3, "{}", ran.stdout);
+    assert!(
+        rows[1].contains(&format!("{HUB},{DUBLIN},{web},")) && rows[1].contains(",0.0.0.0/0,revoked,,"),
+        "{}",
+        rows[1]
+    );
+    assert!(rows[2].contains(",tcp,443,443,::/0,kept,,"), "{}", rows[2]);
+}
+
+#[test]
+fn an_organisation_is_all_its_accounts_and_only_its_own_can_list_them() {
+    let stage = stage();
+    stage.group(SECOND, OHIO, "open", &[ssh("0.0.0.0/0")]);
+    let arguments = ["--organization", "--role", "portcullis", "--external-id", "gate-7f3a", "--region", OHIO];
+    // Organizations is a service of us-east-1, also where its address is ours.
+    let there = [("AWS_REGION", "us-east-1")];
+    let ran = stage.sweep_with(&arguments, &there, "");
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    assert!(ran.stderr.starts_with("portcullis: ListAccounts: AWSOrganizationsNotInUseException: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("name the accounts with --account"), "{}", ran.stderr);
+    stage.world.set_organization(HUB, &[(FIRST, "ACTIVE"), (SECOND, "ACTIVE"), ("999988887777", "SUSPENDED")]);
+    let ran = stage.sweep_with(&arguments, &there, "");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("3 Regions of 3 accounts, 1 group: 1 exposed"), "{}", ran.stderr);
+}
