@@ -20,9 +20,8 @@ fn template(yaml: &str) -> Value {
 
 /// The rows of the table under a heading, a list of cells each.
 fn rows<'a>(page: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
-    let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
-    let section = section.split("\n## ").next().unwrap();
-    let table = section.lines().filter(|line| line.starts_with("| `"));
+    let section = page.split("\n## ").find(|section| section.starts_with(&format!("{heading}\n")));
+    let table = section.unwrap().lines().filter(|line| line.starts_with("| `"));
     table.map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`')).collect()).collect()
 }
 
@@ -41,26 +40,22 @@ type Statement<'a> = (&'a str, &'a Value);
 
 /// Every statement, wherever it is nested. An event bus's has its name beside it.
 fn statements<'a>(value: &'a Value, beside: &'a str, found: &mut Vec<Statement<'a>>) {
-    match value {
-        Value::Object(map) if map.contains_key("Effect") => {
+    if let Some(map) = value.as_object() {
+        if map.contains_key("Effect") {
             found.push((map.get("Sid").and_then(Value::as_str).unwrap_or(beside), value));
+            return;
         }
-        Value::Object(map) => {
-            let beside = map.get("StatementId").and_then(Value::as_str).unwrap_or("unnamed");
-            map.values().for_each(|value| statements(value, beside, found));
-        }
-        Value::Array(list) => list.iter().for_each(|value| statements(value, beside, found)),
-        _ => {}
+        let beside = map.get("StatementId").and_then(Value::as_str).unwrap_or("unnamed");
+        map.values().for_each(|value| statements(value, beside, found));
     }
+    value.as_array().into_iter().flatten().for_each(|value| statements(value, beside, found));
 }
 
 /// A statement's name with each of its actions.
 fn actions((name, statement): Statement<'_>) -> Vec<(String, String)> {
-    let actions = match &statement["Action"] {
-        Value::Array(list) => list.iter().collect(),
-        one => vec![one],
-    };
-    actions.into_iter().map(|action| (name.to_owned(), action.as_str().unwrap().to_owned())).collect()
+    let action = &statement["Action"];
+    let actions = action.as_array().map_or_else(|| std::slice::from_ref(action), Vec::as_slice);
+    actions.iter().map(|action| (name.to_owned(), action.as_str().unwrap().to_owned())).collect()
 }
 
 #[test]
@@ -70,11 +65,10 @@ fn parameters_and_their_defaults() {
         let rows = rows(PAGE, &format!("Parameters of {name}"));
         assert_eq!(firsts(&rows), keys(&template, "Parameters"), "{name}");
         for row in rows {
-            let expected = match &template["Parameters"][row[0]]["Default"] {
-                Value::Null => "required".to_owned(),
-                Value::String(text) if text.is_empty() => "empty".to_owned(),
-                Value::String(text) => text.clone(),
-                number => number.to_string(),
+            let expected = match template["Parameters"][row[0]].get("Default") {
+                None => "required".to_owned(),
+                Some(default) if default == "" => "empty".to_owned(),
+                Some(default) => default.as_str().map_or_else(|| default.to_string(), str::to_owned),
             };
             assert_eq!(row.last().unwrap(), &expected, "the default of {} in {name}", row[0]);
         }
