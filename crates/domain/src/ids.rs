@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+#[doc(hidden)]
+pub use crate::text::{escaped, escaped_up_to};
+
 /// Why a text is not the identifier it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{value}` is no {what}: expected {accepted}")]
@@ -15,22 +18,6 @@ pub struct IdError {
     pub value: String,
     /// What is accepted.
     pub accepted: &'static str,
-}
-
-/// The text as it may stand in a message: what does not print is escaped, at most 80 characters.
-#[must_use]
-pub fn escaped(text: &str) -> String {
-    escaped_up_to(text, 80)
-}
-
-/// The same with at most so many characters.
-#[must_use]
-pub fn escaped_up_to(text: &str, most: usize) -> String {
-    let mut escaped = String::new();
-    for c in text.chars().take(most) {
-        if matches!(c, '"' | '\'' | '\\') { escaped.push(c) } else { escaped.extend(c.escape_debug()) }
-    }
-    if text.chars().nth(most).is_some() { format!("{escaped}…") } else { escaped }
 }
 
 macro_rules! identifier {
@@ -182,11 +169,5 @@ mod tests {
         for bad in ["", "eu", "eu_west_1", "eu-west-1.evil.example", "-eu-1", "EU-WEST-1"] {
             assert!(Region::parse(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_long_value_is_shortened_in_messages() {
-        assert_eq!(escaped(&"x".repeat(81)).chars().count(), 81);
-        assert_eq!(escaped(&"x".repeat(80)).chars().count(), 80);
     }
 }

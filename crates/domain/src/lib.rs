@@ -1,14 +1,32 @@
 //! What counts as exposed, and what is done about it.
 //!
 //! Facts in, verdict out: this crate reads no clock, no environment and no network, and logs nothing. The shell brings
-//! a CloudTrail record ([`trail`]), the [`policy`] and what EC2 shows now ([`exposure::GroupFacts`]); [`exposure::judge`]
-//! decides, [`plan::plan`] says which rules go, and [`finding`] is what people and machines read about it.
+//! a CloudTrail record ([`cloudtrail`]), the [`policy`] and what EC2 shows now ([`facts`]); [`judge::judge`] decides,
+//! [`plan::plan`] says which rules go, and [`finding`] is what people and machines read about it.
 
-pub mod exposure;
+pub mod change;
+pub mod cloudtrail;
+pub mod facts;
 pub mod finding;
 pub mod ids;
 pub mod json;
+pub mod judge;
 pub mod net;
 pub mod plan;
 pub mod policy;
-pub mod trail;
+pub mod rule;
+pub mod text;
+
+// The names of before, until the last caller has moved.
+#[doc(hidden)]
+pub mod exposure {
+    pub use crate::facts::{GroupFacts, PrefixLists};
+    pub use crate::judge::*;
+    pub use crate::rule::Rule;
+}
+#[doc(hidden)]
+pub mod trail {
+    pub use crate::change::*;
+    pub use crate::cloudtrail::{EnvelopeOrigin, Reading, read};
+    pub use crate::rule::Permission;
+}

@@ -1,5 +1,5 @@
 use super::*;
-use crate::exposure::tests::Case;
+use crate::judge::tests::Case;
 use crate::trail::ChangedRules;
 
 fn rule(id: &str) -> RuleId {
@@ -197,7 +197,7 @@ fn rules_of_the_change_that_are_no_longer_there_need_nothing() {
 
     let mut unlisted = Case::of(&[]);
     unlisted.changes[0].changed_rules =
-        ChangedRules::Permissions(vec![crate::exposure::tests::permission("tcp 22 0.0.0.0/0")]);
+        ChangedRules::Permissions(vec![crate::judge::tests::permission("tcp 22 0.0.0.0/0")]);
     let found = finding(&unlisted, 0, "", Mode::Enforce);
     assert_eq!(summary(&found), ("safe already_gone".to_owned(), String::new()));
 }
@@ -378,7 +378,7 @@ fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_see
     let sum = |findings: &[Finding]| {
         let mut summary = SweepFinding { accounts: 1, places: 2, groups: 9, ..SweepFinding::default() };
         findings.iter().for_each(|finding| summary.note(finding));
-        let finding = Finding::swept(crate::exposure::tests::NOW.parse().unwrap(), summary.clone(), Mode::Enforce);
+        let finding = Finding::swept(crate::judge::tests::NOW.parse().unwrap(), summary.clone(), Mode::Enforce);
         (summary, finding)
     };
     use {Outcome as O, Verdict as V};
@@ -400,7 +400,7 @@ fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_see
     assert_eq!((summary.exposed, summary.reverted, summary.failed, summary.undecided), (4, 2, 1, 1));
     assert_eq!(summary.open, ["1 r sg-2", "1 r sg-3"]);
     assert_eq!(summary.unreachable, ["1 r: why"]);
-    assert_eq!(finding.time, Some(crate::exposure::tests::NOW.parse().unwrap()));
+    assert_eq!(finding.time, Some(crate::judge::tests::NOW.parse().unwrap()));
     assert_eq!((finding.call.as_deref(), finding.sweep.as_ref()), (Some("Sweep"), Some(&summary)));
     assert_eq!((finding.verdict, finding.outcome, finding.doubtful), (V::Exposed, O::Failed, true));
     assert_eq!(

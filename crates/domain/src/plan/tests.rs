@@ -1,7 +1,7 @@
 mod naive;
 
-use crate::exposure::tests::{Case, change};
 use crate::ids::PrefixListId;
+use crate::judge::tests::{Case, change};
 use crate::trail::ChangedRules;
 
 /// Lines of rules, and those of them that go; ` *` at a line's end means that it goes.

@@ -10,9 +10,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::exposure::tests::{Case, change};
 use crate::exposure::{Attribution, Rule};
 use crate::ids::{PrefixListId, RuleId, VpcId};
+use crate::judge::tests::{Case, change};
 use crate::net::{Family, Protocol, Source, Traffic, Transport};
 use crate::plan::plan;
 use crate::trail::{ChangedRules, Permission};

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::random::{few, small_rule, world};
 use super::*;
-use crate::exposure::{harmless, needs_prefix_list};
 use crate::finding::{Action, Done, Finding};
 use crate::json;
+use crate::judge::{harmless, needs_prefix_list};
 use crate::policy::Mode;
 use crate::trail::{Change, EnvelopeOrigin, Reading, read};
 

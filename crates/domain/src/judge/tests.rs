@@ -1,8 +1,8 @@
 use super::*;
-use crate::ids::{AccountId, Region};
-use crate::net::{Protocol, Traffic};
+use crate::change::{Call, ChangedRules, EventMetadata, Resource};
+use crate::ids::{AccountId, GroupId, PrefixListId, Region, RuleId, VpcId};
 use crate::plan::plan;
-use crate::trail::{Call, EventMetadata, Resource};
+use crate::rule::{Permission, Protocol, Traffic};
 
 pub(crate) const GROUP: &str = "sg-0123456789abcdef0";
 pub(crate) const NOW: &str = "2026-11-21T10:00:00Z";

@@ -7,14 +7,18 @@
 //! Shapes: CloudTrail User Guide, "CloudTrail record contents"; EC2 API Reference, AuthorizeSecurityGroupIngress,
 //! ModifySecurityGroupRules, ModifyManagedPrefixList and RestoreManagedPrefixListVersion.
 
-mod request;
+mod authorize;
+mod fields;
+mod modify;
+mod prefix_list;
 
-use jiff::Timestamp;
+use fields::part;
 use serde_json::Value;
 
-use crate::ids::{AccountId, GroupId, PrefixListId, Region, RuleId, escaped};
-use crate::net::{Cidr, Source, Traffic};
-use request::Described;
+use crate::change::{Call, Change, ChangedRules, EventMetadata, Resource};
+use crate::ids::{AccountId, Region, RuleId};
+use crate::rule::Permission;
+use crate::text::escaped;
 
 /// What a record turned out to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,137 +39,6 @@ pub enum Reading {
         /// The place, the value, and what is accepted.
         why: String,
     },
-}
-
-/// What a record says of itself, for people: as it stands there, unchecked, absent where absent.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct EventMetadata {
-    /// `eventID`.
-    pub id: Option<String>,
-    /// `eventTime`.
-    pub time: Option<Timestamp>,
-    /// `recipientAccountId`, or else the caller's account.
-    pub account: Option<String>,
-    /// `awsRegion`.
-    pub region: Option<String>,
-    /// `eventName`.
-    pub call: Option<String>,
-    /// Who: the caller's ARN, or the next best that the identity holds.
-    pub actor: Option<String>,
-    /// The ARN of the role behind an assumed-role session.
-    pub issuer: Option<String>,
-    /// `sourceIPAddress`.
-    pub source_ip: Option<String>,
-    /// `userAgent`.
-    pub user_agent: Option<String>,
-}
-
-/// What makes Portcullis look: the calls that open ingress, and the sweep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Call {
-    /// AuthorizeSecurityGroupIngress: new ingress rules.
-    Authorize,
-    /// ModifySecurityGroupRules: rules replaced, ingress and egress alike.
-    Modify,
-    /// ModifyManagedPrefixList: the rules stay, and what they admit changes.
-    ModifyPrefixList,
-    /// RestoreManagedPrefixListVersion: likewise.
-    RestorePrefixList,
-    /// No call at all: the look at everything.
-    Sweep,
-}
-
-impl Call {
-    /// The names of the calls, as records have them. No other record matters.
-    pub const NAMES: [&'static str; 4] = [
-        "AuthorizeSecurityGroupIngress",
-        "ModifySecurityGroupRules",
-        "ModifyManagedPrefixList",
-        "RestoreManagedPrefixListVersion",
-    ];
-
-    fn parse(name: &str) -> Option<Self> {
-        let calls = [Self::Authorize, Self::Modify, Self::ModifyPrefixList, Self::RestorePrefixList];
-        Self::NAMES.into_iter().zip(calls).find(|(known, _)| *known == name).map(|(_, call)| call)
-    }
-}
-
-/// Where to look.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Resource {
-    /// One security group.
-    Group(GroupId),
-    /// A group of the default VPC, known by name only.
-    GroupName(String),
-    /// Every group of the Region with a rule that refers to this prefix list.
-    PrefixList(PrefixListId),
-    /// Every group of the Region: the record does not say which.
-    Region,
-}
-
-/// Which rules of the subject are this change's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChangedRules {
-    /// These.
-    Rules(Vec<RuleId>),
-    /// Those that admit exactly this.
-    Permissions(Vec<Permission>),
-    /// Those whose source is this prefix list, as far as they admit what was added to it.
-    PrefixList {
-        /// The list.
-        list: PrefixListId,
-        /// The blocks that were added. `None`: the record does not say, so it may be any.
-        added: Option<Vec<Cidr>>,
-        /// The version that was restored: all of its blocks were added, and EC2 knows them.
-        restored: Option<i64>,
-    },
-    /// Any ingress rule: the record does not say.
-    Any,
-}
-
-/// What one rule admits: this traffic from this source.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Permission {
-    /// Protocol and ports.
-    pub traffic: Traffic,
-    /// From where.
-    pub source: Source,
-}
-
-/// A change to look at.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// The record, for people.
-    pub event: EventMetadata,
-    /// The account whose group was changed.
-    pub account: AccountId,
-    /// The group's Region.
-    pub region: Region,
-    /// Which call.
-    pub call: Call,
-    /// Where to look.
-    pub resource: Resource,
-    /// Which rules are its own.
-    pub changed_rules: ChangedRules,
-    /// All that the record says its rules admit, with the rules' ids where it lists them. `None`: it does not say all.
-    pub recorded_rules: Option<Vec<(Option<RuleId>, Permission)>>,
-}
-
-impl Change {
-    /// The sweep of an account's Region: everything in it is looked at, and any rule may have to go.
-    #[must_use]
-    pub fn sweep(id: Option<String>, time: Option<Timestamp>, account: AccountId, region: Region) -> Self {
-        let event = EventMetadata {
-            id,
-            time,
-            account: Some(account.to_string()),
-            region: Some(region.to_string()),
-            call: Some("Sweep".to_owned()),
-            ..EventMetadata::default()
-        };
-        let (call, resource, changed_rules) = (Call::Sweep, Resource::Region, ChangedRules::Any);
-        Self { event, account, region, call, resource, changed_rules, recorded_rules: None }
-    }
 }
 
 /// What the envelope around a record says; the record must agree.
@@ -272,7 +145,26 @@ fn change(
             return Err(format!("the envelope's {what} is `{}`, the record's is `{own}`: refused", escaped(envelope)));
         }
     }
-    Ok((account, region, request::describe(call, record)?))
+    Ok((account, region, describe(call, record)?))
+}
+
+/// What a call's parameters and answer say: the resource, the rules, the permissions.
+struct Described {
+    resource: Resource,
+    changed_rules: ChangedRules,
+    recorded_rules: Option<Vec<(Option<RuleId>, Permission)>>,
+}
+
+fn describe(call: Call, record: &Value) -> Result<Described, String> {
+    let request = part(record, "requestParameters")?;
+    let response = part(record, "responseElements")?;
+    match call {
+        Call::Authorize => authorize::read(&request, &response),
+        Call::Modify => modify::read(&request),
+        Call::ModifyPrefixList => prefix_list::read(&request, &response, "ModifyManagedPrefixList"),
+        Call::RestorePrefixList => prefix_list::read(&request, &response, "RestoreManagedPrefixListVersion"),
+        Call::Sweep => Err("a sweep has no record".to_owned()),
+    }
 }
 
 impl EventMetadata {

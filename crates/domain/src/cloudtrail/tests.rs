@@ -4,8 +4,10 @@ mod unreadable;
 use serde_json::json;
 
 use super::*;
-use crate::exposure::harmless;
+use crate::ids::{GroupId, PrefixListId};
+use crate::judge::harmless;
 use crate::policy::Policy;
+use crate::rule::Source;
 
 // Records, and the notation in which the tests say what was read.
 

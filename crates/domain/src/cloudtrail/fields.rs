@@ -1,0 +1,190 @@
+//! Reads the parts and fields of a record. Errors name the place, the value and what is accepted.
+
+use std::{fmt, slice};
+
+use serde_json::{Map, Value};
+
+use super::excerpt;
+use crate::ids::{GroupId, PrefixListId, RuleId};
+use crate::rule::{Protocol, Source, Traffic};
+use crate::text::escaped;
+
+pub(super) type Object = Map<String, Value>;
+
+/// A part of a record that may be left out.
+pub(super) enum Part<'a> {
+    Given(&'a Object),
+    /// CloudTrail leaves out what is over 100 KB: `{"reason":…,"omitted":true,…}`.
+    Omitted,
+    Absent,
+}
+
+pub(super) fn part<'a>(record: &'a Value, name: &str) -> Result<Part<'a>, String> {
+    match record.get(name) {
+        None | Some(Value::Null) => Ok(Part::Absent),
+        Some(Value::Object(fields)) => Ok(match fields.get("omitted") {
+            // Bool or string, by what researchers saw; an explicit false is taken at its word.
+            Some(Value::Bool(true)) => Part::Omitted,
+            Some(Value::String(word)) if word.eq_ignore_ascii_case("true") => Part::Omitted,
+            _ => Part::Given(fields),
+        }),
+        Some(other) => Err(format!("{name} is {}, expected an object", excerpt(other))),
+    }
+}
+
+/// The first of several spellings that is there.
+pub(super) fn field<'a>(fields: &'a Object, spellings: &[&str]) -> Option<(&'a String, &'a Value)> {
+    spellings.iter().find_map(|key| fields.get_key_value(*key))
+}
+
+/// A list as CloudTrail writes it: `{"items":[…]}`, `{}` when empty; converters also say `item`, leave the brackets off
+/// a single element, or write a plain array.
+pub(super) fn list<'a>(value: Option<&'a Value>, at: &At<'_>) -> Result<&'a [Value], String> {
+    let elements = match value {
+        None | Some(Value::Null) => return Ok(&[]),
+        Some(whole @ Value::Object(fields)) => match (fields.get("items"), fields.get("item")) {
+            (Some(_), Some(_)) => return Err(format!("{at} has both items and item, expected one of them")),
+            (Some(elements), None) | (None, Some(elements)) => elements,
+            (None, None) if fields.is_empty() => return Ok(&[]),
+            (None, None) => return Ok(slice::from_ref(whole)),
+        },
+        Some(Value::String(text)) if text.is_empty() => return Ok(&[]),
+        Some(other) => other,
+    };
+    match elements {
+        Value::Array(elements) => Ok(elements),
+        Value::Object(_) => Ok(slice::from_ref(elements)),
+        Value::Null => Ok(&[]),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            Err(format!("{at} is {}, expected a list ({{\"items\":[…]}})", excerpt(elements)))
+        }
+    }
+}
+
+pub(super) fn object<'a>(value: &'a Value, at: &At<'_>) -> Result<&'a Object, String> {
+    value.as_object().ok_or_else(|| format!("{at} is {}, expected an object", excerpt(value)))
+}
+
+pub(super) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(elements) => elements.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+pub(super) fn group_source(fields: &Object, keys: [&str; 3]) -> Source {
+    let text = keys.iter().find_map(|key| fields.get(*key).and_then(Value::as_str));
+    Source::Group(escaped(text.unwrap_or("a security group")))
+}
+
+/// A place in the record. Reads the fields of the object there; errors name the place, and only they write it out.
+#[derive(Clone, Copy)]
+pub(super) enum At<'a> {
+    /// A part of the record.
+    Part(&'a str),
+    /// A field of an object.
+    Field(&'a Self, &'a str),
+    /// An element of a list.
+    Element(&'a Self, usize),
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Part(name) => f.write_str(name),
+            Self::Field(object, name) => write!(f, "{object}.{name}"),
+            Self::Element(list, n) => write!(f, "{list}[{n}]"),
+        }
+    }
+}
+
+impl<'a> At<'a> {
+    pub(super) const fn field(&'a self, name: &'a str) -> Self {
+        Self::Field(self, name)
+    }
+
+    pub(super) const fn element(&'a self, n: usize) -> Self {
+        Self::Element(self, n)
+    }
+
+    pub(super) fn text<'v>(&self, fields: &'v Object, key: &str) -> Result<Option<&'v str>, String> {
+        match fields.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(format!("{self}.{key} is {}, expected a text", excerpt(other))),
+        }
+    }
+
+    pub(super) fn need<'v>(&self, fields: &'v Object, key: &str) -> Result<&'v str, String> {
+        self.text(fields, key)?.ok_or_else(|| format!("{self}.{key} is missing"))
+    }
+
+    pub(super) fn group_id(&self, fields: &Object, key: &str) -> Result<Option<GroupId>, String> {
+        let parse = |text| GroupId::parse(text).map_err(|error| format!("{self}.{key}: {error}"));
+        self.text(fields, key)?.map(parse).transpose()
+    }
+
+    pub(super) fn rule_id(&self, fields: &Object, key: &str) -> Result<RuleId, String> {
+        RuleId::parse(self.need(fields, key)?).map_err(|error| format!("{self}.{key}: {error}"))
+    }
+
+    pub(super) fn cidr(&self, fields: &Object, key: &str) -> Result<Source, String> {
+        let cidr = self.need(fields, key)?.parse().map_err(|error| format!("{self}.{key}: {error}"))?;
+        Ok(Source::Cidr(cidr))
+    }
+
+    pub(super) fn prefix_list(&self, fields: &Object, key: &str) -> Result<Source, String> {
+        let id = PrefixListId::parse(self.need(fields, key)?).map_err(|error| format!("{self}.{key}: {error}"))?;
+        Ok(Source::PrefixList(id))
+    }
+
+    /// A rule's one source, under the keys for IPv4, IPv6, prefix list and security group.
+    pub(super) fn source(&self, fields: &Object, keys: [&str; 4]) -> Result<Source, String> {
+        let [v4, v6, prefix_list, group] = keys;
+        let given: Vec<&str> = keys.into_iter().filter(|key| !fields.get(*key).is_none_or(is_empty)).collect();
+        if let [one, other, ..] = given.as_slice() {
+            return Err(format!("{self} has both {one} and {other}, expected a rule's one source"));
+        }
+        if !fields.get(v4).is_none_or(is_empty) {
+            self.cidr(fields, v4)
+        } else if !fields.get(v6).is_none_or(is_empty) {
+            self.cidr(fields, v6)
+        } else if !fields.get(prefix_list).is_none_or(is_empty) {
+            self.prefix_list(fields, prefix_list)
+        } else {
+            Ok(match fields.get(group) {
+                Some(Value::String(id)) => Source::Group(escaped(id)),
+                Some(Value::Object(info)) => group_source(info, ["groupId", "groupName", "userId"]),
+                _ => Source::Unknown("no source that is known".to_owned()),
+            })
+        }
+    }
+
+    /// Protocol and ports; a converter may have turned `"-1"` and `"22"` into numbers, or numbers into texts.
+    pub(super) fn traffic(&self, fields: &Object, [protocol, from, to]: [&str; 3]) -> Result<Traffic, String> {
+        let protocol = match fields.get(protocol) {
+            Some(Value::String(word)) => Protocol::from(word.as_str()),
+            Some(Value::Number(number)) => Protocol::from(number.to_string().as_str()),
+            other => {
+                let value = other.map_or_else(|| "missing".to_owned(), excerpt);
+                let accepted = "expected a protocol such as \"tcp\", \"6\" or \"-1\"";
+                return Err(format!("{self}.{protocol} is {value}, {accepted}"));
+            }
+        };
+        Ok(Traffic::new(protocol, self.port(fields, from)?, self.port(fields, to)?))
+    }
+
+    pub(super) fn port(&self, fields: &Object, key: &str) -> Result<Option<i64>, String> {
+        let number = match fields.get(key) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Number(number)) => number.as_i64(),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(_) => None,
+        };
+        let found = || excerpt(fields.get(key).unwrap_or(&Value::Null));
+        number.map(Some).ok_or_else(|| format!("{self}.{key} is {}, expected a port number", found()))
+    }
+}

@@ -1,0 +1,121 @@
+//! Which rules of the group are whose: the rules that each change made.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::change::{Change, ChangedRules};
+use crate::facts::{GroupFacts, PrefixLists};
+use crate::ids::RuleId;
+use crate::net::{AddressSet, Cidr, PerFamily};
+use crate::rule::{Permission, Protocol, Rule, Source};
+
+/// What one change laid claim to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attribution {
+    /// Indexes into [`Judgement::rules`].
+    pub rules: BTreeSet<usize>,
+    /// Rules that it claims and that EC2 does not show (any more): their ids, where the record lists them. Without an id
+    /// also what a prefix list should have in it and has not.
+    pub missing: Vec<Option<RuleId>>,
+    /// Rules that it made and that are something else now: what they are is another change's doing.
+    pub replaced: Vec<RuleId>,
+}
+
+/// A group's rules by what changes call them; made once for all changes, and only where one asks.
+pub(super) struct Index<'a> {
+    rules: &'a [Rule],
+    by_id: OnceCell<BTreeMap<&'a RuleId, usize>>,
+    by_permission: OnceCell<BTreeMap<&'a Permission, usize>>,
+}
+
+impl<'a> Index<'a> {
+    pub(super) fn of(rules: &'a [Rule]) -> Self {
+        Self { rules, by_id: OnceCell::new(), by_permission: OnceCell::new() }
+    }
+
+    fn by_id(&self) -> &BTreeMap<&'a RuleId, usize> {
+        self.by_id.get_or_init(|| self.rules.iter().enumerate().map(|(n, rule)| (&rule.id, n)).collect())
+    }
+
+    fn by_permission(&self) -> &BTreeMap<&'a Permission, usize> {
+        self.by_permission
+            .get_or_init(|| self.rules.iter().enumerate().map(|(n, rule)| (&rule.permission, n)).collect())
+    }
+}
+
+pub(super) fn attributed(
+    change: &Change,
+    facts: &GroupFacts,
+    index: &Index<'_>,
+    prefix_lists: &PrefixLists,
+) -> Attribution {
+    let rules = &facts.rules;
+    let mut attributed = Attribution::default();
+    match &change.changed_rules {
+        ChangedRules::Any => attributed.rules.extend(0..rules.len()),
+        ChangedRules::Rules(ids) => {
+            let said = change.recorded_rules.iter().flatten().filter_map(|(id, made)| Some((id.as_ref()?, made)));
+            let recorded_rules: BTreeMap<&RuleId, &Permission> = said.collect();
+            for id in ids {
+                match index.by_id().get(id).and_then(|n| Some((n, rules.get(*n)?))) {
+                    None if facts.egress.contains(id) => {}
+                    None => attributed.missing.push(Some(id.clone())),
+                    Some((_, rule)) if recorded_rules.get(id).is_some_and(|made| differs(made, &rule.permission)) => {
+                        attributed.replaced.push(id.clone());
+                    }
+                    Some((n, _)) => _ = attributed.rules.insert(*n),
+                }
+            }
+        }
+        ChangedRules::Permissions(permissions) => {
+            for permission in permissions {
+                // EC2 keeps no two rules with the same permission in a group, so one match is all there is.
+                match index.by_permission().get(permission) {
+                    Some(n) => _ = attributed.rules.insert(*n),
+                    None => attributed.missing.push(None),
+                }
+            }
+        }
+        ChangedRules::PrefixList { list, added, .. } => {
+            let refers = |rule: &Rule| matches!(&rule.permission.source, Source::PrefixList(id) if id == list);
+            attributed.rules.extend(rules.iter().enumerate().filter(|(_, rule)| refers(rule)).map(|(n, _)| n));
+            // A list takes a while to change. Whether it has can be told only where the record says what was added.
+            let shows = match prefix_lists.get(list) {
+                Some(Ok(entries)) => {
+                    let entries: BTreeSet<&Cidr> = entries.iter().collect();
+                    added.as_ref().is_some_and(|added| added.iter().all(|cidr| entries.contains(cidr)))
+                }
+                // No rule that matters refers to it, or it cannot be read, which is a doubt of its own.
+                None | Some(Err(_)) => true,
+            };
+            attributed.missing.extend((!shows).then_some(None));
+        }
+    }
+    attributed
+}
+
+/// What a rule would admit without the changes that made it what it is.
+pub(super) fn without(counted: &PerFamily<AddressSet>, made_by: &[&Change]) -> PerFamily<AddressSet> {
+    let mut added: Vec<Cidr> = Vec::new();
+    for change in made_by {
+        match &change.changed_rules {
+            ChangedRules::PrefixList { added: Some(blocks), .. } => added.extend(blocks),
+            ChangedRules::PrefixList { added: None, .. }
+            | ChangedRules::Rules(_)
+            | ChangedRules::Permissions(_)
+            | ChangedRules::Any => {
+                return PerFamily::default();
+            }
+        }
+    }
+    PerFamily::each(|family| counted.get(family).difference(&AddressSet::from_cidrs(family, &added)))
+}
+
+/// Whether a rule is not what a change made it. What either of them does not know cannot tell them apart.
+fn differs(made: &Permission, shown: &Permission) -> bool {
+    let known = |permission: &Permission| {
+        !matches!(permission.source, Source::Unknown(_))
+            && !matches!(permission.traffic.protocol(), Protocol::Unknown(_))
+    };
+    known(made) && known(shown) && made != shown
+}

@@ -1,0 +1,278 @@
+//! Security group rules as EC2 means them: protocol `6` *is* `tcp`, `-1` is every protocol and every port.
+
+use std::fmt;
+
+use crate::ids::{PrefixListId, RuleId};
+use crate::net::Cidr;
+use crate::text::escaped;
+
+/// A transport that has ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP, protocol 6.
+    Tcp,
+    /// UDP, protocol 17.
+    Udp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+/// Ports `from` to `to`, both included; never reversed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortRange {
+    from: u16,
+    to: u16,
+}
+
+impl PortRange {
+    /// Every port.
+    pub const ALL: Self = Self { from: 0, to: u16::MAX };
+
+    /// A range, or nothing when it is reversed.
+    #[must_use]
+    pub const fn new(from: u16, to: u16) -> Option<Self> {
+        if from <= to { Some(Self { from, to }) } else { None }
+    }
+
+    /// The lowest port.
+    #[must_use]
+    pub const fn from(self) -> u16 {
+        self.from
+    }
+
+    /// The highest port.
+    #[must_use]
+    pub const fn to(self) -> u16 {
+        self.to
+    }
+
+    /// Whether the two share a port.
+    #[must_use]
+    pub const fn overlaps(self, other: Self) -> bool {
+        self.from <= other.to && other.from <= self.to
+    }
+
+    /// Whether the port is in the range.
+    #[must_use]
+    pub const fn contains(self, port: u16) -> bool {
+        self.from <= port && port <= self.to
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.from == self.to { write!(f, "{}", self.from) } else { write!(f, "{}-{}", self.from, self.to) }
+    }
+}
+
+/// An IP protocol, as EC2's `IpProtocol` names it: a word, a number, or `-1` for all.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// `-1`: every protocol and every port.
+    All,
+    /// TCP or UDP, by word or number.
+    Transport(Transport),
+    /// `icmp`, 1. Its "ports" are a type and a code.
+    Icmp,
+    /// `icmpv6`, 58. Likewise.
+    Icmpv6,
+    /// Any other protocol by number: no ports.
+    Number(u8),
+    /// A word that EC2 is not known to use. Nothing can be said of it.
+    Unknown(String),
+}
+
+impl From<&str> for Protocol {
+    fn from(text: &str) -> Self {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "-1" | "all" => Self::All,
+            "tcp" | "6" => Self::Transport(Transport::Tcp),
+            "udp" | "17" => Self::Transport(Transport::Udp),
+            "icmp" | "1" => Self::Icmp,
+            "icmpv6" | "58" => Self::Icmpv6,
+            other => match other.parse() {
+                // `006` and `+6` parse as well; only what the table above has not caught may be a plain number.
+                Ok(6) => Self::Transport(Transport::Tcp),
+                Ok(17) => Self::Transport(Transport::Udp),
+                Ok(1) => Self::Icmp,
+                Ok(58) => Self::Icmpv6,
+                Ok(number) => Self::Number(number),
+                Err(_) => Self::Unknown(escaped(text)),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("-1"),
+            Self::Transport(transport) => transport.fmt(f),
+            Self::Icmp => f.write_str("icmp"),
+            Self::Icmpv6 => f.write_str("icmpv6"),
+            Self::Number(number) => number.fmt(f),
+            Self::Unknown(word) => f.write_str(word),
+        }
+    }
+}
+
+/// Which ports of one transport some traffic reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// None of them.
+    Nothing,
+    /// These.
+    Ports(PortRange),
+    /// Cannot be told: an unknown protocol word, or ports that are none.
+    Unknown,
+}
+
+/// What a rule admits: a protocol with its ports (or ICMP type and code), as EC2 shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Traffic {
+    protocol: Protocol,
+    from: Option<i64>,
+    to: Option<i64>,
+}
+
+impl Traffic {
+    /// From EC2's three fields. `-1` has no ports, whatever the client sent; tcp or udp without ports, or with -1/-1,
+    /// is every port, the widest reading there is.
+    #[must_use]
+    pub fn new(protocol: Protocol, from: Option<i64>, to: Option<i64>) -> Self {
+        let (from, to) = match (&protocol, from, to) {
+            (Protocol::All, _, _) => (None, None),
+            (Protocol::Transport(_), None | Some(-1), None | Some(-1)) => (Some(0), Some(65535)),
+            (Protocol::Transport(_) | Protocol::Icmp | Protocol::Icmpv6 | Protocol::Unknown(_), from, to) => (from, to),
+            // EC2: a protocol other than tcp, udp and icmp opens all ports, whatever was given.
+            (Protocol::Number(_), _, _) => (None, None),
+        };
+        Self { protocol, from, to }
+    }
+
+    /// The protocol.
+    #[must_use]
+    pub const fn protocol(&self) -> &Protocol {
+        &self.protocol
+    }
+
+    /// The first port, or the ICMP type.
+    #[must_use]
+    pub const fn from_port(&self) -> Option<i64> {
+        self.from
+    }
+
+    /// The last port, or the ICMP code.
+    #[must_use]
+    pub const fn to_port(&self) -> Option<i64> {
+        self.to
+    }
+
+    /// Which ports of `transport` it reaches.
+    #[must_use]
+    pub fn reach(&self, transport: Transport) -> Reach {
+        match &self.protocol {
+            Protocol::All => Reach::Ports(PortRange::ALL),
+            Protocol::Transport(own) if *own == transport => {
+                let port = |end: Option<i64>| end.and_then(|port| u16::try_from(port).ok());
+                match (port(self.from), port(self.to)) {
+                    (Some(from), Some(to)) => PortRange::new(from, to).map_or(Reach::Unknown, Reach::Ports),
+                    _ => Reach::Unknown,
+                }
+            }
+            Protocol::Transport(_) | Protocol::Icmp | Protocol::Icmpv6 | Protocol::Number(_) => Reach::Nothing,
+            Protocol::Unknown(_) => Reach::Unknown,
+        }
+    }
+}
+
+/// Where a rule admits traffic from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// A block of addresses.
+    Cidr(Cidr),
+    /// The entries of a managed prefix list.
+    PrefixList(PrefixListId),
+    /// The members of a security group: no public address.
+    Group(String),
+    /// Something this version does not know. Nothing can be said of it.
+    Unknown(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cidr(cidr) => cidr.fmt(f),
+            Self::PrefixList(id) => id.fmt(f),
+            Self::Group(text) | Self::Unknown(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What one rule admits: this traffic from this source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Permission {
+    /// Protocol and ports.
+    pub traffic: Traffic,
+    /// From where.
+    pub source: Source,
+}
+
+/// One ingress rule as EC2 shows it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its id.
+    pub id: RuleId,
+    /// What it admits, and from where.
+    pub permission: Permission,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protocol_is_the_same_by_word_number_and_case() {
+        for (text, canonical) in [
+            ("6", "tcp"),
+            ("TCP", "tcp"),
+            ("17", "udp"),
+            ("006", "tcp"),
+            ("1", "icmp"),
+            ("58", "icmpv6"),
+            ("47", "47"),
+            ("-1", "-1"),
+            ("ALL", "-1"),
+            ("256", "256"),
+            ("gre", "gre"),
+        ] {
+            assert_eq!(Protocol::from(text).to_string(), canonical);
+        }
+        assert_eq!(Protocol::from("256"), Protocol::Unknown("256".into()));
+    }
+
+    #[test]
+    fn only_tcp_udp_and_all_have_ports() {
+        let reach = |protocol: &str, from, to| Traffic::new(Protocol::from(protocol), from, to).reach(Transport::Tcp);
+        let ports = |from, to| Reach::Ports(PortRange::new(from, to).unwrap());
+        assert_eq!(reach("tcp", Some(20), Some(25)), ports(20, 25));
+        assert_eq!(reach("-1", Some(0), Some(0)), ports(0, 65535), "-1 with ports still admits every port");
+        assert_eq!(reach("tcp", None, None), ports(0, 65535));
+        assert_eq!(reach("tcp", Some(-1), Some(-1)), ports(0, 65535));
+        assert_eq!(reach("udp", Some(22), Some(22)), Reach::Nothing);
+        assert_eq!(reach("icmp", Some(3), Some(22)), Reach::Nothing, "type and code are no ports");
+        assert_eq!(reach("47", Some(22), Some(22)), Reach::Nothing, "GRE has no ports");
+        assert_eq!(reach("sctp?", Some(22), Some(22)), Reach::Unknown);
+        for (from, to) in [(Some(25), Some(20)), (Some(22), None), (Some(0), Some(65536)), (Some(-2), Some(1))] {
+            assert_eq!(reach("tcp", from, to), Reach::Unknown, "{from:?}-{to:?}");
+        }
+    }
+}
