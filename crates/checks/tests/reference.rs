@@ -1,8 +1,10 @@
-//! Holds `docs/REFERENCE.md` and the alarms of `docs/RUNBOOK.md` to the templates, in both directions.
+//! Holds `docs/REFERENCE.md` and the alarms of `docs/RUNBOOK.md` to the templates, in both directions, and the templates
+//! to the calls that are judged.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails, as it should")]
 
 use std::collections::BTreeSet;
 
+use portcullis_domain::change::Call;
 use serde_json::Value;
 
 const TEMPLATE: &str = include_str!("../../../template.yaml");
@@ -125,6 +127,7 @@ fn who_may_call_what_is_deployed() {
     // What Lambda needs to run the function in its role has no name and is no one's to call.
     let is_lambda = |statement: &Value| statement["Principal"]["Service"] == "lambda.amazonaws.com";
     let open = found.into_iter().filter(|(_, one)| one.get("Principal").is_some() && !is_lambda(one));
+    let open = open.filter(|(_, one)| one["Effect"] == "Allow");
     let open: BTreeSet<(String, String)> = open.flat_map(actions).collect();
     let rows = rows(PAGE, "Who may call what is deployed");
     let page: BTreeSet<_> = rows.iter().map(|row| (row[0].to_owned(), row[2].to_owned())).collect();
@@ -140,4 +143,27 @@ fn alarms() {
     let rows = rows(RUNBOOK, "Alarms");
     let page: BTreeSet<String> = rows.iter().flat_map(|row| row[0].split("`, `")).map(str::to_owned).collect();
     assert_eq!(page, alarms);
+}
+
+/// Every `eventName` that a rule of a template asks for together with `ec2.amazonaws.com`.
+fn ec2_calls<'a>(value: &'a Value, found: &mut Vec<BTreeSet<&'a str>>) {
+    if let Some(map) = value.as_object() {
+        if let (Some(source), Some(names)) = (map.get("eventSource"), map.get("eventName").and_then(Value::as_array))
+            && *source == serde_json::json!(["ec2.amazonaws.com"])
+        {
+            found.push(names.iter().filter_map(Value::as_str).collect());
+        }
+        map.values().for_each(|value| ec2_calls(value, found));
+    }
+    value.as_array().into_iter().flatten().for_each(|value| ec2_calls(value, found));
+}
+
+#[test]
+fn the_rules_ask_for_the_calls_that_are_judged() {
+    for (yaml, rules) in [(TEMPLATE, 2), (MEMBER, 1)] {
+        let template = template(yaml);
+        let mut found = Vec::new();
+        ec2_calls(&template["Resources"], &mut found);
+        assert_eq!(found, vec![Call::NAMES.into(); rules]);
+    }
 }
