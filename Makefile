@@ -41,12 +41,16 @@ test: need-cargo .venv/witness/.installed ## Run all tests, against the model an
 	PORTCULLIS_TEST_MOTO=$(CURDIR)/.venv/witness/bin/moto_server $(CARGO) test $(WORKSPACE)
 
 .PHONY: lint
-lint: need-cargo .venv/build/.installed ## Check format, code and templates
+lint: need-cargo .venv/build/.installed tamper ## Check format, code and templates
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
-	.venv/build/bin/cfn-lint template.yaml member.yaml
+	.venv/build/bin/cfn-lint template.yaml member.yaml tamper-us-east-1.yaml
 	AWS_DEFAULT_REGION=us-east-1 .venv/build/bin/sam validate --lint --template template.yaml
 	AWS_DEFAULT_REGION=us-east-1 .venv/build/bin/sam validate --lint --template member.yaml
+
+.PHONY: tamper
+tamper: .venv/demo/.installed ## Check which calls against Portcullis the templates' rules tell of
+	.venv/demo/bin/python tools/tamper/check.py
 
 .PHONY: deny
 deny: need-cargo ## Check licences and sources of all dependencies (installs cargo-deny once)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -42,7 +43,8 @@ def packaged_template(template, session, code):
     """The template with CodeUri replaced by the uploaded package, as `sam package` does.
 
     Beside that only this: where CloudFormation makes a number of a parameter, the emulator leaves a text, and its poller
-    of queues fails on it; and it knows sts:ExternalId in the policy of the role that is assumed, but not in the caller's.
+    of queues fails on it; it knows sts:ExternalId in the policy of the role that is assumed, but not in the caller's,
+    and no aws:ResourceOrgID; and it speaks no TLS.
     """
     s3 = session.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
@@ -51,9 +53,19 @@ def packaged_template(template, session, code):
     if not line:
         raise RuntimeError("template.yaml has no line `CodeUri: .` to put the package in the place of")
     after = after.replace("MaximumConcurrency: !Ref QueueConcurrency", "MaximumConcurrency: 2")
-    before = before.replace("StringEquals: {sts:ExternalId:", "StringEqualsIfExists: {sts:ExternalId:")
-    after = after.replace("StringEquals: {sts:ExternalId:", "StringEqualsIfExists: {sts:ExternalId:")
-    return f"{before}CodeUri: {{Bucket: {BUCKET}, Key: function.zip}}\n{after}"
+    after = re.sub(r"StringEquals:(\s+sts:ExternalId:)", r"StringEqualsIfExists:\1", after)
+    return without_tls(f"{before}CodeUri: {{Bucket: {BUCKET}, Key: function.zip}}\n{after}")
+
+
+def uploaded(template, s3):
+    """The template's URL: CloudFormation takes no more than 51,200 bytes by themselves. `sam deploy` uploads it too."""
+    s3.put_object(Bucket=BUCKET, Key="template.yaml", Body=template.encode())
+    return f"https://s3.{s3.meta.region_name}.amazonaws.com/{BUCKET}/template.yaml"
+
+
+def without_tls(template):
+    """The template without what refuses calls that come over plain HTTP, as all do here."""
+    return template.replace('aws:SecureTransport: "false"', 'aws:SecureTransport: "no TLS here"')
 
 
 def as_parameters(values):
@@ -74,7 +86,7 @@ def member_template(template, account, region, hub_role_arn):
         if there not in template:
             raise RuntimeError(f"member.yaml has no `{there}` to fill in")
         template = template.replace(there, here)
-    return template
+    return without_tls(template)
 
 
 def create_member(session, template, **parameters):
@@ -94,6 +106,7 @@ def create_member(session, template, **parameters):
 class Stack:
     def __init__(self, session):
         self._cloudformation = session.client("cloudformation")
+        self._s3 = session.client("s3")
         self._events = session.client("events")
         self._lambda = session.client("lambda")
         self._logs = session.client("logs")
@@ -102,7 +115,9 @@ class Stack:
 
     def create(self, template):
         self._cloudformation.create_stack(
-            StackName=STACK, TemplateBody=template, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+            StackName=STACK,
+            TemplateURL=uploaded(template, self._s3),
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         self._wait("stack_create_complete")
 
