@@ -9,6 +9,7 @@ use serde_json::Value;
 
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 const MEMBER: &str = include_str!("../../../member.yaml");
+const TAMPER: &str = include_str!("../../../tamper-us-east-1.yaml");
 const CONFIG: &str = include_str!("../../../src/config.rs");
 const PAGE: &str = include_str!("../../../docs/REFERENCE.md");
 const RUNBOOK: &str = include_str!("../../../docs/RUNBOOK.md");
@@ -62,7 +63,7 @@ fn actions((name, statement): Statement<'_>) -> Vec<(String, String)> {
 
 #[test]
 fn parameters_and_their_defaults() {
-    for (name, yaml) in [("template.yaml", TEMPLATE), ("member.yaml", MEMBER)] {
+    for (name, yaml) in [("template.yaml", TEMPLATE), ("member.yaml", MEMBER), ("tamper-us-east-1.yaml", TAMPER)] {
         let template = template(yaml);
         let rows = rows(PAGE, &format!("Parameters of {name}"));
         assert_eq!(firsts(&rows), keys(&template, "Parameters"), "{name}");
@@ -79,7 +80,7 @@ fn parameters_and_their_defaults() {
 
 #[test]
 fn outputs() {
-    for (name, yaml) in [("template.yaml", TEMPLATE), ("member.yaml", MEMBER)] {
+    for (name, yaml) in [("template.yaml", TEMPLATE), ("member.yaml", MEMBER), ("tamper-us-east-1.yaml", TAMPER)] {
         let page = firsts(&rows(PAGE, &format!("Outputs of {name}")));
         assert_eq!(page, keys(&template(yaml), "Outputs"), "{name}");
     }
@@ -119,11 +120,9 @@ fn permissions() {
 
 #[test]
 fn who_may_call_what_is_deployed() {
-    let (template, member) = (template(TEMPLATE), template(MEMBER));
+    let templates = [TEMPLATE, MEMBER, TAMPER].map(template);
     let mut found = Vec::new();
-    for resources in [&template["Resources"], &member["Resources"]] {
-        statements(resources, "", &mut found);
-    }
+    templates.iter().for_each(|template| statements(&template["Resources"], "", &mut found));
     // What Lambda needs to run the function in its role has no name and is no one's to call.
     let is_lambda = |statement: &Value| statement["Principal"]["Service"] == "lambda.amazonaws.com";
     let open = found.into_iter().filter(|(_, one)| one.get("Principal").is_some() && !is_lambda(one));
