@@ -1,13 +1,17 @@
-//! The environment → [`Config`]: the only reader of it.
+//! The environment, read into a [`Config`]. No other code reads it.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use portcullis_domain::ids::{AccountId, Region, escaped};
+use portcullis_domain::arn::Arn;
+use portcullis_domain::ids::{AccountId, Region};
 use portcullis_domain::policy::Mode;
+use portcullis_domain::text::escaped;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-/// What the function was told.
+use crate::s3_url::S3Url;
+
+/// The function's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `PORTCULLIS_MODE`.
@@ -28,12 +32,12 @@ pub struct Config {
     pub ambient: Ambient,
 }
 
-/// What of the SDK's own variables is there, as it always is in Lambda.
+/// Region and credentials that the Lambda environment sets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ambient {
     /// `AWS_REGION`.
     pub region: Option<Region>,
-    /// Whether `AWS_ACCESS_KEY_ID` is set: credentials come from the environment and from nowhere else.
+    /// Whether `AWS_ACCESS_KEY_ID` is set. Then credentials come from the environment only.
     pub credentials: bool,
 }
 
@@ -63,18 +67,18 @@ pub struct MemberRole {
 }
 
 impl MemberRole {
-    /// What is accepted as its name.
+    /// What is accepted as a role's name.
     pub const NAME: &str = "a role's name without a path: 1 to 64 letters, digits and _+=,.@-";
-    /// What is accepted as its external id.
+    /// What is accepted as an external id.
     pub const EXTERNAL_ID: &str = "2 to 1224 letters, digits and _+=,.@:/-";
 
-    /// Whether a role can be called so.
+    /// Whether the text is a role's name.
     #[must_use]
     pub fn is_name(text: &str) -> bool {
         is_iam_word(text, "", 64)
     }
 
-    /// Whether a trust policy can ask for this.
+    /// Whether the text is an external id.
     #[must_use]
     pub fn is_external_id(text: &str) -> bool {
         is_iam_word(text, ":/", 1224) && text.len() >= 2
@@ -114,7 +118,7 @@ impl Config {
         Self::read(|variable| std::env::var_os(variable).map(|value| value.to_string_lossy().into_owned()))
     }
 
-    /// Reads variables from wherever `get` has them. An empty variable is an unset one, as SAM and shells leave them.
+    /// Reads variables through `get`. An empty variable counts as unset: SAM and shells leave variables empty.
     ///
     /// # Errors
     /// The first variable that does not parse.
@@ -145,21 +149,18 @@ fn refused(variable: &'static str, value: &str, accepted: impl Into<String>) -> 
 }
 
 fn policy_source(value: &str) -> Result<PolicySource, ConfigError> {
-    let Some(object) = value.strip_prefix("s3://") else {
-        return match value.contains("://") {
-            true => Err(refused("PORTCULLIS_POLICY", value, "a file's path, or s3://bucket/key")),
-            false => Ok(PolicySource::File(value.into())),
-        };
-    };
-    match object.split_once('/') {
-        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
+    let refused = || refused("PORTCULLIS_POLICY", value, "a file's path, or s3://bucket/key");
+    match S3Url::parse(value) {
+        Some(S3Url { bucket, key }) if !bucket.is_empty() && !key.is_empty() => {
             Ok(PolicySource::S3 { bucket: bucket.to_owned(), key: key.to_owned() })
         }
-        _ => Err(refused("PORTCULLIS_POLICY", value, "a file's path, or s3://bucket/key")),
+        Some(_) => Err(refused()),
+        None if value.contains("://") => Err(refused()),
+        None => Ok(PolicySource::File(value.into())),
     }
 }
 
-/// IAM User Guide, "IAM and STS quotas": names and external ids are of these characters.
+/// The characters of role names and external ids (IAM User Guide, "IAM and STS quotas").
 fn is_iam_word(text: &str, also: &str, longest: usize) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) || also.contains(c);
     (1..=longest).contains(&text.len()) && text.chars().all(allowed)
@@ -194,12 +195,13 @@ fn accounts(value: &str) -> Result<Accounts, ConfigError> {
 }
 
 fn topic(value: String) -> Result<String, ConfigError> {
-    let mut parts = value.split(':');
-    let is_sns = parts.next() == Some("arn") && parts.nth(1) == Some("sns") && parts.clone().count() == 3;
-    if is_sns && parts.all(|part| !part.is_empty()) {
-        Ok(value)
-    } else {
-        Err(refused("PORTCULLIS_TOPIC_ARN", &value, "an SNS topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME"))
+    let is_topic = Arn::parse(&value).is_some_and(|arn| {
+        let parts = [arn.region, arn.account, arn.resource];
+        arn.service == "sns" && parts.iter().all(|part| !part.is_empty()) && !arn.resource.contains(':')
+    });
+    match is_topic {
+        true => Ok(value),
+        false => Err(refused("PORTCULLIS_TOPIC_ARN", &value, "an SNS topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME")),
     }
 }
 
@@ -222,7 +224,7 @@ fn region(value: &str) -> Result<Region, ConfigError> {
 }
 
 fn log_filter(value: &str) -> Result<Targets, ConfigError> {
-    // Taken alone, a word that is no level would be the name of a target, and a typo would log everything.
+    // A word that is no level would be read as a target's name, and a typo would log everything.
     let is_directive = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
     value.split(',').all(is_directive).then(|| value.parse().ok()).flatten().ok_or_else(|| {
         refused("RUST_LOG", value, "off, error, warn, info, debug, trace, or a list such as info,portcullis=debug")

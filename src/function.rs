@@ -1,4 +1,4 @@
-//! The function around the guard: init, the Runtime API, the answer.
+//! The Lambda function around the pipeline: init, the Runtime API, the answer.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,130 +6,80 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
-use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use portcullis_domain::finding::Finding;
 use portcullis_domain::json::Unambiguous;
-use portcullis_domain::policy::{Policy, PolicyError};
 use serde::Serialize;
 use tokio::time::Instant;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::aws::{Aws, AwsError, FunctionIdentity};
-use crate::config::{Config, PolicySource};
+use crate::aws::{Aws, FunctionIdentity};
+use crate::config::Config;
 use crate::envelope::Kind;
-use crate::guard::{Answer, Guard, Invocation};
+use crate::pipeline::{self, Answer, Context, Invocation, Settings};
+use crate::policy_source::PolicySourceError;
 
-/// What keeps the function from starting.
+/// The policy could not be read. The function does not start with another one instead.
 #[derive(Debug, thiserror::Error)]
-pub enum InitError {
-    /// The policy's file could not be read.
-    #[error("PORTCULLIS_POLICY=`{place}`: {source}")]
-    File {
-        /// Its path.
-        place: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The policy's object could not be read.
-    #[error("PORTCULLIS_POLICY=`{place}`: {source}")]
-    Object {
-        /// Its URL.
-        place: String,
-        /// Why.
-        source: AwsError,
-    },
-    /// The policy does not parse.
-    #[error("PORTCULLIS_POLICY=`{place}`: {source}")]
-    Policy {
-        /// Where it is.
-        place: String,
-        /// Why.
-        source: PolicyError,
-    },
+#[error("PORTCULLIS_POLICY=`{place}`: {source}")]
+pub struct InitError {
+    /// Where the policy is.
+    place: String,
+    /// Why.
+    source: PolicySourceError,
 }
 
-/// No sensible policy is larger.
-const LARGEST_POLICY: usize = 1 << 20;
-
-/// Makes the guard: the init phase.
+/// Makes the context: the init phase.
 ///
 /// # Errors
-/// [`InitError`]: a policy that cannot be had. The function does not run on another one instead.
-pub async fn guard(config: Config) -> Result<Guard, InitError> {
-    let aws = Aws::new(config.ambient, config.member_role, config.mode).await;
-    let policy = policy(&config.policy, &aws).await?;
-    Ok(Guard {
-        aws,
-        policy,
-        mode: config.mode,
-        accounts: config.accounts,
-        topic: config.topic,
-        queue: config.queue,
-        clock: Box::new(crate::now),
-        out: Box::new(print_line),
-    })
+/// [`InitError`].
+pub async fn context(config: Config) -> Result<Context, InitError> {
+    let Config { mode, policy, member_role, accounts, topic, queue, ambient, log: _ } = config;
+    let aws = Aws::new(ambient, member_role, mode).await;
+    let policy = policy.read(&aws).await.map_err(|source| InitError { place: policy.name(), source })?;
+    let settings = Settings { mode, accounts, topic, queue };
+    Ok(Context::new(aws, policy, settings, Box::new(crate::now), Box::new(print_line)))
 }
 
-/// A line on standard output. Where nobody listens any more the line is lost, but not the invocation.
+/// Writes a line to standard output. If nobody reads standard output, the line is lost and the invocation goes on.
 fn print_line(line: &str) {
     if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
         tracing::error!(%error, "a line could not be written to standard output");
     }
 }
 
-async fn policy(source: &PolicySource, aws: &Aws) -> Result<Policy, InitError> {
-    let (place, yaml) = match source {
-        PolicySource::BuiltIn => return Ok(Policy::built_in()),
-        PolicySource::File(path) => {
-            let place = path.display().to_string();
-            match std::fs::read_to_string(path) {
-                Ok(yaml) => (place, yaml),
-                Err(source) => return Err(InitError::File { place, source }),
-            }
-        }
-        PolicySource::S3 { bucket, key } => {
-            let place = format!("s3://{bucket}/{key}");
-            match aws.object(bucket, key, LARGEST_POLICY).await {
-                Ok(bytes) => (place, String::from_utf8_lossy(&bytes).into_owned()),
-                Err(source) => return Err(InitError::Object { place, source }),
-            }
-        }
-    };
-    Policy::parse(&yaml).map_err(|source| InitError::Policy { place, source })
-}
-
 /// Serves invocations until the process ends.
 ///
 /// # Errors
 /// When the Runtime API does not answer.
-pub async fn serve(guard: Guard) -> Result<(), Error> {
-    let guard = Arc::new(guard);
+pub async fn serve(context: Context) -> Result<(), Error> {
+    let context = Arc::new(context);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Unambiguous>| {
-        let guard = Arc::clone(&guard);
+        let context = Arc::clone(&context);
         async move {
             let invocation = invocation(&event.context);
-            answer(guard.handle(&event.payload.0, &invocation).await)
+            answer(pipeline::handle(&context, &event.payload.0, &invocation).await)
         }
     }))
     .await
 }
 
-fn invocation(context: &Context) -> Invocation {
+fn invocation(context: &lambda_runtime::Context) -> Invocation {
     let left = i128::from(context.deadline).saturating_sub(crate::now().as_millisecond().into());
     let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
-    let deadline = Instant::now() + left;
-    Invocation { own: FunctionIdentity::of_arn(&context.invoked_function_arn), deadline }
+    let identity = FunctionIdentity::of_arn(&context.invoked_function_arn);
+    Invocation { identity, deadline: Instant::now() + left }
 }
 
-/// What the function answers, in the form that the delivery asks for.
+/// The function's answer, in the form that the kind of delivery requires.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Response {
     Findings {
         findings: Vec<Finding>,
-        /// How many more there are, in the log alone.
+        /// How many findings are in the log only.
         #[serde(skip_serializing_if = "is_zero")]
         omitted: usize,
     },
@@ -141,15 +91,15 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// Lambda takes an answer of at most 6 MB, and makes a failure of a larger one, as if nothing had been done (Lambda
-/// Developer Guide, "Lambda quotas").
+/// Lambda takes an answer of at most 6 MB. A larger answer becomes an error, as if nothing had been done (Lambda Developer
+/// Guide, "Lambda quotas").
 const LARGEST_ANSWER: usize = 5 << 20;
 
-/// As many findings as an answer has room for, and how many more there are.
+/// As many findings as the answer has room for, and the number of the others.
 fn within_an_answer(findings: Vec<Finding>) -> Response {
     let mut size = 0;
     let fit = findings.iter().take_while(|finding| {
-        size += crate::report::line(finding).len() + 1;
+        size += crate::sinks::log::line(finding).len() + 1;
         size <= LARGEST_ANSWER
     });
     let fit = fit.count();
@@ -157,10 +107,10 @@ fn within_an_answer(findings: Vec<Finding>) -> Response {
     Response::Findings { findings: findings.into_iter().take(fit).collect(), omitted }
 }
 
-/// An error names so many of its reasons.
+/// An error names at most this many reasons.
 const MOST_REASONS: usize = 20;
 
-/// The function's answer, or the error that makes AWS deliver again. Everything has been told by then.
+/// The function's answer, or the error that makes AWS deliver again. All findings have been reported by then.
 fn answer(answer: Answer) -> Result<Response, Diagnostic> {
     match answer.kind {
         Kind::ByItem => {
@@ -187,7 +137,7 @@ fn answer(answer: Answer) -> Result<Response, Diagnostic> {
     }
 }
 
-/// Logs to standard error as JSON; findings and metrics have standard output to themselves.
+/// Logs to standard error as JSON. Standard output has findings and metrics only.
 pub fn log_to_stderr(filter: &Targets) {
     let layer = tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).flatten_event(true);
     // A second call, in a test, keeps the first subscriber.
@@ -196,20 +146,20 @@ pub fn log_to_stderr(filter: &Targets) {
 
 /// Ends the init phase with one line.
 pub fn stop(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("portcullis: {}", shown_whole(&error.to_string()));
+    eprintln!("portcullis: {}", on_one_line(&error.to_string()));
     ExitCode::FAILURE
 }
 
-fn shown_whole(text: &str) -> String {
+fn on_one_line(text: &str) -> String {
     text.lines().map(|line| line.trim()).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use portcullis_domain::change::EventMetadata;
     use portcullis_domain::finding::{Outcome, Verdict};
     use portcullis_domain::policy::Mode;
-    use portcullis_domain::trail::EventMetadata;
 
     fn findings(count: usize, verdict: Verdict, outcome: Outcome) -> Vec<Finding> {
         let finding = Finding::plain(&EventMetadata::default(), verdict, outcome, Mode::Alert, "x".repeat(1000));

@@ -1,24 +1,28 @@
-//! Portcullis, the gate that drops.
+//! Portcullis takes back AWS security-group rules that open sensitive ports to the internet.
 //!
-//! A delivery is opened ([`envelope`]) into CloudTrail records, log files and orders for a sweep; each record is read as a
-//! change (`domain::trail`), and so is each place of a sweep; changes are grouped by account, Region and subject. For each
-//! group the shell looks at EC2 once ([`aws`]), the domain judges and plans, the plan is carried out (enforce) or not
-//! (alert), and what was seen, decided and done is told ([`report`]). [`guard`] is the order of these things and nothing
-//! else.
+//! This crate is the shell around `domain`, which decides. [`function`] receives a delivery from Lambda and hands it to
+//! [`pipeline`]: the delivery is opened ([`envelope`]) into CloudTrail records, log files and sweep requests; each record
+//! is read as a change; changes are grouped by account, Region and resource. For each resource the pipeline describes the
+//! groups in EC2 ([`aws`]), the domain judges and plans, and in enforce mode the pipeline revokes. Findings go to the
+//! [`sinks`]: log, metrics, SNS.
+//!
+//! Modules depend on each other in one direction: `function`, then `pipeline`, then `sinks`, then `aws`.
 
-// In the order in which data takes them.
+// In the order in which a delivery passes through them.
 pub mod config;
+pub mod policy_source;
+pub mod s3_url;
 pub mod function;
-pub mod guard;
+pub mod pipeline;
 pub mod aws;
-pub mod report;
+pub mod sinks;
 
 pub use portcullis_delivery::envelope;
 pub use portcullis_domain as domain;
 
 /// The time now. Everything else takes the time as an argument.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one clock, handed to what needs it")]
+#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }

@@ -1,4 +1,4 @@
-//! The one HTTP client: rustls with ring. The SDK's own choice, aws-lc, spends most of a cold start on CPU-jitter entropy.
+//! The one HTTP client: rustls with ring. The SDK's default, aws-lc, spends most of a cold start on CPU-jitter entropy.
 
 use aws_sdk_ec2::config::SharedHttpClient;
 use aws_smithy_http_client::Builder;
@@ -6,8 +6,8 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpConnector};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
-/// Hands out connectors and nothing else. The SDK has a client validated each time that a service's client is made, and
-/// this one's way to validate is to build a connector, trust store and all, and to throw it away.
+/// Hands out connectors and skips validation. The SDK validates its HTTP client whenever a service's client is made, and
+/// this one validates by building a connector, with the whole trust store, and dropping it.
 #[derive(Debug)]
 struct Unvalidated(SharedHttpClient);
 

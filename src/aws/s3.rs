@@ -2,7 +2,9 @@
 
 use std::ops::Deref;
 
-use super::{Aws, AwsError, Effect};
+use super::{Aws, AwsError, Code, Effect};
+
+const GET_OBJECT: &str = "GetObject";
 
 /// A bucket, to read from.
 #[derive(Debug, Clone)]
@@ -16,7 +18,7 @@ pub struct Bucket {
 pub struct Keys {
     /// The keys, at most a thousand.
     pub keys: Vec<String>,
-    /// What to ask for the next with; `None` after the last.
+    /// The token for the next keys; `None` after the last.
     pub next: Option<String>,
 }
 
@@ -28,7 +30,7 @@ impl Aws {
     /// A bucket, for the process's own credentials and Region.
     #[must_use]
     pub fn bucket(&self, name: &str) -> Bucket {
-        // An endpoint of one's own has no names for buckets in it.
+        // An endpoint that is not AWS's has no host name for each bucket.
         let path_style = self.base.endpoint_url().is_some();
         let config = aws_sdk_s3::config::Builder::from(&self.base).force_path_style(path_style).build();
         Bucket { client: aws_sdk_s3::Client::from_conf(config), name: name.to_owned() }
@@ -37,14 +39,14 @@ impl Aws {
     /// Reads an object of at most `most` bytes.
     ///
     /// # Errors
-    /// [`AwsError`]; `TooLarge` when there is more.
+    /// [`AwsError`]; [`Code::TooLarge`] when there is more.
     pub async fn object(&self, bucket: &str, key: &str, most: usize) -> Result<Vec<u8>, AwsError> {
         let mut body = self.bucket(bucket).object(key).await?;
         let mut bytes = Vec::new();
         while let Some(chunk) = body.chunk().await? {
             if bytes.len() + chunk.len() > most {
                 let why = format!("the object is larger than {most} bytes");
-                return Err(failed("TooLarge", why, Effect::Refused));
+                return Err(failed(Code::TooLarge, why, Effect::Refused));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -59,7 +61,7 @@ impl Bucket {
         &self.name
     }
 
-    /// The keys that begin so, the first of them or those that follow.
+    /// The keys that begin with `prefix`: the first of them, or those after the token `next`.
     ///
     /// # Errors
     /// [`AwsError`].
@@ -77,7 +79,7 @@ impl Bucket {
     /// [`AwsError`].
     pub async fn object(&self, key: &str) -> Result<Body, AwsError> {
         let answer = self.client.get_object().bucket(&self.name).key(key).send().await;
-        answer.map(|answer| Body(answer.body)).map_err(|error| AwsError::from_sdk("GetObject", &error))
+        answer.map(|answer| Body(answer.body)).map_err(|error| AwsError::from_sdk(GET_OBJECT, &error))
     }
 }
 
@@ -85,12 +87,12 @@ impl Body {
     /// The next bytes; `None` at the end.
     ///
     /// # Errors
-    /// `NoAnswer`, where the connection broke off: the object may be read again from its beginning.
+    /// [`Code::NoAnswer`] where the connection broke off: the object may be read again from its beginning.
     pub async fn chunk(&mut self) -> Result<Option<impl Deref<Target = [u8]> + Send + use<>>, AwsError> {
-        self.0.next().await.transpose().map_err(|error| failed("NoAnswer", error.to_string(), Effect::NotYet))
+        self.0.next().await.transpose().map_err(|error| failed(Code::NoAnswer, error.to_string(), Effect::NotYet))
     }
 }
 
-fn failed(code: &str, message: String, effect: Effect) -> AwsError {
-    AwsError { call: "GetObject", code: code.to_owned(), message, effect }
+fn failed(code: Code, message: String, effect: Effect) -> AwsError {
+    AwsError { call: GET_OBJECT, code, message, effect }
 }

@@ -12,11 +12,11 @@ async fn main() -> ExitCode {
         Err(error) => return function::stop(&error),
     };
     function::log_to_stderr(&config.log);
-    let guard = match function::guard(config).await {
-        Ok(guard) => guard,
+    let context = match function::context(config).await {
+        Ok(context) => context,
         Err(error) => return function::stop(&error),
     };
-    match function::serve(guard).await {
+    match function::serve(context).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => function::stop(error.as_ref()),
     }

@@ -1,4 +1,4 @@
-//! A guard over the model of EC2: the real SDK client, with a transport that asks the model.
+//! The pipeline over the model of EC2: the real SDK client, with a transport that asks the model.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +17,8 @@ use portcullis::aws::{Aws, FunctionIdentity};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::Finding;
 use portcullis::domain::policy::{Mode, Policy};
-use portcullis::guard::{Answer, Guard, Invocation};
+use portcullis::pipeline::{self, Answer, Clock, Context, Invocation, Settings};
+use portcullis::sinks::Output;
 use serde_json::{Value, json};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -86,15 +87,15 @@ impl HttpClient for Wire {
     }
 }
 
-/// A world with one group in it, and a guard that watches it.
+/// A world with one group in it, and a function that watches it.
 pub(crate) struct Watch {
     pub(crate) world: World,
-    pub(crate) guard: Guard,
+    pub(crate) context: Context,
     pub(crate) group: String,
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
 }
 
-/// How the guard is set up.
+/// How the function is set up.
 pub(crate) struct Setup {
     pub(crate) mode: Mode,
     pub(crate) policy: &'static str,
@@ -123,36 +124,24 @@ impl Setup {
         // The world's time, which stands, and what tokio has slept since.
         let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + start.elapsed());
         let out = Box::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
-        let guard = self.guard(REGION, straight(world.clone()), clock, out).await;
-        Watch { world, guard, group, lines }
+        let context = self.context(REGION, straight(world.clone()), clock, out).await;
+        Watch { world, context, group, lines }
     }
 
-    /// The guard alone, a function in `region`.
-    pub(crate) async fn guard(
-        self,
-        region: &str,
-        between: Between,
-        clock: Box<dyn Fn() -> jiff::Timestamp + Send + Sync>,
-        out: Box<dyn Fn(&str) + Send + Sync>,
-    ) -> Guard {
+    /// The context alone, of a function in `region`.
+    pub(crate) async fn context(self, region: &str, between: Between, clock: Clock, out: Output) -> Context {
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(Wire(between))
             .region(Region::new(region.to_owned()))
             .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
-        Guard {
-            aws: Aws::load(loader, self.member_role, self.mode).await,
-            policy: Policy::parse(self.policy).unwrap(),
-            mode: self.mode,
-            accounts: self.accounts,
-            topic: self.topic.then(|| TOPIC.to_owned()),
-            queue: None,
-            clock,
-            out,
-        }
+        let aws = Aws::load(loader, self.member_role, self.mode).await;
+        let topic = self.topic.then(|| TOPIC.to_owned());
+        let settings = Settings { mode: self.mode, accounts: self.accounts, topic, queue: None };
+        Context::new(aws, Policy::parse(self.policy).unwrap(), settings, clock, out)
     }
 }
 
-/// A guard in enforce mode with the built-in policy.
+/// A function in enforce mode with the built-in policy.
 pub(crate) async fn enforcing() -> Watch {
     Setup::default().start().await
 }
@@ -171,10 +160,10 @@ impl Watch {
 
     pub(crate) async fn deliver(&self, payload: &Value) -> Answer {
         let invocation = Invocation {
-            own: FunctionIdentity::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis"),
+            identity: FunctionIdentity::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis"),
             deadline: tokio::time::Instant::now() + Duration::from_secs(30),
         };
-        self.guard.handle(payload, &invocation).await
+        pipeline::handle(&self.context, payload, &invocation).await
     }
 
     /// Delivers, expects one finding and returns it.

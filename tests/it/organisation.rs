@@ -12,7 +12,7 @@ use portcullis::aws::{Aws, FunctionIdentity};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Finding, Outcome, Verdict};
 use portcullis::domain::policy::{Mode, Policy};
-use portcullis::guard::{Answer, Guard, Invocation};
+use portcullis::pipeline::{self, Answer, Context, Invocation, Settings};
 use serde_json::{Value, json};
 
 use crate::harness::{Wire, sqs, straight};
@@ -46,7 +46,7 @@ impl TimeSource for WorldsTime {
 
 struct Organisation {
     world: World,
-    guard: Guard,
+    context: Context,
     /// The function's ARN, which tells it whose it is.
     function: &'static str,
     groups: Vec<(String, String, String)>,
@@ -82,17 +82,12 @@ async fn organisation(members: &[&str], accounts: &[&str]) -> Organisation {
         .credentials_provider(own);
     let role = MemberRole { name: ROLE.into(), external_id: Some(EXTERNAL_ID.into()) };
     let (clock, began) = (world.clone(), tokio::time::Instant::now());
-    let guard = Guard {
-        aws: Aws::load(loader, Some(role), Mode::Enforce).await,
-        policy: Policy::parse("version: 1").unwrap(),
-        mode: Mode::Enforce,
-        accounts: Accounts::Listed(accounts.iter().map(|id| id.parse().unwrap()).collect()),
-        topic: None,
-        queue: None,
-        clock: Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + began.elapsed()),
-        out: Box::new(|_| {}),
-    };
-    Organisation { world, guard, function: FUNCTION, groups: Vec::new() }
+    let aws = Aws::load(loader, Some(role), Mode::Enforce).await;
+    let accounts = Accounts::Listed(accounts.iter().map(|id| id.parse().unwrap()).collect());
+    let settings = Settings { mode: Mode::Enforce, accounts, topic: None, queue: None };
+    let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + began.elapsed());
+    let context = Context::new(aws, Policy::parse("version: 1").unwrap(), settings, clock, Box::new(|_| {}));
+    Organisation { world, context, function: FUNCTION, groups: Vec::new() }
 }
 
 /// With both members, and all three accounts to act in.
@@ -127,7 +122,8 @@ impl Organisation {
 
     async fn deliver(&self, payload: &Value) -> Answer {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-        self.guard.handle(payload, &Invocation { own: FunctionIdentity::of_arn(self.function), deadline }).await
+        let invocation = Invocation { identity: FunctionIdentity::of_arn(self.function), deadline };
+        pipeline::handle(&self.context, payload, &invocation).await
     }
 
     /// The RoleArn of every AssumeRole so far.
@@ -175,7 +171,7 @@ async fn of_every_account_and_region_in_one_batch_exactly_what_is_exposed_goes()
     assert_eq!(answer.findings.len(), 6);
     for (n, finding) in answer.findings.iter().enumerate() {
         assert_eq!((judged(finding), place(finding)), (REVERTED, places[n]), "{}", finding.reason);
-        let revoked = finding.rules.iter().filter(|rule| rule.action == "revoked");
+        let revoked = finding.rules.iter().filter(|rule| rule.action.as_str() == "revoked");
         assert_eq!(revoked.map(|rule| rule.id.to_string()).collect::<Vec<_>>(), [opened[n].exposed.clone()]);
         expected.remove(&opened[n].exposed).unwrap();
     }

@@ -9,7 +9,7 @@ use ec2_model::{Permission, Request, Vpc, World};
 use portcullis::aws::FunctionIdentity;
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Outcome, SweepFinding};
-use portcullis::guard::Invocation;
+use portcullis::pipeline::{self, Invocation};
 use serde_json::{Value, json};
 
 use crate::harness::{ACCOUNT, REGION, Setup, Watch};
@@ -83,7 +83,7 @@ fn forget_peak() {
 /// Time enough even for an unoptimised build on a busy machine.
 fn patient() -> Invocation {
     Invocation {
-        own: FunctionIdentity::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis"),
+        identity: FunctionIdentity::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis"),
         deadline: tokio::time::Instant::now() + Duration::from_secs(3600),
     }
 }
@@ -93,7 +93,7 @@ fn order(account: &str, region: &str) -> Value {
 }
 
 async fn sweep(watch: &Watch, account: &str, region: &str) -> SweepFinding {
-    let mut answer = watch.guard.handle(&order(account, region), &patient()).await;
+    let mut answer = pipeline::handle(&watch.context, &order(account, region), &patient()).await;
     assert!(answer.failed.is_empty(), "{:#?}", answer.findings.last());
     let open = answer.findings.iter().filter(|finding| finding.outcome == Outcome::WouldRevert);
     let open = open.filter(|finding| finding.group.is_some()).count();
@@ -237,10 +237,10 @@ async fn orders_are_handed_out_several_batches_at_a_time() {
     let model = world.clone();
     let between = Arc::new(move |request: &Request| (under_way(request), model.handle(request)));
     let setup = Setup { accounts: Accounts::Any, member_role: Some(role), ..Setup::default() };
-    let mut guard = setup.guard(REGION, between, Box::new(portcullis::now), Box::new(|_: &str| ())).await;
-    guard.queue = Some(queue.clone());
+    let mut context = setup.context(REGION, between, Box::new(portcullis::now), Box::new(|_: &str| ())).await;
+    context.settings.queue = Some(queue.clone());
     let start = tokio::time::Instant::now();
-    let answer = guard.handle(&json!({"sweep": {}}), &patient()).await;
+    let answer = pipeline::handle(&context, &json!({"sweep": {}}), &patient()).await;
     let took = start.elapsed();
     let calls = world.call_counts();
     let messages = world.take_messages(&queue).len();
@@ -267,9 +267,9 @@ async fn refused_messages_come_back_in_their_order_whichever_answer_comes_first(
         let first = String::from_utf8_lossy(&request.body).contains("m00");
         (Duration::from_millis(if first { 900 } else { 10 }), model.handle(request))
     });
-    let guard = Setup::default().guard(REGION, between, Box::new(portcullis::now), Box::new(|_: &str| ())).await;
+    let context = Setup::default().context(REGION, between, Box::new(portcullis::now), Box::new(|_: &str| ())).await;
     let messages: Vec<String> = (0..95).map(|n| format!("m{n:02}")).collect();
-    let refused = guard.aws.enqueue("https://sqs.eu-west-1.amazonaws.com/111122223333/none", &messages).await;
+    let refused = context.aws.enqueue("https://sqs.eu-west-1.amazonaws.com/111122223333/none", &messages).await;
     assert!(refused.iter().all(|(_, error)| error.call == "SendMessageBatch"), "{refused:?}");
     assert_eq!(refused.into_iter().map(|(message, _)| message).collect::<Vec<_>>(), messages);
     assert_eq!(world.call_counts()["SendMessageBatch"], 10);

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use portcullis::aws::FunctionIdentity;
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::ids::AccountId;
-use portcullis::guard::{Answer, Guard, Invocation};
+use portcullis::pipeline::{self, Answer, Context, Invocation};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -74,8 +74,8 @@ const MOST_RECEIVED: u32 = 4;
 
 struct Run {
     watcher: Arc<Mutex<Watcher>>,
-    guards: [Guard; 2],
-    own: FunctionIdentity,
+    functions: [Context; 2],
+    identity: FunctionIdentity,
     started: Instant,
     /// What is under way, by the time of arrival.
     posts: BTreeMap<(u64, u64), Post>,
@@ -112,14 +112,14 @@ impl Run {
         }
         let watcher = Arc::new(Mutex::new(Watcher::new(scene, rates, deeds)));
         let started = Instant::now();
-        let guards = [
-            guard(&watcher, 0, POLICIES[policy], &regions[0], started).await,
-            guard(&watcher, 1, POLICIES[policy], &regions[0], started).await,
+        let functions = [
+            context(&watcher, 0, POLICIES[policy], &regions[0], started).await,
+            context(&watcher, 1, POLICIES[policy], &regions[0], started).await,
         ];
-        let own =
+        let identity =
             FunctionIdentity::of_arn(&format!("arn:aws:lambda:{}:{}:function:portcullis", regions[0], scene::HOME))
                 .unwrap();
-        Self { watcher, guards, own, started, posts: BTreeMap::new(), sent: 0 }
+        Self { watcher, functions, identity, started, posts: BTreeMap::new(), sent: 0 }
     }
 
     fn now(&self) -> u64 {
@@ -198,8 +198,8 @@ impl Run {
             watcher.begin(function, &ids);
         }
         let deadline = Instant::now() + Duration::from_secs(30);
-        let invocation = Invocation { own: Some(self.own.clone()), deadline };
-        let answer = self.guards[function].handle(&payload, &invocation).await;
+        let invocation = Invocation { identity: Some(self.identity.clone()), deadline };
+        let answer = pipeline::handle(&self.functions[function], &payload, &invocation).await;
         let mut watcher = lock(&self.watcher);
         if Instant::now() > deadline {
             watcher.wrong.push("later than the deadline".to_owned());
@@ -312,20 +312,20 @@ fn lock(watcher: &Mutex<Watcher>) -> std::sync::MutexGuard<'_, Watcher> {
     watcher.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn guard(
+async fn context(
     watcher: &Arc<Mutex<Watcher>>,
     function: usize,
     policy: &'static str,
     region: &str,
     started: Instant,
-) -> Guard {
+) -> Context {
     let role = MemberRole { name: "PortcullisMember".into(), external_id: None };
     let accounts = Accounts::Listed([scene::HOME, MEMBER].map(|id| AccountId::parse(id).unwrap()).into());
     let setup = Setup { policy, accounts, member_role: Some(role), ..Setup::default() };
     let (passing, saying) = (Arc::clone(watcher), Arc::clone(watcher));
     let between: Between = Arc::new(move |request| lock(&passing).pass(function, request));
     let clock = Box::new(move || Timestamp::from_millisecond(START).unwrap() + started.elapsed());
-    setup.guard(region, between, clock, Box::new(move |line| lock(&saying).said(line))).await
+    setup.context(region, between, clock, Box::new(move |line| lock(&saying).said(line))).await
 }
 
 fn run(seed: u64, verbose: bool) -> Outcome {

@@ -89,7 +89,7 @@ async fn over_a_queue_it_is_one_message_for_each_account_and_region() {
     watch.world.allow_role(MEMBER, "PortcullisMember", None);
     watch.world.set_organization(ACCOUNT, &[(ACCOUNT, "ACTIVE"), (MEMBER, "ACTIVE"), ("777788889999", "SUSPENDED")]);
     let queue = watch.world.create_queue(ACCOUNT, REGION, "sweep");
-    watch.guard.queue = Some(queue.clone());
+    watch.context.settings.queue = Some(queue.clone());
     let finding = watch.finding(&json!({"sweep": {}})).await;
     assert_eq!((finding.verdict, finding.outcome), (Verdict::Irrelevant, Outcome::None), "{}", finding.reason);
     assert!(finding.reason.starts_with("sweep handed out: 34 messages"), "{}", finding.reason);
@@ -120,7 +120,7 @@ async fn an_account_whose_regions_are_not_known_gets_a_message_of_its_own_and_fa
     let role = MemberRole { name: "PortcullisMember".into(), external_id: None };
     let mut watch = Setup { accounts: Accounts::Any, member_role: Some(role), ..Setup::default() }.start().await;
     let queue = watch.world.create_queue(ACCOUNT, REGION, "sweep");
-    watch.guard.queue = Some(queue.clone());
+    watch.context.settings.queue = Some(queue.clone());
     let finding = watch.finding(&order(&[ACCOUNT, MEMBER], &[])).await;
     assert!(
         finding.reason.contains(&format!("{MEMBER} is tried again: AssumeRole: AccessDenied")),

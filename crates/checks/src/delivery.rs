@@ -7,10 +7,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use flate2::read::MultiGzDecoder;
 use portcullis_delivery::envelope::{self, Kind, Payload};
-use portcullis_domain::exposure::harmless;
+use portcullis_domain::cloudtrail::{EnvelopeOrigin, Reading, read};
 use portcullis_domain::json;
+use portcullis_domain::judge::harmless;
 use portcullis_domain::policy::Policy;
-use portcullis_domain::trail::{EnvelopeOrigin, Reading, read};
 use serde_json::Value;
 
 use crate::is_clear;

@@ -4,8 +4,8 @@ use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 use portcullis_delivery::logfile::{Error, Found, Scratch, Stream, read};
+use portcullis_domain::change::Call;
 use portcullis_domain::json;
-use portcullis_domain::trail::Call;
 use serde_json::Value;
 
 use crate::is_clear;

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use portcullis_domain::exposure::{GroupFacts, Judgement, PrefixLists, Rule, harmless, judge};
+use portcullis_domain::change::{Change, ChangedRules, Resource};
+use portcullis_domain::cloudtrail::{EnvelopeOrigin, Reading, read};
+use portcullis_domain::facts::{Facts, GroupLocation, PrefixLists};
 use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::json;
-use portcullis_domain::net::Source;
-use portcullis_domain::plan::plan;
-use portcullis_domain::policy::{GroupLocation, Policy};
-use portcullis_domain::trail::{Change, ChangedRules, EnvelopeOrigin, Permission, Reading, Resource, read};
+use portcullis_domain::judge::{Judgement, harmless, judge};
+use portcullis_domain::plan::going;
+use portcullis_domain::policy::Policy;
+use portcullis_domain::rule::{Permission, Rule, Source, Traffic};
 use serde_json::{Map, Value};
 
 use crate::is_clear;
@@ -68,10 +71,10 @@ fn judged(change: &Change, policy: &Policy) -> &'static str {
     let harmless = harmless(change, policy);
     if let ChangedRules::PrefixList { list, added: Some(added), .. } = &change.changed_rules {
         // A group whose every port stands open to the list, which holds what was added and nothing else.
-        let traffic = portcullis_domain::net::Traffic::new("-1".into(), None, None);
+        let traffic = Traffic::new("-1".into(), None, None);
         let permission = Permission { traffic, source: Source::PrefixList(list.clone()) };
         let lists = PrefixLists::from([(list.clone(), Ok(added.clone()))]);
-        let rules = vec![Rule { id: RuleId::unlisted(0), permission }];
+        let rules = vec![Rule::new(RuleId::unlisted(0), permission)];
         let judgement = look(change, rules, &lists, policy);
         assert!(harmless.is_none() || judgement.exposures.is_empty(), "harmless, and exposed: {judgement:?}");
     }
@@ -85,7 +88,7 @@ fn judged(change: &Change, policy: &Policy) -> &'static str {
     for (n, (id, permission)) in recorded_rules.iter().enumerate() {
         let id = id.clone().unwrap_or_else(|| RuleId::unlisted(n));
         if ids.insert(id.clone()) && permissions.insert(permission.clone()) {
-            rules.push(Rule { id, permission: permission.clone() });
+            rules.push(Rule::new(id, permission.clone()));
         }
     }
     let every_other = rules.iter().step_by(2).map(|rule| rule.id.clone()).collect();
@@ -110,7 +113,7 @@ fn judged(change: &Change, policy: &Policy) -> &'static str {
 fn rolled_back(change: &Change, rules: &[Rule], policy: &Policy) -> Judgement {
     let lists = PrefixLists::new();
     let judgement = look(change, rules.to_vec(), &lists, policy);
-    let planned = plan(&judgement);
+    let planned = going(&judgement);
     let attributed =
         judgement.attributions.first().map(|changed_rules| changed_rules.rules.clone()).unwrap_or_default();
     assert!(planned.is_subset(&attributed), "planned what is not claimed: {planned:?} of {attributed:?}");
@@ -126,7 +129,7 @@ fn rolled_back(change: &Change, rules: &[Rule], policy: &Policy) -> Judgement {
     let gone = |n: &usize| !planned.contains(n);
     let left = rules.iter().enumerate().filter(|(n, _)| gone(n)).map(|(_, rule)| rule.clone()).collect();
     let after = look(change, left, &lists, policy);
-    assert!(plan(&after).is_empty(), "planned again after the roll-back: {after:?}");
+    assert!(going(&after).is_empty(), "planned again after the roll-back: {after:?}");
     assert!(after.exposures.iter().all(|exposure| exposure.standing), "exposed after the roll-back: {after:?}");
     judgement
 }
@@ -136,9 +139,10 @@ fn look(change: &Change, rules: Vec<Rule>, lists: &PrefixLists, policy: &Policy)
         Resource::Group(id) => id.clone(),
         Resource::GroupName(_) | Resource::PrefixList(_) | Resource::Region => GroupId::unlisted(),
     };
-    let facts = GroupFacts { group, vpc: None, rules, egress: BTreeSet::new() };
-    let at = GroupLocation { account: &change.account, region: &change.region, group: &facts.group, vpc: None };
-    judge(&[change], &facts, lists, policy, at, Timestamp::UNIX_EPOCH)
+    let location = GroupLocation { account: change.account.clone(), region: change.region.clone(), group, vpc: None };
+    let facts = Facts::of_rules(location, rules, Timestamp::UNIX_EPOCH);
+    let facts = Facts { prefix_lists: Arc::new(lists.clone()), ..facts };
+    judge(&[change], &facts, policy, Timestamp::UNIX_EPOCH)
 }
 
 /// Whether a record, in a shape that CloudTrail is known to write, opens ssh to all of IPv4 or IPv6: a second reader that

@@ -8,19 +8,23 @@ pub mod objects;
 pub mod show;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use portcullis_delivery::logfile::{self, Content, Found, Scratch};
-use portcullis_domain::exposure::{GroupFacts, PrefixLists, Rule, harmless, judge};
+use portcullis_domain::change::{Call, Change, ChangedRules, EventMetadata, Resource};
+use portcullis_domain::cloudtrail::{self, EnvelopeOrigin, Reading};
+use portcullis_domain::facts::{Facts, GroupLocation};
 use portcullis_domain::finding::{Action, Done, Finding, Outcome, Verdict};
 use portcullis_domain::ids::{GroupId, RuleId};
+use portcullis_domain::judge::{harmless, judge};
 use portcullis_domain::plan::plan;
-use portcullis_domain::policy::{GroupLocation, Mode, Policy};
-use portcullis_domain::trail::{self, Call, Change, EnvelopeOrigin, EventMetadata, Reading, Resource};
+use portcullis_domain::policy::{Mode, Policy};
+use portcullis_domain::rule::Rule;
+use portcullis_domain::state::Remediation;
 use serde_json::Value;
 
 use input::InputError;
+use portcullis::s3_url::S3Url;
 use portcullis_delivery::envelope::{self, Payload};
 
 /// What judges: a policy, and the time at which its exemptions hold or do not.
@@ -162,11 +166,14 @@ fn judge_letter(payload: Payload, policy: &Policy, now: Timestamp) -> Result<Fin
         }
         Payload::Unreadable(why) => return Err(why),
         Payload::LogFile(file) => {
-            return Err(format!("it only names a log file: check s3://{}/{} itself", file.bucket, file.key));
+            return Err(format!(
+                "it only names a log file: check {} itself",
+                S3Url { bucket: &file.bucket, key: &file.key }
+            ));
         }
         Payload::SweepRequest(_) => return Err("it is the order for a sweep, and holds no record".to_owned()),
     };
-    Ok(match trail::read(&record, &envelope_origin) {
+    Ok(match cloudtrail::read(&record, &envelope_origin) {
         Reading::Irrelevant { event, why } => plain(&event, Verdict::Irrelevant, &why),
         Reading::Undecided { event, why } => plain(&event, Verdict::Undecided, &why),
         Reading::Change(change) => {
@@ -203,24 +210,25 @@ fn judge_change(change: &Change, policy: &Policy, now: Timestamp) -> Finding {
         .zip(1..)
         .map(|((id, permission), n)| {
             let id = id.clone().unwrap_or_else(|| RuleId::unlisted(n));
-            Rule { id, permission: permission.clone() }
+            Rule::new(id, permission.clone())
         })
         .collect();
     let group = match &change.resource {
         Resource::Group(id) => id.clone(),
         Resource::GroupName(_) | Resource::PrefixList(_) | Resource::Region => GroupId::unlisted(),
     };
-    let facts = GroupFacts { group, vpc: None, rules, egress: BTreeSet::new() };
-    let (account, region, group) = (&change.account, &change.region, &facts.group);
-    let at = GroupLocation { account, region, group, vpc: None };
+    let location = GroupLocation { account: change.account.clone(), region: change.region.clone(), group, vpc: None };
+    let facts = Facts::of_rules(location, rules, now);
     // Everything in the record is the change's own, whether it lists rule ids or not.
-    let own = Change { changed_rules: trail::ChangedRules::Any, ..change.clone() };
-    let judgement = judge(&[&own], &facts, &PrefixLists::new(), policy, at, now);
+    let own = Change { changed_rules: ChangedRules::Any, ..change.clone() };
+    let judgement = judge(&[&own], &facts, policy, now);
     if policy.exempts_by_vpc() && !judgement.exposures.is_empty() {
         let why = "an exemption of the policy names VPCs, and the record does not say the group's: only EC2 knows";
         return plain(&change.event, Verdict::Undecided, why);
     }
-    let planned = plan(&judgement).into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.id.clone()));
+    let planned = plan(&judgement, Mode::Alert, usize::MAX).rules().into_iter();
     let done: Done = planned.map(|id| (id, Action::WouldRevoke)).collect();
-    Finding::judged(change, 0, group, &judgement, &done, Mode::Alert)
+    let remediation =
+        Remediation { judgement, past: Vec::new(), open: Vec::new(), done, mode: Mode::Alert, done_at: None };
+    Finding::judged(change, 0, &remediation)
 }

@@ -8,9 +8,9 @@ mod words;
 pub use warnings::{Warning, summary, warnings};
 
 use jiff::Timestamp;
-use portcullis_domain::ids::{escaped, escaped_up_to};
 use portcullis_domain::net::Family;
 use portcullis_domain::policy::{Exemption, Mode, Policy};
+use portcullis_domain::text::{escaped, escaped_up_to};
 
 use words::{Page, ends, list, number, place, reason, rough};
 

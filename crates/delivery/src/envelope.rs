@@ -13,9 +13,11 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use flate2::read::MultiGzDecoder;
 use percent_encoding::percent_decode_str;
-use portcullis_domain::ids::{AccountId, Region, escaped};
+use portcullis_domain::change::Call;
+use portcullis_domain::cloudtrail::EnvelopeOrigin;
+use portcullis_domain::ids::{AccountId, Region};
 use portcullis_domain::json;
-use portcullis_domain::trail::{Call, EnvelopeOrigin};
+use portcullis_domain::text::escaped;
 use serde_json::Value;
 
 /// A delivery, opened.

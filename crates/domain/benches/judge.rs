@@ -7,20 +7,19 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark of the wrong thing had better stop")]
 
-use std::collections::BTreeSet;
 use std::hint::black_box;
 
 use divan::Bencher;
 use jiff::Timestamp;
-use portcullis_domain::exposure::{GroupFacts, PrefixLists, Rule, harmless, judge};
+use portcullis_domain::change::{Call, Change, ChangedRules, EventMetadata, Resource};
+use portcullis_domain::cloudtrail::{EnvelopeOrigin, Reading, read};
+use portcullis_domain::facts::{Facts, GroupLocation};
 use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId};
 use portcullis_domain::json;
-use portcullis_domain::net::{Protocol, Source, Traffic};
+use portcullis_domain::judge::{harmless, judge};
 use portcullis_domain::plan::plan;
-use portcullis_domain::policy::{GroupLocation, Policy};
-use portcullis_domain::trail::{
-    Call, Change, ChangedRules, EnvelopeOrigin, EventMetadata, Permission, Reading, Resource, read,
-};
+use portcullis_domain::policy::{Mode, Policy};
+use portcullis_domain::rule::{Permission, Protocol, Rule, Source, Traffic};
 use serde_json::Value;
 
 /// An EventBridge event of 4 KB, as delivered: AuthorizeSecurityGroupIngress with four rules, one of them for port 443.
@@ -60,7 +59,7 @@ fn a_4_kb_record_that_exposes_ssh(bencher: Bencher) {
     let event = EVENT.replace(":443,", ":22,");
     let mut group = Group::new("", (0..8).map(|n| rule(n, "tcp", (22, 22), &format!("8.{n}.0.0/16"))), &[]);
     let recorded_rules = read_event(event.as_bytes()).recorded_rules.expect("it says all");
-    let made = recorded_rules.into_iter().filter_map(|(id, permission)| Some(Rule { id: id?, permission }));
+    let made = recorded_rules.into_iter().filter_map(|(id, permission)| Some(Rule::new(id?, permission)));
     group.facts.rules.extend(made);
     bencher.bench(|| {
         let change = read_event(black_box(event.as_bytes()));
@@ -76,16 +75,22 @@ const GUARD_EVERY_PORT: &str = "guard: [{name: all, protocol: tcp, ports: [0-655
 /// A group and what is changed in it.
 struct Group {
     policy: Policy,
-    facts: GroupFacts,
+    facts: Facts,
     changes: Vec<Change>,
 }
 
 impl Group {
     fn new(policy: &str, rules: impl Iterator<Item = Rule>, attributions: &[ChangedRules]) -> Self {
-        let group = GroupId::parse("sg-0123456789abcdef0").expect("an id");
-        let facts = GroupFacts { group, vpc: None, rules: rules.collect(), egress: BTreeSet::new() };
+        let location = GroupLocation {
+            account: AccountId::parse("111122223333").expect("an id"),
+            region: Region::parse("eu-west-1").expect("a Region"),
+            group: GroupId::parse("sg-0123456789abcdef0").expect("an id"),
+            vpc: None,
+        };
+        let facts = Facts::of_rules(location, rules.collect(), Timestamp::UNIX_EPOCH);
         let policy = Policy::parse(&format!("version: 1\n{policy}")).expect("a policy");
-        let changes = attributions.iter().map(|changed_rules| change(&facts.group, changed_rules.clone())).collect();
+        let changes =
+            attributions.iter().map(|changed_rules| change(&facts.location.group, changed_rules.clone())).collect();
         Self { policy, facts, changes }
     }
 
@@ -97,11 +102,8 @@ impl Group {
 
     /// Judges and plans; how many rules go.
     fn judged(&self, changes: &[&Change]) -> usize {
-        let account = AccountId::parse("111122223333").expect("an id");
-        let region = Region::parse("eu-west-1").expect("a Region");
-        let at = GroupLocation { account: &account, region: &region, group: &self.facts.group, vpc: None };
-        let lists = PrefixLists::new();
-        plan(&judge(changes, &self.facts, &lists, &self.policy, at, Timestamp::UNIX_EPOCH)).len()
+        let judgement = judge(changes, &self.facts, &self.policy, Timestamp::UNIX_EPOCH);
+        plan(&judgement, Mode::Enforce, usize::MAX).steps.len()
     }
 
     fn bench(&self, bencher: Bencher, planned: usize) {
@@ -127,7 +129,7 @@ fn rule(n: usize, protocol: &str, (from, to): (usize, usize), source: &str) -> R
     let port = |port: usize| i64::try_from(port).ok();
     let traffic = Traffic::new(Protocol::from(protocol), port(from), port(to));
     let source = Source::Cidr(source.parse().expect("a CIDR"));
-    Rule { id: RuleId::parse(&format!("sgr-{n:017x}")).expect("an id"), permission: Permission { traffic, source } }
+    Rule::new(RuleId::parse(&format!("sgr-{n:017x}")).expect("an id"), Permission { traffic, source })
 }
 
 /// So many blocks of 256 addresses, and a policy under which they are the internet, but only all of them together.

@@ -4,15 +4,15 @@
 //! Each is a group of rules on one guarded port: their sources, what is trusted, the length of an `internet` block; then
 //! the addresses that were found to count, as ranges, their number, and whether that is an exposure.
 
-use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 
 use jiff::Timestamp;
-use portcullis_domain::exposure::{GroupFacts, PrefixLists, Rule, judge};
+use portcullis_domain::facts::{Facts, GroupLocation};
 use portcullis_domain::ids::{AccountId, GroupId, Region, RuleId};
-use portcullis_domain::net::{AddressSet, Family, Protocol, Source, Traffic};
-use portcullis_domain::policy::{GroupLocation, Policy};
-use portcullis_domain::trail::Permission;
+use portcullis_domain::judge::judge;
+use portcullis_domain::net::{AddressSet, Family};
+use portcullis_domain::policy::Policy;
+use portcullis_domain::rule::{Permission, Protocol, Rule, Source, Traffic};
 use serde_json::{Value, json};
 
 type Failure = Box<dyn std::error::Error>;
@@ -48,13 +48,13 @@ fn group(random: &mut Random) -> Result<Value, Failure> {
     let rule = |(n, source): (usize, &String)| -> Result<Rule, Failure> {
         let traffic = Traffic::new(Protocol::from("tcp"), Some(22), Some(22));
         let permission = Permission { traffic, source: Source::Cidr(source.parse()?) };
-        Ok(Rule { id: RuleId::parse(&format!("sgr-{n}"))?, permission })
+        Ok(Rule::new(RuleId::parse(&format!("sgr-{n}"))?, permission))
     };
     let rules = sources.iter().enumerate().map(rule).collect::<Result<Vec<Rule>, Failure>>()?;
-    let facts = GroupFacts { group: GroupId::parse("sg-1")?, vpc: None, rules, egress: BTreeSet::new() };
     let (account, region) = (AccountId::parse("111122223333")?, Region::parse("eu-west-1")?);
-    let at = GroupLocation { account: &account, region: &region, group: &facts.group, vpc: None };
-    let judgement = judge(&[], &facts, &PrefixLists::new(), &policy, at, Timestamp::UNIX_EPOCH);
+    let location = GroupLocation { account, region, group: GroupId::parse("sg-1")?, vpc: None };
+    let facts = Facts::of_rules(location, rules, Timestamp::UNIX_EPOCH);
+    let judgement = judge(&[], &facts, &policy, Timestamp::UNIX_EPOCH);
     let counted = AddressSet::union(judgement.rules.iter().map(|judged| judged.counted.get(family)));
     let ranges: Vec<[String; 2]> = counted.ranges().iter().map(|(a, b)| [a.to_string(), b.to_string()]).collect();
     let exposed = judgement.exposures.iter().find(|exposure| exposure.family == family);

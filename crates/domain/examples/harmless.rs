@@ -4,10 +4,10 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use portcullis_domain::exposure::harmless;
+use portcullis_domain::cloudtrail::{EnvelopeOrigin, Reading, read};
 use portcullis_domain::json;
+use portcullis_domain::judge::harmless;
 use portcullis_domain::policy::Policy;
-use portcullis_domain::trail::{EnvelopeOrigin, Reading, read};
 use serde_json::Value;
 
 const EVENT: &str = include_str!("../benches/event.json");

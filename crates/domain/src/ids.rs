@@ -5,8 +5,7 @@
 
 use std::fmt;
 
-#[doc(hidden)]
-pub use crate::text::{escaped, escaped_up_to};
+use crate::text::escaped;
 
 /// Why a text is not the identifier it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

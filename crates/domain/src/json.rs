@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::map::{Entry, Map};
 use serde_json::{Number, Value};
 
-use crate::ids::escaped;
+use crate::text::escaped;
 
 /// A JSON value, its objects checked for keys that stand twice.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! a CloudTrail record ([`cloudtrail`]), the [`policy`] and what EC2 shows now ([`facts`]); [`judge::judge`] decides,
 //! [`plan::plan`] says which rules go, and [`finding`] is what people and machines read about it.
 
+pub mod arn;
 pub mod change;
 pub mod cloudtrail;
 pub mod facts;
@@ -15,18 +16,5 @@ pub mod net;
 pub mod plan;
 pub mod policy;
 pub mod rule;
+pub mod state;
 pub mod text;
-
-// The names of before, until the last caller has moved.
-#[doc(hidden)]
-pub mod exposure {
-    pub use crate::facts::{GroupFacts, PrefixLists};
-    pub use crate::judge::*;
-    pub use crate::rule::Rule;
-}
-#[doc(hidden)]
-pub mod trail {
-    pub use crate::change::*;
-    pub use crate::cloudtrail::{EnvelopeOrigin, Reading, read};
-    pub use crate::rule::Permission;
-}

@@ -67,6 +67,3 @@ impl<T> PerFamily<T> {
         Self { v4: make(Family::V4), v6: make(Family::V6) }
     }
 }
-
-#[doc(hidden)]
-pub use crate::rule::{PortRange, Protocol, Reach, Source, Traffic, Transport};

@@ -8,8 +8,11 @@ mod services;
 
 use jiff::Timestamp;
 
-use crate::ids::{AccountId, GroupId, Region, VpcId, escaped_up_to};
-use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport, public_addresses};
+use crate::facts::GroupLocation;
+use crate::ids::{AccountId, GroupId, Region, VpcId};
+use crate::net::{AddressSet, Cidr, Family, PerFamily, public_addresses};
+use crate::rule::{PortRange, Transport};
+use crate::text::escaped_up_to;
 
 /// Whether rules are taken back or only reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -122,28 +125,15 @@ pub struct Selector {
     pub vpcs: Option<Vec<VpcId>>,
 }
 
-/// Where a group is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GroupLocation<'a> {
-    /// Its account.
-    pub account: &'a AccountId,
-    /// Its Region.
-    pub region: &'a Region,
-    /// Its id.
-    pub group: &'a GroupId,
-    /// Its VPC, where it was looked up: only when [`Policy::needs_vpc`]. Unknown matches no `vpcs`.
-    pub vpc: Option<&'a VpcId>,
-}
-
 impl Selector {
-    fn matches(&self, at: GroupLocation<'_>) -> bool {
+    fn matches(&self, at: &GroupLocation) -> bool {
         fn among<T: PartialEq>(list: Option<&Vec<T>>, value: Option<&T>) -> bool {
             list.is_none_or(|list| value.is_some_and(|value| list.contains(value)))
         }
-        among(self.accounts.as_ref(), Some(at.account))
-            && among(self.regions.as_ref(), Some(at.region))
-            && among(self.groups.as_ref(), Some(at.group))
-            && among(self.vpcs.as_ref(), at.vpc)
+        among(self.accounts.as_ref(), Some(&at.account))
+            && among(self.regions.as_ref(), Some(&at.region))
+            && among(self.groups.as_ref(), Some(&at.group))
+            && among(self.vpcs.as_ref(), at.vpc.as_ref())
     }
 
     /// Whether nothing can be in this place that is not in one of the others.
@@ -184,14 +174,14 @@ impl Selector {
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
     /// Where its group is.
-    pub at: GroupLocation<'a>,
+    pub at: &'a GroupLocation,
     /// The guard's name: an exemption may hold for one service and not for another.
     pub guard: &'a str,
     /// All addresses that the rule admits, not only the public ones; `None` where they could not be looked up, and then
     /// no exemption by source holds: a failed look-up makes nothing lawful.
     pub sources: Option<&'a PerFamily<AddressSet>>,
     /// For each change that made the rule, the ARNs its caller goes by. Empty: not made by any change at hand.
-    pub makers: &'a [Vec<&'a str>],
+    pub makers: &'a [Vec<String>],
 }
 
 impl Policy {
@@ -284,9 +274,17 @@ impl Policy {
 
     /// The mode for a group: the function's own, unless the policy is the meeker one. First matching scope wins.
     #[must_use]
-    pub fn mode(&self, at: GroupLocation<'_>, function: Mode) -> Mode {
+    pub fn mode(&self, at: &GroupLocation, function: Mode) -> Mode {
         let scope = self.scopes.iter().find(|scope| scope.place.matches(at));
         scope.map_or(self.mode, |scope| scope.mode).min(function)
+    }
+
+    /// Whether an exemption by principal would cover a rule if the right caller had made it. Of a rule whose maker is
+    /// not known this says that it may be lawful.
+    #[must_use]
+    pub fn may_be_exempt_by_principal(&self, candidate: Candidate<'_>, now: Timestamp) -> bool {
+        let by_principal = self.exemptions.iter().filter(|exemption| exemption.principals.is_some());
+        by_principal.into_iter().any(|exemption| exemption.covers_but_for_makers(candidate, now))
     }
 
     /// The exemption that covers a rule, if one does.
@@ -310,21 +308,25 @@ impl Exemption {
     }
 
     fn covers(&self, candidate: Candidate<'_>, now: Timestamp) -> bool {
+        // A rule that two changes made is exempt only if both callers are.
+        let made_by = |patterns: &Vec<String>| {
+            let by_one = |names: &Vec<String>| names.iter().any(|name| patterns.iter().any(|p| arn_like(p, name)));
+            !candidate.makers.is_empty() && candidate.makers.iter().all(by_one)
+        };
+        self.covers_but_for_makers(candidate, now) && self.principals.as_ref().is_none_or(made_by)
+    }
+
+    /// Whether every key but `principals` matches.
+    fn covers_but_for_makers(&self, candidate: Candidate<'_>, now: Timestamp) -> bool {
         let within = |family| {
             self.sources.as_ref().is_none_or(|ours| {
                 let ours = ours.addresses.get(family);
                 candidate.sources.is_some_and(|its| its.get(family).difference(ours).is_empty())
             })
         };
-        // A rule that two changes made is exempt only if both callers are.
-        let made_by = |patterns: &Vec<String>| {
-            let by_one = |names: &Vec<&str>| names.iter().any(|name| patterns.iter().any(|p| arn_like(p, name)));
-            !candidate.makers.is_empty() && candidate.makers.iter().all(by_one)
-        };
         self.holds(now)
             && self.place.matches(candidate.at)
             && self.guards.as_ref().is_none_or(|guards| guards.iter().any(|guard| guard == candidate.guard))
-            && self.principals.as_ref().is_none_or(made_by)
             && Family::BOTH.into_iter().all(within)
     }
 }

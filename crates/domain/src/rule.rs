@@ -1,13 +1,16 @@
 //! Security group rules as EC2 means them: protocol `6` *is* `tcp`, `-1` is every protocol and every port.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{PrefixListId, RuleId};
 use crate::net::Cidr;
 use crate::text::escaped;
 
 /// A transport that has ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// TCP, protocol 6.
@@ -74,7 +77,8 @@ impl fmt::Display for PortRange {
 }
 
 /// An IP protocol, as EC2's `IpProtocol` names it: a word, a number, or `-1` for all.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum Protocol {
     /// `-1`: every protocol and every port.
     All,
@@ -88,6 +92,18 @@ pub enum Protocol {
     Number(u8),
     /// A word that EC2 is not known to use. Nothing can be said of it.
     Unknown(String),
+}
+
+impl From<String> for Protocol {
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl From<Protocol> for String {
+    fn from(protocol: Protocol) -> Self {
+        protocol.to_string()
+    }
 }
 
 impl From<&str> for Protocol {
@@ -136,10 +152,12 @@ pub enum Reach {
 }
 
 /// What a rule admits: a protocol with its ports (or ICMP type and code), as EC2 shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Traffic {
     protocol: Protocol,
+    #[serde(rename = "from_port")]
     from: Option<i64>,
+    #[serde(rename = "to_port")]
     to: Option<i64>,
 }
 
@@ -195,7 +213,8 @@ impl Traffic {
 }
 
 /// Where a rule admits traffic from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// A block of addresses.
     Cidr(Cidr),
@@ -218,21 +237,37 @@ impl fmt::Display for Source {
 }
 
 /// What one rule admits: this traffic from this source.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Permission {
     /// Protocol and ports.
+    #[serde(flatten)]
     pub traffic: Traffic,
     /// From where.
     pub source: Source,
 }
 
 /// One ingress rule as EC2 shows it now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// Its id.
     pub id: RuleId,
     /// What it admits, and from where.
+    #[serde(flatten)]
     pub permission: Permission,
+    /// Its description, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Rule {
+    /// A rule without description and tags.
+    #[must_use]
+    pub fn new(id: RuleId, permission: Permission) -> Self {
+        Self { id, permission, description: None, tags: BTreeMap::new() }
+    }
 }
 
 #[cfg(test)]
@@ -273,6 +308,25 @@ mod tests {
         assert_eq!(reach("sctp?", Some(22), Some(22)), Reach::Unknown);
         for (from, to) in [(Some(25), Some(20)), (Some(22), None), (Some(0), Some(65536)), (Some(-2), Some(1))] {
             assert_eq!(reach("tcp", from, to), Reach::Unknown, "{from:?}-{to:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_can_be_written_and_read_back() {
+        for source in [
+            Source::Cidr("0.0.0.0/0".parse().unwrap()),
+            Source::PrefixList(PrefixListId::parse("pl-1").unwrap()),
+            Source::Group("sg-1".to_owned()),
+            Source::Unknown("a satellite".to_owned()),
+        ] {
+            for traffic in [Traffic::new("6".into(), Some(22), Some(22)), Traffic::new("-1".into(), None, None)] {
+                let permission = Permission { traffic, source: source.clone() };
+                let tags = BTreeMap::from([("team".to_owned(), "web".to_owned())]);
+                let id = RuleId::parse("sgr-1").unwrap();
+                let rule = Rule { id, permission, description: Some("vpn".to_owned()), tags };
+                let text = serde_json::to_string(&rule).unwrap();
+                assert_eq!(serde_json::from_str::<Rule>(&text).unwrap(), rule, "{text}");
+            }
         }
     }
 }

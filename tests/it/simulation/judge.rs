@@ -48,6 +48,8 @@ pub(crate) enum ChangedRules {
     Restored { list: String, version: i64, entries: Vec<String> },
     /// All.
     Everything,
+    /// Those that appeared between two looks of the guard.
+    Appeared(BTreeSet<String>),
 }
 
 /// A change, and whether the policy exempts who made it.
@@ -55,6 +57,14 @@ pub(crate) enum ChangedRules {
 pub(crate) struct Change {
     pub(crate) changed_rules: ChangedRules,
     pub(crate) exempt: bool,
+}
+
+/// What is known of prefix lists, and whether the policy exempts rules by who made them: then what nobody knows the maker
+/// of may be lawful.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) lists: &'a Lists,
+    pub(crate) break_glass: bool,
 }
 
 impl Change {
@@ -68,7 +78,17 @@ impl Change {
             ChangedRules::Asked(shapes) => shapes.contains(&rule.shape),
             ChangedRules::List { list, .. } | ChangedRules::Restored { list, .. } => rule.shape.source == *list,
             ChangedRules::Everything => true,
+            ChangedRules::Appeared(ids) => ids.contains(&rule.id),
         }
+    }
+
+    /// Whether the rule is this change's: what it made, or what became of that where it exposes a port by itself.
+    fn has(&self, rule: &Rule, known: Known<'_>) -> bool {
+        let altered = |made: &Vec<(String, Shape)>| made.iter().any(|(id, _)| *id == rule.id);
+        self.attributions(rule)
+            || matches!(&self.changed_rules, ChangedRules::Made(made) if altered(made))
+                && !known.break_glass
+                && !exposing(std::slice::from_ref(rule), known.lists).is_empty()
     }
 
     /// The same where the entries of a restored version could not be read: `read` are the lists and versions that were.
@@ -81,7 +101,8 @@ impl Change {
             | ChangedRules::Asked(_)
             | ChangedRules::List { .. }
             | ChangedRules::Restored { .. }
-            | ChangedRules::Everything => self.clone(),
+            | ChangedRules::Everything
+            | ChangedRules::Appeared(_) => self.clone(),
         }
     }
 }
@@ -205,15 +226,15 @@ fn union<'a>(ranges: impl IntoIterator<Item = &'a Ranges>) -> Ranges {
 /// The rules that admit the port to public addresses, less those that are exempt.
 fn weigh<'a>(
     rules: &'a [Rule],
-    lists: &Lists,
+    known: Known<'_>,
     changes: &[Change],
     (protocol, port): (&str, i32),
     family: usize,
 ) -> Vec<Weighed<'a>> {
     let weighed = rules.iter().filter(|rule| admits(&rule.shape, protocol, port)).filter_map(|rule| {
-        let made_by: Vec<&Change> = changes.iter().filter(|change| change.attributions(rule)).collect();
+        let made_by: Vec<&Change> = changes.iter().filter(|change| change.has(rule, known)).collect();
         let exempt = !made_by.is_empty() && made_by.iter().all(|change| change.exempt);
-        let all = source(&rule.shape, lists, family);
+        let all = source(&rule.shape, known.lists, family);
         let mut without = all.clone();
         for change in &made_by {
             without = match &change.changed_rules {
@@ -223,7 +244,8 @@ fn weigh<'a>(
                 ChangedRules::List { added: None, .. }
                 | ChangedRules::Made(_)
                 | ChangedRules::Asked(_)
-                | ChangedRules::Everything => Vec::new(),
+                | ChangedRules::Everything
+                | ChangedRules::Appeared(_) => Vec::new(),
             };
         }
         (!exempt && !all.is_empty()).then_some(Weighed { rule, all, without, attributed: !made_by.is_empty() })
@@ -239,7 +261,7 @@ fn places() -> impl Iterator<Item = ((&'static str, i32), usize)> {
 pub(crate) fn exposing(rules: &[Rule], lists: &Lists) -> BTreeSet<String> {
     let mut exposing = BTreeSet::new();
     for (guarded, family) in places() {
-        let weighed = weigh(rules, lists, &[], guarded, family);
+        let weighed = weigh(rules, Known { lists, break_glass: true }, &[], guarded, family);
         if count(&union(weighed.iter().map(|weighed| &weighed.all))) >= LIMIT[family] {
             exposing.extend(weighed.iter().map(|weighed| weighed.rule.id.clone()));
         }
@@ -247,38 +269,75 @@ pub(crate) fn exposing(rules: &[Rule], lists: &Lists) -> BTreeSet<String> {
     exposing
 }
 
+/// A /24 where the limit is a /8: next to nothing.
+const SLACK: [u128; 2] = [1 << 8, 1 << 80];
+
+/// Whether the port is no exposure of the changes' making: the rest is one by itself, not counting rules that admit next
+/// to nothing each, or the changes add next to nothing.
+fn stands(left: &[&Weighed<'_>], family: usize) -> bool {
+    let wide = left.iter().map(|weighed| &weighed.without).filter(|without| count(without) > SLACK[family]);
+    let (all, others) = (union(left.iter().map(|w| &w.all)), union(left.iter().map(|w| &w.without)));
+    count(&union(wide)) >= LIMIT[family] || count(&all) - count(&others) <= SLACK[family]
+}
+
 /// The ids of the rules that go: "What is done about it".
-pub(crate) fn plan(rules: &[Rule], lists: &Lists, changes: &[Change]) -> BTreeSet<String> {
+pub(crate) fn plan(rules: &[Rule], known: Known<'_>, changes: &[Change]) -> BTreeSet<String> {
+    let ports: Vec<(usize, Vec<Weighed<'_>>)> = places()
+        .map(|(guarded, family)| (family, weigh(rules, known, changes, guarded, family)))
+        .filter(|(family, weighed)| count(&union(weighed.iter().map(|weighed| &weighed.all))) >= LIMIT[*family])
+        .collect();
     let mut gone: BTreeSet<String> = BTreeSet::new();
     // 1. Every rule of the change that reaches the limit by itself.
-    for (guarded, family) in places() {
-        let weighed = weigh(rules, lists, changes, guarded, family);
-        let over = |ranges: &Ranges| count(ranges) >= LIMIT[family];
+    for (family, weighed) in &ports {
+        let over = |ranges: &Ranges| count(ranges) >= LIMIT[*family];
         let alone =
             weighed.iter().filter(|weighed| weighed.attributed && over(&weighed.all) && !over(&weighed.without));
         gone.extend(alone.map(|weighed| weighed.rule.id.clone()));
     }
+    let by_itself = gone.clone();
     // 2. Further rules, widest first, where the port would not be exposed without the change; 3. else none.
-    for (guarded, family) in places() {
-        let weighed = weigh(rules, lists, changes, guarded, family);
-        if count(&union(weighed.iter().map(|weighed| &weighed.without))) >= LIMIT[family] {
-            continue;
-        }
-        let stay = |gone: &BTreeSet<String>| {
-            weighed.iter().filter(|weighed| !gone.contains(&weighed.rule.id)).collect::<Vec<_>>()
-        };
-        let others = union(stay(&gone).into_iter().map(|weighed| &weighed.without));
-        loop {
-            let left = stay(&gone);
-            if count(&union(left.iter().map(|weighed| &weighed.all))) < LIMIT[family] {
-                break;
-            }
-            let adding = left.iter().filter(|weighed| weighed.attributed && !less(&weighed.all, &others).is_empty());
-            let rank = |weighed: &&&Weighed<'_>| (count(&weighed.all), std::cmp::Reverse(weighed.rule.id.clone()));
-            gone.insert(adding.max_by_key(rank).unwrap().rule.id.clone());
+    for (family, weighed) in &ports {
+        bring_under(weighed, *family, &mut gone);
+    }
+    // 4. What may stay is put back, narrowest first.
+    let size = |id: &String| -> u128 {
+        let rule = rules.iter().find(|rule| rule.id == *id).unwrap();
+        (0..2).map(|family| count(&source(&rule.shape, known.lists, family))).fold(0, u128::saturating_add)
+    };
+    let mut candidates: Vec<String> = gone.difference(&by_itself).cloned().collect();
+    candidates.sort_by_cached_key(|id| (size(id), std::cmp::Reverse(id.clone())));
+    for id in candidates {
+        let without_it: BTreeSet<String> = gone.iter().filter(|other| **other != id).cloned().collect();
+        let needs_it_gone = ports.iter().any(|(family, weighed)| {
+            let mut more = without_it.clone();
+            bring_under(weighed, *family, &mut more);
+            more != without_it && weighed.iter().any(|weighed| weighed.rule.id == id)
+        });
+        if !needs_it_gone {
+            gone = without_it;
         }
     }
     gone
+}
+
+/// Adds what must go for one port, when these have gone.
+fn bring_under(weighed: &[Weighed<'_>], family: usize, gone: &mut BTreeSet<String>) {
+    let stay =
+        |gone: &BTreeSet<String>| weighed.iter().filter(|weighed| !gone.contains(&weighed.rule.id)).collect::<Vec<_>>();
+    let others = union(stay(gone).into_iter().map(|weighed| &weighed.without));
+    if stands(&stay(gone), family) {
+        return;
+    }
+    loop {
+        let left = stay(gone);
+        let enough = LIMIT[family].max(count(&others) + SLACK[family] + 1);
+        if count(&union(left.iter().map(|weighed| &weighed.all))) < enough {
+            break;
+        }
+        let adding = left.iter().filter(|weighed| weighed.attributed && !less(&weighed.all, &others).is_empty());
+        let rank = |weighed: &&&Weighed<'_>| (count(&weighed.all), std::cmp::Reverse(weighed.rule.id.clone()));
+        gone.insert(adding.max_by_key(rank).unwrap().rule.id.clone());
+    }
 }
 
 #[test]
@@ -301,13 +360,17 @@ fn the_naive_judge_takes_what_it_must_and_no_more() {
         Change::of(ChangedRules::Made(ids.iter().map(|n| (rules[*n].id.clone(), rules[*n].shape.clone())).collect()))
     };
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+    let known = Known { lists: &lists, break_glass: false };
     assert_eq!(exposing(&rules, &lists), ids(&["a", "b", "c"]));
-    assert_eq!(plan(&rules, &lists, &[made(&[0, 1, 2, 3])]), ids(&["a", "c"]));
-    assert_eq!(plan(&rules, &lists, &[made(&[1])]), ids(&["b"]));
-    assert_eq!(plan(&rules, &lists, &[]), ids(&[]));
+    assert_eq!(plan(&rules, known, &[made(&[0, 1, 2, 3])]), ids(&["a", "c"]));
+    assert_eq!(plan(&rules, known, &[made(&[1])]), ids(&["b"]));
+    assert_eq!(plan(&rules, known, &[]), ids(&[]));
     let list = |added: Option<Vec<String>>| [Change::of(ChangedRules::List { list: "pl-1".to_owned(), added })];
-    assert_eq!(plan(&rules, &lists, &list(None)), ids(&["c"]));
-    assert_eq!(plan(&rules, &lists, &list(Some(vec!["9.1.0.0/16".to_owned()]))), ids(&["c"]));
-    assert_eq!(plan(&rules, &lists, &list(Some(Vec::new()))), ids(&[]));
-    assert_eq!(plan(&rules, &Lists::new(), &[Change::of(ChangedRules::Everything)]), ids(&["a"]));
+    assert_eq!(plan(&rules, known, &list(None)), ids(&["c"]));
+    assert_eq!(plan(&rules, known, &list(Some(vec!["9.1.0.0/16".to_owned()]))), ids(&["c"]));
+    assert_eq!(plan(&rules, known, &list(Some(Vec::new()))), ids(&[]));
+    assert_eq!(
+        plan(&rules, Known { lists: &Lists::new(), break_glass: false }, &[Change::of(ChangedRules::Everything)]),
+        ids(&["a"])
+    );
 }

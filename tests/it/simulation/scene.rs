@@ -93,7 +93,7 @@ pub(crate) struct Scene {
     /// How often people changed something in each place, and when they last did.
     pub(crate) versions: Vec<(u64, i64)>,
     pub(crate) tally: BTreeMap<String, usize>,
-    break_glass: bool,
+    pub(crate) break_glass: bool,
 }
 
 const PORTS: [(&str, i32, i32); 9] = [

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use ec2_model::{Call, Fault, FaultKind, Reply, Request, Response};
 use portcullis::domain::finding::Finding;
-use portcullis::guard::Answer;
+use portcullis::pipeline::Answer;
 use serde_json::Value;
 
 use super::Rates;
-use super::judge::{Change, ChangedRules, Lists, Rule, Shape, exposing, plan};
+use super::judge::{Change, ChangedRules, Known, Lists, Rule, Shape, exposing, plan};
 use super::scene::{MEMBER, Record, Resource, SWEEP, Scene};
 
 /// One look at a group, as the guard saw it.
@@ -274,17 +274,29 @@ impl Watcher {
         let jobs: Vec<&&Job> = jobs.iter().filter(concerned).collect();
         let alone = jobs.len() == 1;
         let looks = hand.looks.entry(group.to_owned()).or_default();
+        let looks_of_group: Vec<Vec<Rule>> = looks.iter().map(|look| look.rules.clone()).collect();
         let known_gone = |look: &Look, heard: bool| {
             let there = look.rules.iter().filter(|rule| !heard || !hand.gone.contains(&rule.id));
             there.cloned().collect::<Vec<_>>()
         };
-        let may_go = |look: &Look, changes: &[Change]| {
-            [true, false].into_iter().any(|heard| ids.is_subset(&plan(&known_gone(look, heard), &look.lists, changes)))
+        let break_glass = self.scene.break_glass;
+        let may_go = |n: usize, look: &Look, changes: &[Change]| {
+            // What the first look did not show has appeared, and so has what some look showed as something else; unless a
+            // lawful caller may have made it.
+            let is_new = |rule: &&Rule| {
+                let shown = |look: &Vec<Rule>| look.iter().find(|other| other.id == rule.id).cloned();
+                let others = looks_of_group[..=n].iter().filter_map(shown).any(|other| other != **rule);
+                !break_glass && n > 0 && (shown(&looks_of_group[0]).is_none() || others)
+            };
+            let appeared = look.rules.iter().filter(is_new).map(|rule| rule.id.clone()).collect();
+            let changes = [changes, &[Change::of(ChangedRules::Appeared(appeared))]].concat();
+            let known = Known { lists: &look.lists, break_glass };
+            [true, false].into_iter().any(|heard| ids.is_subset(&plan(&known_gone(look, heard), known, &changes)))
         };
         let planned = jobs.iter().any(|job| {
             let unread: Vec<Change> = job.changes.iter().map(|change| change.unread(&hand.versions)).collect();
-            let looks = || looks.iter().rev().take(jobs.len());
-            looks().any(|look| may_go(look, &job.changes) || may_go(look, &unread))
+            let looks = || looks.iter().enumerate().rev().take(jobs.len());
+            looks().any(|(n, look)| may_go(n, look, &job.changes) || may_go(n, look, &unread))
         });
         let fresh = looks.last().is_some_and(|look| !look.used);
         let seen = looks.last().map_or((0, 0), |look| (look.version, look.others));
@@ -376,6 +388,7 @@ impl Watcher {
     /// Whether something that the change exposes is left although the guard says that it is done.
     fn left(&mut self, function: usize, id: &str, record: &Record) {
         let Record { place, subject, change } = record;
+        let break_glass = self.scene.break_glass;
         let changes: Vec<Change> = {
             let jobs = self.in_hand[function].jobs.iter();
             jobs.filter(|job| job.place == *place && job.subject == *subject)
@@ -389,7 +402,7 @@ impl Watcher {
             let looks = hand.looks.get(&group).map_or(&[][..], Vec::as_slice);
             let Some(look) = looks.last() else {
                 // Nothing was looked at. That is right only of what can expose nothing.
-                if !plan(&rules, &lists, &changes)
+                if !plan(&rules, Known { lists: &lists, break_glass }, &changes)
                     .iter()
                     .any(|id| rules.iter().any(|r| r.id == *id && change.attributions(r)))
                 {
@@ -412,14 +425,16 @@ impl Watcher {
                     ChangedRules::Asked(_)
                     | ChangedRules::List { .. }
                     | ChangedRules::Restored { .. }
-                    | ChangedRules::Everything => Vec::new(),
+                    | ChangedRules::Everything
+                    | ChangedRules::Appeared(_) => Vec::new(),
                 };
                 let unseen = |rule: &&Rule| {
                     made.iter().any(|(id, shape)| *id == rule.id && *shape == rule.shape)
                         && looks.iter().all(|look| !look.rules.contains(rule))
                 };
                 if let Some(rule) = rules.iter().find(unseen).cloned() {
-                    if !plan(std::slice::from_ref(&rule), &lists, &changes).is_empty() {
+                    let known = Known { lists: &lists, break_glass };
+                    if !plan(std::slice::from_ref(&rule), known, &changes).is_empty() {
                         self.wrong(format!("said to be done before it was seen: {rule:?} of {id} in {group}"));
                     }
                     continue;
@@ -429,7 +444,7 @@ impl Watcher {
                 rules = look.rules.iter().filter(|rule| !hand.gone.contains(&rule.id)).cloned().collect();
                 lists = look.lists.clone();
             }
-            let planned = plan(&rules, &lists, &changes);
+            let planned = plan(&rules, Known { lists: &lists, break_glass }, &changes);
             if let Some(rule) = rules.iter().find(|rule| planned.contains(&rule.id) && change.attributions(rule)) {
                 let rule = rule.clone();
                 self.wrong(format!("said to be done, and open: {rule:?} of {id} in {group}"));

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use portcullis::s3_url::S3Url;
 use portcullis_delivery::logfile;
 use portcullis_domain::json;
 use serde_json::Value;
@@ -107,8 +108,7 @@ pub(super) fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, InputErro
 /// The bucket and the prefix of `s3://bucket/prefix`.
 #[must_use]
 pub fn s3(path: &Path) -> Option<(&str, &str)> {
-    let place = path.to_str()?.strip_prefix("s3://")?;
-    Some(place.split_once('/').unwrap_or((place, "")))
+    S3Url::parse(path.to_str()?).map(|url| (url.bucket, url.key))
 }
 
 const ENDINGS: [&str; 4] = [".json", ".jsonl", ".ndjson", ".gz"];

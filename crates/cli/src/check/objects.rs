@@ -8,7 +8,8 @@ use portcullis_domain::policy::Mode;
 
 use super::input::{self, InputError, MOST_IN_MEMORY};
 use super::{Judge, Judged, LogFile};
-use portcullis::aws::{Aws, AwsError, Bucket};
+use portcullis::aws::{Aws, AwsError, Bucket, Code};
+use portcullis::s3_url::S3Url;
 
 /// So many objects are under way. Each waits for S3 most of the time, and may need a log file's memory.
 const UNDER_WAY: usize = 16;
@@ -40,7 +41,8 @@ pub async fn judge_in<E>(
     judge: &Arc<Judge>,
     mut tell: impl FnMut(Judged) -> Result<(), E>,
 ) -> Result<(), E> {
-    let trouble = |why: String| Judged::from(InputError { place: format!("s3://{}/{prefix}", bucket.name()), why });
+    let place = S3Url { bucket: bucket.name(), key: prefix };
+    let trouble = |why: String| Judged::from(InputError { place: place.to_string(), why });
     let mut next = None;
     let mut is_empty = true;
     loop {
@@ -64,10 +66,10 @@ pub async fn judge_in<E>(
 }
 
 async fn object(bucket: &Bucket, key: &str, judge: &Arc<Judge>) -> Judged {
-    let name = format!("s3://{}/{key}", bucket.name());
+    let name = S3Url { bucket: bucket.name(), key }.to_string();
     let mut result = attempt(bucket, key, &name, judge).await;
     for _ in 1..ATTEMPTS {
-        if result.as_ref().err().is_none_or(|error| error.code != "NoAnswer") {
+        if result.as_ref().err().is_none_or(|error| error.code != Code::NoAnswer) {
             break;
         }
         result = attempt(bucket, key, &name, judge).await;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use portcullis_domain::arn::Arn;
 use portcullis_domain::finding::{Action, ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
-use portcullis_domain::ids::escaped;
+use portcullis_domain::text::escaped;
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -66,7 +67,7 @@ impl<W: Write> Show<W> {
                 Ok(())
             }
             Self::Json(out) => {
-                findings.iter().try_for_each(|finding| writeln!(out, "{}", portcullis::report::line(finding)))
+                findings.iter().try_for_each(|finding| writeln!(out, "{}", portcullis::sinks::log::line(finding)))
             }
             Self::Csv(writer) => findings.iter().try_for_each(|finding| row(finding, writer)),
         }
@@ -151,9 +152,8 @@ fn place(finding: &Finding) -> String {
 fn actor(finding: &Finding) -> String {
     let Some(arn) = &finding.actor else { return "unknown".to_owned() };
     let own = || {
-        let mut parts = arn.splitn(6, ':');
-        let (head, account) = (parts.next()?, parts.nth(3)?);
-        (head == "arn" && Some(account) == finding.account.as_deref()).then(|| parts.next())?
+        let arn = Arn::parse(arn)?;
+        (Some(arn.account) == finding.account.as_deref()).then_some(arn.resource)
     };
     escaped(own().unwrap_or(arn))
 }
@@ -213,9 +213,9 @@ const MOST_RULES: usize = 8;
 #[must_use]
 pub fn done(finding: &Finding) -> String {
     let mut met: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for rule in finding.rules.iter().filter(|rule| rule.action != Action::Kept.as_str()) {
-        let error = rule.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-        *met.entry((rule.action.replace('_', " "), error)).or_default() += 1;
+    for rule in finding.rules.iter().filter(|rule| rule.action != Action::Kept) {
+        let error = rule.action.error().map_or_else(String::new, |error| format!(": {error}"));
+        *met.entry((rule.action.as_str().replace('_', " "), error)).or_default() += 1;
     }
     let parts: Vec<String> = met.iter().map(|((action, error), n)| format!("{action} {n}{error}")).collect();
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
@@ -300,8 +300,9 @@ fn row(finding: &Finding, writer: &mut csv::Writer<impl Write>) -> io::Result<()
             .map(|rule| {
                 let ports = [number(rule.from_port), number(rule.to_port)];
                 let [from, to] = ports;
-                let done = rule.action.to_owned();
-                [rule.id.to_string(), text(&rule.protocol), from, to, text(&rule.source), done, text(&rule.error)]
+                let done = rule.action.as_str().to_owned();
+                let error = rule.action.error().unwrap_or_default().to_owned();
+                [rule.id.to_string(), text(&rule.protocol), from, to, text(&rule.source), done, error]
             })
             .collect(),
     };

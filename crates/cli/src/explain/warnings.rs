@@ -1,9 +1,10 @@
 //! What is legal in a policy and probably a mistake, and the policy in one line.
 
 use jiff::Timestamp;
-use portcullis_domain::ids::escaped_up_to;
-use portcullis_domain::net::{AddressSet, Family, PortRange, public_addresses};
+use portcullis_domain::net::{AddressSet, Family, public_addresses};
 use portcullis_domain::policy::{Exemption, Mode, Policy, Scope, Selector};
+use portcullis_domain::rule::PortRange;
+use portcullis_domain::text::escaped_up_to;
 
 use super::Life;
 use super::words::{ends, place, reason};

@@ -3,8 +3,8 @@
 use std::fmt::{Display, Write};
 
 use jiff::Timestamp;
-use portcullis_domain::ids::escaped_up_to;
 use portcullis_domain::policy::{Exemption, Selector};
+use portcullis_domain::text::escaped_up_to;
 
 const WIDTH: usize = 80;
 

@@ -11,7 +11,7 @@
 use std::sync::LazyLock;
 
 use memchr::memchr_iter;
-use portcullis_domain::trail::Call;
+use portcullis_domain::change::Call;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 

@@ -2,8 +2,8 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use portcullis_domain::change::Call;
 use portcullis_domain::json;
-use portcullis_domain::trail::Call;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -1,6 +1,8 @@
+use super::words::few_digits;
 use super::*;
+use crate::change::ChangedRules;
 use crate::judge::tests::Case;
-use crate::trail::ChangedRules;
+use crate::state::Remediation;
 
 fn rule(id: &str) -> RuleId {
     RuleId::parse(id).unwrap()
@@ -22,16 +24,15 @@ fn done(became: &str) -> Done {
 }
 
 fn finding(case: &Case, n: usize, became: &str, mode: Mode) -> Finding {
-    let group = &case.facts.group;
-    Finding::judged(&case.changes[n], n, group, &case.judge(), &done(became), mode)
+    let remediation =
+        Remediation { judgement: case.judge(), done: done(became), mode, done_at: None, past: vec![], open: vec![] };
+    Finding::judged(&case.changes[n], n, &remediation)
 }
 
 /// Verdict and outcome, and each rule with its action.
 fn summary(finding: &Finding) -> (String, String) {
-    let word = |value: serde_json::Value| value.as_str().unwrap().to_owned();
-    let verdict = word(serde_json::to_value(finding.verdict).unwrap());
-    let outcome = word(serde_json::to_value(finding.outcome).unwrap());
-    let rule = |rule: &RuleFinding| format!("{} {}", rule.id, rule.action);
+    let (verdict, outcome) = (finding.verdict.as_str(), finding.outcome.as_str());
+    let rule = |rule: &RuleFinding| format!("{} {}", rule.id, rule.action.as_str());
     (format!("{verdict} {outcome}"), finding.rules.iter().map(rule).collect::<Vec<_>>().join(", "))
 }
 
@@ -431,4 +432,23 @@ fn a_sweeps_summary_names_the_first_fifty_open_groups_and_counts_them_all() {
     let mut summary = SweepFinding::default();
     (1..=51).for_each(|n| summary.note(&open(n)));
     assert_eq!((summary.exposed, summary.open.len(), summary.open.last().unwrap().as_str()), (51, 50, "sg-50"));
+}
+
+#[test]
+fn a_finding_can_be_read_back() {
+    let case = Case::of(&["a tcp 22 0.0.0.0/0", "old -1 - 10.0.0.0/8", "a tcp 443 pl-1", "a icmp 3-22 sg-1"]);
+    for became in ["sgr-1 revoked", "sgr-1 failed:UnauthorizedOperation", "sgr-1 would_revoke", ""] {
+        let mut case = claiming(case.clone(), &["sgr-9"]);
+        case.facts.rules[0].description = Some("vpn".to_owned());
+        case.facts.rules[0].tags.insert("team".to_owned(), "web".to_owned());
+        let written = finding(&case, 0, became, Mode::Enforce);
+        let text = serde_json::to_string(&written).unwrap();
+        let read: Finding = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, written, "{text}");
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        assert!(text.contains(r#""description":"vpn","tags":{"team":"web"}"#), "{text}");
+    }
+    let summary = SweepFinding { groups: 3, exposed: 1, open: vec!["x".to_owned()], ..SweepFinding::default() };
+    let written = Finding::swept("2026-11-21T10:00:00Z".parse().unwrap(), summary, Mode::Alert);
+    assert_eq!(serde_json::from_str::<Finding>(&serde_json::to_string(&written).unwrap()).unwrap(), written);
 }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::{Change, ChangedRules};
-use crate::facts::{GroupFacts, PrefixLists};
+use crate::facts::Facts;
 use crate::ids::RuleId;
 use crate::net::{AddressSet, Cidr, PerFamily};
 use crate::rule::{Permission, Protocol, Rule, Source};
@@ -17,19 +17,66 @@ pub struct Attribution {
     /// Rules that it claims and that EC2 does not show (any more): their ids, where the record lists them. Without an id
     /// also what a prefix list should have in it and has not.
     pub missing: Vec<Option<RuleId>>,
-    /// Rules that it made and that are something else now: what they are is another change's doing.
+    /// Rules that it made, that are something else now, and that expose nothing by themselves: what they are is another
+    /// change's doing. One that exposes a port by itself stays this change's, among `rules`.
     pub replaced: Vec<RuleId>,
 }
 
+impl Attribution {
+    /// Takes back a rule that is something else now and exposes a port by itself.
+    pub(super) fn take_altered(&mut self, n: usize, id: &RuleId) {
+        let before = self.replaced.len();
+        self.replaced.retain(|replaced| replaced != id);
+        if self.replaced.len() < before {
+            self.rules.insert(n);
+        }
+    }
+}
+
+/// Whose a rule is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Makers<'a> {
+    /// The changes that made it what it is.
+    pub(super) made_by: Vec<&'a Change>,
+    /// The changes that made it, but something else than it is now.
+    pub(super) altered_by: Vec<&'a Change>,
+    /// It appeared between two looks.
+    pub(super) appeared: bool,
+    /// The entries of its prefix list that appeared between two looks.
+    pub(super) appeared_entries: Option<&'a BTreeSet<Cidr>>,
+}
+
+/// For each rule of the group, whose it is.
+pub(super) fn makers<'a>(changes: &[&'a Change], attributions: &[Attribution], facts: &'a Facts) -> Vec<Makers<'a>> {
+    let mut makers: Vec<Makers<'a>> = vec![Makers::default(); facts.rules.len()];
+    let is_replaced = attributions.iter().any(|attribution| !attribution.replaced.is_empty());
+    if is_replaced || !facts.appeared.is_empty() || !facts.appeared_entries.is_empty() {
+        for (maker, rule) in makers.iter_mut().zip(&facts.rules) {
+            let altered = changes.iter().zip(attributions).filter(|(_, own)| own.replaced.contains(&rule.id));
+            maker.altered_by = altered.map(|(change, _)| *change).collect();
+            maker.appeared = facts.appeared.contains(&rule.id);
+            if let Source::PrefixList(list) = &rule.permission.source {
+                maker.appeared_entries = facts.appeared_entries.get(list);
+            }
+        }
+    }
+    for (change, attribution) in changes.iter().zip(attributions) {
+        for n in &attribution.rules {
+            makers.get_mut(*n).into_iter().for_each(|maker| maker.made_by.push(change));
+        }
+    }
+    makers
+}
+
 /// A group's rules by what changes call them; made once for all changes, and only where one asks.
-pub(super) struct Index<'a> {
+struct Index<'a> {
     rules: &'a [Rule],
     by_id: OnceCell<BTreeMap<&'a RuleId, usize>>,
     by_permission: OnceCell<BTreeMap<&'a Permission, usize>>,
 }
 
 impl<'a> Index<'a> {
-    pub(super) fn of(rules: &'a [Rule]) -> Self {
+    fn of(rules: &'a [Rule]) -> Self {
         Self { rules, by_id: OnceCell::new(), by_permission: OnceCell::new() }
     }
 
@@ -43,12 +90,14 @@ impl<'a> Index<'a> {
     }
 }
 
-pub(super) fn attributed(
-    change: &Change,
-    facts: &GroupFacts,
-    index: &Index<'_>,
-    prefix_lists: &PrefixLists,
-) -> Attribution {
+/// For each change, in the order they are given, which rules of the group it made.
+#[must_use]
+pub fn attributions(changes: &[&Change], facts: &Facts) -> Vec<Attribution> {
+    let index = Index::of(&facts.rules);
+    changes.iter().map(|change| attribution(change, facts, &index)).collect()
+}
+
+fn attribution(change: &Change, facts: &Facts, index: &Index<'_>) -> Attribution {
     let rules = &facts.rules;
     let mut attributed = Attribution::default();
     match &change.changed_rules {
@@ -80,7 +129,7 @@ pub(super) fn attributed(
             let refers = |rule: &Rule| matches!(&rule.permission.source, Source::PrefixList(id) if id == list);
             attributed.rules.extend(rules.iter().enumerate().filter(|(_, rule)| refers(rule)).map(|(n, _)| n));
             // A list takes a while to change. Whether it has can be told only where the record says what was added.
-            let shows = match prefix_lists.get(list) {
+            let shows = match facts.prefix_lists.get(list) {
                 Some(Ok(entries)) => {
                     let entries: BTreeSet<&Cidr> = entries.iter().collect();
                     added.as_ref().is_some_and(|added| added.iter().all(|cidr| entries.contains(cidr)))

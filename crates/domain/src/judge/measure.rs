@@ -3,12 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Exposure, JudgedRule, Judgement};
-use crate::net::{Coverage, Family};
+use crate::net::{AddressSet, Coverage, Family};
 use crate::policy::{Policy, ProtectedPort};
 use crate::rule::{PortRange, Reach};
 
-/// All exposures through the rules that count for a guard: in the policy's order of guards, then by port and family.
-pub(super) fn exposures(judgement: &Judgement, policy: &Policy, counts: impl Fn(usize, &str) -> bool) -> Vec<Exposure> {
+/// All exposures through the rules that count for a guard, and what is open to half as many addresses at least: in the
+/// policy's order of guards, then by port and family.
+pub(super) fn exposures(
+    judgement: &Judgement,
+    policy: &Policy,
+    counts: impl Fn(usize, &str) -> bool,
+) -> (Vec<Exposure>, Vec<Exposure>) {
     let mut all = Vec::new();
     for guard in policy.guards() {
         let admits = |family| {
@@ -20,17 +25,21 @@ pub(super) fn exposures(judgement: &Judgement, policy: &Policy, counts: impl Fn(
         found.sort_by_key(|exposure| (exposure.ports.from(), exposure.family));
         all.extend(found);
     }
-    all
+    all.into_iter().partition(|exposure| exposure.addresses >= *judgement.limit.get(exposure.family))
 }
 
-/// The exposures of one guard in one family, one for each run of ports that the same rules admit.
+/// A rule that admits some port of a guard, and the ports that it admits.
+type Admitting<'a> = (usize, &'a JudgedRule, PortRange);
+
+/// What of one guard is open in one family to at least half of the limit, one for each run of ports that the same rules
+/// admit.
 fn expose(
     judgement: &Judgement,
     guard: &ProtectedPort,
     family: Family,
     counts: impl Fn(&(usize, &JudgedRule)) -> bool,
 ) -> Vec<Exposure> {
-    let admitting: Vec<(usize, &JudgedRule, PortRange)> = judgement
+    let admitting: Vec<Admitting<'_>> = judgement
         .rules
         .iter()
         .enumerate()
@@ -40,30 +49,28 @@ fn expose(
             Reach::Ports(_) | Reach::Nothing | Reach::Unknown => None,
         })
         .collect();
-    let limit = *judgement.limit.get(family);
+    let half = judgement.limit.get(family).div_ceil(2);
     let all: Vec<usize> = admitting.iter().map(|(n, ..)| *n).collect();
     let addresses = judgement.width(all.iter().copied(), family);
-    if addresses < limit {
+    if addresses < half {
         return Vec::new();
     }
-    let exposure = |ports, rules, addresses, without| Exposure {
+    let exposure = |ports, rules, addresses, standing| Exposure {
         guard: guard.name.clone(),
         transport: guard.transport,
         ports,
         family,
         rules,
         addresses,
-        standing: without >= limit,
+        standing,
     };
     // Nearly always every rule admits all of the guard's ports, and that was the count.
-    let whole = |(_, _, ports): &(usize, &JudgedRule, PortRange)| {
-        ports.contains(guard.ports.from()) && ports.contains(guard.ports.to())
-    };
+    let whole = |(_, _, ports): &Admitting<'_>| ports.contains(guard.ports.from()) && ports.contains(guard.ports.to());
     if admitting.iter().all(whole) {
-        let without = judgement.union_without(all.iter().copied(), family).count();
-        return vec![exposure(guard.ports, all, addresses, without)];
+        let standing = judgement.stands(&all, family);
+        return vec![exposure(guard.ports, all, addresses, standing)];
     }
-    // From the lowest port to the highest, rules come and go; both counts are kept while they do.
+    // From the lowest port to the highest, rules come and go; the counts are kept while they do.
     let mut cuts: BTreeMap<u16, Vec<(usize, &JudgedRule, Step)>> = BTreeMap::new();
     for (n, judged, ports) in &admitting {
         cuts.entry(ports.from().max(guard.ports.from())).or_default().push((*n, judged, Step::Comes));
@@ -71,36 +78,72 @@ fn expose(
             cuts.entry(after).or_default().push((*n, judged, Step::Goes));
         }
     }
-    let mut now = Coverage::of(admitting.iter().map(|(_, judged, _)| judged.counted.get(family)));
-    let mut without = Coverage::of(admitting.iter().map(|(_, judged, _)| judged.without.get(family)));
+    let mut measures = Measures::of(&admitting, judgement, family);
     let mut rules: BTreeSet<usize> = BTreeSet::new();
     let mut exposures = Vec::new();
     let mut cuts = cuts.into_iter().peekable();
     while let Some((from, steps)) = cuts.next() {
         for (n, judged, step) in steps {
-            let (its_now, its_without) = (judged.counted.get(family), judged.without.get(family));
+            measures.take(judged, step);
             match step {
-                Step::Comes => {
-                    rules.insert(n);
-                    now.add(its_now);
-                    without.add(its_without);
-                }
-                Step::Goes => {
-                    rules.remove(&n);
-                    now.remove(its_now);
-                    without.remove(its_without);
-                }
+                Step::Comes => _ = rules.insert(n),
+                Step::Goes => _ = rules.remove(&n),
             }
         }
         let to = cuts.peek().map_or(guard.ports.to(), |(next, _)| next.saturating_sub(1));
-        let Some(ports) = PortRange::new(from, to).filter(|_| now.count() >= limit) else { continue };
-        exposures.push(exposure(ports, rules.iter().copied().collect(), now.count(), without.count()));
+        let Some(ports) = PortRange::new(from, to).filter(|_| measures.all.count() >= half) else { continue };
+        exposures.push(exposure(ports, rules.iter().copied().collect(), measures.all.count(), measures.stands()));
     }
     exposures
 }
 
 /// What a rule does at a port, on the way from the lowest to the highest.
+#[derive(Clone, Copy)]
 enum Step {
     Comes,
     Goes,
+}
+
+/// The counts of [`Judgement::stands`], kept while rules come and go.
+struct Measures {
+    family: Family,
+    limit: u128,
+    slack: u128,
+    all: Coverage,
+    /// Without the changes.
+    others: Coverage,
+    /// Without the changes, and without the rules that admit next to nothing.
+    wide_others: Coverage,
+}
+
+impl Measures {
+    fn of(admitting: &[Admitting<'_>], judgement: &Judgement, family: Family) -> Self {
+        let (limit, slack) = (*judgement.limit.get(family), judgement.slack(family));
+        let without = || admitting.iter().map(move |(_, judged, _)| judged.without.get(family));
+        Self {
+            family,
+            limit,
+            slack,
+            all: Coverage::of(admitting.iter().map(|(_, judged, _)| judged.counted.get(family))),
+            others: Coverage::of(without()),
+            wide_others: Coverage::of(without().filter(|set| set.count() > slack)),
+        }
+    }
+
+    fn take(&mut self, judged: &JudgedRule, step: Step) {
+        let change = |coverage: &mut Coverage, set: &AddressSet| match step {
+            Step::Comes => coverage.add(set),
+            Step::Goes => coverage.remove(set),
+        };
+        let without = judged.without.get(self.family);
+        change(&mut self.all, judged.counted.get(self.family));
+        change(&mut self.others, without);
+        if without.count() > self.slack {
+            change(&mut self.wide_others, without);
+        }
+    }
+
+    fn stands(&self) -> bool {
+        self.wide_others.count() >= self.limit || self.all.count().saturating_sub(self.others.count()) <= self.slack
+    }
 }

@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::*;
 use crate::change::{Call, ChangedRules, EventMetadata, Resource};
+use crate::facts::PrefixLists;
 use crate::ids::{AccountId, GroupId, PrefixListId, Region, RuleId, VpcId};
-use crate::plan::plan;
-use crate::rule::{Permission, Protocol, Traffic};
+use crate::plan::going;
+use crate::rule::{Permission, Protocol, Source, Traffic};
 
 pub(crate) const GROUP: &str = "sg-0123456789abcdef0";
 pub(crate) const NOW: &str = "2026-11-21T10:00:00Z";
@@ -14,8 +18,7 @@ const ALL_V4: &str = "3702258432";
 #[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) policy: Policy,
-    pub(crate) facts: GroupFacts,
-    pub(crate) lists: PrefixLists,
+    pub(crate) facts: Facts,
     pub(crate) changes: Vec<Change>,
     lines: Vec<String>,
 }
@@ -31,7 +34,7 @@ impl Case {
         let policy = Policy::parse(&format!("version: 1\n{policy}")).unwrap();
         let rule = |(n, line): (usize, &&str)| {
             let id = RuleId::parse(&format!("sgr-{}", n + 1)).unwrap();
-            Rule { id, permission: permission(line.split_once(' ').unwrap().1) }
+            Rule::new(id, permission(line.split_once(' ').unwrap().1))
         };
         let rules: Vec<Rule> = lines.iter().enumerate().map(rule).collect();
         let changed_rules = |maker: char| {
@@ -41,21 +44,30 @@ impl Case {
             let ids = lines.iter().zip(&rules).filter(|(line, _)| own(line)).map(|(_, rule)| rule.id.clone());
             change(ChangedRules::Rules(ids.collect()))
         };
-        let facts = GroupFacts {
+        let location = GroupLocation {
+            account: AccountId::parse("111122223333").unwrap(),
+            region: Region::parse("eu-west-1").unwrap(),
             group: GroupId::parse(GROUP).unwrap(),
             vpc: None,
+        };
+        let facts = Facts {
+            location,
             rules: rules.clone(),
+            appeared: BTreeSet::new(),
+            appeared_entries: BTreeMap::new(),
             egress: BTreeSet::new(),
+            prefix_lists: Arc::default(),
+            observed_at: NOW.parse().unwrap(),
         };
         let changes = vec![changed_rules('a'), changed_rules('b')];
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        Self { policy, facts, lists: PrefixLists::new(), changes, lines }
+        Self { policy, facts, changes, lines }
     }
 
     /// With a prefix list's entries, or why they could not be read.
     pub(crate) fn list(mut self, id: &str, entries: Result<&[&str], &str>) -> Self {
         let entries = entries.map(|cidrs| cidrs.iter().map(|cidr| cidr.parse().unwrap()).collect());
-        self.lists.insert(PrefixListId::parse(id).unwrap(), entries.map_err(str::to_owned));
+        self.lists().insert(PrefixListId::parse(id).unwrap(), entries.map_err(str::to_owned));
         self
     }
 
@@ -65,16 +77,13 @@ impl Case {
         self
     }
 
+    pub(crate) fn lists(&mut self) -> &mut PrefixLists {
+        Arc::make_mut(&mut self.facts.prefix_lists)
+    }
+
     pub(crate) fn judge(&self) -> Judgement {
-        let (account, region) = (AccountId::parse("111122223333").unwrap(), Region::parse("eu-west-1").unwrap());
-        let at = GroupLocation {
-            account: &account,
-            region: &region,
-            group: &self.facts.group,
-            vpc: self.facts.vpc.as_ref(),
-        };
         let changes: Vec<&Change> = self.changes.iter().collect();
-        judge(&changes, &self.facts, &self.lists, &self.policy, at, NOW.parse().unwrap())
+        judge(&changes, &self.facts, &self.policy, NOW.parse().unwrap())
     }
 
     /// What is exposed, each as `ssh tcp 22 IPv4: 16777216 by 1 2`, and `standing` where it is.
@@ -90,7 +99,7 @@ impl Case {
 
     /// The lines of the rules that go.
     pub(crate) fn planned(&self) -> Vec<&str> {
-        plan(&self.judge()).into_iter().map(|n| self.lines[n].as_str()).collect()
+        going(&self.judge()).into_iter().map(|n| self.lines[n].as_str()).collect()
     }
 }
 
@@ -328,7 +337,7 @@ fn what_an_exemption_covers_is_left_out_of_the_count() {
         }
     }
     let mut case = Case::under("exempt: [{reason: x, until: never, vpcs: [vpc-1]}]", &["a tcp 22 0.0.0.0/0"]);
-    case.facts.vpc = Some(VpcId::parse("vpc-1").unwrap());
+    case.facts.location.vpc = Some(VpcId::parse("vpc-1").unwrap());
     assert_eq!(case.exposed(), [""; 0]);
 }
 

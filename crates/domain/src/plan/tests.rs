@@ -1,8 +1,8 @@
 mod naive;
 
+use crate::change::ChangedRules;
 use crate::ids::PrefixListId;
-use crate::judge::tests::{Case, change};
-use crate::trail::ChangedRules;
+use crate::judge::tests::{Case, change, permission};
 
 /// Lines of rules, and those of them that go; ` *` at a line's end means that it goes.
 #[track_caller]
@@ -204,4 +204,119 @@ fn a_port_that_stood_by_what_a_list_held_is_brought_under_when_its_rule_goes() {
     // The list reaches the limit by the change; without it the first two reach it by the other change.
     assert_eq!(case.exposed(), ["ssh tcp 22 IPv4: 33554432 by 1 2 3 standing"]);
     assert_eq!(case.planned(), &lines[1..]);
+}
+
+// A rule that is something else now, and one that is new between two looks.
+
+/// The case with the record of the first change saying that its first rule was another one.
+fn said_otherwise(lines: &[&str], said: &str) -> Case {
+    let mut case = Case::of(lines);
+    let id = case.facts.rules[0].id.clone();
+    case.changes[0].recorded_rules = Some(vec![(Some(id), permission(said))]);
+    case
+}
+
+#[test]
+fn a_rule_that_is_something_else_now_goes_where_it_exposes_a_port_by_itself() {
+    for now in ["a tcp 20-1002 0.0.0.0/0", "a tcp 22 8.0.0.0/7", "a -1 - ::/0"] {
+        assert_eq!(said_otherwise(&[now], "tcp 21-1001 0.0.0.0/0").planned(), [now]);
+    }
+}
+
+#[test]
+fn a_rule_that_is_something_else_now_stays_where_it_exposes_nothing_by_itself() {
+    let lines = ["a tcp 22 8.0.0.0/9", "old tcp 22 8.128.0.0/9"];
+    let case = said_otherwise(&lines, "tcp 22 0.0.0.0/0");
+    assert_eq!(case.planned(), [""; 0], "what another made of it may be lawful");
+    assert_eq!(case.judge().attributions[0].replaced.len(), 1);
+}
+
+#[test]
+fn a_rule_that_is_something_else_now_stays_where_a_lawful_caller_may_have_made_it() {
+    for exemption in ["principals: ['arn:aws:iam::111122223333:role/BreakGlass']", "sources: [0.0.0.0/0]"] {
+        let policy = format!("exempt: [{{reason: SEC-1, until: never, {exemption}}}]");
+        let mut case = said_otherwise(&["a tcp 22 0.0.0.0/0"], "tcp 21-1001 0.0.0.0/0");
+        case.policy = Case::under(&policy, &[]).policy;
+        assert_eq!(case.planned(), [""; 0], "{exemption}");
+    }
+}
+
+fn appeared(policy: &str, lines: &[&str], new: &[usize]) -> Case {
+    let mut case = Case::under(policy, lines);
+    case.facts.appeared = new.iter().map(|n| case.facts.rules[*n].id.clone()).collect();
+    case
+}
+
+#[test]
+fn what_appeared_between_two_looks_goes_whoever_made_it() {
+    let lines = ["old tcp 22 0.0.0.0/0", "old tcp 3306 0.0.0.0/0"];
+    assert_eq!(appeared("", &lines, &[0]).planned(), ["old tcp 22 0.0.0.0/0"]);
+    // One of two halves that stand already, and the other half.
+    let halves = ["old tcp 22 8.0.0.0/9", "old tcp 22 8.128.0.0/9", "old tcp 22 10.0.0.0/8"];
+    assert_eq!(appeared("", &halves, &[1, 2]).planned(), ["old tcp 22 8.128.0.0/9"]);
+}
+
+#[test]
+fn what_appeared_between_two_looks_stays_where_a_lawful_caller_may_have_made_it() {
+    let by_principal = "exempt: [{reason: SEC-1, until: never, principals: ['arn:aws:iam::*:role/BreakGlass']}]";
+    assert_eq!(appeared(by_principal, &["old tcp 22 0.0.0.0/0"], &[0]).planned(), [""; 0]);
+    let of_another_port =
+        "exempt: [{reason: SEC-1, until: never, guard: [rdp], principals: ['arn:aws:iam::*:role/BreakGlass']}]";
+    let lines = ["old tcp 22 0.0.0.0/0"];
+    assert_eq!(appeared(of_another_port, &lines, &[0]).planned(), lines);
+}
+
+// A group that is filled up to the limit.
+
+/// Blocks that together admit a /24 less than a /8: a /9, a /10 and so on to a /24.
+fn filled() -> Vec<String> {
+    let block = |bits: u32| {
+        let address = (8u32 << 24) + (u32::MAX << (33 - bits) & 0x00ff_ffff);
+        format!("old tcp 22 {}/{bits}", std::net::Ipv4Addr::from(address))
+    };
+    (9..=24).map(block).collect()
+}
+
+#[test]
+fn the_last_comers_narrow_rule_is_not_taken_for_a_group_that_others_filled() {
+    let filled = filled();
+    let mut lines: Vec<&str> = filled.iter().map(String::as_str).collect();
+    assert_eq!(Case::of(&lines).exposed(), [""; 0]);
+    assert_eq!(Case::of(&lines).judge().nearly.len(), 1, "it is nearly open");
+    lines.push("a tcp 22 9.9.9.0/24");
+    assert_eq!(Case::of(&lines).planned(), [""; 0], "a /24 is next to nothing");
+    assert!(Case::of(&lines).judge().exposures[0].standing, "reported, and left to the sweep");
+    *lines.last_mut().unwrap() = "a tcp 22 9.9.8.0/23";
+    assert_eq!(Case::of(&lines).planned(), ["a tcp 22 9.9.8.0/23"], "a /23 is more");
+}
+
+#[test]
+fn a_narrow_rule_over_the_limit_makes_nothing_free_that_comes_after() {
+    let filled = filled();
+    let mut lines: Vec<&str> = filled.iter().map(String::as_str).collect();
+    lines.extend(["old tcp 22 9.9.9.0/24", "a tcp 22 11.0.0.0/9", "a tcp 22 12.0.0.0/24"]);
+    assert_eq!(Case::of(&lines).planned(), ["a tcp 22 11.0.0.0/9"]);
+}
+
+#[test]
+fn where_the_limit_is_small_no_rule_is_next_to_nothing() {
+    let policy = "internet: {ipv4: /31}";
+    let lines = ["old tcp 22 9.9.9.9/32", "a tcp 22 9.9.9.10/32"];
+    assert_eq!(Case::under(policy, &lines).planned(), ["a tcp 22 9.9.9.10/32"]);
+}
+
+#[test]
+fn a_rule_that_need_not_go_is_put_back() {
+    // The /9 of 180.0.0.0 holds the /10 of 180.64.0.0: with the former gone, the latter may stay.
+    check(
+        "",
+        &[
+            "a tcp 3306 114.0.0.0/9 *",
+            "a tcp 3306 197.128.0.0/9 *",
+            "a tcp 3306 180.0.0.0/9 *",
+            "a tcp 3306 180.64.0.0/10",
+            "a tcp 3306 191.192.0.0/10",
+            "old tcp 3306 23.0.0.0/10",
+        ],
+    );
 }

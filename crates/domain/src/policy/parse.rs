@@ -12,8 +12,9 @@ use super::services::SERVICES;
 use super::{
     Exemption, Mode, Policy, PolicyError, ProtectedPort, Scope, Selector, Sources, SweepPolicy, counted, limit,
 };
-use crate::ids::escaped;
-use crate::net::{AddressSet, Cidr, Family, PerFamily, PortRange, Transport};
+use crate::net::{AddressSet, Cidr, Family, PerFamily};
+use crate::rule::{PortRange, Transport};
+use crate::text::escaped;
 
 pub(super) fn parse(yaml: &str) -> Result<Policy, PolicyError> {
     let options = serde_saphyr::options! { no_schema: true, strict_booleans: true };

@@ -1,6 +1,6 @@
 //! The services that a policy can name, with their well-known ports.
 
-use crate::net::Transport::{self, Tcp, Udp};
+use crate::rule::Transport::{self, Tcp, Udp};
 
 /// Name, transport, first and last port; a service may have several rows.
 pub(super) const SERVICES: &[(&str, Transport, u16, u16)] = &[

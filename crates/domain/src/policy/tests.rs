@@ -30,13 +30,16 @@ impl Case {
         }
     }
 
-    fn at(&self) -> GroupLocation<'_> {
-        GroupLocation { account: &self.account, region: &self.region, group: &self.group, vpc: self.vpc.as_ref() }
+    fn at(&self) -> GroupLocation {
+        let (account, region) = (self.account.clone(), self.region.clone());
+        GroupLocation { account, region, group: self.group.clone(), vpc: self.vpc.clone() }
     }
 
     fn exempt(&self, keys: &str, makers: &[Vec<&str>], now: &str) -> bool {
+        let owned = |names: &Vec<&str>| names.iter().map(|name| (*name).to_owned()).collect();
+        let makers: &[Vec<String>] = &makers.iter().map(owned).collect::<Vec<_>>();
         let policy = policy(&format!("version: 1\nexempt:\n  - {{reason: SEC-1, {keys}}}"));
-        let candidate = Candidate { at: self.at(), guard: "ssh", sources: Some(&self.sources), makers };
+        let candidate = Candidate { at: &self.at(), guard: "ssh", sources: Some(&self.sources), makers };
         policy.exemption(candidate, now.parse().unwrap()).is_some()
     }
 }
@@ -69,7 +72,7 @@ fn the_built_in_policy_guards_four_services_against_a_slash_8() {
     assert_eq!(guards, ["ssh tcp 22", "rdp tcp 3389", "rdp udp 3389", "mysql tcp 3306", "mssql tcp 1433"]);
     assert_eq!(policy.limit(Family::V4), 1 << 24);
     assert_eq!(policy.limit(Family::V6), 1 << 96);
-    assert_eq!(policy.mode(Case::new().at(), Mode::Enforce), Mode::Enforce);
+    assert_eq!(policy.mode(&Case::new().at(), Mode::Enforce), Mode::Enforce);
     assert_eq!(policy.sweep(), SweepPolicy { mode: Mode::Alert, max_revocations: 25 });
     assert!(!policy.needs_vpc());
     assert_eq!(Policy::parse("version: 1").unwrap(), policy, "every default is the built-in one");
@@ -240,11 +243,11 @@ fn the_meeker_of_function_and_policy_wins_and_the_first_scope_that_matches() {
     let enforcing = policy(
         "version: 1\nmode: alert\nscopes:\n- {mode: alert, regions: [us-east-1]}\n- {mode: enforce, accounts: ['111122223333']}\n- {mode: alert, groups: [sg-0123456789abcdef0]}",
     );
-    assert_eq!(enforcing.mode(case.at(), Mode::Enforce), Mode::Enforce);
-    assert_eq!(enforcing.mode(case.at(), Mode::Alert), Mode::Alert);
+    assert_eq!(enforcing.mode(&case.at(), Mode::Enforce), Mode::Enforce);
+    assert_eq!(enforcing.mode(&case.at(), Mode::Alert), Mode::Alert);
     let elsewhere = Case { account: AccountId::parse("999999999999").unwrap(), ..Case::new() };
-    assert_eq!(enforcing.mode(elsewhere.at(), Mode::Enforce), Mode::Alert);
-    assert_eq!(policy("version: 1\nmode: alert").mode(case.at(), Mode::Enforce), Mode::Alert);
+    assert_eq!(enforcing.mode(&elsewhere.at(), Mode::Enforce), Mode::Alert);
+    assert_eq!(policy("version: 1\nmode: alert").mode(&case.at(), Mode::Enforce), Mode::Alert);
 }
 
 #[test]
@@ -280,7 +283,7 @@ fn an_exemption_holds_where_every_key_matches_and_until_its_time() {
 fn an_exemption_by_source_does_not_hold_for_sources_that_could_not_be_looked_up() {
     let case = Case::new();
     let policy = policy("version: 1\nexempt: [{reason: x, until: never, sources: [0.0.0.0/0, '::/0']}]");
-    let candidate = Candidate { at: case.at(), guard: "ssh", sources: None, makers: &[] };
+    let candidate = Candidate { at: &case.at(), guard: "ssh", sources: None, makers: &[] };
     assert!(policy.exemption(candidate, NOW.parse().unwrap()).is_none());
 }
 

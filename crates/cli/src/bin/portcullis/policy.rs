@@ -1,11 +1,12 @@
 //! `portcullis policy`: what a policy says, and whether it is one.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use portcullis::domain::ids::escaped_up_to;
 use portcullis::domain::policy::Policy;
+use portcullis::domain::text::escaped_up_to;
+use portcullis::policy_source::{self, PolicySourceError};
 use portcullis_cli::explain;
 
 #[derive(Subcommand)]
@@ -125,10 +126,12 @@ fn name(path: &Path) -> String {
 /// Why it could not be read, or the policy's own with the lines around it.
 pub(crate) fn read(path: &Path) -> io::Result<Policy> {
     let named = |why: String| io::Error::other(format!("{}: {why}", name(path)));
-    let mut yaml = String::new();
-    let text = match path == Path::new("-") {
-        true => io::stdin().read_to_string(&mut yaml).map(|_| yaml),
-        false => std::fs::read_to_string(path),
+    let policy = match path == Path::new("-") {
+        true => policy_source::read_stream(io::stdin()),
+        false => policy_source::read_file(path),
     };
-    Policy::parse(&text.map_err(|error| named(error.to_string()))?).map_err(|error| named(error.snippet))
+    policy.map_err(|error| match error {
+        PolicySourceError::Policy(error) => named(error.snippet),
+        PolicySourceError::File(_) | PolicySourceError::Object(_) => named(error.to_string()),
+    })
 }

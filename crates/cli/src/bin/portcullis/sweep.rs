@@ -12,10 +12,11 @@ use futures_util::{StreamExt, stream};
 use portcullis::aws::{AccountRegion, Aws, Caller};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::Finding;
-use portcullis::domain::ids::{AccountId, Region, escaped};
+use portcullis::domain::ids::{AccountId, Region};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
-use portcullis::guard::{Guard, Invocation, Places};
-use portcullis::report;
+use portcullis::domain::text::escaped;
+use portcullis::pipeline::{self, Context, Invocation, Places, Settings};
+use portcullis::sinks;
 use portcullis_cli::check::show::Format;
 use serde_json::json;
 use tokio::time::Instant;
@@ -127,29 +128,29 @@ pub(crate) fn run(arguments: &SweepArgs) -> io::Result<u8> {
 }
 
 async fn sweep(arguments: &SweepArgs, policy: Policy) -> io::Result<u8> {
-    let (guard, caller) = guard(arguments, policy).await?;
-    let Accounts::Listed(accounts) = &guard.accounts else { return Err(io::Error::other("no accounts are listed")) };
-    let places = guard.places(accounts, &arguments.regions, &caller.own, Instant::now() + PATIENCE).await;
-    if arguments.enforce && !arguments.yes && !places.targets.is_empty() && !confirmed(&guard, &caller, &places)? {
+    let (context, caller, accounts) = context(arguments, policy).await?;
+    let session = context.aws.session(&caller.identity, Instant::now() + PATIENCE);
+    let places = pipeline::places(session, &accounts, &arguments.regions).await;
+    if arguments.enforce && !arguments.yes && !places.targets.is_empty() && !confirmed(&context, &caller, &places)? {
         eprintln!("portcullis: not confirmed: nothing was changed");
         return Ok(crate::TROUBLE);
     }
     let mut tally = Tally::of(accounts.len(), &places);
-    let written = look(arguments, &guard, &caller, places.targets, &mut tally).await;
-    tally.show(arguments.format, &guard, &mut io::stdout().lock())?;
+    let written = look(arguments, &context, &caller, places.targets, &mut tally).await;
+    tally.show(arguments.format, &context, &mut io::stdout().lock())?;
     written?;
     Ok(tally.status())
 }
 
-/// The function's guard, for the operator: who that is, and the accounts to look at.
-async fn guard(arguments: &SweepArgs, policy: Policy) -> io::Result<(Guard, Caller)> {
+/// The function's context for the operator, who the operator is, and the accounts to look at.
+async fn context(arguments: &SweepArgs, policy: Policy) -> io::Result<(Context, Caller, BTreeSet<AccountId>)> {
     let mode = if arguments.enforce { Mode::Enforce } else { Mode::Alert };
     let external_id = arguments.external_id.clone();
     let member_role = arguments.role.clone().map(|name| MemberRole { name, external_id });
     let has_role = member_role.is_some();
     let aws = Aws::of_operator(arguments.regions.first(), member_role, mode).await;
     let caller = aws.caller().await.map_err(|error| io::Error::other(advice::on_caller(&error)))?;
-    let own = &caller.own.account;
+    let own = &caller.identity.account;
     let accounts: BTreeSet<AccountId> = if arguments.organization {
         let listed = aws.accounts().await;
         listed.map_err(|error| io::Error::other(advice::with(&error.to_string())))?.into_iter().collect()
@@ -170,13 +171,13 @@ async fn guard(arguments: &SweepArgs, policy: Policy) -> io::Result<(Guard, Call
             policy.with_sweep(SweepPolicy { mode, max_revocations })
         }
     };
-    let accounts = Accounts::Listed(accounts);
-    let (clock, out) = (Box::new(portcullis::now), Box::new(|_: &str| {}));
-    Ok((Guard { aws, policy, mode, accounts, topic: None, queue: None, clock, out }, caller))
+    let settings = Settings { mode, accounts: Accounts::Listed(accounts.clone()), topic: None, queue: None };
+    let context = Context::new(aws, policy, settings, Box::new(portcullis::now), Box::new(|_: &str| {}));
+    Ok((context, caller, accounts))
 }
 
 /// Tells what is going to be done and where, and asks.
-fn confirmed(guard: &Guard, caller: &Caller, places: &Places) -> io::Result<bool> {
+fn confirmed(context: &Context, caller: &Caller, places: &Places) -> io::Result<bool> {
     let accounts: BTreeSet<&AccountId> = places.targets.iter().map(|target| &target.account).collect();
     let mut err = io::stderr().lock();
     writeln!(err, "This revokes the ingress rules that expose guarded ports, as\n  {}", escaped(&caller.arn))?;
@@ -185,7 +186,7 @@ fn confirmed(guard: &Guard, caller: &Caller, places: &Places) -> io::Result<bool
         let regions: Vec<&str> = there.map(|target| target.region.as_str()).collect();
         writeln!(err, "  in account {account}: {}", regions.join(" "))?;
     }
-    let most = guard.policy.sweep().max_revocations;
+    let most = context.policy.sweep().max_revocations;
     writeln!(err, "At most {most} in each account and Region, and none where the policy says alert.")?;
     let (accounts, regions) = (tell::count(accounts.len(), "account"), tell::count(places.targets.len(), "Region"));
     write!(err, "Revoke in {accounts}, {regions}? Type yes: ")?;
@@ -195,11 +196,11 @@ fn confirmed(guard: &Guard, caller: &Caller, places: &Places) -> io::Result<bool
     Ok(answer.trim() == "yes")
 }
 
-/// Has the guard look at each account and Region. What is found goes to the tally; as JSON, out at once. What was revoked
-/// is told at once too, so that an operator who loses patience knows.
+/// Sweeps each account and Region. Findings go to the tally; as JSON, they are written at once. What was revoked is reported
+/// at once too, so that an operator who interrupts the sweep knows.
 async fn look(
     arguments: &SweepArgs,
-    guard: &Guard,
+    context: &Context,
     caller: &Caller,
     targets: Vec<AccountRegion>,
     tally: &mut Tally,
@@ -210,8 +211,9 @@ async fn look(
         async move {
             progress.set_message(format!("{account} {region}"));
             let order = json!({"sweep": {"accounts": [&account], "regions": [&region]}});
-            let invocation = Invocation { own: Some(caller.own.clone()), deadline: Instant::now() + PATIENCE };
-            guard.handle(&order, &invocation).await.findings
+            let invocation =
+                Invocation { identity: Some(caller.identity.clone()), deadline: Instant::now() + PATIENCE };
+            pipeline::handle(context, &order, &invocation).await.findings
         }
     });
     let mut done = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
@@ -225,7 +227,7 @@ async fn look(
         if written.is_err() && !arguments.enforce {
             return written;
         }
-        tally.take(findings, guard.policy.sweep().max_revocations);
+        tally.take(findings, context.policy.sweep().max_revocations);
         progress.inc(1);
     }
     progress.finish_and_clear();
@@ -236,6 +238,6 @@ async fn look(
 fn lines(findings: &[Finding]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let findings = findings.iter().filter(|finding| finding.sweep.is_none());
-    findings.into_iter().try_for_each(|finding| writeln!(out, "{}", report::line(finding)))?;
+    findings.into_iter().try_for_each(|finding| writeln!(out, "{}", sinks::log::line(finding)))?;
     out.flush()
 }

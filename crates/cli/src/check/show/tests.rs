@@ -1,5 +1,5 @@
+use portcullis_domain::change::EventMetadata;
 use portcullis_domain::policy::Mode;
-use portcullis_domain::trail::EventMetadata;
 
 use super::*;
 
@@ -13,11 +13,9 @@ fn rule(n: usize, source: &str, action: Action) -> RuleFinding {
         from_port: Some(22),
         to_port: Some(22),
         source: Some(source.to_owned()),
-        action: action.as_str(),
-        error: match action {
-            Action::Failed { error } => Some(error),
-            Action::Revoked | Action::WouldRevoke | Action::Kept | Action::AlreadyGone => None,
-        },
+        description: None,
+        tags: Default::default(),
+        action,
     }
 }
 

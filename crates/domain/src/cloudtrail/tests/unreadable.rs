@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::net::Protocol;
+use crate::rule::Protocol;
 
 /// Puts a value at a place of the record, for each line `POINTER = JSON → MESSAGE`, and expects the message, or its
 /// beginning. A line `POINTER → MESSAGE` takes the node away. `at` goes before each pointer, `place` before each message.

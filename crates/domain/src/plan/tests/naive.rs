@@ -10,12 +10,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::exposure::{Attribution, Rule};
+use crate::change::ChangedRules;
 use crate::ids::{PrefixListId, RuleId, VpcId};
+use crate::judge::Attribution;
 use crate::judge::tests::{Case, change};
-use crate::net::{Family, Protocol, Source, Traffic, Transport};
-use crate::plan::plan;
-use crate::trail::{ChangedRules, Permission};
+use crate::net::Family;
+use crate::plan::going;
+use crate::rule::{Permission, Protocol, Rule, Source, Traffic, Transport};
 
 /// Bit n of a mask is the nth block: `n.0.0.0/8`, or `2001:dbn::/32`.
 type Mask = u16;
@@ -217,6 +218,8 @@ struct World {
     /// In the policy's order; each with its ports as the policy writes them.
     guards: Vec<(&'static str, Transport, (u16, u16))>,
     rules: Vec<SmallRule>,
+    /// The rules that appeared between two looks.
+    appeared: u16,
     lists: [SmallList; 2],
     changes: Vec<SmallChange>,
     /// One `internet` block is 2^n of the sixteen.
@@ -273,7 +276,10 @@ impl World {
         let among = |mask: u16| (0..self.rules.len()).filter(move |n| mask >> n & 1 == 1);
         let each = |change: &SmallChange| match change.changed_rules {
             SmallClaim::Rules { of, said_otherwise, missing, .. } => {
-                let otherwise = |n: &usize| said_otherwise >> n & 1 == 1 && self.rules[*n].is_known();
+                // "A rule that is something else now and exposes a port by itself stays the change's."
+                let otherwise = |n: &usize| {
+                    said_otherwise >> n & 1 == 1 && self.rules[*n].is_known() && !self.is_unlawful_by_itself(*n)
+                };
                 let rules = among(of).filter(|n| !otherwise(n)).collect();
                 let replaced = among(of).filter(otherwise).map(rule_id).collect();
                 Attribution { rules, missing: missing.then(|| Some(rule_id(98))).into_iter().collect(), replaced }
@@ -294,6 +300,43 @@ impl World {
             }
         };
         self.changes.iter().map(each).collect()
+    }
+
+    /// Whether an exemption covers the rule for a guard, whoever made it: one by principal, or any.
+    fn may_be_exempt(&self, rule: usize, guard: &str, by_principal: bool) -> bool {
+        self.exemptions.iter().any(|exemption| {
+            let from = self.rules[rule].from;
+            let within = |masks: [Mask; 2]| {
+                let wider = matches!(from, From::Cidr { bits, .. } if bits > 4);
+                (0..2).all(|n| self.blocks(from, n).is_some_and(|blocks| !wider && blocks & !masks[n] == 0))
+            };
+            !exemption.elapsed
+                && exemption.place.1
+                && (exemption.place != VPC || self.vpc)
+                && exemption.guard.is_none_or(|name| name == guard)
+                && exemption.sources.is_none_or(within)
+                && (exemption.principal || !by_principal)
+        })
+    }
+
+    /// "It exposes a port by itself, and no exemption covers it, or would if the right caller had made it."
+    fn is_unlawful_by_itself(&self, rule: usize) -> bool {
+        self.places().any(|(guard, transport, port, family)| {
+            self.rules[rule].reaches(transport, port) == Reaches::Yes
+                && (0..2).any(|family| self.is_over(self.counted(rule, family), family))
+                && family == Family::V4
+                && !self.may_be_exempt(rule, guard, false)
+        })
+    }
+
+    /// "It appeared between two looks, and no exemption by principal would cover it, whoever had made it."
+    fn is_new(&self, rule: usize) -> bool {
+        let from = self.rules[rule].from;
+        let counts = (0..2).any(|family| self.blocks(from, family).is_none() || self.counted(rule, family) != 0);
+        let may_be_lawful = |(guard, transport, port, _): Place| {
+            counts && self.rules[rule].reaches(transport, port) != Reaches::No && self.may_be_exempt(rule, guard, true)
+        };
+        self.appeared >> rule & 1 == 1 && !self.places().any(may_be_lawful)
     }
 
     fn answer(&self) -> Answer<'_> {
@@ -357,11 +400,12 @@ impl World {
 
     /// Everything but the policy.
     fn fill(&self, case: &mut Case, form: Form) {
-        let rule = |(n, rule): (usize, &SmallRule)| Rule { id: rule_id(n), permission: rule.permission(form) };
+        let rule = |(n, rule): (usize, &SmallRule)| Rule::new(rule_id(n), rule.permission(form));
         case.facts.rules = self.rules.iter().enumerate().map(rule).collect();
+        case.facts.appeared = (0..self.rules.len()).filter(|n| self.appeared >> n & 1 == 1).map(rule_id).collect();
         case.facts.egress = BTreeSet::from([rule_id(97)]);
-        case.facts.vpc = self.vpc.then(|| VpcId::parse("vpc-1").unwrap());
-        case.lists.clear();
+        case.facts.location.vpc = self.vpc.then(|| VpcId::parse("vpc-1").unwrap());
+        case.lists().clear();
         let parsed = |masks| cidrs(masks).iter().map(|cidr| cidr.parse().unwrap()).collect();
         for (n, list) in self.lists.iter().enumerate() {
             let entries = match list {
@@ -369,7 +413,7 @@ impl World {
                 SmallList::Unreadable => Err("AccessDenied".to_owned()),
                 SmallList::Absent => continue,
             };
-            case.lists.insert(list_id(n), entries);
+            case.lists().insert(list_id(n), entries);
         }
         case.changes.clear();
         for SmallChange { maker, changed_rules } in &self.changes {
@@ -425,7 +469,7 @@ struct Answer<'a> {
 
 impl Answer<'_> {
     fn is_attributed(&self, rule: usize) -> bool {
-        !self.makers[rule].is_empty()
+        !self.makers[rule].is_empty() || self.world.is_new(rule)
     }
 
     /// What a rule would admit without the changes: all, or nothing where one of them made it. A change to its prefix
@@ -435,7 +479,8 @@ impl Answer<'_> {
             let reaches = |port| self.world.rules[rule].reaches(*transport, port) != Reaches::No;
             (*from..=*to).any(reaches) && !self.exempt(rule, guard) && self.was_exempt(rule, guard)
         };
-        if self.world.guards.iter().any(no_more) {
+        let is_new = self.makers[rule].is_empty() && self.world.is_new(rule);
+        if is_new || self.world.guards.iter().any(no_more) {
             return 0;
         }
         self.before(rule, family, self.world.counted(rule, family))
@@ -495,7 +540,7 @@ impl Answer<'_> {
                 && (exemption.place != VPC || self.world.vpc)
                 && exemption.guard.is_none_or(|name| name == guard)
                 && exemption.sources.is_none_or(within)
-                && (!exemption.principal || self.is_attributed(rule) && self.makers[rule].iter().all(made_by_a))
+                && (!exemption.principal || !self.makers[rule].is_empty() && self.makers[rule].iter().all(made_by_a))
         })
     }
 
@@ -566,15 +611,34 @@ impl Answer<'_> {
         }
         // "If the port is still exposed, and would not be without the rules of this change, further rules of the change
         // go, widest public source first, until it is not." Again, until it holds everywhere.
+        let by_itself = gone.clone();
         loop {
             let before = gone.len();
             for place in self.world.places() {
                 self.bring_under(place, &mut gone);
             }
             if gone.len() == before {
-                return gone;
+                break;
             }
         }
+        // "No rule goes that could stay when all others that go are gone": narrowest first, by id from the last.
+        let width = |n: &usize| -> u128 {
+            (0..2).map(|family| u128::from(self.world.counted(*n, family).count_ones()) * BLOCK[family]).sum()
+        };
+        let mut candidates: Vec<usize> = gone.difference(&by_itself).copied().collect();
+        candidates.sort_by_key(|n| (width(n), Reverse(rule_id(*n))));
+        for n in candidates {
+            let without_it: BTreeSet<usize> = gone.iter().copied().filter(|other| *other != n).collect();
+            let needs_more = |place: &Place| {
+                let mut more = without_it.clone();
+                self.bring_under(*place, &mut more);
+                self.admitting(*place, true).contains(&n) && more != without_it
+            };
+            if !self.world.places().any(|place| needs_more(&place)) {
+                gone = without_it;
+            }
+        }
+        gone
     }
 
     fn bring_under(&self, place: Place, gone: &mut BTreeSet<usize>) {
@@ -615,7 +679,7 @@ fn both<'a>(world: &World, case: &'a Case) -> [Compared<'a>; 2] {
     let exempt = (0..judgement.rules.len()).filter(|n| judgement.rules[*n].exempt.is_some()).collect();
     let undecided: BTreeSet<_> = judgement.undecided.iter().map(doubt).collect();
     assert_eq!(undecided.len(), judgement.undecided.len(), "one for each rule");
-    let planned = plan(&judgement);
+    let planned = going(&judgement);
     let naive = world.answer();
     [
         Compared { exposures, undecided, exempt, planned, attributions: judgement.attributions },

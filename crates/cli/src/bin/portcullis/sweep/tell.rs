@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis::domain::finding::{Action, Finding, Outcome, SweepFinding};
 use portcullis::domain::policy::Mode;
-use portcullis::guard::{Guard, Places};
-use portcullis::report;
+use portcullis::pipeline::{Context, Places};
+use portcullis::sinks;
 use portcullis_cli::check::show::{self, Format};
 
 use super::advice;
@@ -35,7 +35,7 @@ fn place(finding: &Finding) -> String {
 
 /// Tells at once of a group that something was done about.
 pub(super) fn revoked(finding: &Finding) {
-    if finding.rules.iter().any(|rule| rule.action == Action::Revoked.as_str()) {
+    if finding.rules.iter().any(|rule| rule.action == Action::Revoked) {
         eprintln!("{}: {}", place(finding), show::done(finding));
     }
 }
@@ -68,7 +68,7 @@ impl Tally {
                 continue;
             }
             self.summary.note(&finding);
-            let with = |action: Action| finding.rules.iter().filter(|rule| rule.action == action.as_str()).count();
+            let with = |action: Action| finding.rules.iter().filter(|rule| rule.action == action).count();
             self.past_the_cap += usize::from(with(Action::WouldRevoke) > left);
             left = left.saturating_sub(with(Action::Revoked));
             self.findings.push(finding);
@@ -94,27 +94,27 @@ impl Tally {
     }
 
     /// Shows what was found on standard output, and what it comes to on standard error.
-    pub(super) fn show(&mut self, format: Format, guard: &Guard, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn show(&mut self, format: Format, context: &Context, out: &mut impl Write) -> io::Result<()> {
         let of = |finding: &Finding| (finding.account.clone(), finding.region.clone(), finding.group.clone());
         self.findings.sort_by_key(of);
-        let written = self.write(format, guard, out);
+        let written = self.write(format, context, out);
         // Told even where nobody reads the rest.
         for finding in self.findings.iter().filter(|finding| finding.group.is_some() && finding.needs_retry()) {
             eprintln!("portcullis: {}: {}", place(finding), finding.reason);
         }
         self.input_errors().iter().for_each(|why| eprintln!("portcullis: {why}"));
         eprintln!("{}", self.sentence());
-        self.left(guard).iter().for_each(|line| eprintln!("{line}"));
+        self.left(context).iter().for_each(|line| eprintln!("{line}"));
         written
     }
 
-    fn write(&self, format: Format, guard: &Guard, out: &mut impl Write) -> io::Result<()> {
+    fn write(&self, format: Format, context: &Context, out: &mut impl Write) -> io::Result<()> {
         match format {
             Format::Table => show::swept(&self.findings, out)?,
             // The findings are out already.
             Format::Json => {
-                let summary = Finding::swept((guard.clock)(), self.summary.clone(), guard.mode);
-                writeln!(out, "{}", report::line(&summary))?;
+                let summary = Finding::swept(context.now(), self.summary.clone(), context.settings.mode);
+                writeln!(out, "{}", sinks::log::line(&summary))?;
             }
             Format::Csv => show::write(&self.findings, format, out)?,
         }
@@ -138,15 +138,15 @@ impl Tally {
     }
 
     /// Why groups are still open, where nothing failed.
-    fn left(&self, guard: &Guard) -> Vec<String> {
+    fn left(&self, context: &Context) -> Vec<String> {
         let left = self.findings.iter().filter(|finding| finding.outcome == Outcome::WouldRevert).count();
         if left == 0 {
             return Vec::new();
         }
-        if guard.mode == Mode::Alert {
+        if context.settings.mode == Mode::Alert {
             return vec!["Nothing was changed: --enforce revokes.".to_owned()];
         }
-        let most = guard.policy.sweep().max_revocations;
+        let most = context.policy.sweep().max_revocations;
         let by_policy = left.saturating_sub(self.past_the_cap);
         let mut lines = Vec::new();
         if self.past_the_cap > 0 {

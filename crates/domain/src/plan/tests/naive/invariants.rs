@@ -5,21 +5,23 @@ use serde_json::{Value, json};
 
 use super::random::{few, small_rule, world};
 use super::*;
+use crate::change::Change;
+use crate::cloudtrail::{EnvelopeOrigin, Reading, read};
 use crate::finding::{Action, Done, Finding};
 use crate::json;
 use crate::judge::{harmless, needs_prefix_list};
 use crate::policy::Mode;
-use crate::trail::{Change, EnvelopeOrigin, Reading, read};
+use crate::state::Remediation;
 
 /// The ids of the rules that go.
 fn planned(case: &Case) -> BTreeSet<RuleId> {
     let judgement = case.judge();
-    plan(&judgement).into_iter().map(|n| judgement.rules[n].rule.id.clone()).collect()
+    going(&judgement).into_iter().map(|n| judgement.rules[n].rule.id.clone()).collect()
 }
 
 /// What is exposed, port by port: to how many addresses, and whether without the changes too.
 fn measures(case: &Case) -> BTreeMap<(String, Transport, u16, Family), (u128, bool)> {
-    let ports = |exposure: crate::exposure::Exposure| {
+    let ports = |exposure: crate::judge::Exposure| {
         let place = move |port| (exposure.guard.clone(), exposure.transport, port, exposure.family);
         let measure = (exposure.addresses, exposure.standing);
         (exposure.ports.from()..=exposure.ports.to()).map(move |port| (place(port), measure))
@@ -107,7 +109,7 @@ proptest! {
     #[test]
     fn what_goes_is_a_changes_own_reaches_a_guard_admits_what_counts_and_is_not_exempt(world in world()) {
         let naive = world.answer();
-        for n in plan(&world.case(Form::Odd).judge()) {
+        for n in going(&world.case(Form::Odd).judge()) {
             prop_assert!(naive.is_attributed(n));
             let open = |place: Place| naive.admitting(place, true).contains(&n);
             prop_assert!(world.places().any(open), "lawful or exempt: {:?}", world.rules[n]);
@@ -126,15 +128,51 @@ proptest! {
     }
 
     #[test]
+    fn no_rule_goes_that_could_stay_when_all_others_that_go_are_gone(world in world()) {
+        let mut case = world.case(Form::Odd);
+        let gone = planned(&case);
+        let all = case.facts.rules.clone();
+        let judgement = case.judge();
+        let limit = judgement.limit;
+        let by_itself = |id: &RuleId| judgement.rules.iter().any(|judged| {
+            judged.rule.id == *id && Family::BOTH.into_iter().any(|family| judged.width(family) >= *limit.get(family))
+        });
+        // What is over the limit by itself goes, whatever stands beside it.
+        for id in gone.iter().filter(|id| !by_itself(id)) {
+            case.facts.rules = all.iter().filter(|rule| rule.id == *id || !gone.contains(&rule.id)).cloned().collect();
+            prop_assert!(case.judge().exposures.iter().any(|exposure| !exposure.standing), "{} could stay", id);
+        }
+    }
+
+    #[test]
+    fn only_what_a_change_made_or_what_is_new_goes(world in world()) {
+        let case = world.case(Form::Odd);
+        let judgement = case.judge();
+        let made: BTreeSet<usize> = judgement.attributions.iter().flat_map(|own| own.rules.iter().copied()).collect();
+        for (n, judged) in judgement.rules.iter().enumerate() {
+            let is_new = case.facts.appeared.contains(&judged.rule.id);
+            prop_assert!(!going(&judgement).contains(&n) || made.contains(&n) || is_new);
+            // What is something else now is taken only where it exposes a port by itself.
+            let altered = world.changes.iter().any(|change| matches!(change.changed_rules,
+                SmallClaim::Rules { of, said_otherwise, .. } if of & said_otherwise >> n & 1 == 1));
+            let width = |family| judged.width(family) >= case.policy.limit(family);
+            let by_itself = Family::BOTH.into_iter().any(width);
+            let otherwise = world.changes.len() != 1 || is_new || !world.rules[n].is_known();
+            prop_assert!(!made.contains(&n) || !altered || by_itself || otherwise);
+        }
+    }
+
+    #[test]
     fn the_finding_of_a_change_tells_every_standing_exposure_and_every_rule_of_it_that_goes(world in world()) {
         let case = world.case(Form::Odd);
         let judgement = case.judge();
         let done: Done = planned(&case).into_iter().map(|id| (id, Action::Revoked)).collect();
+        let remediation = Remediation { judgement: judgement.clone(), done: done.clone(), mode: Mode::Enforce, done_at: None, past: vec![], open: vec![] };
         let standing = judgement.exposures.iter().filter(|exposure| exposure.standing).count();
         for (n, change) in case.changes.iter().enumerate() {
-            let finding = Finding::judged(change, n, &case.facts.group, &judgement, &done, Mode::Enforce);
+            let finding = Finding::judged(change, n, &remediation);
             prop_assert_eq!(finding.exposures.iter().filter(|exposure| exposure.standing).count(), standing);
-            let told: BTreeSet<&RuleId> = finding.rules.iter().filter(|r| r.action == "revoked").map(|r| &r.id).collect();
+            let told: BTreeSet<&RuleId> = finding.rules.iter().filter(|r| r.action == Action::Revoked).map(|r| &r.id).collect();
             for rule in judgement.attributions[n].rules.iter().map(|n| &judgement.rules[*n].rule.id) {
                 prop_assert_eq!(told.contains(rule), done.contains_key(rule));
             }
@@ -205,6 +243,8 @@ proptest! {
         let change = Change { recorded_rules: Some(recorded_rules), ..change(changed_rules) };
         let harmless = harmless(&change, &case.policy).is_some();
         case.changes = vec![change];
+        // What appeared between two looks is not of the record.
+        case.facts.appeared.clear();
         prop_assert!(!harmless || planned(&case).is_empty());
     }
 
@@ -213,6 +253,7 @@ proptest! {
         let mut world = world;
         let changed_rules = SmallClaim::List { list: 0, added: Some(added) };
         world.changes = vec![SmallChange { maker: Maker::A, changed_rules }];
+        world.appeared = 0;
         let case = world.case(Form::Odd);
         let adds = (0..2).any(|family| added[family] & world.counting(family) != 0);
         prop_assert_eq!(harmless(&case.changes[0], &case.policy).is_none(), adds);
@@ -226,7 +267,7 @@ proptest! {
         let needed = |rule: &&Rule| needs_prefix_list(&rule.permission, &case.policy);
         let needed: BTreeSet<String> =
             case.facts.rules.iter().filter(needed).map(|rule| rule.permission.source.to_string()).collect();
-        bare.lists.retain(|id, _| needed.contains(id.as_str()));
+        bare.lists().retain(|id, _| needed.contains(id.as_str()));
         let (with, without) = (case.judge(), bare.judge());
         prop_assert_eq!((with.exposures, with.undecided), (without.exposures, without.undecided));
     }

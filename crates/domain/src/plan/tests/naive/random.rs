@@ -92,8 +92,10 @@ pub(super) fn world() -> impl Strategy<Value = World> {
         1 => proptest::collection::vec(small_exemption(), 1..3),
     ];
     let facts = (guards(), rules, [small_list(), small_list()], changes);
-    (facts, [limit(), limit()], trusted, proptest::bool::weighted(0.2), exemptions, any::<bool>()).prop_map(
-        |((guards, mut rules, lists, changes), mut limits, mut trusted, closed, exemptions, vpc)| {
+    let appeared = prop_oneof![2 => Just(0), 1 => any::<u16>()];
+    let mode = (proptest::bool::weighted(0.2), any::<bool>(), appeared);
+    (facts, [limit(), limit()], trusted, exemptions, mode).prop_map(
+        |((guards, mut rules, lists, changes), mut limits, mut trusted, exemptions, (closed, vpc, appeared))| {
             if !closed {
                 // Nothing reaches beyond the sixteen.
                 limits = limits.map(|bits| bits.min(4));
@@ -106,7 +108,7 @@ pub(super) fn world() -> impl Strategy<Value = World> {
                 // A policy under which nothing counts is refused.
                 trusted = [0, 0];
             }
-            let mut world = World { guards, rules, lists, changes, limits, trusted, closed, exemptions, vpc };
+            let mut world = World { guards, rules, appeared, lists, changes, limits, trusted, closed, exemptions, vpc };
             world.no_rule_twice();
             world
         },

@@ -60,6 +60,7 @@ impl Alphabet {
         World {
             guards: vec![("app", Transport::Tcp, (20, 22)), ("game", Transport::Udp, (21, 21))],
             rules: vec![],
+            appeared: 0,
             lists: [SmallList::Entries(ENTRIES), SmallList::Absent],
             changes: vec![],
             limits: [limit; 2],
@@ -120,8 +121,10 @@ fn agree((world, case): &mut (World, Case), rules: &[SmallRule]) -> u64 {
     let lists: Vec<SmallChange> =
         ADDED.into_iter().filter(|_| has_list).map(|added| made(SmallClaim::List { list: 0, added })).collect();
     let mut worlds = 0;
-    for of in 0..1 << rules.len() {
-        let rules = made(SmallClaim::Rules { of, said_otherwise: 0, missing: false, egress: false });
+    for whose in whose(rules.len()) {
+        let Whose { of, said_otherwise, appeared } = whose;
+        world.appeared = appeared;
+        let rules = made(SmallClaim::Rules { of, said_otherwise, missing: false, egress: false });
         for list in std::iter::once(None).chain(lists.iter().copied().map(Some)) {
             world.changes = std::iter::once(rules).chain(list).collect();
             world.fill(case, Form::Canonical);
@@ -131,6 +134,32 @@ fn agree((world, case): &mut (World, Case), rules: &[SmallRule]) -> u64 {
         }
     }
     worlds
+}
+
+/// Whose the rules of a small group are.
+struct Whose {
+    of: u16,
+    said_otherwise: u16,
+    appeared: u16,
+}
+
+/// Of up to two rules: each is old, the change's, the change's and something else now, or new between two looks. Of
+/// three: each is old or the change's.
+fn whose(rules: usize) -> impl Iterator<Item = Whose> {
+    let kinds: u16 = if rules <= 2 { 4 } else { 2 };
+    (0..kinds.pow(rules as u32)).map(move |mut word| {
+        let mut whose = Whose { of: 0, said_otherwise: 0, appeared: 0 };
+        for n in 0..rules {
+            match word % kinds {
+                1 => whose.of |= 1 << n,
+                2 => (whose.of, whose.said_otherwise) = (whose.of | 1 << n, whose.said_otherwise | 1 << n),
+                3 => whose.appeared |= 1 << n,
+                _ => {}
+            }
+            word /= kinds;
+        }
+        whose
+    })
 }
 
 #[test]
@@ -153,7 +182,8 @@ fn is_whole() -> bool {
 }
 
 impl Alphabet {
-    /// How many there must be: for each choice of k of the n rules 2^k changes, and each of them with every addition
+    /// How many there must be: for each choice of k of the n rules 4^k ways whose they are,
+    /// of three 2^3, and each of them with every addition
     /// to the list where a rule of the group refers to it.
     fn worlds(&self) -> u64 {
         let choose = |n: u64, k: u64| (0..k).fold(1, |product, i| product * n.saturating_sub(i) / (i + 1));
@@ -161,7 +191,7 @@ impl Alphabet {
         let plain = self.rules.iter().filter(|rule| rule.from != From::List(0)).count() as u64;
         let groups = |k: u64| {
             let with_list = choose(all, k) - choose(plain, k);
-            (choose(plain, k) + with_list * (1 + ADDED.len() as u64)) << k
+            (choose(plain, k) + with_list * (1 + ADDED.len() as u64)) << if k <= 2 { 2 * k } else { k }
         };
         (0..=3).map(groups).sum::<u64>() * self.limits.len() as u64
     }

@@ -1,0 +1,196 @@
+//! From a judgement and what was done to a finding.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::words::{Open, reason};
+use super::{Action, ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
+use crate::change::Change;
+use crate::ids::RuleId;
+use crate::judge::{Attribution, Exposure, Judgement};
+use crate::policy::Mode;
+use crate::rule::Rule;
+use crate::state::{PastExposure, Remediation};
+
+impl Finding {
+    /// What became of the `n`th change in a group that was looked at.
+    #[must_use]
+    pub fn judged(change: &Change, n: usize, remediation: &Remediation) -> Self {
+        let Remediation { judgement, done, mode, done_at, past, open } = remediation;
+        let unattributed = Attribution::default();
+        let attribution = judgement.attributions.get(n).unwrap_or(&unattributed);
+        let open: &[ExposureFinding] = open.get(n).map(Vec::as_slice).unwrap_or_default();
+        // What this change has a part in, what appeared between two looks, and what stands without any change.
+        let is_new = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| judged.appeared);
+        let concerns =
+            |exposure: &&Exposure| exposure.rules.iter().any(|rule| attribution.rules.contains(rule) || is_new(rule));
+        let exposures: Vec<&Exposure> =
+            judgement.exposures.iter().filter(|exposure| exposure.standing || concerns(exposure)).collect();
+        let acted = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| done.contains_key(&judged.rule.id));
+        let concerned: BTreeSet<usize> = exposures
+            .iter()
+            .flat_map(|exposure| exposure.rules.iter().copied().filter(acted))
+            .chain(attribution.rules.iter().copied())
+            .collect();
+        let action = |rule: &Rule| done.get(&rule.id).cloned().unwrap_or(Action::Kept);
+        let mut rules: Vec<RuleFinding> = concerned
+            .iter()
+            .filter_map(|n| judgement.rules.get(*n))
+            .map(|judged| RuleFinding::of(&judged.rule, action(&judged.rule)))
+            .collect();
+        // What had to go and went before it could be taken back, or a change of which nothing is left.
+        let nothing_left =
+            attribution.rules.is_empty() && !(attribution.missing.is_empty() && attribution.replaced.is_empty());
+        let gone = nothing_left || rules.iter().any(|rule| rule.action == Action::AlreadyGone);
+        rules.extend(attribution.missing.iter().flatten().map(RuleFinding::gone));
+        let mut exposures: Vec<ExposureFinding> =
+            exposures.into_iter().map(|exposure| ExposureFinding::of(exposure, judgement)).collect();
+        let (own, of_now) = (own_ids(attribution, judgement), exposures.len());
+        let is_told = |past: &PastExposure, told: &[ExposureFinding]| {
+            told.iter().any(|now| (&now.guard, &now.protocol, now.port) == past.key())
+        };
+        for past in past.iter().filter(|past| past.appeared || past.exposure.rules.iter().any(|id| own.contains(id))) {
+            if !is_told(past, &exposures) {
+                exposures.push(ExposureFinding { standing: false, ..past.exposure.clone() });
+            }
+        }
+        let past = exposures.len() - of_now;
+        if *mode == Mode::Enforce {
+            still_open(open, judgement, &mut rules);
+        }
+        let verdict = verdict(&exposures, open, judgement, attribution);
+        let outcome = outcome(&rules, gone, open);
+        let plain = Self::plain(&change.event, verdict, outcome, *mode, String::new());
+        let mut finding = Self {
+            group: Some(judgement.location.group.to_string()),
+            exposures,
+            rules,
+            doubtful: !judgement.undecided.is_empty(),
+            done_at: *done_at,
+            nearly: judgement.nearly.iter().map(|exposure| nearly(exposure, judgement)).collect(),
+            ..plain
+        };
+        finding.open_seconds = open_seconds(&finding);
+        finding.reason = reason(&finding, judgement, attribution, Open { open, past });
+        finding
+    }
+}
+
+/// The ids of the change's rules, whatever has become of them.
+fn own_ids<'a>(attribution: &'a Attribution, judgement: &'a Judgement) -> BTreeSet<&'a RuleId> {
+    let rules = attribution.rules.iter().filter_map(|n| Some(&judgement.rules.get(*n)?.rule.id));
+    rules.chain(attribution.missing.iter().flatten()).chain(&attribution.replaced).collect()
+}
+
+fn verdict(
+    exposures: &[ExposureFinding],
+    open: &[ExposureFinding],
+    judgement: &Judgement,
+    attribution: &Attribution,
+) -> Verdict {
+    let is_exempt = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| judged.exempt.is_some());
+    if !exposures.is_empty() || !open.is_empty() {
+        Verdict::Exposed
+    } else if !judgement.undecided.is_empty() {
+        Verdict::Undecided
+    } else if attribution.rules.iter().any(is_exempt) {
+        Verdict::Exempt
+    } else {
+        Verdict::Safe
+    }
+}
+
+/// The rules through which a port is still open did not go: the delivery has failed.
+fn still_open(open: &[ExposureFinding], judgement: &Judgement, rules: &mut Vec<RuleFinding>) {
+    let failed = Action::Failed { error: STILL_OPEN.to_owned() };
+    let through: BTreeSet<&RuleId> = open.iter().flat_map(|exposure| &exposure.rules).collect();
+    for rule in rules.iter_mut().filter(|rule| through.contains(&rule.id)) {
+        rule.action = failed.clone();
+    }
+    let known: BTreeSet<RuleId> = rules.iter().map(|rule| rule.id.clone()).collect();
+    let others = judgement.rules.iter().map(|judged| &judged.rule);
+    let others = others.filter(|rule| through.contains(&rule.id) && !known.contains(&rule.id));
+    rules.extend(others.map(|rule| RuleFinding::of(rule, failed.clone())));
+}
+
+/// The code of a rule through which a port is open at the end, although the rules of the change are gone.
+const STILL_OPEN: &str = "StillOpen";
+
+/// From the call to the end of the exposure, where it has ended; at least a second, for CloudTrail's times are whole
+/// seconds.
+fn open_seconds(finding: &Finding) -> Option<u64> {
+    let has_ended = matches!(finding.outcome, Outcome::Reverted | Outcome::AlreadyGone);
+    let is_call = finding.call.as_deref() != Some("Sweep");
+    if finding.verdict != Verdict::Exposed || !has_ended || !is_call {
+        return None;
+    }
+    let open = finding.done_at?.duration_since(finding.time?).as_millis();
+    u64::try_from(open).ok().map(|millis| millis.div_ceil(1000).max(1))
+}
+
+fn nearly(exposure: &Exposure, judgement: &Judgement) -> String {
+    let percent = exposure.addresses.saturating_mul(100) / judgement.limit.get(exposure.family).max(&1);
+    format!("{} {} ({}) at {percent} % of the limit", exposure.transport, exposure.ports, exposure.guard)
+}
+
+impl ExposureFinding {
+    pub(crate) fn of(exposure: &Exposure, judgement: &Judgement) -> Self {
+        let rules: Vec<_> = exposure.rules.iter().filter_map(|n| judgement.rules.get(*n)).collect();
+        let sources: BTreeSet<String> = rules.iter().map(|judged| judged.rule.permission.source.to_string()).collect();
+        Self {
+            guard: exposure.guard.clone(),
+            protocol: exposure.transport.to_string(),
+            port: exposure.ports.from(),
+            to_port: (exposure.ports.to() > exposure.ports.from()).then_some(exposure.ports.to()),
+            rules: rules.iter().map(|judged| judged.rule.id.clone()).collect(),
+            sources: sources.into_iter().collect(),
+            public_addresses: exposure.addresses.to_string(),
+            standing: exposure.standing,
+        }
+    }
+}
+
+impl RuleFinding {
+    fn of(rule: &Rule, action: Action) -> Self {
+        let traffic = &rule.permission.traffic;
+        Self {
+            id: rule.id.clone(),
+            protocol: Some(traffic.protocol().to_string()),
+            from_port: traffic.from_port(),
+            to_port: traffic.to_port(),
+            source: Some(rule.permission.source.to_string()),
+            description: rule.description.clone(),
+            tags: rule.tags.clone(),
+            action,
+        }
+    }
+
+    /// A rule that EC2 did not show: nothing but its id is known.
+    fn gone(id: &RuleId) -> Self {
+        Self {
+            id: id.clone(),
+            protocol: None,
+            from_port: None,
+            to_port: None,
+            source: None,
+            description: None,
+            tags: BTreeMap::new(),
+            action: Action::AlreadyGone,
+        }
+    }
+}
+
+fn outcome(rules: &[RuleFinding], gone: bool, open: &[ExposureFinding]) -> Outcome {
+    let any = |is: fn(&Action) -> bool| rules.iter().any(|rule| is(&rule.action));
+    if any(|action| matches!(action, Action::Failed { .. })) {
+        Outcome::Failed
+    } else if any(|action| matches!(action, Action::Revoked | Action::Restored)) {
+        Outcome::Reverted
+    } else if any(|action| matches!(action, Action::WouldRevoke | Action::WouldRestore)) {
+        Outcome::WouldRevert
+    } else if gone && open.is_empty() {
+        Outcome::AlreadyGone
+    } else {
+        // In alert mode: open, and not touched.
+        Outcome::None
+    }
+}

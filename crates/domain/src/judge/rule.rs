@@ -1,0 +1,167 @@
+//! One rule: what it admits, whose it is, what exempts it, and what cannot be decided about it.
+
+use jiff::Timestamp;
+
+use super::JudgedRule;
+use super::attribution::{Makers, without};
+use super::prefilter::may_reach;
+use crate::facts::{Facts, PrefixLists};
+use crate::net::{AddressSet, Cidr, Family, PerFamily};
+use crate::policy::{Candidate, Policy, ProtectedPort};
+use crate::rule::{Reach, Rule, Source};
+
+/// What was worked out about one rule.
+pub(super) struct RuleVerdict<'a> {
+    pub(super) rule: JudgedRule,
+    /// The guards from which an exemption takes it.
+    pub(super) exempt_from: Vec<&'a str>,
+    /// Why it cannot be decided, where it cannot.
+    pub(super) undecided: Option<String>,
+    /// It is something else than a change made it, and still that change's.
+    pub(super) is_altered: bool,
+}
+
+/// A rule with what its source admits, on its way to a verdict.
+struct Subject<'a> {
+    rule: &'a Rule,
+    sources: Result<PerFamily<AddressSet>, String>,
+    counted: PerFamily<AddressSet>,
+    facts: &'a Facts,
+    policy: &'a Policy,
+    now: Timestamp,
+}
+
+pub(super) fn judge<'a>(
+    rule: &'a Rule,
+    makers: &Makers<'_>,
+    facts: &'a Facts,
+    policy: &'a Policy,
+    now: Timestamp,
+) -> RuleVerdict<'a> {
+    Subject::of(rule, facts, policy, now).judge(makers)
+}
+
+/// Whether a rule exposes a guarded port by itself, and no exemption covers it or could: nobody can have made it
+/// lawfully.
+#[must_use]
+pub fn is_unlawful_by_itself(rule: &Rule, facts: &Facts, policy: &Policy, now: Timestamp) -> bool {
+    Subject::of(rule, facts, policy, now).is_unlawful_by_itself()
+}
+
+impl<'a> Subject<'a> {
+    fn of(rule: &'a Rule, facts: &'a Facts, policy: &'a Policy, now: Timestamp) -> Self {
+        let sources = sources(&rule.permission.source, &facts.prefix_lists);
+        let counted = sources.as_ref().map_or_else(
+            |_| PerFamily::default(),
+            |sources| PerFamily::each(|family| sources.get(family).intersection(policy.counted(family))),
+        );
+        Self { rule, sources, counted, facts, policy, now }
+    }
+
+    fn judge(&self, makers: &Makers<'_>) -> RuleVerdict<'a> {
+        let is_altered = !makers.altered_by.is_empty() && self.is_unlawful_by_itself();
+        let mut made_by = makers.made_by.clone();
+        if is_altered {
+            made_by.extend(&makers.altered_by);
+        }
+        let is_new = made_by.is_empty() && makers.appeared && !self.may_be_exempt_by_principal();
+        let new_entries = makers.appeared_entries.filter(|_| !is_new && !self.may_be_exempt_by_principal());
+        let before = |family, set: &AddressSet| match new_entries {
+            _ if is_new => AddressSet::default(),
+            Some(entries) => set.difference(&AddressSet::from_cidrs(family, entries)),
+            None => set.clone(),
+        };
+        let without_changes = without(&self.counted, &made_by);
+        let appeared = is_new || made_by.is_empty() && new_entries.is_some();
+        let judged = JudgedRule {
+            rule: self.rule.clone(),
+            attributed: appeared || !made_by.is_empty(),
+            appeared,
+            without: PerFamily::each(|family| before(family, without_changes.get(family))),
+            counted: self.counted.clone(),
+            exempt: None,
+        };
+        let mut verdict = RuleVerdict { rule: judged, exempt_from: Vec::new(), undecided: None, is_altered };
+        let arns = |change: &&crate::change::Change| {
+            change.event.actor.iter().chain(&change.event.issuer).cloned().collect::<Vec<String>>()
+        };
+        let callers: Vec<Vec<String>> = made_by.iter().map(arns).collect();
+        for guard in self.reached() {
+            let candidate = self.candidate(guard, &callers);
+            if let Some(exemption) = self.policy.exemption(candidate, self.now) {
+                verdict.exempt_from.push(&guard.name);
+                verdict.rule.exempt = Some(exemption.reason.clone());
+                continue;
+            }
+            // An exempt source is not part of the 'before' measure: only what the changes added made the rule count.
+            if verdict.rule.without != verdict.rule.counted {
+                let all_before = self.sources.as_ref().ok().map(|sources| {
+                    let without_changes = without(sources, &made_by);
+                    PerFamily::each(|family| before(family, without_changes.get(family)))
+                });
+                let before = Candidate { sources: all_before.as_ref(), makers: &[], ..candidate };
+                if self.policy.exemption(before, self.now).is_some() {
+                    verdict.rule.without = PerFamily::default();
+                }
+            }
+            if let Err(why) = &self.sources {
+                verdict.undecided = Some(format!("{}: {why}", self.rule.id));
+            } else if self.rule.permission.traffic.reach(guard.transport) == Reach::Unknown {
+                verdict.undecided = Some(format!("{}: {}", self.rule.id, unknown_traffic(self.rule)));
+            }
+        }
+        verdict
+    }
+
+    /// The guards whose ports it reaches, or may, from addresses that count, or may.
+    fn reached(&self) -> impl Iterator<Item = &'a ProtectedPort> + use<'a, '_> {
+        let admits = self.sources.is_err() || Family::BOTH.into_iter().any(|f| !self.counted.get(f).is_empty());
+        let guards = self.policy.guards().iter().filter(move |_| admits);
+        guards.filter(|guard| may_reach(&self.rule.permission, guard))
+    }
+
+    fn candidate<'c>(&'c self, guard: &'c ProtectedPort, makers: &'c [Vec<String>]) -> Candidate<'c> {
+        Candidate { at: &self.facts.location, guard: &guard.name, sources: self.sources.as_ref().ok(), makers }
+    }
+
+    /// Whether the right caller would make it lawful, whoever that was.
+    fn may_be_exempt_by_principal(&self) -> bool {
+        self.reached().any(|guard| self.policy.may_be_exempt_by_principal(self.candidate(guard, &[]), self.now))
+    }
+
+    /// Whether it exposes a guarded port by itself, and no exemption covers it or could: a rule that nobody can have made
+    /// lawfully.
+    fn is_unlawful_by_itself(&self) -> bool {
+        let is_wide = |family| self.counted.get(family).count() >= self.policy.limit(family);
+        let reaches = |guard: &ProtectedPort| self.rule.permission.traffic.reach(guard.transport) != Reach::Unknown;
+        Family::BOTH.into_iter().any(is_wide)
+            && self.reached().any(|guard| {
+                let candidate = self.candidate(guard, &[]);
+                reaches(guard)
+                    && self.policy.exemption(candidate, self.now).is_none()
+                    && !self.policy.may_be_exempt_by_principal(candidate, self.now)
+            })
+    }
+}
+
+/// All addresses that a source admits, or why they are not known.
+fn sources(source: &Source, prefix_lists: &PrefixLists) -> Result<PerFamily<AddressSet>, String> {
+    let of = |cidrs: &[Cidr]| PerFamily::each(|family| AddressSet::from_cidrs(family, cidrs));
+    match source {
+        Source::Cidr(cidr) => Ok(of(std::slice::from_ref(cidr))),
+        Source::Group(_) => Ok(PerFamily::default()),
+        Source::PrefixList(id) => match prefix_lists.get(id) {
+            Some(Ok(entries)) => Ok(of(entries)),
+            Some(Err(why)) => Err(format!("the entries of {id} could not be read: {why}")),
+            None => Err(format!("the entries of {id} are not known")),
+        },
+        Source::Unknown(what) => Err(format!("its source is not known: {what}")),
+    }
+}
+
+fn unknown_traffic(rule: &Rule) -> String {
+    let traffic = &rule.permission.traffic;
+    let end = |port: Option<i64>| port.map_or_else(|| "none".to_owned(), |port| port.to_string());
+    let ports = format!("ports {} to {}", end(traffic.from_port()), end(traffic.to_port()));
+    format!("protocol `{}` with {ports} is nothing that EC2 documents", traffic.protocol())
+}

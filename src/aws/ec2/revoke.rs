@@ -1,0 +1,83 @@
+//! The one write: RevokeSecurityGroupIngress.
+
+use std::collections::BTreeSet;
+
+use aws_config::retry::RetryConfig;
+use aws_sdk_ec2::config::Builder;
+use aws_sdk_ec2::types::RevokedSecurityGroupRule;
+use portcullis_domain::ids::{GroupId, RuleId};
+use tokio::time::timeout_at;
+
+use crate::aws::rate_limit::{Api, RateLimiter};
+use crate::aws::{AccountRegion, AwsError, Effect, Session, within};
+
+/// A rate-limit permit for one revoke call. Dropping it unused returns the token.
+#[derive(Debug)]
+pub struct Permit<'a> {
+    rate_limiter: &'a RateLimiter,
+    target: AccountRegion,
+    used: bool,
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if !self.used {
+            self.rate_limiter.give_back(&self.target, Api::Revoke);
+        }
+    }
+}
+
+const REVOKE: &str = "RevokeSecurityGroupIngress";
+
+impl<'a> Session<'a> {
+    /// Waits until EC2's token bucket should have room for a revoke; nothing where time runs out first. The describe that
+    /// leads to the revoke comes after the wait, so that no revoke rests on what was shown before it.
+    pub async fn permit(&self, target: &AccountRegion) -> Option<Permit<'a>> {
+        let rate_limiter = &self.aws.rate_limiter;
+        timeout_at(self.until, rate_limiter.take(target, Api::Revoke)).await.ok()?;
+        Some(Permit { rate_limiter, target: target.clone(), used: false })
+    }
+
+    /// Revokes ingress rules by id, and returns those that EC2 lists as revoked. Sent once: after a failure the caller
+    /// describes the group again and decides.
+    ///
+    /// # Errors
+    /// [`AwsError`]; one unknown id fails the whole call and revokes nothing (EC2 API Reference,
+    /// RevokeSecurityGroupIngress).
+    pub async fn revoke(
+        &self,
+        permit: Permit<'_>,
+        group: &GroupId,
+        rules: &BTreeSet<RuleId>,
+    ) -> Result<BTreeSet<RuleId>, AwsError> {
+        within(self.until, REVOKE, self.send_revoke(permit, group, rules)).await
+    }
+
+    async fn send_revoke(
+        &self,
+        mut permit: Permit<'_>,
+        group: &GroupId,
+        rules: &BTreeSet<RuleId>,
+    ) -> Result<BTreeSet<RuleId>, AwsError> {
+        let once = Builder::new().retry_config(RetryConfig::disabled());
+        let ec2 = self.ec2(&permit.target).await?;
+        permit.used = true;
+        let answer = ec2
+            .revoke_security_group_ingress()
+            .group_id(group.as_str())
+            .set_security_group_rule_ids(Some(rules.iter().map(ToString::to_string).collect()))
+            .customize()
+            .config_override(once)
+            .send()
+            .await
+            .map_err(|error| AwsError::from_sdk(REVOKE, &error))
+            .inspect_err(|error| {
+                if error.effect == Effect::NotYet {
+                    permit.rate_limiter.empty(&permit.target, Api::Revoke);
+                }
+            })?;
+        let listed = answer.revoked_security_group_rules().iter();
+        let ids = listed.filter_map(RevokedSecurityGroupRule::security_group_rule_id);
+        Ok(ids.filter_map(|id| id.parse().ok()).collect())
+    }
+}

@@ -1,0 +1,86 @@
+//! AWS as the function needs it. The clients are the SDK's own; errors keep AWS's code.
+//!
+//! [`Aws`] is made once, in init. A [`Session`] is made from it for each invocation: it knows who the function is and how
+//! long its calls may take.
+
+mod ec2;
+mod error;
+mod http;
+mod identity;
+mod organizations;
+mod rate_limit;
+mod s3;
+mod session;
+mod sns;
+mod sqs;
+mod sts;
+
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, Region as SdkRegion, SdkConfig};
+use portcullis_domain::ids::Region;
+use portcullis_domain::policy::Mode;
+use tokio::sync::{Mutex, OnceCell};
+
+pub use ec2::{Description, KnownLists, Permit, Wanted};
+pub use error::{AwsError, Code, Effect, within};
+pub use identity::{AccountRegion, FunctionIdentity};
+use rate_limit::RateLimiter;
+pub use s3::{Body, Bucket, Keys};
+pub use session::Session;
+pub use sns::Message;
+pub use sts::{Caller, CallerError};
+
+use crate::config::{Ambient, MemberRole};
+
+/// The clients. Made once, in init.
+#[derive(Debug)]
+pub struct Aws {
+    base: SdkConfig,
+    member_role: Option<MemberRole>,
+    mode: Mode,
+    pool: Mutex<session::Pool>,
+    sns: OnceCell<aws_sdk_sns::Client>,
+    rate_limiter: RateLimiter,
+}
+
+impl Aws {
+    /// Clients for the process's own credentials and Region. What the environment holds is taken from it directly: the SDK
+    /// would first set up every other source of credentials, with a connector for each.
+    pub async fn new(ambient: Ambient, member_role: Option<MemberRole>, mode: Mode) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http::client());
+        if let Some(region) = ambient.region {
+            loader = loader.region(sdk_region(&region));
+        }
+        if ambient.credentials {
+            loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
+        }
+        Self::load(loader, member_role, mode).await
+    }
+
+    /// Clients over what `loader` was given. Tests give it a transport and credentials of their own.
+    pub async fn load(loader: ConfigLoader, member_role: Option<MemberRole>, mode: Mode) -> Self {
+        let base = loader.retry_config(retries()).timeout_config(timeouts()).load().await;
+        let (pool, sns, rate_limiter) = (Mutex::default(), OnceCell::new(), RateLimiter::default());
+        Self { base, member_role, mode, pool, sns, rate_limiter }
+    }
+}
+
+fn sdk_region(region: &Region) -> SdkRegion {
+    SdkRegion::new(region.to_string())
+}
+
+/// The SDK retries reads. The invocation's deadline bounds all attempts together.
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(100))
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_millis(1500))
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .build()
+}

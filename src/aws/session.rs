@@ -1,0 +1,114 @@
+//! One invocation's view of the clients: an EC2 client for each account and Region, with the member role's credentials
+//! where the account is not the function's own.
+
+use std::collections::BTreeMap;
+
+use aws_config::identity::IdentityCache;
+use aws_config::sts::AssumeRoleProvider;
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::config::{Builder, SharedCredentialsProvider, SharedIdentityCache};
+use portcullis_domain::ids::AccountId;
+use portcullis_domain::policy::Mode;
+use tokio::time::Instant;
+
+use super::ec2::OnlyWhole;
+use super::{AccountRegion, Aws, AwsError, FunctionIdentity, sdk_region};
+
+/// The clients for one invocation: calls are made as `identity`, and end at `until`.
+#[derive(Debug, Clone, Copy)]
+pub struct Session<'a> {
+    pub(super) aws: &'a Aws,
+    pub(super) identity: &'a FunctionIdentity,
+    pub(super) until: Instant,
+}
+
+/// What is kept from one invocation to the next: a client for each account and Region, credentials for each account.
+#[derive(Debug)]
+pub(super) struct Pool {
+    clients: BTreeMap<AccountRegion, Client>,
+    credentials: BTreeMap<AccountId, SharedCredentialsProvider>,
+    /// Keeps the credentials of each provider, and renews them in time.
+    identities: SharedIdentityCache,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        let identities = IdentityCache::lazy().build();
+        Self { clients: BTreeMap::new(), credentials: BTreeMap::new(), identities }
+    }
+}
+
+/// More clients than this are not kept. They are enough for the busiest accounts and Regions of an organisation.
+const MOST_CLIENTS: usize = 256;
+
+/// The session policy of alert mode: the calls that only read.
+const READ_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeRegions"]}}"#;
+
+impl Aws {
+    /// The clients for one invocation: `identity` is the function's own, and no call goes on after `until`.
+    #[must_use]
+    pub fn session<'a>(&'a self, identity: &'a FunctionIdentity, until: Instant) -> Session<'a> {
+        Session { aws: self, identity, until }
+    }
+}
+
+impl<'a> Session<'a> {
+    /// Who the function is.
+    #[must_use]
+    pub fn identity(&self) -> &'a FunctionIdentity {
+        self.identity
+    }
+
+    /// When its calls end.
+    #[must_use]
+    pub fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// The EC2 client for an account's Region.
+    pub(super) async fn ec2(&self, target: &AccountRegion) -> Result<Client, AwsError> {
+        let mut pool = self.aws.pool.lock().await;
+        if let Some(client) = pool.clients.get(target) {
+            return Ok(client.clone());
+        }
+        if pool.clients.len() >= MOST_CLIENTS {
+            *pool = Pool::default();
+        }
+        let mut config = Builder::from(&self.aws.base)
+            .region(sdk_region(&target.region))
+            .identity_cache(pool.identities.clone())
+            .interceptor(OnlyWhole);
+        if target.account != self.identity.account {
+            let credentials = match pool.credentials.get(&target.account) {
+                Some(credentials) => credentials.clone(),
+                None => {
+                    let credentials = SharedCredentialsProvider::new(self.member_credentials(&target.account).await?);
+                    pool.credentials.insert(target.account.clone(), credentials.clone());
+                    credentials
+                }
+            };
+            // Set as it is: a provider that is wrapped again would have a separate place in the identity cache.
+            config.set_credentials_provider(Some(credentials));
+        }
+        let client = Client::from_conf(config.build());
+        pool.clients.insert(target.clone(), client.clone());
+        Ok(client)
+    }
+
+    /// The member role's credentials, from STS in the function's own Region: they are valid in every other Region, and the
+    /// member's own Region may not be enabled here.
+    async fn member_credentials(&self, account: &AccountId) -> Result<AssumeRoleProvider, AwsError> {
+        let no_role = || AwsError::not_sent("AssumeRole", "no PORTCULLIS_MEMBER_ROLE is set".to_owned());
+        let role = self.aws.member_role.as_ref().ok_or_else(no_role)?;
+        let arn = format!("arn:{}:iam::{account}:role/{}", self.identity.partition, role.name);
+        let mut provider = AssumeRoleProvider::builder(arn).configure(&self.aws.base).session_name("portcullis-guard");
+        if let Some(id) = &role.external_id {
+            provider = provider.external_id(id);
+        }
+        if self.aws.mode == Mode::Alert {
+            // In other accounts too, alert mode cannot write, whatever the member role allows.
+            provider = provider.policy(READ_ONLY);
+        }
+        Ok(provider.build().await)
+    }
+}

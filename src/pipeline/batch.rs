@@ -1,0 +1,75 @@
+//! Works on the resources of a batch and reports what came of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{StreamExt, stream};
+use portcullis_domain::finding::{Finding, SweepFinding};
+
+use super::context::{Context, InvocationScope};
+use super::intake::{Batch, Tracked};
+use super::resource::{self, ResourceResult};
+use crate::sinks::metrics::{self, Counts};
+
+/// This many resources are worked on at a time: EC2's token buckets hold 50 revokes and 100 describes.
+const MOST_AT_ONCE: usize = 8;
+
+/// This many resources are reported at a time. It is more than are worked on, so that a slow topic delays no work.
+const MOST_REPORTED_AT_ONCE: usize = 64;
+
+/// This many findings are kept for the answer. The log has them all.
+const MOST_ANSWERED: usize = 10_000;
+
+/// What came of the delivery so far.
+#[derive(Default)]
+pub(super) struct DeliveryResult {
+    pub(super) findings: Vec<Tracked<Finding>>,
+    pub(super) failed: BTreeSet<String>,
+    /// The summaries of the sweeps that are under way, by the index of their payload.
+    pub(super) sweeps: BTreeMap<usize, SweepFinding>,
+}
+
+/// Works on every resource of a batch. Each is reported as soon as it is done: no resource waits for another that hangs,
+/// nor for the topic.
+pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: Batch, result: &mut DeliveryResult) {
+    let resources = batch.resources.into_iter();
+    let work = resources.map(|((target, resource, held_back), changes)| async move {
+        resource::handle(context, scope, (&target, &resource, held_back), changes).await
+    });
+    let work = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
+    let mut reported = stream::iter([ResourceResult { findings: batch.findings, ..ResourceResult::default() }])
+        .chain(work)
+        .map(|done| async move {
+            let findings = done.findings.iter().map(|finding| &finding.value);
+            let failures = context.sinks().report(findings, scope.report_until()).await;
+            (done, failures)
+        })
+        .buffer_unordered(MOST_REPORTED_AT_ONCE);
+    let (mut counts, mut publish_failures) = (Counts::default(), 0);
+    while let Some((done, failures)) = reported.next().await {
+        publish_failures += failures;
+        done.findings.iter().for_each(|finding| counts.note(&finding.value, context.now()));
+        result.add(done);
+    }
+    if let Some(line) = metrics::line(&counts, publish_failures, context.now()) {
+        (context.out)(&line);
+    }
+}
+
+impl DeliveryResult {
+    fn add(&mut self, done: ResourceResult) {
+        for index in &done.sweeps {
+            if let Some(summary) = self.sweeps.get_mut(index) {
+                summary.groups += done.groups;
+            }
+        }
+        for finding in &done.findings {
+            if let Some(summary) = self.sweeps.get_mut(&finding.origin.index) {
+                summary.note(&finding.value);
+            }
+        }
+        let failed = done.findings.iter().filter(|finding| finding.value.needs_retry());
+        self.failed.extend(failed.map(|finding| finding.origin.item.clone()));
+        let room = MOST_ANSWERED.saturating_sub(self.findings.len());
+        self.findings.extend(done.findings.into_iter().take(room));
+    }
+}

@@ -1,0 +1,118 @@
+//! What the pipeline works with: the context outlives an invocation, the rest belongs to one.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portcullis_domain::policy::{Mode, Policy};
+use tokio::time::Instant;
+
+use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
+use crate::config::Accounts;
+use crate::sinks::{Output, Sinks};
+
+/// Tells the time.
+pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Everything that outlives an invocation.
+pub struct Context {
+    /// The clients.
+    pub aws: Aws,
+    /// The policy.
+    pub policy: Policy,
+    /// The function's settings.
+    pub settings: Settings,
+    /// The clock.
+    pub clock: Clock,
+    /// Standard output.
+    pub out: Output,
+}
+
+/// The function's settings, apart from the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The function's mode. The weaker of this and the policy's mode holds.
+    pub mode: Mode,
+    /// The accounts that the function may act in.
+    pub accounts: Accounts,
+    /// The SNS topic for findings.
+    pub topic: Option<String>,
+    /// The SQS queue over which a sweep is handed out.
+    pub queue: Option<String>,
+}
+
+impl Context {
+    /// Puts a context together.
+    #[must_use]
+    pub fn new(aws: Aws, policy: Policy, settings: Settings, clock: Clock, out: Output) -> Self {
+        Self { aws, policy, settings, clock, out }
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Where findings go.
+    pub(super) fn sinks(&self) -> Sinks<'_> {
+        Sinks { aws: &self.aws, topic: self.settings.topic.as_deref(), out: &self.out }
+    }
+}
+
+/// What the invocation knows of itself.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// Who the function is, if its ARN says so.
+    pub identity: Option<FunctionIdentity>,
+    /// When it must have answered.
+    pub deadline: Instant,
+}
+
+/// The time that is kept back to report what was not done.
+pub(super) const TIME_TO_REPORT: Duration = Duration::from_millis(1500);
+
+/// The time that is kept back to answer at all.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(300);
+
+/// A pre-existing exposure is re-checked only during the first 10 s of an invocation; after that the first answer is
+/// reported. A re-check delays the resources that wait for their turn.
+const RECHECK_WITHIN: Duration = Duration::from_secs(10);
+
+/// What one invocation works with.
+pub(super) struct InvocationScope<'a> {
+    /// The clients, as the function; nothing where it does not know who it is.
+    pub(super) session: Option<Session<'a>>,
+    /// When the invocation must have answered.
+    pub(super) deadline: Instant,
+    /// When pre-existing exposures are no longer re-checked.
+    pub(super) recheck_until: Instant,
+    /// The prefix lists that the invocation has read.
+    pub(super) known_lists: KnownLists,
+}
+
+impl<'a> InvocationScope<'a> {
+    pub(super) fn new(context: &'a Context, invocation: &'a Invocation) -> Self {
+        let until = work_until(invocation.deadline);
+        Self {
+            session: invocation.identity.as_ref().map(|identity| context.aws.session(identity, until)),
+            deadline: invocation.deadline,
+            recheck_until: Instant::now() + RECHECK_WITHIN,
+            known_lists: KnownLists::default(),
+        }
+    }
+
+    /// When work ends.
+    pub(super) fn work_until(&self) -> Instant {
+        work_until(self.deadline)
+    }
+
+    /// When reporting ends.
+    pub(super) fn report_until(&self) -> Instant {
+        self.deadline.checked_sub(TIME_TO_ANSWER).unwrap_or(self.deadline)
+    }
+}
+
+/// When work ends that must be reported by the deadline.
+pub(super) fn work_until(deadline: Instant) -> Instant {
+    deadline.checked_sub(TIME_TO_REPORT).unwrap_or(deadline)
+}

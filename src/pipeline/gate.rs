@@ -1,0 +1,92 @@
+//! How often a remediation looks: pauses that grow while it waits for EC2, and short ones, a bounded number of times,
+//! while somebody changes rules under its eyes.
+//!
+//! Every event is an instance of its own, and none knows of the others. One look a second by thirty of them would be
+//! thirty looks a second, and EC2 refills 20. So an instance stays for [`MOST_LOOKS`] looks only, and chance spreads them:
+//! as the events come, so come the instances, and together they look that many times for each change.
+
+use std::time::Duration;
+
+/// This many looks are made while rules change. More would exceed EC2's bucket when rules change faster than twice a
+/// second; fewer would leave a port open for longer.
+const MOST_LOOKS: u32 = 12;
+
+/// The mean pause between two looks while rules change.
+const PACE: Duration = Duration::from_millis(600);
+
+/// After this many looks in a row that show nothing open nobody is fighting any more.
+const QUIET: u32 = 5;
+
+/// This many times a look follows at once after a revoke that came too late.
+const MOST_HURRIES: u32 = 6;
+
+/// When the next look comes.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    turn: u32,
+    /// The next pause is at most this long.
+    at_most: Option<Duration>,
+    looks: u32,
+    hurries: u32,
+    /// This many looks in a row showed nothing open.
+    closed: u32,
+    /// How often EC2 refused a look for want of a token.
+    throttled: u32,
+}
+
+impl Gate {
+    /// Makes the next pause at most this long.
+    pub(super) fn limit_next(&mut self, at_most: Duration) {
+        self.at_most = Some(at_most);
+    }
+
+    /// The next look comes at once.
+    pub(super) fn hurry(&mut self) {
+        self.hurries += 1;
+        if self.hurries <= MOST_HURRIES {
+            self.limit_next(Duration::ZERO);
+        }
+    }
+
+    /// The next look is one of those while rules change.
+    pub(super) fn use_look(&mut self) {
+        self.looks += 1;
+        let pace = PACE.saturating_mul(2u32.saturating_pow(self.throttled.min(4)));
+        let pause = pace.mul_f64(0.25 + 1.5 * fastrand::f64());
+        self.at_most = Some(self.at_most.map_or(pause, |at_most| at_most.min(pause)));
+    }
+
+    /// Takes in whether a look showed nothing open.
+    pub(super) fn note(&mut self, is_closed: bool) {
+        self.closed = if is_closed { self.closed + 1 } else { 0 };
+    }
+
+    /// Whether nothing has been open for some looks: whoever changed rules has stopped, or the next change brings an
+    /// instance of its own.
+    pub(super) const fn is_quiet(&self) -> bool {
+        self.closed >= QUIET
+    }
+
+    /// Whether all looks while rules change are used up.
+    pub(super) const fn is_spent(&self) -> bool {
+        self.looks + 2 * self.throttled >= MOST_LOOKS
+    }
+
+    /// EC2 refused a look: all instances together look too often.
+    pub(super) fn throttled(&mut self) {
+        self.throttled += 1;
+    }
+
+    /// The pause before the next look: from 200 ms doubled each turn to at most 4 s, half of it by chance, so that
+    /// throttled invocations do not keep in step.
+    pub(super) fn pause(&mut self) -> Duration {
+        let at_most = self.at_most.take().unwrap_or(Duration::MAX);
+        // No pause at all is no turn.
+        if at_most.is_zero() {
+            return at_most;
+        }
+        self.turn = self.turn.saturating_add(1);
+        let doubled = Duration::from_millis(100).saturating_mul(2u32.saturating_pow(self.turn));
+        doubled.min(Duration::from_secs(4)).mul_f64(0.5 + fastrand::f64() / 2.0).min(at_most)
+    }
+}

@@ -1,0 +1,77 @@
+//! The order of things: open, read, group, describe, judge, plan, revoke, report.
+//!
+//! The steps are functions over a [`Context`]. Data flows one way: `intake` fills a batch; `batch` works on its resources
+//! and reports; `resource` describes a resource and hands each of its groups to `remediate`. `log_file` and `sweep` make
+//! batches of their own.
+
+mod batch;
+mod context;
+mod describe;
+mod gate;
+mod group;
+mod intake;
+mod log_file;
+mod permission;
+mod prefix_list;
+mod region;
+mod remediate;
+mod resource;
+mod sweep;
+mod task;
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::finding::Finding;
+use serde_json::Value;
+
+use crate::envelope::{self, Kind, Payload};
+use batch::DeliveryResult;
+use context::InvocationScope;
+pub use context::{Clock, Context, Invocation, Settings};
+use intake::{Batch, Origin};
+pub use sweep::{Places, places};
+
+/// What came of a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// How it is answered.
+    pub kind: Kind,
+    /// All findings.
+    pub findings: Vec<Finding>,
+    /// The items that must be delivered again.
+    pub failed: BTreeSet<String>,
+}
+
+/// Handles one delivery to the end. The answer lists what failed; nothing is lost on the way.
+pub async fn handle(context: &Context, payload: &Value, invocation: &Invocation) -> Answer {
+    let delivery = envelope::open(payload);
+    let scope = InvocationScope::new(context, invocation);
+    let (mut batch, mut result) = (Batch::default(), DeliveryResult::default());
+    let (mut sweeps, mut files) = (Vec::new(), Vec::new());
+    let items = delivery.items.into_iter();
+    let payloads = items.flat_map(|item| item.payloads.into_iter().map(move |payload| (item.id.clone(), payload)));
+    for (index, (item, payload)) in payloads.enumerate() {
+        let origin = Origin { index, item };
+        match payload {
+            Payload::Control(what) => tracing::debug!(what, "a control message was passed over"),
+            Payload::SweepRequest(request) => sweeps.push((origin, request)),
+            Payload::LogFile(file) => files.push((origin, file)),
+            Payload::Record { record, envelope_origin } => {
+                batch.add_record(context, origin, &record, &envelope_origin);
+            }
+            Payload::Unrelated(why) => batch.add_unrelated(context, origin, why),
+            Payload::Unreadable(why) => batch.add_unreadable(context, origin, why),
+        }
+    }
+    // Log files are read one after the other, so that the memory they take does not depend on their number.
+    for (origin, file) in files {
+        log_file::read(context, &scope, (origin, file), &mut batch, &mut result).await;
+    }
+    batch::work(context, &scope, batch, &mut result).await;
+    for (origin, request) in sweeps {
+        sweep::run(context, &scope, (origin, request), &mut result).await;
+    }
+    result.findings.sort_by_key(|finding| finding.origin.index);
+    let findings = result.findings.into_iter().map(|finding| finding.value).collect();
+    Answer { kind: delivery.kind, findings, failed: result.failed }
+}

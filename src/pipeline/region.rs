@@ -1,0 +1,52 @@
+//! Every group of a Region, within the cap on revocations.
+
+use portcullis_domain::change::{Call, Change};
+use portcullis_domain::facts::Facts;
+use portcullis_domain::finding::Finding;
+use portcullis_domain::judge::is_unlawful_by_itself;
+
+use super::context::Context;
+use super::group;
+use super::intake::Tracked;
+use super::task::{GroupTask, Snapshot};
+
+/// Handles one group after the other: the cap on revocations is one for all of them.
+pub(super) async fn handle(
+    context: &Context,
+    task: &GroupTask<'_>,
+    changes: &[Tracked<Change>],
+    snapshots: impl Iterator<Item = Snapshot>,
+) -> Vec<Tracked<Finding>> {
+    let sweep = context.policy.sweep();
+    let cap = usize::try_from(sweep.max_revocations).unwrap_or(usize::MAX);
+    let (mut left, mut left_for_event) = (cap, cap);
+    // A record that does not name the group makes every group a candidate, as in a sweep, and the sweep's mode holds. It
+    // does not hold for a group that can be the record's own: there it is an event like any other, within the same cap.
+    let is_event = task.changes.iter().any(|change| change.call != Call::Sweep);
+    let sweep_task = GroupTask { mode: task.mode.min(sweep.mode), ..*task };
+    let mut findings = Vec::new();
+    for snapshot in snapshots {
+        let result = if is_event && may_be_the_events(context, &snapshot.facts) {
+            let fits = task.count_steps(context, &snapshot.facts) <= left_for_event;
+            let event_task = if fits { *task } else { task.held_back(PAST_THE_CAP) };
+            let result = group::handle(context, &event_task, snapshot, None, left_for_event).await;
+            left_for_event = left_for_event.saturating_sub(result.revoked);
+            result
+        } else {
+            let result = group::handle(context, &sweep_task, snapshot, None, left).await;
+            left = left.saturating_sub(result.revoked);
+            result
+        };
+        findings.extend(group::tracked(changes, result.findings));
+    }
+    findings
+}
+
+/// Whether the record can be about this group: a single rule of it exposes a guarded port, and nobody can have made that
+/// lawfully. What else is in the group says nothing, for it may have been taken out since.
+fn may_be_the_events(context: &Context, facts: &Facts) -> bool {
+    facts.rules.iter().any(|rule| is_unlawful_by_itself(rule, facts, &context.policy, context.now()))
+}
+
+const PAST_THE_CAP: &str = "more rules would have to go than the policy's `sweep.max_revocations` allows a record that \
+                            does not name its group: not touched";

@@ -1,0 +1,228 @@
+//! Judge, plan, revoke, describe again, until nothing is left to do. Each revoke rests on a snapshot of the same turn.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use portcullis_domain::change::{Change, ChangedRules};
+use portcullis_domain::judge::{Judgement, attributions};
+use portcullis_domain::plan::plan;
+use portcullis_domain::policy::Mode;
+use portcullis_domain::rule::Source;
+use portcullis_domain::state::{Answer, Effect, Remediation, RemediationState};
+use tokio::time::Instant;
+
+use super::context::Context;
+use super::describe;
+use super::gate::Gate;
+use super::task::{GroupTask, Snapshot};
+use crate::aws::{Code, Permit};
+
+/// A revoke rests on a snapshot that is no older than this, prefix lists included. The snapshot of one group is always
+/// younger; that of a whole Region may be older when its last group is dealt with.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// A pre-existing exposure is re-checked for this long: another delivery may be removing it, and a remediation takes less.
+const RECHECK: Duration = Duration::from_secs(3);
+
+/// Does what the plan says about a group, with at most `cap` revocations. It describes the group again until nothing is
+/// left to do and EC2 shows the rules that the records name; where rules change meanwhile, it stays for some looks more.
+pub(super) async fn remediate(
+    context: &Context,
+    task: &GroupTask<'_>,
+    snapshot: Snapshot,
+    permit: Option<Permit<'_>>,
+    cap: usize,
+) -> Remediation {
+    let mode = context.policy.mode(&snapshot.facts.location, task.mode);
+    let recheck_until = task.recheck_until.min(snapshot.observed_at + RECHECK);
+    let mut work = Work {
+        context,
+        task,
+        state: RemediationState::new(),
+        gate: Gate::default(),
+        revoked_at: None,
+        closed_at: None,
+    };
+    let (mut snapshot, mut permit) = (snapshot, permit);
+    let is_unsettled = loop {
+        let judgement = work.judge(&snapshot, mode, cap);
+        let turn = Turn {
+            is_unsettled: work.is_unsettled(&snapshot),
+            recheck: mode == Mode::Enforce && Instant::now() < recheck_until && work.may_go_away(&judgement),
+            is_contested: mode == Mode::Enforce && work.is_contested(&judgement) && !work.gate.is_quiet(),
+        };
+        if turn.recheck {
+            work.gate.limit_next(RECHECK / 3);
+        }
+        let mut again = turn.calls_for_another();
+        if work.state.mode() == Mode::Enforce && !work.state.pending().is_empty() {
+            let Some(ready) = at_hand(task, permit.take()).await else {
+                work.state.give_up(Code::Timeout.as_str());
+                break turn.is_unsettled;
+            };
+            if snapshot.is_older_than(FRESH, rests_on_a_list(&judgement)) {
+                permit = Some(ready);
+                work.gate.limit_next(Duration::ZERO);
+                again = true;
+            } else {
+                again = work.revoke(ready, &snapshot).await
+                    && (turn.calls_for_another() || !work.state.pending().is_empty() || work.state.is_contested());
+            }
+        }
+        // Who stays at the gate leaves when the looks are used up: others come with every event.
+        if !again || (turn.is_contested && work.gate.is_spent()) {
+            break false;
+        }
+        if turn.is_contested {
+            work.gate.use_look();
+        }
+        match describe::again(context, task, &snapshot.facts.location.group, &mut work.gate, &mut work.state).await {
+            Some(next) => snapshot = next,
+            // Without the time for another look the last snapshot counts.
+            None => break turn.is_unsettled && !turn.is_contested,
+        }
+    };
+    work.finish(&snapshot, is_unsettled)
+}
+
+/// What a turn leaves to wait for.
+struct Turn {
+    /// EC2 does not show yet what the records name.
+    is_unsettled: bool,
+    /// A pre-existing exposure may be about to go away.
+    recheck: bool,
+    /// Rules change while Portcullis looks.
+    is_contested: bool,
+}
+
+impl Turn {
+    const fn calls_for_another(&self) -> bool {
+        self.is_unsettled || self.recheck || self.is_contested
+    }
+}
+
+/// One remediation under way.
+struct Work<'a> {
+    context: &'a Context,
+    task: &'a GroupTask<'a>,
+    state: RemediationState,
+    gate: Gate,
+    /// When EC2 last listed rules as revoked.
+    revoked_at: Option<Timestamp>,
+    /// When a look first showed nothing open after one that did.
+    closed_at: Option<Timestamp>,
+}
+
+impl Work<'_> {
+    /// Takes in a snapshot and what is planned about it.
+    fn judge(&mut self, snapshot: &Snapshot, mode: Mode, cap: usize) -> Judgement {
+        self.state.observe(&snapshot.facts);
+        let judgement = self.task.judge(self.context, &self.state.left(&snapshot.facts));
+        self.state.remember(&judgement);
+        self.state.adopt(&plan(&judgement, mode, cap), judgement.undecided.is_empty());
+        let is_closed = judgement.exposures.is_empty();
+        self.gate.note(is_closed);
+        self.closed_at = if is_closed { self.closed_at.or(Some(snapshot.facts.observed_at)) } else { None };
+        judgement
+    }
+
+    /// Revokes what is pending, and returns whether another turn may help.
+    async fn revoke(&mut self, permit: Permit<'_>, snapshot: &Snapshot) -> bool {
+        let rules = self.state.to_revoke();
+        let answer = match self.task.session.revoke(permit, &snapshot.facts.location.group, &rules).await {
+            Ok(revoked) => {
+                self.revoked_at = Some(self.context.now());
+                Answer::Revoked(revoked)
+            }
+            Err(error) => {
+                // Whoever was faster has just made another rule: it is young now, so the next look comes at once.
+                if error.effect == Effect::NotFound {
+                    self.gate.hurry();
+                }
+                Answer::Failed { code: error.code.to_string(), effect: error.effect }
+            }
+        };
+        self.state.answer(answer)
+    }
+
+    /// Whether a change is young, and EC2 has not shown every rule that it names, as it made it or as another change at
+    /// hand left it. The new entries of a prefix list were waited for before.
+    fn is_unsettled(&self, snapshot: &Snapshot) -> bool {
+        if !self.task.is_young(self.context, snapshot.observed_at) {
+            return false;
+        }
+        let whole = self.state.whole(&snapshot.facts);
+        let all = attributions(self.task.changes, &whole);
+        let made = |id| all.iter().any(|own| own.rules.iter().any(|n| whole.rules.get(*n).is_some_and(|r| r.id == id)));
+        let is_of_rules = |change: &Change| !matches!(change.changed_rules, ChangedRules::PrefixList { .. });
+        let own = all.iter().zip(self.task.changes).filter(|(_, change)| is_of_rules(change));
+        own.into_iter().any(|(own, _)| {
+            !own.missing.is_empty() || own.replaced.iter().any(|id| !made(id.clone()) && !self.state.is_done(id))
+        })
+    }
+
+    /// True if a pre-existing exposure contains a rule of this change that the plan keeps. Another delivery may be removing
+    /// the other rules.
+    fn may_go_away(&self, judgement: &Judgement) -> bool {
+        let is_kept = |n: &usize| {
+            let rule = judgement.rules.get(*n).filter(|judged| judged.attributed);
+            rule.is_some_and(|judged| !self.state.pending().contains(&judged.rule.id))
+        };
+        judgement.exposures.iter().any(|exposure| exposure.standing && exposure.rules.iter().any(is_kept))
+    }
+
+    /// Whether rules change while Portcullis looks: something appeared between two looks, or a port is open although the
+    /// rules of a change are gone.
+    fn is_contested(&self, judgement: &Judgement) -> bool {
+        self.state.is_contested() || self.left_open(judgement).iter().any(|open| !open.is_empty())
+    }
+
+    /// For each change, what is open although its own rules are gone.
+    fn left_open(&self, judgement: &Judgement) -> Vec<Vec<portcullis_domain::finding::ExposureFinding>> {
+        let changes = self.task.changes.iter().enumerate();
+        changes.map(|(n, change)| self.state.left_open(change, n, judgement, &self.context.policy)).collect()
+    }
+
+    /// What is reported, over everything that any snapshot showed of what matters.
+    fn finish(self, snapshot: &Snapshot, is_unsettled: bool) -> Remediation {
+        let last = self.task.judge(self.context, &self.state.left(&snapshot.facts));
+        let open = self.left_open(&last);
+        let whole = self.state.whole(&snapshot.facts);
+        let own = attributions(self.task.changes, &whole);
+        let ids = own.iter().flat_map(|own| own.rules.iter().filter_map(|n| Some(whole.rules.get(*n)?.id.clone())));
+        let replaced = own.iter().flat_map(|own| own.replaced.iter().cloned());
+        let reported = self.state.reported(&snapshot.facts, &ids.chain(replaced).collect());
+        let mut judgement = self.task.judge(self.context, &reported);
+        if is_unsettled {
+            judgement.undecided.push("EC2 does not show yet what the record says".to_owned());
+        }
+        if let Some(why) = self.task.held_back.filter(|_| !self.state.pending().is_empty()) {
+            judgement.undecided.push(why.to_owned());
+        }
+        Remediation {
+            judgement,
+            past: self.state.past(),
+            open,
+            mode: self.state.mode(),
+            done_at: self.revoked_at.or(self.closed_at).or_else(|| Some(self.context.now())),
+            done: self.state.finish(),
+        }
+    }
+}
+
+/// Whether what is open is open through a prefix list.
+fn rests_on_a_list(judgement: &Judgement) -> bool {
+    let is_list = |n: &usize| {
+        let source = judgement.rules.get(*n).map(|judged| &judged.rule.permission.source);
+        matches!(source, Some(Source::PrefixList(_)))
+    };
+    judgement.exposures.iter().any(|exposure| exposure.rules.iter().any(is_list))
+}
+
+/// The permit at hand, or else a new one; nothing when time runs out first.
+async fn at_hand<'a>(task: &GroupTask<'a>, permit: Option<Permit<'a>>) -> Option<Permit<'a>> {
+    match permit {
+        Some(permit) => Some(permit),
+        None => task.session.permit(task.target).await,
+    }
+}

@@ -1,0 +1,169 @@
+//! The sweep: a scheduled or manual scan of every group. It takes the path of an event whose record names only the account
+//! and the Region.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt, stream};
+use portcullis_domain::change::{Change, EventMetadata};
+use portcullis_domain::finding::{Finding, Outcome, SweepFinding, Verdict};
+use portcullis_domain::ids::{AccountId, Region};
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+
+use super::batch::{self, DeliveryResult};
+use super::context::{Context, InvocationScope, work_until};
+use super::intake::{Batch, Origin};
+use super::permission;
+use crate::aws::{AccountRegion, AwsError, FunctionIdentity, Session, within};
+use crate::config::Accounts;
+use crate::envelope::SweepRequest;
+
+/// This many accounts are asked for their Regions at a time.
+const MOST_ASKED_AT_ONCE: usize = 16;
+
+/// What a sweep covers.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// The accounts and Regions.
+    pub targets: Vec<AccountRegion>,
+    /// Accounts whose Regions are not known, and why.
+    pub unknown: Vec<(AccountId, AwsError)>,
+}
+
+/// Carries out a sweep, or hands it out over the queue, and reports its summary.
+pub(super) async fn run(
+    context: &Context,
+    scope: &InvocationScope<'_>,
+    (origin, request): (Origin, SweepRequest),
+    result: &mut DeliveryResult,
+) {
+    let finding = match carry_out(context, scope, (&origin, request), result).await {
+        Ok(finding) => finding,
+        Err((outcome, why)) => plain(context, Verdict::Undecided, outcome, why),
+    };
+    let mut batch = Batch::default();
+    batch.add_finding(origin, finding);
+    batch::work(context, scope, batch, result).await;
+}
+
+fn plain(context: &Context, verdict: Verdict, outcome: Outcome, why: String) -> Finding {
+    let (time, call) = (Some(context.now()), Some("Sweep".to_owned()));
+    let event = EventMetadata { time, call, ..EventMetadata::default() };
+    Finding::plain(&event, verdict, outcome, context.settings.mode, why)
+}
+
+async fn carry_out(
+    context: &Context,
+    scope: &InvocationScope<'_>,
+    (origin, request): (&Origin, SweepRequest),
+    result: &mut DeliveryResult,
+) -> Result<Finding, (Outcome, String)> {
+    let refused = |why: String| (Outcome::None, why);
+    let session = permission::known(scope.session).map_err(refused)?;
+    let accounts = accounts_of(context, &request, session).await?;
+    for account in &accounts {
+        permission::check(context, session.identity(), account).map_err(refused)?;
+    }
+    let queue = context.settings.queue.as_ref();
+    let places = places(asking_session(context, scope, session), &accounts, &request.regions).await;
+    if let Some(queue) = queue.filter(|_| places.targets.len() + places.unknown.len() > 1) {
+        return hand_out(context, queue, &places, session.until()).await;
+    }
+    let summary = SweepFinding {
+        accounts: accounts.len(),
+        places: places.targets.len(),
+        unreachable: places.unknown.iter().map(|(account, why)| format!("{account}: {why}")).collect(),
+        ..SweepFinding::default()
+    };
+    result.sweeps.insert(origin.index, summary);
+    let mut batch = Batch::default();
+    let now = context.now();
+    for AccountRegion { account, region } in places.targets {
+        batch.add_change(context, origin.clone(), Change::sweep(None, Some(now), account, region));
+    }
+    batch::work(context, scope, batch, result).await;
+    let summary = result.sweeps.remove(&origin.index).unwrap_or_default();
+    Ok(Finding::swept(now, summary, context.settings.mode.min(context.policy.sweep().mode)))
+}
+
+/// The session for the question about Regions. Where there is a queue, it takes at most half of the time, so that accounts
+/// that have not answered by then still get their message.
+fn asking_session<'a>(context: &'a Context, scope: &InvocationScope<'_>, session: Session<'a>) -> Session<'a> {
+    let deadline = match context.settings.queue {
+        Some(_) => Instant::now() + scope.deadline.duration_since(Instant::now()) / 2,
+        None => scope.deadline,
+    };
+    context.aws.session(session.identity(), work_until(deadline))
+}
+
+/// The accounts of a request; every account that the function may act in where it names none.
+async fn accounts_of(
+    context: &Context,
+    request: &SweepRequest,
+    session: Session<'_>,
+) -> Result<BTreeSet<AccountId>, (Outcome, String)> {
+    if !request.accounts.is_empty() {
+        return Ok(request.accounts.iter().cloned().collect());
+    }
+    match &context.settings.accounts {
+        Accounts::Own => {
+            let FunctionIdentity { account, .. } = session.identity();
+            Ok(BTreeSet::from([account.clone()]))
+        }
+        Accounts::Listed(listed) => Ok(listed.clone()),
+        Accounts::Any => {
+            let listed = within(session.until(), "ListAccounts", context.aws.accounts()).await;
+            let failed = |error: AwsError| (Outcome::Failed, format!("the organisation's accounts: {error}"));
+            Ok(listed.map_err(failed)?.into_iter().collect())
+        }
+    }
+}
+
+/// The Regions of each account: those that are given, or else all that are enabled there.
+pub async fn places(session: Session<'_>, accounts: &BTreeSet<AccountId>, regions: &[Region]) -> Places {
+    let asked = accounts.iter().map(|account| async move {
+        match regions {
+            [] => (account, session.regions(account).await),
+            given => (account, Ok(given.to_vec())),
+        }
+    });
+    let mut answers = stream::iter(asked).buffered(MOST_ASKED_AT_ONCE);
+    let mut places = Places::default();
+    while let Some((account, enabled)) = answers.next().await {
+        let target = |region| AccountRegion { account: account.clone(), region };
+        match enabled {
+            Ok(regions) => places.targets.extend(regions.into_iter().map(target)),
+            Err(error) => places.unknown.push((account.clone(), error)),
+        }
+    }
+    places
+}
+
+/// Sends one message for each account and Region. An account whose Regions are not known gets one message, and with it
+/// attempts and, if need be, a dead letter of its own.
+async fn hand_out(
+    context: &Context,
+    queue: &str,
+    places: &Places,
+    until: Instant,
+) -> Result<Finding, (Outcome, String)> {
+    let request = |target: &AccountRegion| {
+        json!({"sweep": {"accounts": [&target.account], "regions": [&target.region]}}).to_string()
+    };
+    let mut messages: Vec<String> = places.targets.iter().map(request).collect();
+    let later = |(account, _): &(AccountId, AwsError)| json!({"sweep": {"accounts": [account]}}).to_string();
+    messages.extend(places.unknown.iter().map(later));
+    let Ok(refused) = timeout_at(until, context.aws.enqueue(queue, &messages)).await else {
+        let late = "time ran out while the sweep was handed out: order it in parts, by accounts";
+        return Err((Outcome::Failed, late.to_owned()));
+    };
+    if let Some((_, error)) = refused.first() {
+        let (failed, all) = (refused.len(), messages.len());
+        return Err((Outcome::Failed, format!("{failed} of {all} messages were not handed out: {error}")));
+    }
+    let mut why = format!("sweep handed out: {} messages, one for each account and Region", messages.len());
+    for (account, error) in &places.unknown {
+        why.push_str(&format!("; {account} is tried again: {error}"));
+    }
+    Ok(plain(context, Verdict::Irrelevant, Outcome::None, why))
+}

@@ -1,0 +1,80 @@
+//! One resource to work on, and its groups as EC2 shows them.
+
+use std::time::Duration;
+
+use portcullis_domain::change::{Call, Change};
+use portcullis_domain::facts::Facts;
+use portcullis_domain::judge::{Judgement, judge};
+use portcullis_domain::plan::going;
+use portcullis_domain::policy::Mode;
+use tokio::time::Instant;
+
+use super::context::Context;
+use crate::aws::{AccountRegion, Description, KnownLists, Session};
+
+/// What is to be done about the changes of one resource, and until when.
+#[derive(Clone, Copy)]
+pub(super) struct GroupTask<'a> {
+    pub(super) target: &'a AccountRegion,
+    pub(super) session: Session<'a>,
+    pub(super) changes: &'a [&'a Change],
+    /// The most that may be done: the function's mode, or the sweep's where the resource is a whole Region.
+    pub(super) mode: Mode,
+    /// When pre-existing exposures are no longer re-checked.
+    pub(super) recheck_until: Instant,
+    /// The prefix lists that the invocation has read.
+    pub(super) known_lists: &'a KnownLists,
+    /// Why nothing is revoked that the plan says, where something holds it back. It is reported as undecided, so that the
+    /// delivery fails and somebody looks.
+    pub(super) held_back: Option<&'static str>,
+}
+
+/// A group as EC2 showed it.
+pub(super) struct Snapshot {
+    pub(super) facts: Facts,
+    /// When EC2 was asked.
+    pub(super) observed_at: Instant,
+    /// When the oldest of its prefix lists was read.
+    pub(super) lists_read_at: Instant,
+}
+
+impl Snapshot {
+    /// Whether the rules are older than this, or the prefix lists where they matter.
+    pub(super) fn is_older_than(&self, age: Duration, with_lists: bool) -> bool {
+        self.observed_at.elapsed() > age || with_lists && self.lists_read_at.elapsed() > age
+    }
+
+    /// One for each group that EC2 showed.
+    pub(super) fn each(description: Description) -> impl Iterator<Item = Self> {
+        let Description { groups, observed_at, lists_read_at } = description;
+        groups.into_iter().map(move |facts| Self { facts, observed_at, lists_read_at })
+    }
+}
+
+/// EC2 is eventually consistent: only when a change is this old does a rule that EC2 does not show count as gone.
+const SETTLING: Duration = Duration::from_secs(20);
+
+impl GroupTask<'_> {
+    pub(super) fn judge(&self, context: &Context, facts: &Facts) -> Judgement {
+        judge(self.changes, facts, &context.policy, context.now())
+    }
+
+    /// How many rules of the group would have to go as EC2 shows it.
+    pub(super) fn count_steps(&self, context: &Context, facts: &Facts) -> usize {
+        going(&self.judge(context, facts)).len()
+    }
+
+    /// The same task with nothing revoked, and why.
+    pub(super) fn held_back(&self, why: &'static str) -> Self {
+        Self { mode: Mode::Alert, held_back: Some(why), ..*self }
+    }
+
+    /// Whether a change was so young when EC2 was asked that EC2 may not have shown it. A change without a time counts as
+    /// young. The time of the request counts, for the answer may have taken long.
+    pub(super) fn is_young(&self, context: &Context, observed_at: Instant) -> bool {
+        let then = context.now() - observed_at.elapsed();
+        let age = |change: &&Change| change.event.time.map(|time| then.duration_since(time).unsigned_abs());
+        let calls = self.changes.iter().filter(|change| change.call != Call::Sweep);
+        calls.map(age).any(|age| age.is_none_or(|age| age < SETTLING))
+    }
+}

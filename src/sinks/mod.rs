@@ -1,0 +1,43 @@
+//! Where findings go: the log ([`log`]), the metrics ([`metrics`]) and the SNS topic ([`sns`]).
+//!
+//! A sink takes what is finished. It decides nothing about a finding, and a sink that fails changes nothing else.
+
+pub mod log;
+pub mod message;
+pub mod metrics;
+pub mod sns;
+
+#[cfg(test)]
+mod tests;
+
+use portcullis_domain::finding::Finding;
+use tokio::time::Instant;
+
+use crate::aws::Aws;
+
+/// Takes the lines of standard output, each as soon as it is known.
+pub type Output = Box<dyn Fn(&str) + Send + Sync>;
+
+/// The sinks of a function.
+#[derive(Clone, Copy)]
+pub struct Sinks<'a> {
+    /// The clients.
+    pub aws: &'a Aws,
+    /// The topic for findings.
+    pub topic: Option<&'a str>,
+    /// Standard output.
+    pub out: &'a Output,
+}
+
+impl Sinks<'_> {
+    /// Writes findings to the log, which cannot fail, and publishes those that are news. How many could not be published.
+    pub async fn report(&self, findings: impl Iterator<Item = &Finding> + Clone, until: Instant) -> usize {
+        findings.clone().for_each(|finding| (self.out)(&log::line(finding)));
+        let Some(topic) = self.topic else { return 0 };
+        let mut failures = 0;
+        for finding in findings.filter(|finding| sns::is_published(finding)) {
+            failures += usize::from(!sns::publish(self.aws, topic, finding, until).await);
+        }
+        failures
+    }
+}
