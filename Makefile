@@ -9,6 +9,8 @@ PROFILE_DIR := target/debug
 # One set of features for demo, invoke and test: each other set would build the AWS SDK again.
 WORKSPACE := --workspace --features ec2-model/serve --locked
 
+RUST_OLDEST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
@@ -16,46 +18,75 @@ export SAM_CLI_TELEMETRY := 0
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 # --- Try it, test it -----------------------------------------------------------------------------------------------
 
+# While one core compiles the AWS SDK, the other installs the tools.
 .PHONY: demo
 demo: ## See it work on this machine: alert, enforce, then a hub with members, on an AWS emulator
-	@$(MAKE) --no-print-directory --jobs=2 programs .venv/demo/.installed
+	@$(MAKE) --no-print-directory --jobs=2 function .venv/demo/.installed
 	.venv/demo/bin/python tools/demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda
 
-# While one core compiles the AWS SDK, the other installs the tools.
-.PHONY: programs
-programs: need-cargo
-	$(CARGO) build $(WORKSPACE) --all-targets
+# Each builds what it needs and no more, out of one and the same set of features.
+.PHONY: function
+function: need-cargo
+	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda
+
+.PHONY: function-and-model
+function-and-model: need-cargo
+	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda --bin ec2-model
 
 .PHONY: invoke
-invoke: need-cargo .venv/build/.installed ## Run the function on one event: make invoke EVENT=events/NAME.json
+invoke: ## Run the function on one event: make invoke EVENT=events/NAME.json
 	@test -f "$(EVENT)" || { echo "make: which event? make invoke EVENT=events/NAME.json" >&2; exit 1; }
-	@$(MAKE) --no-print-directory programs
+	@$(MAKE) --no-print-directory --jobs=2 function-and-model .venv/build/.installed
 	.venv/build/bin/python tools/demo/invoke.py --programs $(PROFILE_DIR) "$(EVENT)"
 
+# A test that needs something from outside is an ignored one; those that have it here run first, by name.
+OUTSIDE := witness:: $(if $(PORTCULLIS_TEST_RECORDS),corpus::)
+
 .PHONY: test
-test: need-cargo .venv/witness/.installed ## Run all tests, against the model and a public mock
-	PORTCULLIS_TEST_MOTO=$(CURDIR)/.venv/witness/bin/moto_server $(CARGO) test $(WORKSPACE)
+test: ## Run all tests, against the model and a public mock
+	@$(MAKE) --no-print-directory --jobs=2 test-programs .venv/witness/.installed
+	PORTCULLIS_TEST_MOTO=$(CURDIR)/.venv/witness/bin/moto_server \
+	  $(CARGO) test $(WORKSPACE) --test it -- --ignored $(OUTSIDE)
+	$(CARGO) test $(WORKSPACE)
+
+.PHONY: test-programs
+test-programs: need-cargo
+	$(CARGO) test $(WORKSPACE) --no-run
 
 .PHONY: lint
-lint: need-cargo .venv/build/.installed tamper ## Check format, code and templates
+lint: toolchain tamper ## Check format, code, templates, schemas, links, and what the function is built from
+	@$(MAKE) --no-print-directory .venv/build/.installed
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
-	.venv/build/bin/cfn-lint template.yaml member.yaml tamper-us-east-1.yaml
+	$(PYTHON) tools/lint/dependencies.py
+	$(PYTHON) tools/lint/links.py
+	.venv/build/bin/python tools/lint/schemas.py
+	.venv/build/bin/python -m unittest discover --start-directory tools/lint
+	.venv/build/bin/python -m unittest discover --start-directory tools/deploy
+	.venv/build/bin/cfn-lint $(wildcard *.yaml)
 	AWS_DEFAULT_REGION=us-east-1 .venv/build/bin/sam validate --lint --template template.yaml
 	AWS_DEFAULT_REGION=us-east-1 .venv/build/bin/sam validate --lint --template member.yaml
+	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
 
 .PHONY: tamper
 tamper: .venv/demo/.installed ## Check which calls against Portcullis the templates' rules tell of
 	.venv/demo/bin/python tools/tamper/check.py
 
+.PHONY: dependencies
+dependencies: need-cargo need-python ## Write down anew what the function is built from, which make lint holds it to
+	$(PYTHON) tools/lint/dependencies.py --write
+
+# ADVISORIES=required: without the database of advisories it fails, as on a machine that can reach everything.
 .PHONY: deny
-deny: need-cargo ## Check licences and sources of all dependencies (installs cargo-deny once)
-	@command -v cargo-deny > /dev/null || $(CARGO) install --locked cargo-deny
-	$(CARGO) deny check licenses bans sources
+deny: need-cargo .venv/deny/.installed ## Check licences, sources and, where their database can be had, advisories
+	PATH="$(CURDIR)/.venv/deny/bin:$$PATH" CARGO=$(CARGO) tools/lint/deny $(ADVISORIES)
+
+.PHONY: check
+check: ## The gate: lint, deny and test, as .ci/run does
+	.ci/run
 
 # More cases than `make test` takes, on the optimised program with all its checks in. Each line that a proof prints says
 # how many cases it was.
@@ -82,7 +113,7 @@ proof-z3: need-cargo .venv/proof/.installed
 .PHONY: proof-simulation
 proof-simulation: need-cargo
 	PORTCULLIS_SEEDS=$(PROOF_SEEDS) PORTCULLIS_PROOF_WHOLE=1 $(CARGO) test $(WORKSPACE) --test it --quiet -- \
-	  --nocapture simulation:: faults::every_pair deliveries::a_flood
+	  --nocapture simulation:: adversary:: faults::every_pair deliveries::a_flood
 
 # Two at a time, an hour or so in all; of one file: make mutants MUTANTS="--file crates/domain/src/net.rs". Status 3 is a mutant
 # that never ends and was stopped, which is caught as well.
@@ -99,7 +130,7 @@ fuzz: need-cargo need-python ## Fuzz each target (installs cargo-fuzz once): mak
 
 .PHONY: bench
 bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size beside boto3: BENCH="--rounds 31"
-	$(CARGO) build --release --locked --bin portcullis-lambda
+	$(CARGO) build --release --locked --package portcullis --bin portcullis-lambda
 	$(CARGO) build --release --locked --package ec2-model --features serve
 	$(CARGO) build --release --locked --package portcullis-domain --example harmless
 	$(CARGO) build --release --locked --package portcullis-delivery --example scan
@@ -122,30 +153,88 @@ build: need-cargo .venv/build/.installed ## Build what is deployed, into .aws-sa
 	PATH="$(CURDIR)/.venv/build/bin:$$PATH" CARGO_LAMBDA_GLOBAL=$(CURDIR)/tools/cargo-lambda.toml \
 	  sam build --template template.yaml --parameter-overrides Architecture=$(ARCH)
 
-# The first time SAM asks for every parameter (Mode is alert unless told otherwise) and keeps the answers in
-# samconfig.toml; after that it asks nothing. What is not given here keeps the value that the stack has.
+# Before the build it says whose account it is, and asks three things the first time; then it asks nothing, and what is not
+# given here keeps the value that the stack has. With ZIP it compiles nothing: the zip says which processor it is for.
+DEPLOY = .venv/build/bin/python tools/deploy/deploy.py
+GIVEN = --stack $(STACK) $(if $(ZIP),--zip $(ZIP),--architecture $(ARCH)) \
+  --parameters $(if $(MODE),Mode=$(MODE)) $(PARAMETERS)
+
 .PHONY: deploy
-deploy: build ## Deploy with SAM, in alert mode at first: MODE=enforce, PARAMETERS="Key=Value …", STACK=name
-	.venv/build/bin/sam deploy --stack-name $(STACK) --capabilities CAPABILITY_IAM \
-	  $(if $(wildcard samconfig.toml),,--guided) \
-	  --parameter-overrides Architecture=$(ARCH) $(if $(MODE),Mode=$(MODE)) $(PARAMETERS)
+deploy: .venv/build/.installed ## Deploy with SAM: MODE=enforce, ZIP=dist/NAME.zip, PARAMETERS="Key=Value …", STACK=name
+	@$(DEPLOY) prepare $(GIVEN)
+	@$(if $(ZIP),,$(MAKE) --no-print-directory build)
+	@$(DEPLOY) run $(GIVEN)
+
+# The command line is built by itself: nothing of it is in the function, and nothing of the model in it.
+CLI_PROFILE := quick
+CLI := target/$(CLI_PROFILE)/portcullis
+
+.PHONY: command-line
+command-line: need-cargo
+	$(CARGO) build --profile $(CLI_PROFILE) --package portcullis-cli --bin portcullis --locked
+
+PREFIX ?= $(HOME)/.local
+SHARE ?= $(or $(XDG_DATA_HOME),$(PREFIX)/share)
+
+.PHONY: install
+install: command-line ## Install portcullis into ~/.local, with completions and man page: PREFIX=/usr/local
+	install -D $(CLI) $(PREFIX)/bin/portcullis
+	@mkdir -p $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d \
+	  $(SHARE)/man/man1
+	$(CLI) completions bash > $(SHARE)/bash-completion/completions/portcullis
+	$(CLI) completions zsh > $(SHARE)/zsh/site-functions/_portcullis
+	$(CLI) completions fish > $(SHARE)/fish/vendor_completions.d/portcullis.fish
+	$(CLI) man > $(SHARE)/man/man1/portcullis.1
+	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) ;; *) echo "make: $(PREFIX)/bin is not in PATH: add it" >&2;; esac
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p;T;q' Cargo.toml)
+
+# The command line is for the machine's own processor, and for a glibc no older than this one's.
+.PHONY: dist
+dist: build command-line ## Make dist/: the function's zip, the command line, SHA256SUMS: ARCH=x86_64|arm64
+	@mkdir -p dist
+	install $(CLI) dist/portcullis-$(VERSION)-linux-$(HOST_ARCH)
+	$(PYTHON) tools/deploy/package.py .aws-sam/build/Function/bootstrap dist/portcullis-lambda-$(VERSION)-$(ARCH).zip
+	@cat dist/SHA256SUMS
 
 # --- Tools ---------------------------------------------------------------------------------------------------------
 
 .PHONY: clean
 clean: ## Remove all that make has made
-	rm -rf .venv .demo .aws-sam target fuzz/artifacts fuzz/corpus fuzz/target
+	rm -rf .venv .demo .aws-sam dist target fuzz/artifacts fuzz/corpus fuzz/target
 
 # One environment a purpose, made again when its pins change: they do not agree on their botocore.
 .venv/%/.installed: tools/requirements/%.txt | need-python
 	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement $<
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes \
+	  --requirement $<
+	$(@D)/bin/python -m pip --disable-pip-version-check check > /dev/null
 	@touch $@
+
+# The names are in the .in files; all that they need, with hashes, in the .txt files. Versions stay unless NAME.in says
+# otherwise: UPGRADE=--upgrade takes the newest. They are all there is to install (--no-deps), which pip check confirms.
+.PHONY: pins
+pins: .venv/pins/.installed ## Write the pins of the Python tools anew, after a change to tools/requirements/*.in
+	@for purpose in $(basename $(notdir $(wildcard tools/requirements/*.in))); do \
+	  .venv/pins/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
+	    --custom-compile-command 'make pins' $(UPGRADE) \
+	    --output-file tools/requirements/$$purpose.txt tools/requirements/$$purpose.in || exit 1; done
 
 .PHONY: need-cargo
 need-cargo:
 	@command -v $(firstword $(CARGO)) > /dev/null \
-	  || { echo "make: cargo is missing: install Rust 1.94.1 or newer, https://rustup.rs" >&2; exit 1; }
+	  || { echo "make: cargo is missing: install Rust $(RUST_OLDEST) or newer, https://rustup.rs" >&2; exit 1; }
+	@printf '%s\n' "$(RUST_OLDEST)" "$$(rustc --version | cut -d ' ' -f 2)" | sort --check --version-sort 2> /dev/null \
+	  || { echo "make: $$(rustc --version) is too old: install Rust $(RUST_OLDEST) or newer, https://rustup.rs" >&2; exit 1; }
+
+# Lint's verdict depends on the version of the compiler. It is named, and never fetched.
+RUST_TESTED := $(shell cat .ci/rust-version)
+
+.PHONY: toolchain
+toolchain: need-cargo
+	@rustc --version | grep --quiet --fixed-strings "rustc $(RUST_TESTED) " \
+	  || echo "make: this is checked with Rust $(RUST_TESTED) (.ci/rust-version); here is $$(rustc --version):" \
+	    "another clippy may find more, or less" >&2
 
 .PHONY: need-python
 need-python:

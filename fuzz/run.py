@@ -21,6 +21,7 @@ EVENTS = FUZZ.parent / "events"
 # Dictionary, further seeds, longest input.
 TARGETS = {
     "delivery": ("json", [EVENTS], 16384),
+    "json": ("json", [EVENTS], 16384),
     "record": ("json", [EVENTS], 16384),
     "policy": ("policy", [], 16384),
     "cidr": ("cidr", [], 512),

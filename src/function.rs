@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use portcullis_domain::finding::Finding;
-use portcullis_domain::json::Unambiguous;
+use portcullis_domain::json::Owned;
 use serde::Serialize;
 use tokio::time::Instant;
 use tracing_subscriber::filter::Targets;
@@ -56,11 +56,11 @@ fn print_line(line: &str) {
 /// When the Runtime API does not answer.
 pub async fn serve(context: Context) -> Result<(), Error> {
     let context = Arc::new(context);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Unambiguous>| {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Owned>| {
         let context = Arc::clone(&context);
         async move {
             let invocation = invocation(&event.context);
-            answer(pipeline::handle(&context, &event.payload.0, &invocation).await)
+            answer(pipeline::handle(&context, event.payload.0, &invocation).await)
         }
     }))
     .await

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use portcullis_domain::policy::{Mode, Policy};
 use tokio::time::Instant;
 
+use super::recent::RecentChanges;
 use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
 use crate::sinks::{Output, Sinks};
@@ -25,6 +26,8 @@ pub struct Context {
     pub clock: Clock,
     /// Standard output.
     pub out: Output,
+    /// What this instance remembers of other deliveries.
+    pub(super) recent: RecentChanges,
 }
 
 /// The function's settings, apart from the policy.
@@ -44,7 +47,7 @@ impl Context {
     /// Puts a context together.
     #[must_use]
     pub fn new(aws: Aws, policy: Policy, settings: Settings, clock: Clock, out: Output) -> Self {
-        Self { aws, policy, settings, clock, out }
+        Self { aws, policy, settings, clock, out, recent: RecentChanges::default() }
     }
 
     /// The time now.

@@ -14,6 +14,9 @@ const MOST_LOOKS: u32 = 12;
 /// The mean pause between two looks while rules change.
 const PACE: Duration = Duration::from_millis(600);
 
+/// This many looks tell whether rules change in a group whose ports stay open through others.
+const CURIOUS: u32 = 3;
+
 /// After this many looks in a row that show nothing open nobody is fighting any more.
 const QUIET: u32 = 5;
 
@@ -59,6 +62,11 @@ impl Gate {
     /// Takes in whether a look showed nothing open.
     pub(super) fn note(&mut self, is_closed: bool) {
         self.closed = if is_closed { self.closed + 1 } else { 0 };
+    }
+
+    /// Whether a look or two more may tell that rules change.
+    pub(super) const fn is_curious(&self) -> bool {
+        self.looks < CURIOUS
     }
 
     /// Whether nothing has been open for some looks: whoever changed rules has stopped, or the next change brings an

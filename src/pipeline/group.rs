@@ -1,7 +1,8 @@
 //! From what came of a group to a finding for each of its changes.
 
-use portcullis_domain::change::Change;
+use portcullis_domain::change::{Call, Change};
 use portcullis_domain::finding::{Action, Finding};
+use portcullis_domain::state::Remediation;
 
 use super::context::Context;
 use super::intake::Tracked;
@@ -24,10 +25,28 @@ pub(super) async fn handle(
     permit: Option<Permit<'_>>,
     most: usize,
 ) -> GroupResult {
-    let remediation = remediate(context, task, snapshot, permit, most).await;
+    let location = snapshot.facts.location.clone();
+    let is_event = task.changes.iter().all(|change| change.call != Call::Sweep);
+    let others = if is_event { context.recent.of(&location, task.changes) } else { Vec::new() };
+    let changes: Vec<&Change> = task.changes.iter().copied().chain(&others).collect();
+    let with_others = GroupTask { changes: &changes, ..*task };
+    let remediation = remediate(context, &with_others, snapshot, permit, most).await;
+    if is_event && is_unsettled(&remediation) {
+        context.recent.keep(&location, task.changes);
+    }
     let findings = task.changes.iter().enumerate().map(|(n, change)| Finding::judged(change, n, &remediation));
     let revoked = remediation.done.values().filter(|action| **action == Action::Revoked).count();
     GroupResult { findings: findings.collect(), revoked }
+}
+
+/// Whether a rule of a change stays in an exposure that is there without it.
+fn is_unsettled(remediation: &Remediation) -> bool {
+    let Remediation { judgement, done, .. } = remediation;
+    let stays = |n: &usize| {
+        let judged = judgement.rules.get(*n).filter(|judged| judged.attributed);
+        judged.is_some_and(|judged| !done.contains_key(&judged.rule.id))
+    };
+    judgement.exposures.iter().any(|exposure| exposure.standing && exposure.rules.iter().any(stays))
 }
 
 /// The findings, each with the payload that its change came from.

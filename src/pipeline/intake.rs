@@ -9,8 +9,8 @@ use portcullis_domain::change::{Call, Change, ChangedRules, EventMetadata, Resou
 use portcullis_domain::cloudtrail;
 use portcullis_domain::cloudtrail::{EnvelopeOrigin, Reading};
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
+use portcullis_domain::json::Json;
 use portcullis_domain::judge::harmless;
-use serde_json::Value;
 
 use super::context::Context;
 use crate::aws::AccountRegion;
@@ -79,7 +79,7 @@ impl Batch {
         &mut self,
         context: &Context,
         origin: Origin,
-        record: &Value,
+        record: &Json<'_>,
         envelope_origin: &EnvelopeOrigin,
     ) {
         match cloudtrail::read(record, envelope_origin) {
@@ -100,9 +100,8 @@ impl Batch {
     }
 }
 
-/// A group's name, or a rule's permission, is believed to be the record's own for this long. CloudTrail delivers log files
-/// within 15 minutes.
-const NAMES_HOLD: Duration = Duration::from_secs(15 * 60);
+/// A group's name, or a rule's permission, is believed to be the record's own for this long.
+const NAMES_HOLD: Duration = Duration::from_secs(5 * 60);
 
 /// Why a record says no longer whose the rules are: it names the group by a name, or the rules by what they admit, and
 /// somebody else may have a group or a rule like that by now. A change without a time may be of any age.
@@ -114,10 +113,10 @@ fn outdated(context: &Context, change: &Change) -> Option<&'static str> {
     match (&change.resource, &change.changed_rules) {
         (_, ChangedRules::Rules(_)) => None,
         (Resource::GroupName(_), _) => Some(
-            "the record is older than 15 minutes and names the group by its name, which another group may have by now",
+            "the record is older than 5 minutes and names the group by its name, which another group may have by now",
         ),
         (_, ChangedRules::Permissions(_)) => Some(
-            "the record is older than 15 minutes and lists no rule ids: a rule like that may be somebody else's by now",
+            "the record is older than 5 minutes and lists no rule ids: a rule like that may be somebody else's by now",
         ),
         _ => None,
     }

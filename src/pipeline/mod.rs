@@ -13,6 +13,7 @@ mod intake;
 mod log_file;
 mod permission;
 mod prefix_list;
+mod recent;
 mod region;
 mod remediate;
 mod resource;
@@ -22,7 +23,7 @@ mod task;
 use std::collections::BTreeSet;
 
 use portcullis_domain::finding::Finding;
-use serde_json::Value;
+use portcullis_domain::json::Json;
 
 use crate::envelope::{self, Kind, Payload};
 use batch::DeliveryResult;
@@ -43,8 +44,9 @@ pub struct Answer {
 }
 
 /// Handles one delivery to the end. The answer lists what failed; nothing is lost on the way.
-pub async fn handle(context: &Context, payload: &Value, invocation: &Invocation) -> Answer {
-    let delivery = envelope::open(payload);
+pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocation: &Invocation) -> Answer {
+    let payload = payload.into();
+    let delivery = envelope::open(&payload);
     let scope = InvocationScope::new(context, invocation);
     let (mut batch, mut result) = (Batch::default(), DeliveryResult::default());
     let (mut sweeps, mut files) = (Vec::new(), Vec::new());

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_domain::change::{Change, ChangedRules};
-use portcullis_domain::judge::{Judgement, attributions};
+use portcullis_domain::ids::RuleId;
+use portcullis_domain::judge::{Attribution, Judgement, attributions};
 use portcullis_domain::plan::plan;
 use portcullis_domain::policy::Mode;
 use portcullis_domain::rule::Source;
@@ -66,14 +67,14 @@ pub(super) async fn remediate(
                 again = true;
             } else {
                 again = work.revoke(ready, &snapshot).await
-                    && (turn.calls_for_another() || !work.state.pending().is_empty() || work.state.is_contested());
+                    && (turn.calls_for_another() || !work.state.pending().is_empty() || work.is_left_open(&judgement));
             }
         }
         // Who stays at the gate leaves when the looks are used up: others come with every event.
         if !again || (turn.is_contested && work.gate.is_spent()) {
             break false;
         }
-        if turn.is_contested {
+        if turn.is_contested || work.revoked_at.is_some() && work.is_left_open(&judgement) {
             work.gate.use_look();
         }
         match describe::again(context, task, &snapshot.facts.location.group, &mut work.gate, &mut work.state).await {
@@ -155,10 +156,13 @@ impl Work<'_> {
         let all = attributions(self.task.changes, &whole);
         let made = |id| all.iter().any(|own| own.rules.iter().any(|n| whole.rules.get(*n).is_some_and(|r| r.id == id)));
         let is_of_rules = |change: &Change| !matches!(change.changed_rules, ChangedRules::PrefixList { .. });
-        let own = all.iter().zip(self.task.changes).filter(|(_, change)| is_of_rules(change));
-        own.into_iter().any(|(own, _)| {
-            !own.missing.is_empty() || own.replaced.iter().any(|id| !made(id.clone()) && !self.state.is_done(id))
-        })
+        let by_id = |change: &Change| matches!(change.changed_rules, ChangedRules::Rules(_));
+        let is_shown = |own: &Attribution, change: &Change| {
+            let is_known = |id: &RuleId| made(id.clone()) || self.state.is_done(id);
+            own.missing.is_empty() && (!by_id(change) || own.replaced.iter().all(is_known))
+        };
+        let own = all.iter().zip(self.task.own_changes()).filter(|(_, change)| is_of_rules(change));
+        own.into_iter().any(|(own, change)| !is_shown(own, change))
     }
 
     /// True if a pre-existing exposure contains a rule of this change that the plan keeps. Another delivery may be removing
@@ -172,14 +176,20 @@ impl Work<'_> {
     }
 
     /// Whether rules change while Portcullis looks: something appeared between two looks, or a port is open although the
-    /// rules of a change are gone.
+    /// rules of a change are gone. Where a port stays open through others after rules were revoked, a few looks tell.
     fn is_contested(&self, judgement: &Judgement) -> bool {
-        self.state.is_contested() || self.left_open(judgement).iter().any(|open| !open.is_empty())
+        let is_left = self.revoked_at.is_some() && !judgement.exposures.is_empty() && self.gate.is_curious();
+        is_left || self.state.is_contested() || self.left_open(judgement).iter().any(|open| !open.is_empty())
+    }
+
+    /// Whether a port stays open through rules that are not to go, or rules have appeared.
+    fn is_left_open(&self, judgement: &Judgement) -> bool {
+        self.state.is_contested() || judgement.exposures.iter().any(|exposure| exposure.standing)
     }
 
     /// For each change, what is open although its own rules are gone.
     fn left_open(&self, judgement: &Judgement) -> Vec<Vec<portcullis_domain::finding::ExposureFinding>> {
-        let changes = self.task.changes.iter().enumerate();
+        let changes = self.task.own_changes().iter().enumerate();
         changes.map(|(n, change)| self.state.left_open(change, n, judgement, &self.context.policy)).collect()
     }
 

@@ -54,6 +54,7 @@ pub(super) async fn handle(
         target,
         session,
         changes: &of_task,
+        own: of_task.len(),
         mode: if held_back.is_some() { Mode::Alert } else { context.settings.mode },
         recheck_until: scope.recheck_until,
         known_lists: &scope.known_lists,

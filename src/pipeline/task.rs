@@ -17,7 +17,10 @@ use crate::aws::{AccountRegion, Description, KnownLists, Session};
 pub(super) struct GroupTask<'a> {
     pub(super) target: &'a AccountRegion,
     pub(super) session: Session<'a>,
+    /// The delivery's own changes, and after them what other deliveries left unsettled in the group.
     pub(super) changes: &'a [&'a Change],
+    /// How many of the changes are the delivery's own.
+    pub(super) own: usize,
     /// The most that may be done: the function's mode, or the sweep's where the resource is a whole Region.
     pub(super) mode: Mode,
     /// When pre-existing exposures are no longer re-checked.
@@ -54,7 +57,7 @@ impl Snapshot {
 /// EC2 is eventually consistent: only when a change is this old does a rule that EC2 does not show count as gone.
 const SETTLING: Duration = Duration::from_secs(20);
 
-impl GroupTask<'_> {
+impl<'a> GroupTask<'a> {
     pub(super) fn judge(&self, context: &Context, facts: &Facts) -> Judgement {
         judge(self.changes, facts, &context.policy, context.now())
     }
@@ -69,12 +72,17 @@ impl GroupTask<'_> {
         Self { mode: Mode::Alert, held_back: Some(why), ..*self }
     }
 
+    /// The delivery's own changes.
+    pub(super) fn own_changes(&self) -> &'a [&'a Change] {
+        self.changes.get(..self.own).unwrap_or(self.changes)
+    }
+
     /// Whether a change was so young when EC2 was asked that EC2 may not have shown it. A change without a time counts as
     /// young. The time of the request counts, for the answer may have taken long.
     pub(super) fn is_young(&self, context: &Context, observed_at: Instant) -> bool {
         let then = context.now() - observed_at.elapsed();
         let age = |change: &&Change| change.event.time.map(|time| then.duration_since(time).unsigned_abs());
-        let calls = self.changes.iter().filter(|change| change.call != Call::Sweep);
+        let calls = self.own_changes().iter().filter(|change| change.call != Call::Sweep);
         calls.map(age).any(|age| age.is_none_or(|age| age < SETTLING))
     }
 }

@@ -504,12 +504,11 @@ async fn one_gap_closed_by_two_calls_before_the_first_look() {
     };
     let watch = with_policy("version: 1\nsweep: {mode: enforce}").await;
     let all = ["tcp 22-22 8.0.0.0/9", "tcp 22-22 8.128.0.0/9", "tcp 22-23 8.128.0.0/9"];
-    for event in twice(&watch) {
-        let finding = told(&watch, &event, Exposed, None, &all).await;
-        assert!(finding.exposures.iter().all(|exposure| exposure.standing), "{finding:#?}");
-    }
-    assert_eq!(swept(&watch).await, [(Exposed, Reverted)]);
-    assert_eq!(watch.ingress().len(), 2, "{:?}", watch.ingress());
+    let [first, second] = twice(&watch);
+    let finding = told(&watch, &first, Exposed, None, &all).await;
+    assert!(finding.exposures.iter().all(|exposure| exposure.standing), "{finding:#?}");
+    // The instance that saw the first one judges both together.
+    told(&watch, &second, Exposed, Reverted, &["tcp 22-22 8.0.0.0/9"]).await;
 
     // What is delivered together is judged together.
     let watch = enforcing().await;
@@ -841,6 +840,7 @@ async fn a_key_that_stands_twice() {
     assert_ne!(event, twice);
     // As the function's runtime reads it.
     let event = portcullis::domain::json::parse(twice.as_bytes()).unwrap();
+    let event = serde_json::to_value(event).unwrap();
     let finding = told(&watch, &event, Undecided, None, &["tcp 22-22 0.0.0.0/0"]).await;
     assert!(finding.needs_retry(), "it ends in the dead-letter queue");
 }

@@ -9,6 +9,7 @@
     reason = "a test that panics fails, as it should"
 )]
 
+mod adversary;
 mod deliveries;
 mod evasions;
 mod faults;

@@ -2,6 +2,7 @@
 
 mod eventual_consistency;
 mod facts;
+mod two_deliveries;
 mod failures;
 mod member_accounts;
 mod reporting;

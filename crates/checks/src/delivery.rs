@@ -8,10 +8,9 @@ use base64::prelude::BASE64_STANDARD;
 use flate2::read::MultiGzDecoder;
 use portcullis_delivery::envelope::{self, Kind, Payload};
 use portcullis_domain::cloudtrail::{EnvelopeOrigin, Reading, read};
-use portcullis_domain::json;
+use portcullis_domain::json::{self, Json};
 use portcullis_domain::judge::harmless;
 use portcullis_domain::policy::Policy;
-use serde_json::Value;
 
 use crate::is_clear;
 
@@ -35,12 +34,12 @@ pub fn delivery(bytes: &[u8]) -> &'static str {
     let opened = envelope::open(&payload);
     assert_eq!(opened, envelope::open(&payload), "the same delivery, opened twice");
 
-    let everything: &[Value] = std::slice::from_ref(&payload);
-    let messages = match (opened.kind, payload.get("Records").and_then(Value::as_array)) {
-        (Kind::ByItem, Some(messages)) => messages.as_slice(),
+    let everything: &[Json<'_>] = std::slice::from_ref(&payload);
+    let messages = match (opened.kind, payload.get("Records").and_then(Json::as_array)) {
+        (Kind::ByItem, Some(messages)) => messages,
         (Kind::ByItem, None) => panic!("answered by item, and there are no Records"),
         (Kind::Whole, Some(records)) => {
-            let sqs = |record: &Value| record.get("eventSource").and_then(Value::as_str) == Some("aws:sqs");
+            let sqs = |record: &Json<'_>| record.get("eventSource").and_then(Json::as_str) == Some("aws:sqs");
             assert!(records.is_empty() || !records.iter().all(sqs), "SQS messages, answered as a whole");
             everything
         }
@@ -49,7 +48,7 @@ pub fn delivery(bytes: &[u8]) -> &'static str {
     assert_eq!(opened.items.len(), messages.len(), "an item for each message");
     for (item, message) in opened.items.iter().zip(messages) {
         let id = match opened.kind {
-            Kind::ByItem => message.get("messageId").and_then(Value::as_str).unwrap_or_default(),
+            Kind::ByItem => message.get("messageId").and_then(Json::as_str).unwrap_or_default(),
             Kind::Whole => "",
         };
         assert_eq!(item.id, id, "each message's own id");
@@ -74,7 +73,7 @@ pub fn delivery(bytes: &[u8]) -> &'static str {
     }
 }
 
-fn look_at(payload: &Payload) {
+fn look_at(payload: &Payload<'_>) {
     match payload {
         Payload::Record { record, envelope_origin } => {
             let reading = read(record, envelope_origin);
@@ -100,31 +99,33 @@ struct Found {
 }
 
 impl Found {
-    fn look(&mut self, value: &Value, depth: u8) {
+    fn look(&mut self, value: &Json<'_>, depth: u8) {
         self.objects.insert(value.to_string());
         match value {
-            Value::Object(fields) => {
+            Json::Object(fields) => {
                 self.change |= matches!(read(value, &EnvelopeOrigin::default()), Reading::Change(_));
-                fields.values().for_each(|field| self.look(field, depth));
+                fields.iter().for_each(|(_, field)| self.look(field, depth));
             }
-            Value::Array(elements) => elements.iter().for_each(|element| self.look(element, depth)),
-            Value::String(text) => {
+            Json::Array(elements) => elements.iter().for_each(|element| self.look(element, depth)),
+            Json::String(text) => {
                 let Some(depth) = depth.checked_sub(1) else { return };
                 if let Ok(inner) = json::parse(text.as_bytes()) {
                     self.look(&inner, depth);
-                } else if let Some(inner) = unzipped(text) {
+                } else if let Some(plain) = unzipped(text)
+                    && let Ok(inner) = json::parse(&plain)
+                {
                     self.look(&inner, depth);
                 }
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Json::Null | Json::Bool(_) | Json::Number(_) => {}
         }
     }
 }
 
-/// What a CloudWatch Logs subscription holds: JSON, zipped and in base64.
-fn unzipped(text: &str) -> Option<Value> {
+/// What a CloudWatch Logs subscription holds, zipped and in base64.
+fn unzipped(text: &str) -> Option<Vec<u8>> {
     let zipped = BASE64_STANDARD.decode(text).ok()?;
     let mut plain = Vec::new();
     MultiGzDecoder::new(zipped.as_slice()).take(16 << 20).read_to_end(&mut plain).ok()?;
-    json::parse(&plain).ok()
+    Some(plain)
 }

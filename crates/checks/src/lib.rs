@@ -6,12 +6,14 @@
 
 mod cidr;
 mod delivery;
+mod json;
 mod logfile;
 mod policy;
 mod record;
 
 pub use cidr::cidr;
 pub use delivery::delivery;
+pub use json::json;
 pub use logfile::logfile;
 pub use policy::policy;
 pub use record::record;

@@ -5,13 +5,13 @@ use std::io::Read;
 use flate2::read::MultiGzDecoder;
 use portcullis_delivery::logfile::{Error, Found, Scratch, Stream, read};
 use portcullis_domain::change::Call;
-use portcullis_domain::json;
+use portcullis_domain::json::{self, Json};
 use serde_json::Value;
 
 use crate::is_clear;
 
 /// A record in full, or what could not be read.
-type Parsed = Result<Value, Error>;
+type Parsed = Result<Json<'static>, Error>;
 
 /// So much is unzipped and parsed to compare: no record in it is too long to be read.
 const MOST: u64 = 1 << 20;
@@ -57,22 +57,24 @@ pub fn logfile(bytes: &[u8]) -> &'static str {
     assert!(!is_odd || !unzipped || text.len() as u64 > MOST, "gzip data that another inflater takes is refused");
     let document = json::parse(&text).ok().filter(|_| unzipped && text.len() as u64 <= MOST);
     // A name in no object at all is damage to the reader, who does not know what was before it.
-    let of_objects = |document: &Value| {
-        document.is_object() || document.as_array().is_some_and(|elements| elements.iter().all(Value::is_object))
+    let of_objects = |document: &Json<'_>| {
+        let is_object = |value: &Json<'_>| value.as_object().is_some();
+        is_object(document) || document.as_array().is_some_and(|elements| elements.iter().all(is_object))
     };
     if let Some(document) = document.filter(of_objects) {
         assert!(!damaged, "all of it is JSON, and there is an error: {found:?}");
         let mut expected = Vec::new();
         ours(&document, &mut expected);
-        let records = found.iter().flatten().filter(|record| record.is_object());
-        let mut records: Vec<String> = records.map(Value::to_string).collect();
+        let records = found.iter().flatten().filter(|record| record.as_object().is_some());
+        let mut records: Vec<String> = records.map(Json::to_string).collect();
         for record in expected {
             let place = records.iter().position(|found| *found == record);
             let place = place.unwrap_or_else(|| panic!("a parse of everything finds more: {record}"));
             records.swap_remove(place);
         }
         // An object with a double key is a text that says so, and hides what is in it from the parse, not from the reader.
-        let no_double_key = serde_json::from_slice::<Value>(&text).is_ok_and(|last_wins| last_wins == document);
+        let no_double_key =
+            serde_json::from_slice::<Value>(&text).is_ok_and(|last_wins| Json::from(&last_wins) == document);
         assert!(records.is_empty() || !no_double_key, "a parse of everything does not find {records:?}");
     }
     match (damaged, found.is_empty()) {
@@ -109,22 +111,22 @@ fn is_damage(found: &Parsed) -> bool {
 
 /// Where gzip data is damaged is told as exactly as the chunks allow.
 fn roughly(found: Found<'_>) -> Parsed {
-    match found.and_then(|record| record.parse()) {
+    match found.and_then(|record| record.parse().map(Json::into_owned)) {
         Err(Error::Damaged { why, .. }) => Err(Error::Damaged { offset: 0, why }),
         other => other,
     }
 }
 
 /// Every object with a name of ours as its own `eventName`, whatever is around it.
-fn ours(value: &Value, all: &mut Vec<String>) {
+fn ours(value: &Json<'_>, all: &mut Vec<String>) {
     match value {
-        Value::Object(fields) => {
-            if fields.get("eventName").and_then(Value::as_str).is_some_and(|name| Call::NAMES.contains(&name)) {
+        Json::Object(fields) => {
+            if fields.get("eventName").and_then(Json::as_str).is_some_and(|name| Call::NAMES.contains(&name)) {
                 all.push(value.to_string());
             }
-            fields.values().for_each(|field| ours(field, all));
+            fields.iter().for_each(|(_, field)| ours(field, all));
         }
-        Value::Array(elements) => elements.iter().for_each(|element| ours(element, all)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Json::Array(elements) => elements.iter().for_each(|element| ours(element, all)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
     }
 }

@@ -10,12 +10,11 @@ use portcullis_domain::change::{Change, ChangedRules, Resource};
 use portcullis_domain::cloudtrail::{EnvelopeOrigin, Reading, read};
 use portcullis_domain::facts::{Facts, GroupLocation, PrefixLists};
 use portcullis_domain::ids::{GroupId, RuleId};
-use portcullis_domain::json;
+use portcullis_domain::json::{self, Json, Object};
 use portcullis_domain::judge::{Judgement, harmless, judge};
 use portcullis_domain::plan::going;
 use portcullis_domain::policy::Policy;
 use portcullis_domain::rule::{Permission, Rule, Source, Traffic};
-use serde_json::{Map, Value};
 
 use crate::is_clear;
 
@@ -147,7 +146,7 @@ fn look(change: &Change, rules: Vec<Rule>, lists: &PrefixLists, policy: &Policy)
 
 /// Whether a record, in a shape that CloudTrail is known to write, opens ssh to all of IPv4 or IPv6: a second reader that
 /// knows little, to hold the first to what anyone would see.
-fn blatant(record: &Value) -> bool {
+fn blatant(record: &Json<'_>) -> bool {
     let part = |name: &str| record.get(name).filter(|part| part.get("omitted").is_none());
     let request = part("requestParameters");
     let request = request.map(|outer| outer.get("ModifySecurityGroupRulesRequest").unwrap_or(outer));
@@ -156,7 +155,7 @@ fn blatant(record: &Value) -> bool {
     let modified = modified.into_iter().filter_map(|rule| rule.get("SecurityGroupRule"));
     let answered = part("responseElements").map(|answer| elements(answer.get("securityGroupRuleSet")));
     let mut all = request.into_iter().chain(permissions).chain(modified).chain(answered.unwrap_or_default());
-    record.get("eventName").and_then(Value::as_str).is_some_and(|name| match name {
+    record.get("eventName").and_then(Json::as_str).is_some_and(|name| match name {
         "AuthorizeSecurityGroupIngress" => all.any(|rule| {
             let ranges = [("ipRanges", "cidrIp"), ("ipv6Ranges", "cidrIpv6")];
             let nested =
@@ -172,13 +171,13 @@ fn blatant(record: &Value) -> bool {
     })
 }
 
-fn is_everyone(fields: &Value, key: &str) -> bool {
-    matches!(fields.get(key).and_then(Value::as_str), Some("0.0.0.0/0" | "::/0"))
+fn is_everyone(fields: &Json<'_>, key: &str) -> bool {
+    matches!(fields.get(key).and_then(Json::as_str), Some("0.0.0.0/0" | "::/0"))
 }
 
-fn reaches_ssh(fields: &Value, [protocol, from, to]: [&str; 3]) -> bool {
-    let port = |key: &str| fields.get(key).and_then(Value::as_i64);
-    match fields.get(protocol).and_then(Value::as_str) {
+fn reaches_ssh(fields: &Json<'_>, [protocol, from, to]: [&str; 3]) -> bool {
+    let port = |key: &str| fields.get(key).and_then(Json::as_i64);
+    match fields.get(protocol).and_then(Json::as_str) {
         Some("-1") => true,
         Some("tcp" | "6") => port(from).zip(port(to)).is_some_and(|(from, to)| (from..=to).contains(&22)),
         _ => false,
@@ -186,29 +185,30 @@ fn reaches_ssh(fields: &Value, [protocol, from, to]: [&str; 3]) -> bool {
 }
 
 /// The elements under `items` and under `item`.
-fn elements(list: Option<&Value>) -> Vec<&Value> {
-    let under = |key| list.and_then(|list| list.get(key)).and_then(Value::as_array).into_iter().flatten();
-    let bare = list.and_then(Value::as_array).into_iter().flatten();
-    let alone = list.filter(|list| list.is_object() && list.get("items").is_none() && list.get("item").is_none());
+fn elements<'a>(list: Option<&'a Json<'a>>) -> Vec<&'a Json<'a>> {
+    let under = |key| list.and_then(|list| list.get(key)).and_then(Json::as_array).into_iter().flatten();
+    let bare = list.and_then(Json::as_array).into_iter().flatten();
+    let alone =
+        list.filter(|list| list.as_object().is_some() && list.get("items").is_none() && list.get("item").is_none());
     under("items").chain(under("item")).chain(bare).chain(alone).collect()
 }
 
 /// Not every fraction comes back from its own text as the very same number.
-fn has_fractions(value: &Value) -> bool {
+fn has_fractions(value: &Json<'_>) -> bool {
     match value {
-        Value::Number(number) => number.is_f64(),
-        Value::Array(elements) => elements.iter().any(has_fractions),
-        Value::Object(fields) => fields.values().any(has_fractions),
-        Value::Null | Value::Bool(_) | Value::String(_) => false,
+        Json::Number(number) => number.is_f64(),
+        Json::Array(elements) => elements.iter().any(has_fractions),
+        Json::Object(fields) => fields.iter().any(|(_, field)| has_fractions(field)),
+        Json::Null | Json::Bool(_) | Json::String(_) => false,
     }
 }
 
 /// The same value in other words: keys backwards, white space wherever it may be, every character escaped.
-fn respell(value: &Value, out: &mut String) {
+fn respell(value: &Json<'_>, out: &mut String) {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => out.push_str(&value.to_string()),
-        Value::String(text) => escaped(text, out),
-        Value::Array(elements) => {
+        Json::Null | Json::Bool(_) | Json::Number(_) => out.push_str(&value.to_string()),
+        Json::String(text) => escaped(text, out),
+        Json::Array(elements) => {
             out.push('[');
             for (n, element) in elements.iter().enumerate() {
                 out.push_str(if n == 0 { "\n" } else { " ,\r\n" });
@@ -216,13 +216,13 @@ fn respell(value: &Value, out: &mut String) {
             }
             out.push_str("\t]");
         }
-        Value::Object(fields) => backwards(fields, out),
+        Json::Object(fields) => backwards(fields, out),
     }
 }
 
-fn backwards(fields: &Map<String, Value>, out: &mut String) {
+fn backwards(fields: &Object<'_>, out: &mut String) {
     out.push('{');
-    for (n, (key, value)) in fields.iter().rev().enumerate() {
+    for (n, (key, value)) in fields.iter().collect::<Vec<_>>().into_iter().rev().enumerate() {
         out.push_str(if n == 0 { " " } else { "\t," });
         escaped(key, out);
         out.push_str(" : ");

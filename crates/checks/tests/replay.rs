@@ -32,6 +32,15 @@ fn deliveries() {
 }
 
 #[test]
+fn json() {
+    replay("json", portcullis_checks::json, &["refused", "ambiguous", "plain"]);
+    // What the others are given is JSON, or nearly.
+    for target in ["delivery", "record", "policy", "logfile"] {
+        replay(target, portcullis_checks::json, &[]);
+    }
+}
+
+#[test]
 fn records() {
     let outcomes = ["no json", "irrelevant", "undecided", "harmless", "exposed", "safe"];
     replay("record", portcullis_checks::record, &outcomes);
@@ -62,6 +71,7 @@ fn events() {
         let bytes = std::fs::read(&path).unwrap();
         println!("{}", path.display());
         portcullis_checks::record(&bytes);
+        assert_eq!(portcullis_checks::json(&bytes), "plain");
         portcullis_checks::logfile(&bytes);
         assert_eq!(portcullis_checks::delivery(&bytes), "record");
         seen += 1;

@@ -16,12 +16,12 @@ use portcullis_domain::cloudtrail::{self, EnvelopeOrigin, Reading};
 use portcullis_domain::facts::{Facts, GroupLocation};
 use portcullis_domain::finding::{Action, Done, Finding, Outcome, Verdict};
 use portcullis_domain::ids::{GroupId, RuleId};
+use portcullis_domain::json::Json;
 use portcullis_domain::judge::{harmless, judge};
 use portcullis_domain::plan::plan;
 use portcullis_domain::policy::{Mode, Policy};
 use portcullis_domain::rule::Rule;
 use portcullis_domain::state::Remediation;
-use serde_json::Value;
 
 use input::InputError;
 use portcullis::s3_url::S3Url;
@@ -149,7 +149,7 @@ impl<'a> LogFile<'a> {
 /// Judges everything in a document: a record, an EventBridge event, a log file's `Records`, a queue's messages. An
 /// `Err` names what is none of these.
 #[must_use]
-pub fn document(document: &Value, policy: &Policy, now: Timestamp) -> Vec<Result<Finding, String>> {
+pub fn document(document: &Json<'_>, policy: &Policy, now: Timestamp) -> Vec<Result<Finding, String>> {
     let items = envelope::open(document).items;
     items.into_iter().flat_map(|item| item.payloads).map(|payload| judge_letter(payload, policy, now)).collect()
 }
@@ -158,7 +158,7 @@ fn plain(event: &EventMetadata, verdict: Verdict, why: &str) -> Finding {
     Finding::plain(event, verdict, Outcome::None, Mode::Alert, why.to_owned())
 }
 
-fn judge_letter(payload: Payload, policy: &Policy, now: Timestamp) -> Result<Finding, String> {
+fn judge_letter(payload: Payload<'_>, policy: &Policy, now: Timestamp) -> Result<Finding, String> {
     let (record, envelope_origin) = match payload {
         Payload::Record { record, envelope_origin } => (record, envelope_origin),
         Payload::Unrelated(why) | Payload::Control(why) => {

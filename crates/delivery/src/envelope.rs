@@ -16,17 +16,16 @@ use percent_encoding::percent_decode_str;
 use portcullis_domain::change::Call;
 use portcullis_domain::cloudtrail::EnvelopeOrigin;
 use portcullis_domain::ids::{AccountId, Region};
-use portcullis_domain::json;
+use portcullis_domain::json::{self, Json};
 use portcullis_domain::text::escaped;
-use serde_json::Value;
 
 /// A delivery, opened.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Delivery {
+pub struct Delivery<'a> {
     /// How the answer is given.
     pub kind: Kind,
     /// What was in it.
-    pub items: Vec<Item>,
+    pub items: Vec<Item<'a>>,
 }
 
 /// How a delivery is answered.
@@ -40,20 +39,20 @@ pub enum Kind {
 
 /// What is tried again as one: an SQS message, or the whole delivery.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Item {
+pub struct Item<'a> {
     /// The SQS message's id; empty for a delivery that is answered as a whole.
     pub id: String,
     /// What it held.
-    pub payloads: Vec<Payload>,
+    pub payloads: Vec<Payload<'a>>,
 }
 
 /// One thing out of an envelope.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Payload {
+pub enum Payload<'a> {
     /// A CloudTrail record, unread.
     Record {
         /// The record.
-        record: Value,
+        record: Json<'a>,
         /// What the envelope says of it.
         envelope_origin: EnvelopeOrigin,
     },
@@ -67,6 +66,22 @@ pub enum Payload {
     Control(String),
     /// What could not be opened: the place, the value, and what is accepted.
     Unreadable(String),
+}
+
+impl Payload<'_> {
+    /// The same, out of an envelope that is gone.
+    fn into_owned(self) -> Payload<'static> {
+        match self {
+            Self::Record { record, envelope_origin } => {
+                Payload::Record { record: record.into_owned(), envelope_origin }
+            }
+            Self::LogFile(file) => Payload::LogFile(file),
+            Self::SweepRequest(request) => Payload::SweepRequest(request),
+            Self::Unrelated(what) => Payload::Unrelated(what),
+            Self::Control(what) => Payload::Control(what),
+            Self::Unreadable(why) => Payload::Unreadable(why),
+        }
+    }
 }
 
 /// An object in S3.
@@ -92,7 +107,7 @@ const DEEPEST: u8 = 6;
 
 /// Opens a delivery.
 #[must_use]
-pub fn open(payload: &Value) -> Delivery {
+pub fn open<'a>(payload: &'a Json<'a>) -> Delivery<'a> {
     match sqs_messages(payload) {
         Some(messages) => Delivery { kind: Kind::ByItem, items: messages.iter().map(sqs_item).collect() },
         None => {
@@ -102,32 +117,32 @@ pub fn open(payload: &Value) -> Delivery {
     }
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    value.get(key).and_then(Value::as_str)
+fn text<'a>(value: &'a Json<'_>, key: &str) -> Option<&'a str> {
+    value.get(key).and_then(Json::as_str)
 }
 
-fn owned(value: &Value, key: &str) -> Option<String> {
+fn owned(value: &Json<'_>, key: &str) -> Option<String> {
     text(value, key).map(str::to_owned)
 }
 
-fn sqs_messages(payload: &Value) -> Option<&Vec<Value>> {
+fn sqs_messages<'a>(payload: &'a Json<'a>) -> Option<&'a [Json<'a>]> {
     let records = payload.get("Records")?.as_array()?;
-    let is_sqs = |record: &Value| text(record, "eventSource") == Some("aws:sqs");
+    let is_sqs = |record: &Json<'_>| text(record, "eventSource") == Some("aws:sqs");
     records.first().is_some_and(is_sqs).then_some(records)
 }
 
-fn sqs_item(message: &Value) -> Item {
+fn sqs_item<'a>(message: &'a Json<'a>) -> Item<'a> {
     let payloads = match message.get("body") {
-        Some(Value::String(body)) => parse(body, "the SQS message's body", DEEPEST),
+        Some(Json::String(body)) => parse(body, "the SQS message's body", DEEPEST),
         Some(other) => vec![unreadable("the SQS message's body", other)],
         None => vec![Payload::Unreadable("the SQS message has no body".to_owned())],
     };
     Item { id: owned(message, "messageId").unwrap_or_default(), payloads }
 }
 
-fn parse(json: &str, place: &str, depth: u8) -> Vec<Payload> {
+fn parse<'a>(json: &'a str, place: &str, depth: u8) -> Vec<Payload<'a>> {
     match json::parse(json.as_bytes()) {
-        Ok(value) => payloads(&value, depth),
+        Ok(value) => payloads(&value, depth).into_iter().map(Payload::into_owned).collect(),
         Err(error) => {
             vec![Payload::Unreadable(format!("{place} is no JSON: {error}: `{}`", escaped(json)))]
         }
@@ -137,14 +152,14 @@ fn parse(json: &str, place: &str, depth: u8) -> Vec<Payload> {
 /// What CloudTrail publishes to a topic that is given to a trail, to see whether it may.
 const VALIDATION: &str = "CloudTrail validation message.";
 
-fn sns_message(message: &str, depth: u8) -> Vec<Payload> {
+fn sns_message<'a>(message: &'a str, depth: u8) -> Vec<Payload<'a>> {
     if message == VALIDATION {
         return vec![Payload::Control(VALIDATION.to_owned())];
     }
     parse(message, "the SNS notification's Message", depth)
 }
 
-fn payloads(value: &Value, depth: u8) -> Vec<Payload> {
+fn payloads<'a>(value: &'a Json<'a>, depth: u8) -> Vec<Payload<'a>> {
     let Some(depth) = depth.checked_sub(1) else {
         return vec![Payload::Unreadable("the delivery is nested deeper than AWS nests".to_owned())];
     };
@@ -173,7 +188,7 @@ fn payloads(value: &Value, depth: u8) -> Vec<Payload> {
         found.extend(notification(value, keys));
     }
     // What `aws cloudtrail lookup-events` prints: the whole record as a text inside.
-    let list = |key: &str| value.get(key).and_then(Value::as_array);
+    let list = |key: &str| value.get(key).and_then(Json::as_array);
     let (events, records) = (list("Events"), list("Records"));
     found.extend(events.into_iter().flatten().flat_map(|event| payloads(event, depth)));
     if let Some(record) = text(value, "CloudTrailEvent") {
@@ -200,11 +215,11 @@ fn payloads(value: &Value, depth: u8) -> Vec<Payload> {
         "ResponseMetadata" => true,
         _ => false,
     };
-    let fields = || value.as_object().into_iter().flatten();
+    let fields = || value.as_object().into_iter().flat_map(json::Object::iter);
     let is_known = !found.is_empty() || fields().any(|(key, _)| is_opened(key));
     let is_silent = found.iter().all(|payload| matches!(payload, Payload::Control(_)));
-    let is_lost = |(key, other): (&String, &Value)| {
-        let is_of_concern = is_silent || ["Events", "Records", "CloudTrailEvent"].contains(&key.as_str());
+    let is_lost = |(key, other): (&str, &Json<'_>)| {
+        let is_of_concern = is_silent || ["Events", "Records", "CloudTrailEvent"].contains(&key);
         is_of_concern && !is_opened(key) && !is_bare(key) && may_hold_records(other)
     };
     if !is_known || fields().any(is_lost) {
@@ -217,18 +232,18 @@ fn payloads(value: &Value, depth: u8) -> Vec<Payload> {
 const ZIPPED: &str = "H4sI";
 
 /// Whether there may be records in a value; in a text, if it is JSON or zipped.
-fn may_hold_records(value: &Value) -> bool {
+fn may_hold_records(value: &Json<'_>) -> bool {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        Value::String(text) => {
+        Json::Null | Json::Bool(_) | Json::Number(_) => false,
+        Json::String(text) => {
             text.trim_start().starts_with(['{', '[', '"']) || text.starts_with(ZIPPED) || json::is_ambiguous(text)
         }
-        Value::Array(elements) => !elements.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
+        Json::Array(elements) => !elements.is_empty(),
+        Json::Object(fields) => !fields.is_empty(),
     }
 }
 
-fn record_of_many(record: &Value, depth: u8) -> Vec<Payload> {
+fn record_of_many<'a>(record: &'a Json<'a>, depth: u8) -> Vec<Payload<'a>> {
     if let Some(notification) = record.get("Sns") {
         return match text(notification, "Message") {
             Some(message) => sns_message(message, depth),
@@ -244,7 +259,7 @@ fn record_of_many(record: &Value, depth: u8) -> Vec<Payload> {
     vec![unreadable("a record of the delivery", record)]
 }
 
-fn eventbridge(event: &Value, detail: &Value) -> Payload {
+fn eventbridge<'a>(event: &Json<'_>, detail: &Json<'a>) -> Payload<'a> {
     match text(event, "detail-type") {
         Some("AWS API Call via CloudTrail") => Payload::Record {
             record: detail.clone(),
@@ -263,7 +278,7 @@ fn eventbridge(event: &Value, detail: &Value) -> Payload {
 }
 
 /// One record of an S3 notice. Its key is encoded as in a form: a space is `+`.
-fn object_notice(record: &Value, s3: &Value) -> Payload {
+fn object_notice(record: &Json<'_>, s3: &Json<'_>) -> Payload<'static> {
     let name = text(record, "eventName").unwrap_or_default();
     if !name.is_empty() && !name.starts_with("ObjectCreated:") {
         return Payload::Control(format!("an S3 notice of {}", escaped(name)));
@@ -278,18 +293,18 @@ fn object_notice(record: &Value, s3: &Value) -> Payload {
 }
 
 /// CloudTrail's own notification: a bucket and the keys of new log files.
-fn notification(value: &Value, keys: &Value) -> Vec<Payload> {
+fn notification(value: &Json<'_>, keys: &Json<'_>) -> Vec<Payload<'static>> {
     let Some((bucket, keys)) = owned(value, "s3Bucket").zip(keys.as_array()) else {
         return vec![unreadable("CloudTrail's notification", value)];
     };
-    let payload = |key: &Value| {
+    let payload = |key: &Json<'_>| {
         let key = key.as_str().map(|key| log_file(bucket.clone(), key.to_owned()));
         key.unwrap_or_else(|| unreadable("CloudTrail's notification", value))
     };
     keys.iter().map(payload).collect()
 }
 
-fn log_file(bucket: String, key: String) -> Payload {
+fn log_file(bucket: String, key: String) -> Payload<'static> {
     if key.contains("/CloudTrail-Digest/") || key.contains("/CloudTrail-Insight/") {
         return Payload::Control(format!("`{}`, which holds no records of calls", escaped(&key)));
     }
@@ -306,26 +321,29 @@ const LARGEST_LOG_DATA: u64 = 16 << 20;
 
 /// A CloudWatch Logs subscription of the log group that a trail writes to: every message is a record, most of them of
 /// other calls.
-fn log_events(awslogs: &Value, depth: u8) -> Vec<Payload> {
+fn log_events(awslogs: &Json<'_>, depth: u8) -> Vec<Payload<'static>> {
     let unzipped = || {
         let zipped = BASE64_STANDARD.decode(text(awslogs, "data")?).ok()?;
         let mut plain = Vec::new();
         MultiGzDecoder::new(zipped.as_slice()).take(LARGEST_LOG_DATA).read_to_end(&mut plain).ok()?;
-        json::parse(&plain).ok()
+        Some(plain)
     };
-    let Some(data) = unzipped() else {
+    let plain = unzipped().unwrap_or_default();
+    let Ok(data) = json::parse(&plain) else {
         let why = "expected JSON, zipped and in base64";
         return vec![Payload::Unreadable(format!("awslogs.data is `{}`: {why}", escaped(&awslogs.to_string())))];
     };
     if text(&data, "messageType") == Some("CONTROL_MESSAGE") {
         return vec![Payload::Control("a control message of CloudWatch Logs".to_owned())];
     }
-    let Some(events) = data.get("logEvents").and_then(Value::as_array) else {
+    let Some(events) = data.get("logEvents").and_then(Json::as_array) else {
         return vec![unreadable("awslogs.data", &data)];
     };
-    let message = |event: &Value| match text(event, "message") {
+    let message = |event: &Json<'_>| match text(event, "message") {
         Some(message) if !may_concern_us(message) => Vec::new(),
-        Some(message) => parse(message, "the log event's message", depth),
+        Some(message) => {
+            parse(message, "the log event's message", depth).into_iter().map(Payload::into_owned).collect()
+        }
         None => vec![unreadable("the log event", event)],
     };
     events.iter().flat_map(message).collect()
@@ -336,16 +354,16 @@ fn may_concern_us(record: &str) -> bool {
     Call::NAMES.iter().any(|name| record.contains(name)) || record.contains("\\u00")
 }
 
-fn sweep(sweep: &Value) -> Payload {
-    fn all<T>(sweep: &Value, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+fn sweep(sweep: &Json<'_>) -> Payload<'static> {
+    fn all<T>(sweep: &Json<'_>, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
         let accepted =
-            |value: &Value| format!("sweep.{key} is `{}`: expected a list of texts", escaped(&value.to_string()));
+            |value: &Json<'_>| format!("sweep.{key} is `{}`: expected a list of texts", escaped(&value.to_string()));
         let values = match sweep.get(key) {
-            None | Some(Value::Null) => return Ok(Vec::new()),
-            Some(Value::Array(values)) => values,
+            None | Some(Json::Null) => return Ok(Vec::new()),
+            Some(Json::Array(values)) => values,
             Some(other) => return Err(accepted(other)),
         };
-        let one = |value: &Value| parse(value.as_str().ok_or_else(|| accepted(value))?);
+        let one = |value: &Json<'_>| parse(value.as_str().ok_or_else(|| accepted(value))?);
         values.iter().map(one).collect()
     }
     let read = || {
@@ -353,7 +371,7 @@ fn sweep(sweep: &Value) -> Payload {
         let keys = sweep
             .as_object()
             .ok_or_else(|| format!("sweep is `{}`: expected an object", escaped(&sweep.to_string())))?;
-        if let Some(key) = keys.keys().find(|key| !known.contains(&key.as_str())) {
+        if let Some(key) = keys.keys().filter(|key| !known.contains(key)).min() {
             return Err(format!("sweep.{} is not known: expected accounts and regions", escaped(key)));
         }
         let accounts = all(sweep, "accounts", |id| AccountId::parse(id).map_err(|e| format!("sweep.accounts: {e}")))?;
@@ -363,7 +381,7 @@ fn sweep(sweep: &Value) -> Payload {
     read().map_or_else(Payload::Unreadable, Payload::SweepRequest)
 }
 
-fn unreadable(place: &str, value: &Value) -> Payload {
+fn unreadable(place: &str, value: &Json<'_>) -> Payload<'static> {
     let accepted = "expected an EventBridge event, an SQS or SNS message that holds one, or CloudTrail records";
     Payload::Unreadable(format!("{place} is `{}`: {accepted}", escaped(&value.to_string())))
 }

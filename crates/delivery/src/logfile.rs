@@ -11,7 +11,7 @@ mod around;
 mod scan;
 mod unzip;
 
-use portcullis_domain::json;
+use portcullis_domain::json::{self, Json};
 use serde_json::Value;
 
 pub use scan::{Scanner, scan};
@@ -87,12 +87,12 @@ pub struct Record<'a> {
     offset: usize,
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
     /// Parses it; an object in which a key stands twice is marked ([`json::parse`]).
     ///
     /// # Errors
     /// [`Error::Object`].
-    pub fn parse(&self) -> Result<Value, Error> {
+    pub fn parse(&self) -> Result<Json<'a>, Error> {
         json::parse(self.bytes).map_err(|error| Error::Object { offset: self.offset, why: error.to_string() })
     }
 }

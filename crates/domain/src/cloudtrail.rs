@@ -13,10 +13,10 @@ mod modify;
 mod prefix_list;
 
 use fields::part;
-use serde_json::Value;
 
 use crate::change::{Call, Change, ChangedRules, EventMetadata, Resource};
 use crate::ids::{AccountId, Region, RuleId};
+use crate::json::Json;
 use crate::rule::Permission;
 use crate::text::escaped;
 
@@ -52,7 +52,7 @@ pub struct EnvelopeOrigin {
 
 /// Reads one record.
 #[must_use]
-pub fn read(record: &Value, envelope_origin: &EnvelopeOrigin) -> Reading {
+pub fn read(record: &Json<'_>, envelope_origin: &EnvelopeOrigin) -> Reading {
     let event = EventMetadata::of(record, envelope_origin);
     match classify(record) {
         Ok(call) => match change(record, call, &event, envelope_origin) {
@@ -79,13 +79,13 @@ enum NotOurs {
     Unreadable(String),
 }
 
-fn classify(record: &Value) -> Result<Call, NotOurs> {
+fn classify(record: &Json<'_>) -> Result<Call, NotOurs> {
     let irrelevant = |why: String| Err(NotOurs::Irrelevant(why));
     let Some(fields) = record.as_object() else {
         let what = format!("the record is {}, expected a CloudTrail record (a JSON object)", excerpt(record));
         return Err(NotOurs::Unreadable(what));
     };
-    match fields.get("eventCategory").and_then(Value::as_str) {
+    match fields.get("eventCategory").and_then(Json::as_str) {
         Some("Insight") => return irrelevant("an Insight record, not a call".to_owned()),
         // It names the call but not its parameters, and may be about another account's group. The call has a record of
         // its own (CloudTrail User Guide, "Logging network activity events").
@@ -93,7 +93,7 @@ fn classify(record: &Value) -> Result<Call, NotOurs> {
         _ => {}
     }
     let text = |key: &str| match fields.get(key) {
-        Some(Value::String(text)) => Ok(text.as_str()),
+        Some(Json::String(text)) => Ok(text.as_ref()),
         other => {
             let value = other.map_or_else(|| "missing".to_owned(), excerpt);
             Err(NotOurs::Unreadable(format!("{key} is {value}, expected a text: is this a CloudTrail record?")))
@@ -107,28 +107,28 @@ fn classify(record: &Value) -> Result<Call, NotOurs> {
         return irrelevant(format!("{} opens no ingress rule", escaped(name)));
     };
     match fields.get("errorCode") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(code)) if code.is_empty() => {}
-        Some(Value::String(code)) => return irrelevant(format!("the call failed with {}", escaped(code))),
+        None | Some(Json::Null) => {}
+        Some(Json::String(code)) if code.is_empty() => {}
+        Some(Json::String(code)) => return irrelevant(format!("the call failed with {}", escaped(code))),
         Some(other) => {
             return Err(NotOurs::Unreadable(format!("errorCode is {}, expected a text", excerpt(other))));
         }
     }
     match fields.get("readOnly") {
-        Some(Value::Bool(true)) => irrelevant("a read-only call".to_owned()),
+        Some(Json::Bool(true)) => irrelevant("a read-only call".to_owned()),
         _ => Ok(call),
     }
 }
 
 /// Where the change was made, and what it was.
 fn change(
-    record: &Value,
+    record: &Json<'_>,
     call: Call,
     event: &EventMetadata,
     envelope_origin: &EnvelopeOrigin,
 ) -> Result<(AccountId, Region, Described), String> {
     let identifier = |place: &str, value: &Option<String>| match record.get(place) {
-        None | Some(Value::Null | Value::String(_)) => {
+        None | Some(Json::Null | Json::String(_)) => {
             value.clone().ok_or_else(|| format!("{place} is missing: the record does not say whose group it was"))
         }
         // No stand-in for what is there and cannot be read.
@@ -155,7 +155,7 @@ struct Described {
     recorded_rules: Option<Vec<(Option<RuleId>, Permission)>>,
 }
 
-fn describe(call: Call, record: &Value) -> Result<Described, String> {
+fn describe(call: Call, record: &Json<'_>) -> Result<Described, String> {
     let request = part(record, "requestParameters")?;
     let response = part(record, "responseElements")?;
     match call {
@@ -168,8 +168,8 @@ fn describe(call: Call, record: &Value) -> Result<Described, String> {
 }
 
 impl EventMetadata {
-    fn of(record: &Value, envelope_origin: &EnvelopeOrigin) -> Self {
-        fn text<'a>(object: Option<&'a Value>, key: &str) -> Option<&'a str> {
+    fn of(record: &Json<'_>, envelope_origin: &EnvelopeOrigin) -> Self {
+        fn text<'a>(object: Option<&'a Json<'_>>, key: &str) -> Option<&'a str> {
             object?.get(key)?.as_str().filter(|text| !text.is_empty())
         }
         let own = |key: &str| text(Some(record), key).map(limited);
@@ -200,7 +200,7 @@ fn limited(text: &str) -> String {
 }
 
 /// A value as it may stand in a message.
-fn excerpt(value: &Value) -> String {
+fn excerpt(value: &Json<'_>) -> String {
     value.as_str().map_or_else(|| format!("`{}`", escaped(&value.to_string())), |text| format!("`{}`", escaped(text)))
 }
 

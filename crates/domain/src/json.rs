@@ -1,25 +1,52 @@
-//! JSON in which no key stands twice.
+//! JSON in which no key stands twice, read without copying it.
 //!
 //! To most parsers the last of two equal keys wins, to some the first: a record with two `cidrIp` is harmless to one
 //! reader and not to another. Here an object with a key that stands twice is no object but a text that says so, and
 //! whoever expects an object there refuses it by its place. What else is in the document is read all the same.
+//!
+//! Texts borrow from the document's bytes; only a text with an escape in it is a copy. The grammar, the limit on depth
+//! and the errors are those of `serde_json`, whose parser does the reading.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::map::{Entry, Map};
+mod object;
+mod reader;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
 use serde_json::{Number, Value};
 
-use crate::text::escaped;
+pub use object::Object;
 
 /// A JSON value, its objects checked for keys that stand twice.
+// Its parts are moved about while a document is read. A tag of eight bytes keeps them aligned, which is faster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unambiguous(pub Value);
+#[repr(u64)]
+pub enum Json<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A text, or what stands for an object in which a key stands twice ([`is_ambiguous`]).
+    String(Cow<'a, str>),
+    /// A list.
+    Array(Vec<Self>),
+    /// Fields by key.
+    Object(Object<'a>),
+}
 
 /// Parses a document.
 ///
 /// # Errors
 /// What is no JSON, is no UTF-8, or is nested deeper than 128 levels: line, column and why.
-pub fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice::<Unambiguous>(bytes).map(|value| value.0)
+pub fn parse(bytes: &[u8]) -> Result<Json<'_>, serde_json::Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => serde_json::from_str(text),
+        // Its error says where.
+        Err(_) => serde_json::from_slice(bytes),
+    }
 }
 
 /// What every text that stands for an object with a double key begins with.
@@ -31,97 +58,90 @@ pub fn is_ambiguous(text: &str) -> bool {
     text.starts_with(AMBIGUOUS)
 }
 
-impl<'de> Deserialize<'de> for Unambiguous {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Self)
+impl<'a> Json<'a> {
+    /// The field with this key, if this is an object that has one.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.as_object()?.get(key)
+    }
+
+    /// The text, if this is one.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::String(text) = self { Some(text) } else { None }
+    }
+
+    /// The number, if this is one that fits.
+    #[must_use]
+    pub fn as_i64(&self) -> Option<i64> {
+        if let Self::Number(number) = self { number.as_i64() } else { None }
+    }
+
+    /// The elements, if this is a list.
+    #[must_use]
+    pub fn as_array(&self) -> Option<&[Self]> {
+        if let Self::Array(elements) = self { Some(elements) } else { None }
+    }
+
+    /// The fields, if this is an object.
+    #[must_use]
+    pub fn as_object(&self) -> Option<&Object<'a>> {
+        if let Self::Object(fields) = self { Some(fields) } else { None }
     }
 }
 
-struct Reader;
-
-impl<'de> Visitor<'de> for Reader {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
-        let mut array = Vec::new();
-        while let Some(Unambiguous(element)) = elements.next_element()? {
-            array.push(element);
+impl Json<'_> {
+    /// The same value, which borrows from nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Json<'static> {
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(value) => Json::Bool(value),
+            Self::Number(number) => Json::Number(number),
+            Self::String(text) => Json::String(Cow::Owned(text.into_owned())),
+            Self::Array(elements) => Json::Array(elements.into_iter().map(Json::into_owned).collect()),
+            Self::Object(fields) => Json::Object(fields.into_owned()),
         }
-        Ok(Value::Array(array))
     }
+}
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        let mut twice = None;
-        while let Some((key, Unambiguous(value))) = entries.next_entry::<String, Unambiguous>()? {
-            match object.entry(key) {
-                Entry::Vacant(place) => _ = place.insert(value),
-                Entry::Occupied(place) => {
-                    twice = Some(format!("{AMBIGUOUS}{} stands twice", escaped(place.key())));
-                }
-            }
+/// A document whose bytes are gone when it has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owned(pub Json<'static>);
+
+/// The same value, borrowed.
+impl<'a> From<&'a Value> for Json<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Number(number) => Self::Number(number.clone()),
+            Value::String(text) => Self::String(text.into()),
+            Value::Array(elements) => Self::Array(elements.iter().map(Self::from).collect()),
+            Value::Object(fields) => Self::Object(fields.into()),
         }
-        Ok(twice.map_or(Value::Object(object), Value::String))
+    }
+}
+
+/// As JSON with nothing between, the keys in order.
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Number(number) => number.serialize(serializer),
+            Self::String(text) => serializer.serialize_str(text),
+            Self::Array(elements) => serializer.collect_seq(elements),
+            Self::Object(fields) => serializer.collect_map(fields.in_order()),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_document_without_double_keys_is_what_serde_json_makes_of_it() {
-        for text in ["null", "[1,-2,3.5,true,\"\\u0041\",{}]", r#"{"a":{"b":[{"c":null}]},"d":18446744073709551615}"#] {
-            let expected: Value = serde_json::from_str(text).unwrap();
-            assert_eq!(parse(text.as_bytes()).unwrap(), expected);
-        }
-    }
-
-    #[test]
-    fn an_object_with_a_key_twice_is_none_wherever_it_is_and_however_the_key_is_written() {
-        let twice = "an object in which the key cidrIp stands twice";
-        for inner in [r#"{"cidrIp":"10.0.0.0/8","cidrIp":"0.0.0.0/0"}"#, r#"{"cidrIp":1,"x":2,"cidr\u0049p":1}"#] {
-            assert_eq!(parse(inner.as_bytes()).unwrap(), json!(twice));
-            assert!(is_ambiguous(twice) && !is_ambiguous(inner));
-            let nested = format!(r#"{{"items":[{inner},{{"ok":1}}]}}"#);
-            assert_eq!(parse(nested.as_bytes()).unwrap(), json!({"items": [twice, {"ok": 1}]}));
-        }
-    }
-
-    #[test]
-    fn what_is_no_json_is_an_error_and_never_a_panic() {
-        let deep = "[".repeat(100_000);
-        for bytes in [&b"{"[..], b"\"\xff\"", b"", b"{\"a\":1} x", deep.as_bytes()] {
-            assert!(parse(bytes).is_err());
-        }
-    }
-}
+mod tests;

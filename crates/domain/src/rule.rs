@@ -108,21 +108,21 @@ impl From<Protocol> for String {
 
 impl From<&str> for Protocol {
     fn from(text: &str) -> Self {
-        match text.trim().to_ascii_lowercase().as_str() {
-            "-1" | "all" => Self::All,
-            "tcp" | "6" => Self::Transport(Transport::Tcp),
-            "udp" | "17" => Self::Transport(Transport::Udp),
-            "icmp" | "1" => Self::Icmp,
-            "icmpv6" | "58" => Self::Icmpv6,
-            other => match other.parse() {
-                // `006` and `+6` parse as well; only what the table above has not caught may be a plain number.
-                Ok(6) => Self::Transport(Transport::Tcp),
-                Ok(17) => Self::Transport(Transport::Udp),
-                Ok(1) => Self::Icmp,
-                Ok(58) => Self::Icmpv6,
-                Ok(number) => Self::Number(number),
-                Err(_) => Self::Unknown(escaped(text)),
-            },
+        let word = text.trim();
+        let is = |name: &str| word.eq_ignore_ascii_case(name);
+        // `006` and `+6` are numbers as well.
+        match word.parse() {
+            _ if is("tcp") => Self::Transport(Transport::Tcp),
+            _ if is("udp") => Self::Transport(Transport::Udp),
+            _ if is("-1") || is("all") => Self::All,
+            _ if is("icmp") => Self::Icmp,
+            _ if is("icmpv6") => Self::Icmpv6,
+            Ok(6) => Self::Transport(Transport::Tcp),
+            Ok(17) => Self::Transport(Transport::Udp),
+            Ok(1) => Self::Icmp,
+            Ok(58) => Self::Icmpv6,
+            Ok(number) => Self::Number(number),
+            Err(_) => Self::Unknown(escaped(text)),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     caller::RoleTrust,
     dispatch, ec2,
     organizations::Organization,
+    params::Params,
     s3::Object,
     sqs::Queue,
     state::{Keeping, State},
@@ -102,6 +103,14 @@ impl World {
     /// Turns EC2's token buckets on or off; off in a new world.
     pub fn set_throttling(&self, on: bool) {
         self.state().throttling = if on { Throttling::On } else { Throttling::Off };
+    }
+
+    /// Takes a token out of EC2's bucket for `action`, as any other caller of the account would; false when there is none.
+    /// User calls meet no throttle by themselves: who shares the account's buckets with the guard draws here first.
+    pub fn draw(&self, account: &str, region: &str, action: &str) -> bool {
+        let mut state = self.state();
+        let now = state.core.now;
+        state.buckets.take(account, region, action, &Params::default(), now)
     }
 
     /// From now on new groups and rules show up in Describe calls only after `created`, and revoked rules go away only

@@ -52,6 +52,8 @@ pub(crate) struct Watcher {
     pub(crate) scene: Scene,
     pub(crate) rates: Rates,
     in_hand: [InHand; 2],
+    /// What each function left in a standing exposure of a group: it judges that again with what comes later.
+    unsettled: BTreeMap<(usize, String), Vec<Change>>,
     writes: Writes,
     pub(crate) wrong: Vec<String>,
     trace: DefaultHasher,
@@ -128,8 +130,8 @@ fn values<'a>(call: &'a Call, prefix: &'a str) -> impl Iterator<Item = String> +
 
 impl Watcher {
     pub(crate) fn new(scene: Scene, rates: Rates, deeds_left: usize) -> Self {
-        let (in_hand, writes, wrong, trace) = Default::default();
-        Self { scene, rates, in_hand, writes, wrong, trace, deeds_left }
+        let (in_hand, unsettled, writes, wrong, trace) = Default::default();
+        Self { scene, rates, in_hand, unsettled, writes, wrong, trace, deeds_left }
     }
 
     pub(crate) fn hash(&self) -> u64 {
@@ -274,6 +276,7 @@ impl Watcher {
         let jobs: Vec<&&Job> = jobs.iter().filter(concerned).collect();
         let alone = jobs.len() == 1;
         let looks = hand.looks.entry(group.to_owned()).or_default();
+        let left = self.unsettled.get(&(function, group.to_owned())).cloned().unwrap_or_default();
         let looks_of_group: Vec<Vec<Rule>> = looks.iter().map(|look| look.rules.clone()).collect();
         let known_gone = |look: &Look, heard: bool| {
             let there = look.rules.iter().filter(|rule| !heard || !hand.gone.contains(&rule.id));
@@ -289,7 +292,7 @@ impl Watcher {
                 !break_glass && n > 0 && (shown(&looks_of_group[0]).is_none() || others)
             };
             let appeared = look.rules.iter().filter(is_new).map(|rule| rule.id.clone()).collect();
-            let changes = [changes, &[Change::of(ChangedRules::Appeared(appeared))]].concat();
+            let changes = [changes, &left, &[Change::of(ChangedRules::Appeared(appeared))]].concat();
             let known = Known { lists: &look.lists, break_glass };
             [true, false].into_iter().any(|heard| ids.is_subset(&plan(&known_gone(look, heard), known, &changes)))
         };
@@ -379,6 +382,10 @@ impl Watcher {
                 self.wrong(format!("needs another delivery and asks for none: {id}"));
             }
             let Some(record) = self.scene.records.get(id).cloned() else { continue };
+            for finding in told.iter().filter(|finding| finding.exposures.iter().any(|exposure| exposure.standing)) {
+                let group = finding.group.clone().unwrap_or_default();
+                self.unsettled.entry((function, group)).or_default().push(record.change.clone());
+            }
             if !again && !self.alert(record.place) {
                 self.left(function, id, &record);
             }

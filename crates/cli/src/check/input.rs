@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use portcullis::s3_url::S3Url;
 use portcullis_delivery::logfile;
-use portcullis_domain::json;
-use serde_json::Value;
+use portcullis_domain::json::{self, Json};
 
 use super::{Judge, Judged, LogFile};
 
@@ -88,7 +87,7 @@ pub(super) fn unzipped(bytes: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// One document, or else one a line; a line that is none does not stop the others.
-pub(super) fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, InputError>> {
+pub(super) fn documents<'a>(name: &str, bytes: &'a [u8]) -> Vec<Result<Json<'a>, InputError>> {
     let whole = match json::parse(bytes) {
         Ok(document) => return vec![Ok(document)],
         Err(error) => InputError { place: name.to_owned(), why: format!("no JSON: {error}") },
@@ -101,7 +100,7 @@ pub(super) fn documents(name: &str, bytes: &[u8]) -> Vec<Result<Value, InputErro
         })
         .collect();
     // A line counts as a document only if it is one JSON object; otherwise this is one broken document.
-    let is_lines = documents.len() > 1 && documents.iter().any(|line| matches!(line, Ok(Value::Object(_))));
+    let is_lines = documents.len() > 1 && documents.iter().any(|line| matches!(line, Ok(Json::Object(_))));
     if is_lines { documents } else { vec![Err(whole)] }
 }
 

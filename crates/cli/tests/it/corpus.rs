@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use portcullis::domain::json::Json;
 use portcullis::domain::policy::Policy;
 use portcullis_cli::check;
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ fn every_event_of_the_corpus_is_judged_as_expected_for_the_expected_reason() {
     let (policy, now) = (Policy::built_in(), "2026-11-21T12:00:00Z".parse().unwrap());
     let mut judged = 0;
     for file in &files {
-        let findings = check::document(&read(file), &policy, now);
+        let findings = check::document(&Json::from(&read(file)), &policy, now);
         assert_eq!(findings.len(), 1, "{file:?}");
         let finding = findings[0].as_ref().unwrap();
         let found = json!({"verdict": finding.verdict, "reason": finding.reason});
@@ -44,7 +45,7 @@ fn real_records_are_read_and_the_open_ports_in_them_found() {
     let (policy, now) = (Policy::built_in(), "2026-11-21T12:00:00Z".parse().unwrap());
     let mut verdicts = std::collections::BTreeMap::<String, usize>::new();
     for file in json_files(&folder.join("events")) {
-        for finding in check::document(&read(&file), &policy, now) {
+        for finding in check::document(&Json::from(&read(&file)), &policy, now) {
             let finding = finding.unwrap_or_else(|why| panic!("{file:?}: {why}"));
             *verdicts.entry(format!("{:?}", finding.verdict)).or_default() += 1;
         }
@@ -53,7 +54,7 @@ fn real_records_are_read_and_the_open_ports_in_them_found() {
     assert_eq!(verdicts.get("Undecided"), None, "{verdicts:?}");
     for file in json_files(&folder.join("envelopes")) {
         // Most hold nothing of ours; none may be mistaken for something safe.
-        for finding in check::document(&read(&file), &policy, now).into_iter().flatten() {
+        for finding in check::document(&Json::from(&read(&file)), &policy, now).into_iter().flatten() {
             assert_eq!(format!("{:?}", finding.verdict), "Irrelevant", "{file:?}: {}", finding.reason);
         }
     }

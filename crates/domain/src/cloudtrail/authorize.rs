@@ -1,16 +1,15 @@
 //! AuthorizeSecurityGroupIngress: new ingress rules, in the request's nested or flat form and in the answer.
 
-use serde_json::Value;
-
 use super::Described;
-use super::fields::{At, Object, Part, group_source, is_empty, list, object};
+use super::fields::{At, Part, group_source, is_empty, list, object};
 use crate::change::{ChangedRules, Resource};
 use crate::ids::{GroupId, RuleId};
+use crate::json::{Json, Object};
 use crate::rule::{Permission, Protocol, Source, Traffic};
 use crate::text::escaped;
 
 pub(super) fn read(request: &Part<'_>, response: &Part<'_>) -> Result<Described, String> {
-    let listed = match response {
+    let mut listed = match response {
         Part::Given(fields) => answered_rules(fields)?,
         Part::Omitted | Part::Absent => Vec::new(),
     };
@@ -25,7 +24,7 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>) -> Result<Described,
         // The answer alone says everything, if it lists rules.
         Part::Omitted | Part::Absent => (None, None, Asked { permissions: Vec::new(), all: !listed.is_empty() }),
     };
-    let answered_group = listed.iter().find_map(|rule| rule.group.clone());
+    let answered_group = listed.iter_mut().find_map(|rule| rule.group.take());
     let resource = match (group_id.or(answered_group), group_name) {
         (Some(id), _) => Resource::Group(id),
         (None, Some(name)) => Resource::GroupName(name.to_owned()),
@@ -37,19 +36,20 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>) -> Result<Described,
             "requestParameters asks for no permission: neither ipPermissions nor ipProtocol says any".to_owned()
         );
     }
-    let recorded_rules = asked.all.then(|| {
-        // The answer is canonical and carries the ids. What was asked and is not in it is not let out of sight.
-        let answered = listed.iter().map(|rule| (Some(rule.id.clone()), rule.permission.clone()));
-        let missing = asked.permissions.iter().filter(|asked| listed.iter().all(|rule| rule.permission != **asked));
-        answered.chain(missing.map(|permission| (None, permission.clone()))).collect()
-    });
     let changed_rules = if !listed.is_empty() {
-        ChangedRules::Rules(listed.into_iter().map(|rule| rule.id).collect())
+        ChangedRules::Rules(listed.iter().map(|rule| rule.id.clone()).collect())
     } else if asked.all {
-        ChangedRules::Permissions(asked.permissions)
+        ChangedRules::Permissions(asked.permissions.clone())
     } else {
         ChangedRules::Any
     };
+    let recorded_rules = asked.all.then(|| {
+        // The answer is canonical and carries the ids. What was asked and is not in it is not let out of sight.
+        let is_missing = |asked: &Permission| listed.iter().all(|rule| rule.permission != *asked);
+        let missing = asked.permissions.into_iter().filter(is_missing).map(|permission| (None, permission));
+        let missing: Vec<_> = missing.collect();
+        listed.into_iter().map(|rule| (Some(rule.id), rule.permission)).chain(missing).collect()
+    });
     Ok(Described { resource, changed_rules, recorded_rules })
 }
 
@@ -69,7 +69,7 @@ struct Answered {
 const PERMISSION_FIELDS: [&str; 7] =
     ["ipProtocol", "fromPort", "toPort", "groups", "ipRanges", "ipv6Ranges", "prefixListIds"];
 
-fn asked_permissions(request: &Object) -> Result<Asked, String> {
+fn asked_permissions(request: &Object<'_>) -> Result<Asked, String> {
     let mut asked = Asked { permissions: Vec::new(), all: true };
     let whole = At::Part("requestParameters");
     let items = whole.field("ipPermissions");
@@ -93,7 +93,7 @@ fn asked_permissions(request: &Object) -> Result<Asked, String> {
             add(group_source(object(group, &groups)?, ["groupId", "groupName", "userId"]));
         }
         // A kind of source that this version does not know: the record does not say all.
-        let unknown = |(key, value): (&String, &Value)| !PERMISSION_FIELDS.contains(&key.as_str()) && !is_empty(value);
+        let unknown = |(key, value): (&str, &Json<'_>)| !PERMISSION_FIELDS.contains(&key) && !is_empty(value);
         asked.all &= !fields.iter().any(unknown);
     }
     // The legacy flat form stands beside an empty ipPermissions.
@@ -108,7 +108,7 @@ fn asked_permissions(request: &Object) -> Result<Asked, String> {
             }
         }
         let keys = ["sourceSecurityGroupId", "sourceSecurityGroupName", "sourceSecurityGroupOwnerId"];
-        if keys.iter().any(|key| request.contains_key(*key)) {
+        if keys.iter().any(|key| request.contains_key(key)) {
             any = true;
             add(group_source(request, keys));
         }
@@ -121,7 +121,7 @@ fn asked_permissions(request: &Object) -> Result<Asked, String> {
     Ok(asked)
 }
 
-fn answered_rules(response: &Object) -> Result<Vec<Answered>, String> {
+fn answered_rules(response: &Object<'_>) -> Result<Vec<Answered>, String> {
     let whole = At::Part("responseElements");
     let set = whole.field("securityGroupRuleSet");
     let mut rules = Vec::new();

@@ -2,30 +2,27 @@
 
 use std::{fmt, slice};
 
-use serde_json::{Map, Value};
-
 use super::excerpt;
 use crate::ids::{GroupId, PrefixListId, RuleId};
+use crate::json::{Json, Object};
 use crate::rule::{Protocol, Source, Traffic};
 use crate::text::escaped;
 
-pub(super) type Object = Map<String, Value>;
-
 /// A part of a record that may be left out.
 pub(super) enum Part<'a> {
-    Given(&'a Object),
+    Given(&'a Object<'a>),
     /// CloudTrail leaves out what is over 100 KB: `{"reason":…,"omitted":true,…}`.
     Omitted,
     Absent,
 }
 
-pub(super) fn part<'a>(record: &'a Value, name: &str) -> Result<Part<'a>, String> {
+pub(super) fn part<'a>(record: &'a Json<'_>, name: &str) -> Result<Part<'a>, String> {
     match record.get(name) {
-        None | Some(Value::Null) => Ok(Part::Absent),
-        Some(Value::Object(fields)) => Ok(match fields.get("omitted") {
+        None | Some(Json::Null) => Ok(Part::Absent),
+        Some(Json::Object(fields)) => Ok(match fields.get("omitted") {
             // Bool or string, by what researchers saw; an explicit false is taken at its word.
-            Some(Value::Bool(true)) => Part::Omitted,
-            Some(Value::String(word)) if word.eq_ignore_ascii_case("true") => Part::Omitted,
+            Some(Json::Bool(true)) => Part::Omitted,
+            Some(Json::String(word)) if word.eq_ignore_ascii_case("true") => Part::Omitted,
             _ => Part::Given(fields),
         }),
         Some(other) => Err(format!("{name} is {}, expected an object", excerpt(other))),
@@ -33,50 +30,50 @@ pub(super) fn part<'a>(record: &'a Value, name: &str) -> Result<Part<'a>, String
 }
 
 /// The first of several spellings that is there.
-pub(super) fn field<'a>(fields: &'a Object, spellings: &[&str]) -> Option<(&'a String, &'a Value)> {
-    spellings.iter().find_map(|key| fields.get_key_value(*key))
+pub(super) fn field<'a>(fields: &'a Object<'_>, spellings: &[&str]) -> Option<&'a Json<'a>> {
+    spellings.iter().find_map(|key| fields.get(key))
 }
 
 /// A list as CloudTrail writes it: `{"items":[…]}`, `{}` when empty; converters also say `item`, leave the brackets off
 /// a single element, or write a plain array.
-pub(super) fn list<'a>(value: Option<&'a Value>, at: &At<'_>) -> Result<&'a [Value], String> {
+pub(super) fn list<'a>(value: Option<&'a Json<'_>>, at: &At<'_>) -> Result<&'a [Json<'a>], String> {
     let elements = match value {
-        None | Some(Value::Null) => return Ok(&[]),
-        Some(whole @ Value::Object(fields)) => match (fields.get("items"), fields.get("item")) {
+        None | Some(Json::Null) => return Ok(&[]),
+        Some(whole @ Json::Object(fields)) => match (fields.get("items"), fields.get("item")) {
             (Some(_), Some(_)) => return Err(format!("{at} has both items and item, expected one of them")),
             (Some(elements), None) | (None, Some(elements)) => elements,
             (None, None) if fields.is_empty() => return Ok(&[]),
             (None, None) => return Ok(slice::from_ref(whole)),
         },
-        Some(Value::String(text)) if text.is_empty() => return Ok(&[]),
+        Some(Json::String(text)) if text.is_empty() => return Ok(&[]),
         Some(other) => other,
     };
     match elements {
-        Value::Array(elements) => Ok(elements),
-        Value::Object(_) => Ok(slice::from_ref(elements)),
-        Value::Null => Ok(&[]),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+        Json::Array(elements) => Ok(elements),
+        Json::Object(_) => Ok(slice::from_ref(elements)),
+        Json::Null => Ok(&[]),
+        Json::Bool(_) | Json::Number(_) | Json::String(_) => {
             Err(format!("{at} is {}, expected a list ({{\"items\":[…]}})", excerpt(elements)))
         }
     }
 }
 
-pub(super) fn object<'a>(value: &'a Value, at: &At<'_>) -> Result<&'a Object, String> {
+pub(super) fn object<'a>(value: &'a Json<'_>, at: &At<'_>) -> Result<&'a Object<'a>, String> {
     value.as_object().ok_or_else(|| format!("{at} is {}, expected an object", excerpt(value)))
 }
 
-pub(super) fn is_empty(value: &Value) -> bool {
+pub(super) fn is_empty(value: &Json<'_>) -> bool {
     match value {
-        Value::Null => true,
-        Value::Object(fields) => fields.is_empty(),
-        Value::Array(elements) => elements.is_empty(),
-        Value::String(text) => text.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
+        Json::Null => true,
+        Json::Object(fields) => fields.is_empty(),
+        Json::Array(elements) => elements.is_empty(),
+        Json::String(text) => text.is_empty(),
+        Json::Bool(_) | Json::Number(_) => false,
     }
 }
 
-pub(super) fn group_source(fields: &Object, keys: [&str; 3]) -> Source {
-    let text = keys.iter().find_map(|key| fields.get(*key).and_then(Value::as_str));
+pub(super) fn group_source(fields: &Object<'_>, keys: [&str; 3]) -> Source {
+    let text = keys.iter().find_map(|key| fields.get(key).and_then(Json::as_str));
     Source::Group(escaped(text.unwrap_or("a security group")))
 }
 
@@ -110,64 +107,61 @@ impl<'a> At<'a> {
         Self::Element(self, n)
     }
 
-    pub(super) fn text<'v>(&self, fields: &'v Object, key: &str) -> Result<Option<&'v str>, String> {
+    pub(super) fn text<'v>(&self, fields: &'v Object<'_>, key: &str) -> Result<Option<&'v str>, String> {
         match fields.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
+            None | Some(Json::Null) => Ok(None),
+            Some(Json::String(text)) => Ok(Some(text)),
             Some(other) => Err(format!("{self}.{key} is {}, expected a text", excerpt(other))),
         }
     }
 
-    pub(super) fn need<'v>(&self, fields: &'v Object, key: &str) -> Result<&'v str, String> {
+    pub(super) fn need<'v>(&self, fields: &'v Object<'_>, key: &str) -> Result<&'v str, String> {
         self.text(fields, key)?.ok_or_else(|| format!("{self}.{key} is missing"))
     }
 
-    pub(super) fn group_id(&self, fields: &Object, key: &str) -> Result<Option<GroupId>, String> {
+    pub(super) fn group_id(&self, fields: &Object<'_>, key: &str) -> Result<Option<GroupId>, String> {
         let parse = |text| GroupId::parse(text).map_err(|error| format!("{self}.{key}: {error}"));
         self.text(fields, key)?.map(parse).transpose()
     }
 
-    pub(super) fn rule_id(&self, fields: &Object, key: &str) -> Result<RuleId, String> {
+    pub(super) fn rule_id(&self, fields: &Object<'_>, key: &str) -> Result<RuleId, String> {
         RuleId::parse(self.need(fields, key)?).map_err(|error| format!("{self}.{key}: {error}"))
     }
 
-    pub(super) fn cidr(&self, fields: &Object, key: &str) -> Result<Source, String> {
+    pub(super) fn cidr(&self, fields: &Object<'_>, key: &str) -> Result<Source, String> {
         let cidr = self.need(fields, key)?.parse().map_err(|error| format!("{self}.{key}: {error}"))?;
         Ok(Source::Cidr(cidr))
     }
 
-    pub(super) fn prefix_list(&self, fields: &Object, key: &str) -> Result<Source, String> {
+    pub(super) fn prefix_list(&self, fields: &Object<'_>, key: &str) -> Result<Source, String> {
         let id = PrefixListId::parse(self.need(fields, key)?).map_err(|error| format!("{self}.{key}: {error}"))?;
         Ok(Source::PrefixList(id))
     }
 
     /// A rule's one source, under the keys for IPv4, IPv6, prefix list and security group.
-    pub(super) fn source(&self, fields: &Object, keys: [&str; 4]) -> Result<Source, String> {
-        let [v4, v6, prefix_list, group] = keys;
-        let given: Vec<&str> = keys.into_iter().filter(|key| !fields.get(*key).is_none_or(is_empty)).collect();
-        if let [one, other, ..] = given.as_slice() {
+    pub(super) fn source(&self, fields: &Object<'_>, keys: [&str; 4]) -> Result<Source, String> {
+        let mut given = keys.into_iter().filter(|key| !fields.get(key).is_none_or(is_empty));
+        let (one, other) = (given.next(), given.next());
+        if let Some((one, other)) = one.zip(other) {
             return Err(format!("{self} has both {one} and {other}, expected a rule's one source"));
         }
-        if !fields.get(v4).is_none_or(is_empty) {
-            self.cidr(fields, v4)
-        } else if !fields.get(v6).is_none_or(is_empty) {
-            self.cidr(fields, v6)
-        } else if !fields.get(prefix_list).is_none_or(is_empty) {
-            self.prefix_list(fields, prefix_list)
-        } else {
-            Ok(match fields.get(group) {
-                Some(Value::String(id)) => Source::Group(escaped(id)),
-                Some(Value::Object(info)) => group_source(info, ["groupId", "groupName", "userId"]),
+        let [v4, v6, prefix_list, group] = keys;
+        match one {
+            Some(key) if key == v4 || key == v6 => self.cidr(fields, key),
+            Some(key) if key == prefix_list => self.prefix_list(fields, key),
+            _ => Ok(match fields.get(group) {
+                Some(Json::String(id)) => Source::Group(escaped(id)),
+                Some(Json::Object(info)) => group_source(info, ["groupId", "groupName", "userId"]),
                 _ => Source::Unknown("no source that is known".to_owned()),
-            })
+            }),
         }
     }
 
     /// Protocol and ports; a converter may have turned `"-1"` and `"22"` into numbers, or numbers into texts.
-    pub(super) fn traffic(&self, fields: &Object, [protocol, from, to]: [&str; 3]) -> Result<Traffic, String> {
+    pub(super) fn traffic(&self, fields: &Object<'_>, [protocol, from, to]: [&str; 3]) -> Result<Traffic, String> {
         let protocol = match fields.get(protocol) {
-            Some(Value::String(word)) => Protocol::from(word.as_str()),
-            Some(Value::Number(number)) => Protocol::from(number.to_string().as_str()),
+            Some(Json::String(word)) => Protocol::from(word.as_ref()),
+            Some(Json::Number(number)) => Protocol::from(number.to_string().as_str()),
             other => {
                 let value = other.map_or_else(|| "missing".to_owned(), excerpt);
                 let accepted = "expected a protocol such as \"tcp\", \"6\" or \"-1\"";
@@ -177,14 +171,14 @@ impl<'a> At<'a> {
         Ok(Traffic::new(protocol, self.port(fields, from)?, self.port(fields, to)?))
     }
 
-    pub(super) fn port(&self, fields: &Object, key: &str) -> Result<Option<i64>, String> {
+    pub(super) fn port(&self, fields: &Object<'_>, key: &str) -> Result<Option<i64>, String> {
         let number = match fields.get(key) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Number(number)) => number.as_i64(),
-            Some(Value::String(text)) => text.parse().ok(),
+            None | Some(Json::Null) => return Ok(None),
+            Some(Json::Number(number)) => number.as_i64(),
+            Some(Json::String(text)) => text.parse().ok(),
             Some(_) => None,
         };
-        let found = || excerpt(fields.get(key).unwrap_or(&Value::Null));
+        let found = || excerpt(fields.get(key).unwrap_or(&Json::Null));
         number.map(Some).ok_or_else(|| format!("{self}.{key} is {}, expected a port number", found()))
     }
 }

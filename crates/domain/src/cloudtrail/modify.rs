@@ -1,10 +1,9 @@
 //! ModifySecurityGroupRules: rules replaced, ingress and egress alike.
 
-use serde_json::Value;
-
 use super::Described;
 use super::fields::{At, Part, list, object};
 use crate::change::{ChangedRules, Resource};
+use crate::json::Json;
 use crate::rule::{Permission, Source};
 
 pub(super) fn read(request: &Part<'_>) -> Result<Described, String> {
@@ -36,7 +35,7 @@ pub(super) fn read(request: &Part<'_>) -> Result<Described, String> {
         let id = at.rule_id(outer, "SecurityGroupRuleId")?;
         rules.push(id.clone());
         let at = at.field("SecurityGroupRule");
-        let inner = object(outer.get("SecurityGroupRule").unwrap_or(&Value::Null), &at)?;
+        let inner = object(outer.get("SecurityGroupRule").unwrap_or(&Json::Null), &at)?;
         let source = at.source(inner, ["CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId"])?;
         // Where only a part was given, a description say, EC2 knows the rest and the record does not.
         if matches!(source, Source::Unknown(_)) || !inner.contains_key("IpProtocol") {

@@ -1,11 +1,10 @@
 //! ModifyManagedPrefixList and RestoreManagedPrefixListVersion: the rules stay, and what they admit changes.
 
-use serde_json::Value;
-
-use super::fields::{At, Object, Part, field, list, object};
+use super::fields::{At, Part, field, list, object};
 use super::{Described, excerpt};
 use crate::change::{ChangedRules, Resource};
 use crate::ids::PrefixListId;
+use crate::json::{Json, Object};
 use crate::net::Cidr;
 
 /// ModifyManagedPrefixList and RestoreManagedPrefixListVersion. Few records of them have been seen, so their fields are
@@ -25,21 +24,21 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>, call: &str) -> Resul
         let whole = At::Part("requestParameters");
         let at = whole.field(&wrapper);
         let fields = outer.get(&wrapper).map_or(Ok(*outer), |inner| object(inner, &at))?;
-        let (_, id) =
+        let id =
             field(fields, &["PrefixListId", "prefixListId"]).ok_or_else(|| format!("{at}.PrefixListId is missing"))?;
         let id = id.as_str().ok_or_else(|| format!("{at}.PrefixListId is {}, expected a text", excerpt(id)))?;
         let id = PrefixListId::parse(id).map_err(|error| format!("{at}.PrefixListId: {error}"))?;
         if call == "ModifyManagedPrefixList" {
             return described(id, added_entries(fields), None);
         }
-        let version = field(fields, &["PreviousVersion", "previousVersion"]).map(|(_, version)| version);
+        let version = field(fields, &["PreviousVersion", "previousVersion"]);
         let version = version.and_then(|v| v.as_i64().or_else(|| v.as_str()?.parse().ok()));
         return described(id, None, version);
     }
     if let Part::Given(outer) = response {
-        let inner = outer.get(&format!("{call}Response")).and_then(Value::as_object).unwrap_or(*outer);
-        let list = inner.get("prefixList").and_then(Value::as_object).unwrap_or(inner);
-        let id = list.get("prefixListId").and_then(Value::as_str).and_then(|id| PrefixListId::parse(id).ok());
+        let inner = outer.get(&format!("{call}Response")).and_then(Json::as_object).unwrap_or(*outer);
+        let list = inner.get("prefixList").and_then(Json::as_object).unwrap_or(inner);
+        let id = list.get("prefixListId").and_then(Json::as_str).and_then(|id| PrefixListId::parse(id).ok());
         if let Some(id) = id {
             return described(id, None, None);
         }
@@ -56,15 +55,15 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>, call: &str) -> Resul
 }
 
 /// What was added to the list; `None` when that cannot be told.
-fn added_entries(fields: &Object) -> Option<Vec<Cidr>> {
-    let Some((_, entries)) = field(fields, &["AddEntry", "AddEntries", "addEntry", "addEntries"]) else {
+fn added_entries(fields: &Object<'_>) -> Option<Vec<Cidr>> {
+    let Some(entries) = field(fields, &["AddEntry", "AddEntries", "addEntry", "addEntries"]) else {
         // Keys that are not known may be another spelling of it.
         let known = ["PrefixListId", "CurrentVersion", "PrefixListName", "RemoveEntry", "MaxEntries", "DryRun"];
         let same = |key: &str| known.iter().any(|known| known.eq_ignore_ascii_case(key));
-        let other = |key: &&String| !same(key) && !["RemoveEntries", "removeEntries", "xmlns"].contains(&key.as_str());
+        let other = |key: &&str| !same(key) && !["RemoveEntries", "removeEntries", "xmlns"].contains(key);
         return fields.keys().find(other).is_none().then(Vec::new);
     };
     let entries = list(Some(entries), &At::Part("AddEntry")).ok()?;
-    let cidr = |entry: &Value| field(entry.as_object()?, &["Cidr", "cidr"])?.1.as_str()?.parse().ok();
+    let cidr = |entry: &Json<'_>| field(entry.as_object()?, &["Cidr", "cidr"])?.as_str()?.parse().ok();
     entries.iter().map(cidr).collect()
 }

@@ -1,7 +1,7 @@
 mod random;
 mod unreadable;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::ids::{GroupId, PrefixListId};
@@ -103,7 +103,7 @@ fn without(mut value: Value, pointer: &str) -> Value {
 }
 
 fn read_alone(record: &Value) -> Reading {
-    read(record, &EnvelopeOrigin::default())
+    read(&Json::from(record), &EnvelopeOrigin::default())
 }
 
 fn change(record: &Value) -> Change {
@@ -541,7 +541,7 @@ fn an_older_record_is_of_the_callers_account_or_else_the_envelopes() {
     let anonymous = without(without(older, "/userIdentity"), "/awsRegion");
     let envelope_origin =
         EnvelopeOrigin { account: Some("444455556666".to_owned()), region: Some("eu-north-1".to_owned()) };
-    let Reading::Change(change) = read(&anonymous, &envelope_origin) else { panic!() };
+    let Reading::Change(change) = read(&Json::from(&anonymous), &envelope_origin) else { panic!() };
     assert_eq!((change.account.as_str(), change.region.as_str()), ("444455556666", "eu-north-1"));
     assert_eq!(change.event.account.as_deref(), Some("444455556666"));
     assert_eq!(undecided(&anonymous), "recipientAccountId is missing: the record does not say whose group it was");
@@ -563,12 +563,14 @@ fn an_envelope_that_disagrees_with_its_record_is_refused() {
             "the envelope's region is `us-east-1\\u{7}`, the record's is `eu-west-1`: refused",
         ),
     ] {
-        let Reading::Undecided { why: found, event } = read(&ssh_from_anywhere(), &envelope_origin) else { panic!() };
+        let Reading::Undecided { why: found, event } = read(&Json::from(&ssh_from_anywhere()), &envelope_origin) else {
+            panic!()
+        };
         assert_eq!(found, why);
         assert_eq!(event.account.as_deref(), Some("111122223333"));
     }
     for agreeing in [envelope_origin(Some("111122223333"), Some("eu-west-1")), envelope_origin(None, None)] {
-        assert!(matches!(read(&ssh_from_anywhere(), &agreeing), Reading::Change(_)));
+        assert!(matches!(read(&Json::from(&ssh_from_anywhere()), &agreeing), Reading::Change(_)));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::change::{Change, ChangedRules};
+use crate::change::{Change, ChangedRules, Resource};
 use crate::facts::Facts;
 use crate::ids::RuleId;
 use crate::net::{AddressSet, Cidr, PerFamily};
@@ -119,8 +119,13 @@ fn attribution(change: &Change, facts: &Facts, index: &Index<'_>) -> Attribution
         ChangedRules::Permissions(permissions) => {
             for permission in permissions {
                 // EC2 keeps no two rules with the same permission in a group, so one match is all there is.
-                match index.by_permission().get(permission) {
-                    Some(n) => _ = attributed.rules.insert(*n),
+                match index.by_permission().get(permission).and_then(|n| Some((n, rules.get(*n)?))) {
+                    // A name is not a group: another may have it by now, and a rule like that. What nobody can have made
+                    // lawfully is taken all the same.
+                    Some((_, rule)) if matches!(change.resource, Resource::GroupName(_)) => {
+                        attributed.replaced.push(rule.id.clone());
+                    }
+                    Some((n, _)) => _ = attributed.rules.insert(*n),
                     None => attributed.missing.push(None),
                 }
             }

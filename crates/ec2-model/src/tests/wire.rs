@@ -109,6 +109,21 @@ fn buckets_empty_and_refill() {
     assert_eq!(revoke(), "RequestLimitExceeded");
 }
 
+/// Amazon EC2 Developer Guide, "Request throttling": throttled "on a per-API basis" for each account and Region, so that
+/// everybody in the account draws from one bucket.
+#[test]
+fn another_caller_of_the_account_draws_from_the_same_bucket() {
+    let (world, group) = world_with_group(Vpc::Other);
+    world.set_throttling(true);
+    let (place, action) = ((ACCOUNT, REGION), "RevokeSecurityGroupIngress");
+    assert!((0..49).all(|_| world.draw(place.0, place.1, action)));
+    let params = [("GroupId", group.as_str()), ("SecurityGroupRuleId.1", "sgr-0123456789abcdef0")];
+    assert_eq!(ec2_error(&world, action, &params), "InvalidSecurityGroupRuleId.NotFound");
+    assert_eq!(ec2_error(&world, action, &params), "RequestLimitExceeded");
+    assert!(!world.draw(place.0, place.1, action));
+    assert!(world.draw(place.0, place.1, "AuthorizeSecurityGroupIngress") && world.draw(place.0, "us-east-1", action));
+}
+
 /// The model's own: what each fault does to the answer and to the world.
 #[test]
 fn faults_hit_before_or_after_the_effect() {

@@ -163,7 +163,7 @@ proptest! {
     ) {
         let mutated = mutations.into_iter().fold(record, mutate);
         let envelope_origin = EnvelopeOrigin { account: Some("111122223333".to_owned()), region: None };
-        match read(&mutated, &envelope_origin) {
+        match read(&Json::from(&mutated), &envelope_origin) {
             Reading::Change(change) => _ = harmless(&change, &Policy::built_in()),
             Reading::Undecided { why, .. } | Reading::Irrelevant { why, .. } => {
                 prop_assert!(!why.is_empty() && why.len() < 1200 && !why.contains(char::is_control), "{why}");

@@ -1,0 +1,75 @@
+//! An attacker who knows the guard's timings, rates and limits, and fights it in virtual time over the model of EC2: every
+//! event is an instance of its own, late, sometimes twice and out of order, and all draw from EC2's buckets for the
+//! account and Region. What is measured, by attack: the share of time that a port is open, lawful rules that are lost,
+//! words that do not fit what was seen.
+
+mod arena;
+mod attacks;
+mod bars;
+mod figures;
+mod instance;
+mod run;
+mod search;
+mod watch;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use attacks::{ATTACKS, Attack, Pace};
+use figures::Outcome;
+use run::{Run, Travel};
+
+/// A policy of a run. The built-in one; and one that exempts a role, which an attacker might be mistaken for.
+const POLICIES: [&str; 2] = [
+    "version: 1",
+    "version: 1\nexempt:\n- {reason: SEC-1, until: never, principals: ['arn:aws:iam::111122223333:role/BreakGlass']}",
+];
+
+/// A fight, as it is drawn from a seed or chosen.
+#[derive(Debug, Clone)]
+pub(crate) struct Fight {
+    attack: Attack,
+    pace: Pace,
+    travel: Travel,
+    policy: usize,
+}
+
+impl Fight {
+    fn draw(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0xad7e);
+        let attack = ATTACKS[usize::try_from(seed).unwrap() % ATTACKS.len()];
+        let mut one_of = |choices: &[u64]| choices[rng.usize(..choices.len())];
+        let late = one_of(&[500, 1_500, 5_000]);
+        // What comes late is fought more slowly, for a seed's time goes with the number of its events.
+        let every = one_of(if late < 5_000 { &[250, 500, 750, 1_500, 3_000] } else { &[750, 1_500, 3_000] });
+        let concurrency = usize::try_from(one_of(&[10, 1_000, 1_000, 1_000])).unwrap();
+        let batch = usize::try_from(one_of(&[0, 0, 0, 1, 10])).unwrap();
+        let (spread, doubled) = ([0.0, 0.4, 1.8][rng.usize(..3)], [0.0, 0.0, 0.3][rng.usize(..3)]);
+        let pace = Pace { every, moves: attack.moves(every, late, &mut rng), variant: rng.u64(..64) };
+        let policy = usize::from(attack == Attack::Name || rng.u8(..4) == 0);
+        let travel =
+            Travel { late, spread, doubled, batch, concurrency, timeout: Duration::from_secs(30), ideal: false };
+        Self { attack, pace, travel, policy }
+    }
+
+    /// Fights it out.
+    fn fight(&self, seed: u64, verbose: bool) -> Outcome {
+        self.fight_by(seed, verbose, async |run| self.attack.fight(run, self.pace).await)
+    }
+
+    /// Fights in some other way; `attack` tells until when the time counts.
+    fn fight_by(&self, seed: u64, verbose: bool, attack: impl AsyncFnOnce(&Rc<Run>) -> u64) -> Outcome {
+        fastrand::seed(seed);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let region = figures::fresh_region();
+            let run = Run::new(seed, region, POLICIES[self.policy], self.travel.clone(), verbose);
+            let tasks = tokio::task::LocalSet::new();
+            let until = tasks.run_until(attack(&run)).await;
+            run.until.set(until);
+            // Whatever is under way, retries included.
+            tasks.await;
+            Outcome::of(self, seed, &run.watch(), until)
+        })
+    }
+}

@@ -1,0 +1,192 @@
+//! One account in one Region: the attacker's rules and everybody else's, since when each group is open, and what the guard
+//! takes away.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ec2_model::World;
+
+use super::instance::START;
+use crate::harness::ACCOUNT;
+use crate::simulation::judge::{Lists, Rule, Shape, exposing};
+
+/// A rule that was lawful so long before it was revoked was lawful at the look that the write rests on: a look may be a
+/// second old (`FRESH` in the guard).
+const FRESH: u64 = 1_000;
+
+/// What is known of a group.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    /// Rules that no call of the attacker's made, as they were made.
+    lawful: BTreeMap<String, Shape>,
+    /// The rules that open a guarded port now, but for those that are exempt.
+    pub(super) exposing: BTreeSet<String>,
+    /// When it was opened and closed, in milliseconds of the run.
+    pub(super) changes: Vec<(u64, bool)>,
+    /// When the first event about it arrived.
+    pub(super) first_event: Option<u64>,
+    /// A message said that it is exposed.
+    pub(super) published: bool,
+}
+
+/// The world, and what may be said of it from outside.
+pub(super) struct Arena {
+    pub(super) world: World,
+    pub(super) region: String,
+    started: tokio::time::Instant,
+    pub(super) groups: BTreeMap<String, Group>,
+    /// What the prefix lists hold now.
+    pub(super) lists: Lists,
+    /// When each list last admitted so much that a rule that refers to it was an exposure by itself.
+    wide: BTreeMap<String, u64>,
+    /// Rules that an exemption covers.
+    exempt: BTreeSet<String>,
+    /// Lawful rules that are something else now, and when such a rule was last.
+    astray: BTreeSet<String>,
+    strayed: BTreeMap<String, u64>,
+    /// Lawful rules that the guard revoked.
+    pub(super) lost: Vec<String>,
+    /// Rules of others that it revoked while a prefix list of the attacker's made them exposures.
+    pub(super) cut: usize,
+    /// Lawful rules that it revoked less than a second after they were none.
+    pub(super) raced: usize,
+}
+
+impl Arena {
+    pub(super) fn new(seed: u64, region: String) -> Self {
+        let world = World::new(seed);
+        world.set_now(START);
+        world.set_throttling(true);
+        let started = tokio::time::Instant::now();
+        let (groups, lists, wide, exempt, lost) = Default::default();
+        let (astray, strayed, cut, raced) = Default::default();
+        Self { world, region, started, groups, lists, wide, exempt, astray, strayed, lost, cut, raced }
+    }
+
+    /// Milliseconds since the run began. The model's clock goes with tokio's.
+    pub(super) fn tick(&self) -> u64 {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap();
+        self.world.set_now(START + i64::try_from(now).unwrap());
+        now
+    }
+
+    pub(super) fn rules(&self, group: &str) -> Vec<Rule> {
+        Rule::all(self.world.rules(ACCOUNT, &self.region, group))
+    }
+
+    /// The rules of a group through which the internet reaches a guarded port.
+    pub(super) fn exposing(&self, rules: &[Rule], lists: &Lists) -> BTreeSet<String> {
+        let counted: Vec<Rule> = rules.iter().filter(|rule| !self.exempt.contains(&rule.id)).cloned().collect();
+        exposing(&counted, lists)
+    }
+
+    /// Takes what has become of a group into its history.
+    pub(super) fn note(&mut self, group: &str) {
+        let (now, rules) = (self.tick(), self.rules(group));
+        let exposing = self.exposing(&rules, &self.lists);
+        let Some(known) = self.groups.get_mut(group) else { return };
+        for rule in &rules {
+            if known.lawful.get(&rule.id).is_some_and(|lawful| *lawful != rule.shape) {
+                self.astray.insert(rule.id.clone());
+            } else if self.astray.remove(&rule.id) {
+                self.strayed.insert(rule.id.clone(), now);
+            }
+        }
+        if exposing.is_empty() == known.exposing.is_empty() {
+            known.exposing = exposing;
+            return;
+        }
+        known.changes.push((now, !exposing.is_empty()));
+        known.exposing = exposing;
+    }
+
+    /// Those rules of the group are nobody's attack.
+    pub(super) fn lawful(&mut self, group: &str, rules: &[String], exempt: bool) {
+        let made: Vec<Rule> = self.rules(group).into_iter().filter(|rule| rules.contains(&rule.id)).collect();
+        if exempt {
+            self.exempt.extend(rules.iter().cloned());
+        }
+        let known = self.groups.entry(group.to_owned()).or_default();
+        known.lawful.extend(made.into_iter().map(|rule| (rule.id, rule.shape)));
+        self.note(group);
+    }
+
+    /// A prefix list holds something else from now on.
+    pub(super) fn list_holds(&mut self, list: &str, entries: Vec<String>) {
+        let now = self.tick();
+        if self.is_wide(list) {
+            self.wide.insert(list.to_owned(), now);
+        }
+        self.lists.insert(list.to_owned(), entries);
+        for group in self.groups.keys().cloned().collect::<Vec<_>>() {
+            self.note(&group);
+        }
+    }
+
+    /// Whether a rule is an exposure by itself that refers to this source.
+    fn is_wide(&self, list: &str) -> bool {
+        let shape = Shape { protocol: "tcp".to_owned(), ports: (22, 22), source: list.to_owned() };
+        !exposing(&[Rule { id: "sgr".to_owned(), shape }], &self.lists).is_empty()
+    }
+
+    /// The guard has revoked these rules of a group.
+    pub(super) fn revoked(&mut self, group: &str, gone: &[Rule]) {
+        let now = self.tick();
+        for rule in gone {
+            let made = self.groups.get(group).and_then(|known| known.lawful.get(&rule.id));
+            if made != Some(&rule.shape) {
+                continue;
+            }
+            let source = &rule.shape.source;
+            let lately = |at: Option<&u64>| at.is_some_and(|at| now - at < FRESH);
+            if self.exempt.contains(&rule.id) {
+                self.lost.push(format!("{now}: {group} exempt {rule:?}"));
+            } else if self.is_wide(source) {
+                self.cut += 1;
+            } else if lately(self.wide.get(source)) || lately(self.strayed.get(&rule.id)) {
+                self.raced += 1;
+            } else {
+                self.lost.push(format!("{now}: {group} {rule:?}"));
+            }
+        }
+        self.note(group);
+    }
+
+    /// The open groups of which an event has arrived, with the attacker's part of what opens them.
+    pub(super) fn attacked(&self) -> Vec<(String, Vec<String>)> {
+        let heard = self.groups.iter().filter(|(_, known)| known.first_event.is_some());
+        let attackers = |known: &Group| -> Vec<String> {
+            let lawful = |id: &&String| known.lawful.contains_key(*id) && !self.astray.contains(*id);
+            known.exposing.iter().filter(|id| !lawful(id)).cloned().collect()
+        };
+        let open = heard.map(|(group, known)| (group.clone(), attackers(known)));
+        open.filter(|(_, rules)| !rules.is_empty()).collect()
+    }
+
+    /// An event about these groups arrives.
+    pub(super) fn arrived<'a>(&mut self, groups: impl IntoIterator<Item = &'a String>) {
+        let now = self.tick();
+        for group in groups {
+            if let Some(known) = self.groups.get_mut(group) {
+                known.first_event.get_or_insert(now);
+            }
+        }
+    }
+}
+
+impl Group {
+    /// For how long it was open between two times.
+    pub(super) fn open_between(&self, from: u64, to: u64) -> u64 {
+        let ends = self.changes.iter().skip(1).map(|(at, _)| *at).chain([u64::MAX]);
+        let spans = self.changes.iter().zip(ends).filter(|((_, open), _)| *open);
+        spans.map(|((began, _), ended)| ended.min(to).saturating_sub((*began).max(from))).sum()
+    }
+}
+
+#[test]
+fn the_time_that_a_group_was_open_is_counted_within_the_window() {
+    let group = Group { changes: vec![(100, true), (300, false), (700, true)], ..Group::default() };
+    assert_eq!(group.open_between(0, 1_000), 200 + 300);
+    assert_eq!(group.open_between(200, 800), 100 + 100);
+    assert_eq!(group.open_between(300, 700), 0);
+    assert_eq!(Group::default().open_between(0, 1_000), 0);
+}

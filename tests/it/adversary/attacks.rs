@@ -1,0 +1,156 @@
+//! What the attacker does. Each attack knows the guard's timings, and tells until when it fights: in that window the time
+//! counts that a port is open.
+
+mod moving;
+mod single;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use ec2_model::{Permission, Vpc};
+
+use super::run::{Run, Who};
+
+/// The kinds of attack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Attack {
+    /// One rule is modified again and again, each state different and wide open.
+    Flip,
+    /// A new rule is authorized and the old one revoked, again and again.
+    Replace,
+    /// The attacker looks, and opens again as soon as it is closed.
+    React,
+    /// Open from the call until just before its event arrives, again and again.
+    Pulse,
+    /// Two calls, each of which finds the port open without it.
+    Split,
+    /// A group filled to one address under the limit; then a developer's narrow rule.
+    Fill,
+    /// A list that many groups take is opened and closed again.
+    List,
+    /// A group is deleted, and its name is another's.
+    Name,
+    /// A record without parameters; the rules that made the group large enough for it are taken out.
+    Ballast,
+    /// Many groups at once.
+    Burst,
+    /// Flips, and is lawful just before the last look.
+    Silence,
+    /// Flips, and uses up the account's buckets of looks and revokes.
+    Starve,
+    /// A developer's rule is opened and given back its value.
+    Borrow,
+    /// Two rules, of which one is open at a time.
+    Twins,
+    /// One rule, and a list of the attacker's that holds other blocks each time.
+    Swap,
+    /// From group to group.
+    Hop,
+    /// One open rule beside the other, as fast as EC2 takes them: each is the others' standing exposure.
+    Pile,
+    /// Anything, at the moments that the guard's clocks make interesting.
+    Improvise,
+}
+
+pub(super) const ATTACKS: [Attack; 18] = [
+    Attack::Flip,
+    Attack::Replace,
+    Attack::React,
+    Attack::Pulse,
+    Attack::Split,
+    Attack::Fill,
+    Attack::List,
+    Attack::Name,
+    Attack::Ballast,
+    Attack::Burst,
+    Attack::Silence,
+    Attack::Starve,
+    Attack::Borrow,
+    Attack::Twins,
+    Attack::Swap,
+    Attack::Hop,
+    Attack::Pile,
+    Attack::Improvise,
+];
+
+/// How fast and how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// Milliseconds between two moves.
+    pub(super) every: u64,
+    pub(super) moves: u64,
+    /// What else an attack has to choose.
+    pub(super) variant: u64,
+}
+
+const ANYONE: &str = "0.0.0.0/0";
+
+/// SSH to anyone, in another form for each number.
+pub(super) fn state(n: u64) -> Permission {
+    let number = i32::try_from(n).unwrap();
+    Permission::new("tcp", number % 23, 1_000 + number, &[ANYONE])
+}
+
+fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn ssh_from(sources: &[String]) -> Vec<Permission> {
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    vec![Permission::new("tcp", 22, 22, &sources)]
+}
+
+/// A group that somebody works with.
+pub(super) async fn group(run: &Rc<Run>, name: &str) -> String {
+    let group = run.create_group(name, Vpc::Other).await;
+    let lawful = [Permission::tcp(443, ANYONE), Permission::tcp(22, "198.51.100.0/24")];
+    run.authorize(Who::Developer, &group, &lawful).await;
+    group
+}
+
+impl Attack {
+    /// Fights to the end; until when the time counts.
+    pub(super) async fn fight(self, run: &Rc<Run>, pace: Pace) -> u64 {
+        match self {
+            Self::Flip => moving::flip(run, pace).await,
+            Self::Replace => moving::replace(run, pace).await,
+            Self::React => moving::react(run, pace).await,
+            Self::Pulse => moving::pulse(run, pace).await,
+            Self::Silence => moving::silence(run, pace).await,
+            Self::Starve => moving::starve(run, pace).await,
+            Self::Borrow => moving::borrow(run, pace).await,
+            Self::Twins => moving::twins(run, pace).await,
+            Self::Swap => moving::swap(run, pace).await,
+            Self::Hop => moving::hop(run, pace).await,
+            Self::Pile => moving::pile(run, pace).await,
+            Self::Improvise => moving::improvise(run, pace).await,
+            Self::Split => single::split(run, pace).await,
+            Self::Fill => single::fill(run, pace).await,
+            Self::List => single::list(run, pace).await,
+            Self::Name => single::name(run, pace).await,
+            Self::Ballast => single::ballast(run, pace).await,
+            Self::Burst => single::burst(run, pace).await,
+        }
+    }
+
+    /// How often an attack of this kind moves: so long that it goes on for some seconds after its events arrive.
+    pub(super) fn moves(self, every: u64, late: u64, rng: &mut fastrand::Rng) -> u64 {
+        match self {
+            Self::Burst => rng.u64(20..60),
+            Self::List => rng.u64(2..5),
+            Self::Split | Self::Fill | Self::Name | Self::Ballast => 1,
+            Self::Pulse => 5,
+            Self::Improvise => rng.u64(4..12),
+            Self::Flip
+            | Self::Replace
+            | Self::React
+            | Self::Silence
+            | Self::Starve
+            | Self::Borrow
+            | Self::Twins
+            | Self::Swap
+            | Self::Hop
+            | Self::Pile => (late * 5 / 4 + 3_000).div_ceil(every).max(4),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The bars: what must hold whatever the attacker does, and two attacks by themselves.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::Fight;
+use super::attacks::{Attack, Pace};
+use super::figures::{Outcome, assert_fought, in_parallel, table};
+use super::run::Travel;
+use crate::simulation::number;
+
+/// Plays one seed again, with all that happens in it.
+const AGAIN: &str =
+    "cargo test --workspace --features ec2-model/serve --locked --test it adversary::bars::the -- --nocapture";
+
+/// All fights of `PORTCULLIS_SEEDS`, fought once for all tests.
+fn all() -> &'static [Outcome] {
+    static FOUGHT: OnceLock<Vec<Outcome>> = OnceLock::new();
+    FOUGHT.get_or_init(|| {
+        let (seeds, began) = (number("PORTCULLIS_SEEDS").unwrap_or(216), std::time::Instant::now());
+        let count = usize::try_from(seeds).unwrap();
+        let outcomes = in_parallel(count, |n| Fight::draw(n as u64).fight(n as u64, false));
+        println!("{}\n{seeds} seeds in {:.1?}", table(&outcomes), began.elapsed());
+        outcomes
+    })
+}
+
+fn worst(what: &str, of: impl Fn(&Outcome) -> Option<String>) {
+    let wrong: Vec<(&Outcome, String)> = all().iter().filter_map(|o| Some((o, of(o)?))).collect();
+    for (outcome, first) in wrong.iter().take(10) {
+        println!(
+            "{what}: seed {} ({:?}): {first}\n  again: PORTCULLIS_SEED={} {AGAIN}",
+            outcome.seed, outcome.attack, outcome.seed
+        );
+    }
+    assert!(wrong.is_empty(), "{what} in {} of {} seeds", wrong.len(), all().len());
+}
+
+/// `PORTCULLIS_SEED` fights one seed and tells all of it; `PORTCULLIS_SEEDS` says how many are fought.
+#[test]
+fn the_adversary_fights_every_way_it_knows() {
+    if let Some(seed) = number("PORTCULLIS_SEED") {
+        let mut fight = Fight::draw(seed);
+        fight.travel.ideal = std::env::var_os("PORTCULLIS_IDEAL").is_some();
+        println!("{fight:?}");
+        println!("{:#?}", fight.fight(seed, true));
+        return;
+    }
+    assert_fought(all());
+}
+
+/// What EC2's buckets leave open, whoever guards: the least that an attack gains. Lists are left out, for the watchman
+/// takes nobody's lawful rule.
+#[test]
+#[ignore = "a measure, which depends on the model alone: run it by name"]
+fn what_a_watchman_leaves_open_who_looks_as_often_as_ec2_allows() {
+    let count = usize::try_from(number("PORTCULLIS_SEEDS").unwrap_or(216)).unwrap();
+    let ideal = |n: usize| {
+        let mut fight = Fight::draw(n as u64);
+        fight.travel.ideal = true;
+        fight.fight(n as u64, false)
+    };
+    let outcomes = in_parallel(count, ideal);
+    println!("{}", table(&outcomes));
+    let mut fights = minutes();
+    fights.iter_mut().for_each(|fight| fight.travel.ideal = true);
+    for (fight, outcome) in fights.iter().zip(in_parallel(fights.len(), |n| fights[n].fight(7, false))) {
+        let (kind, share) = (format!("{:?}", fight.attack).to_lowercase(), outcome.share.unwrap_or_default());
+        println!(
+            "{kind:<8} every {:>4} ms, {:>4} ms late: {:.0} %",
+            fight.pace.every,
+            fight.travel.late,
+            share * 100.0
+        );
+    }
+    assert_fought(&outcomes);
+}
+
+#[test]
+fn a_fight_goes_the_same_way_each_time() {
+    let traces = || (0..18).map(|seed| Fight::draw(seed).fight(seed, false).trace()).collect::<Vec<_>>();
+    let first = traces();
+    assert_eq!(first, traces());
+    assert!(first.windows(2).all(|pair| pair[0] != pair[1]));
+}
+
+#[test]
+#[ignore = "not met yet: the remediation can be outrun"]
+fn no_lawful_rule_is_lost_in_a_fight() {
+    worst("a lawful rule lost", |outcome| outcome.lost.first().cloned());
+}
+
+#[test]
+#[ignore = "not met yet: the last look alone is told"]
+fn no_word_is_said_against_what_was_seen() {
+    worst("a false word", |outcome| outcome.false_words.first().cloned());
+}
+
+#[test]
+#[ignore = "not met yet: an open port is acknowledged as another change's"]
+fn a_delivery_that_leaves_a_port_open_fails() {
+    worst("open and not failed", |outcome| outcome.acknowledged.first().cloned());
+}
+
+#[test]
+#[ignore = "not met yet: what was open and is no more is not told"]
+fn what_was_open_is_told_as_exposed() {
+    worst("unseen", |outcome| (outcome.unseen > 0).then(|| format!("{} groups", outcome.unseen)));
+}
+
+#[test]
+#[ignore = "not met yet: what a list's change takes has no bound"]
+fn a_list_takes_no_more_than_the_cap_with_it() {
+    worst("rules lost to a list", |outcome| (outcome.cut > 25).then(|| format!("{} rules", outcome.cut)));
+}
+
+/// One rule for a minute; events come as they are made, each to an instance of its own.
+fn minute(attack: Attack, every: u64, late: u64) -> Fight {
+    let pace = Pace { every, moves: 60_000 / every, variant: 0 };
+    let timeout = Duration::from_secs(120);
+    let travel = Travel { late, spread: 0.0, doubled: 0.0, batch: 0, concurrency: 1_000, timeout, ideal: false };
+    Fight { attack, pace, travel, policy: 0 }
+}
+
+const PACES: [u64; 5] = [250, 500, 750, 1_500, 3_000];
+const LATE: [u64; 3] = [500, 1_500, 5_000];
+
+/// Both kinds at every pace; with `PORTCULLIS_PROOF_WHOLE` at every delay of events, else each at one of them.
+fn minutes() -> Vec<Fight> {
+    let whole = number("PORTCULLIS_PROOF_WHOLE").is_some();
+    let pairs = [Attack::Flip, Attack::Replace].into_iter().flat_map(|kind| PACES.map(|every| (kind, every)));
+    let delays = |n: usize| if whole { LATE.to_vec() } else { vec![LATE[n % LATE.len()]] };
+    let with_delays = |(n, (kind, every))| delays(n).into_iter().map(move |late| minute(kind, every, late));
+    pairs.enumerate().flat_map(with_delays).collect()
+}
+
+#[test]
+#[ignore = "not met yet: a rule that changes faster than events come is never closed"]
+fn a_rule_that_changes_faster_than_events_come_is_closed() {
+    let fights = minutes();
+    let outcomes = in_parallel(fights.len(), |n| fights[n].fight(7, false));
+    let mut missed = 0;
+    for (fight, outcome) in fights.iter().zip(&outcomes) {
+        let most = if fight.pace.every >= 750 { 0.2 } else { 0.5 };
+        let share = outcome.share.unwrap_or(1.0);
+        let met = share <= most && outcome.acknowledged.is_empty() && outcome.unseen == 0;
+        missed += usize::from(!met);
+        println!(
+            "{:<8} every {:>4} ms, events {:>4} ms late: open {:>3.0} % (bar {:>2.0} %), {} deliveries, left it open and did not fail: {}, untold: {}, at once: {}, busy {} s, {} looks, {} revokes, {} mails{}",
+            format!("{:?}", fight.attack).to_lowercase(),
+            fight.pace.every,
+            fight.travel.late,
+            share * 100.0,
+            most * 100.0,
+            outcome.counts.deliveries,
+            outcome.acknowledged.len(),
+            outcome.unseen,
+            outcome.counts.most_at_once,
+            outcome.counts.busy / 1_000,
+            outcome.counts.looks,
+            outcome.counts.revokes,
+            outcome.counts.messages,
+            if met { "" } else { "  NOT MET" },
+        );
+    }
+    assert_eq!(missed, 0, "of {} fights", fights.len());
+}
+
+#[test]
+#[ignore = "not met yet: each of two calls is the other's standing exposure"]
+fn two_calls_that_hide_behind_each_other_are_closed_within_a_minute() {
+    for late in LATE {
+        // Variant 0 is two calls of thirty blocks of /9.
+        let mut fight = minute(Attack::Split, 250, late);
+        fight.pace = Pace { every: 250, moves: 1, variant: 0 };
+        let outcome = fight.fight(7, false);
+        let share = outcome.share.unwrap_or(1.0);
+        println!(
+            "split, events {late} ms late: open {:.0} % of the minute, left open: {}",
+            share * 100.0,
+            outcome.left_open
+        );
+        assert!(share < 1.0 && !outcome.left_open, "{outcome:#?}");
+        assert!(outcome.acknowledged.is_empty() && outcome.unseen == 0, "{outcome:#?}");
+    }
+}
