@@ -9,7 +9,8 @@ use super::{Aws, AwsError};
 const LIST_ACCOUNTS: &str = "ListAccounts";
 
 impl Aws {
-    /// The organisation's accounts, less those that are suspended or closed: their roles cannot be assumed.
+    /// The organisation's accounts, less those that are suspended, closed or not activated yet: their roles cannot be
+    /// assumed.
     ///
     /// # Errors
     /// [`AwsError`]: an incomplete list is an error.
@@ -19,7 +20,11 @@ impl Aws {
         while let Some(page) = pages.next().await {
             for account in page.map_err(|error| AwsError::from_sdk(LIST_ACCOUNTS, &error))?.accounts() {
                 // In any other state an account may still run something.
-                if !matches!(account.state(), Some(AccountState::Suspended | AccountState::Closed)) {
+                let is_unusable = matches!(
+                    account.state(),
+                    Some(AccountState::Suspended | AccountState::Closed | AccountState::PendingActivation)
+                );
+                if !is_unusable {
                     let id = AccountId::parse(account.id().unwrap_or_default());
                     accounts.push(id.map_err(|error| AwsError::bad_answer(LIST_ACCOUNTS, &error))?);
                 }

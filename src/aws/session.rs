@@ -42,7 +42,7 @@ impl Default for Pool {
 const MOST_CLIENTS: usize = 256;
 
 /// The session policy of alert mode: the calls that only read.
-const READ_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeRegions"]}}"#;
+const READ_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeManagedPrefixLists","ec2:DescribeRegions"]}}"#;
 
 impl Aws {
     /// The clients for one invocation: `identity` is the function's own, and no call goes on after `until`.

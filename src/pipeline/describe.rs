@@ -34,8 +34,7 @@ pub(super) async fn first(
         let groups = &description.groups;
         let is_shown = match resource {
             Resource::PrefixList(_) => {
-                task.changes.iter().all(|change| shows_added(change, groups))
-                    || groups.iter().any(|facts| task.count_steps(context, facts) > 0)
+                task.changes.iter().all(|change| shows_added(change, groups)) || has_steps(context, task, groups)
             }
             Resource::Group(_) | Resource::GroupName(_) | Resource::Region => !groups.is_empty(),
         };
@@ -93,8 +92,13 @@ async fn once(
     task.session.describe(task.target, resource, wanted).await
 }
 
+/// Whether something is to be revoked in the groups as EC2 shows them.
+pub(super) fn has_steps(context: &Context, task: &GroupTask<'_>, groups: &[Facts]) -> bool {
+    groups.iter().any(|facts| task.count_steps(context, facts) > 0)
+}
+
 /// Whether the prefix list contains what the change added, where some rule makes that matter.
-fn shows_added(change: &Change, groups: &[Facts]) -> bool {
+pub(super) fn shows_added(change: &Change, groups: &[Facts]) -> bool {
     let ChangedRules::PrefixList { list, added, .. } = &change.changed_rules else { return true };
     match groups.first().and_then(|facts| facts.prefix_lists.get(list)) {
         Some(Ok(entries)) => added.as_ref().is_some_and(|added| added.iter().all(|cidr| entries.contains(cidr))),

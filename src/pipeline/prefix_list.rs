@@ -1,13 +1,17 @@
-//! The restored version of a prefix list: the record names it, and only EC2 knows its entries.
+//! What only EC2 knows of a changed prefix list: the entries of a restored version, and how far the change is.
+
+use std::collections::BTreeMap;
 
 use portcullis_domain::change::{Change, ChangedRules};
+use portcullis_domain::facts::Facts;
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
 use portcullis_domain::judge::harmless;
 
 use super::context::Context;
+use super::describe::shows_added;
 use super::intake::Tracked;
 use super::task::{GroupTask, Snapshot};
-use crate::aws::{AccountRegion, Session};
+use crate::aws::{AccountRegion, AwsError, PrefixListState, Session};
 
 /// Reads the entries of restored versions into the changes. A change that turns out to be harmless leaves `changes` and
 /// becomes a finding.
@@ -55,10 +59,55 @@ pub(super) fn within_cap<'a>(
 const PAST_THE_CAP: &str = "more rules would have to go than the policy's `sweep.max_revocations` allows one change of a \
                             prefix list: not touched";
 
+/// The changes, by index, of which EC2 does not show in the list what they added.
+pub(super) fn unshown(task: &GroupTask<'_>, groups: &[Facts]) -> Vec<usize> {
+    let changes = task.changes.iter().enumerate();
+    changes.filter(|(_, change)| !shows_added(change, groups)).map(|(n, _)| n).collect()
+}
+
+/// Which of these changes may be still to come, however old their records are, and why. A list takes a while to change, and
+/// nobody says how long. All changes are of one list, so one call tells.
+pub(super) async fn still_to_come(task: &GroupTask<'_>, unshown: &[usize]) -> BTreeMap<usize, String> {
+    let changes = unshown.iter().filter_map(|n| match &task.changes.get(*n)?.changed_rules {
+        ChangedRules::PrefixList { list, version, .. } => Some((*n, list, *version)),
+        ChangedRules::Rules(_) | ChangedRules::Permissions(_) | ChangedRules::Any => None,
+    });
+    let changes: Vec<_> = changes.collect();
+    let Some((_, list, _)) = changes.first() else { return BTreeMap::new() };
+    let state = task.session.prefix_list_state(task.target, list).await;
+    if let Err(error) = &state {
+        tracing::warn!(%list, %error, "whether the prefix list is still changing is not known");
+    }
+    let why = |(n, list, version)| Some((n, format!("prefix list {list}: {}", why_not_done(&state, version)?)));
+    changes.into_iter().filter_map(why).collect()
+}
+
+/// Why a change that leads to this version is not done, or may not be.
+fn why_not_done(state: &Result<Option<PrefixListState>, AwsError>, leads_to: Option<i64>) -> Option<String> {
+    let not_shown = "EC2 does not show yet what the change added";
+    match state {
+        Ok(Some(PrefixListState { state, .. })) if state.ends_with("-in-progress") => {
+            Some(format!("{state}: {not_shown}"))
+        }
+        // What failed does not come any more.
+        Ok(Some(PrefixListState { state, .. })) if state.ends_with("-failed") => None,
+        Ok(Some(PrefixListState { version, .. })) => {
+            let (version, leads_to) = ((*version)?, leads_to?);
+            let why = || format!("its version is {version}, and the change leads to {leads_to}: {not_shown}");
+            (version < leads_to).then(why)
+        }
+        Ok(None) => None,
+        Err(error) => {
+            let unknown = "EC2 does not show what the change added, and whether that is still to come is not known";
+            leads_to.map(|_| format!("{unknown}: {error}"))
+        }
+    }
+}
+
 /// Whether the change restored a version; then its entries are read into the change. Where they cannot be read, any entry
 /// of the list may be new.
 async fn read_version(session: Session<'_>, target: &AccountRegion, change: &mut Change) -> bool {
-    let ChangedRules::PrefixList { list, added: added @ None, restored: Some(version) } = &mut change.changed_rules
+    let ChangedRules::PrefixList { list, added: added @ None, restored: Some(version), .. } = &mut change.changed_rules
     else {
         return false;
     };
@@ -67,4 +116,35 @@ async fn read_version(session: Session<'_>, target: &AccountRegion, change: &mut
         Err(error) => tracing::warn!(%list, version, %error, "the entries of the restored version were not read"),
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_done_when_the_list_is_complete_and_has_the_version() {
+        let shown = |state: &str, version| Ok(Some(PrefixListState { state: state.to_owned(), version }));
+        for (state, leads_to, why) in [
+            (shown("modify-in-progress", Some(1)), None, Some("modify-in-progress: EC2 does not show")),
+            (shown("restore-in-progress", Some(9)), Some(2), Some("restore-in-progress: EC2 does not show")),
+            (shown("modify-complete", Some(1)), Some(2), Some("its version is 1, and the change leads to 2: EC2")),
+            (shown("modify-complete", Some(2)), Some(2), None),
+            (shown("restore-complete", Some(3)), Some(2), None),
+            (shown("modify-complete", Some(1)), None, None),
+            (shown("create-complete", None), Some(2), None),
+            // What failed makes no version, and a list that is gone has none.
+            (shown("modify-failed", Some(1)), Some(2), None),
+            (Ok(None), Some(2), None),
+            (Err(AwsError::out_of_time("DescribeManagedPrefixLists")), Some(2), Some("is not known: Describe")),
+            (Err(AwsError::out_of_time("DescribeManagedPrefixLists")), None, None),
+        ] {
+            let said = why_not_done(&state, leads_to);
+            let as_expected = match why {
+                Some(why) => said.as_ref().is_some_and(|said| said.contains(why)),
+                None => said.is_none(),
+            };
+            assert!(as_expected, "{state:?} {leads_to:?}: {said:?}");
+        }
+    }
 }

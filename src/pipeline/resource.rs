@@ -1,6 +1,6 @@
 //! One resource with all its changes: EC2 is asked once, then each group is handled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
 use portcullis_domain::change::{Call, Change, Resource};
@@ -115,11 +115,10 @@ async fn handle_groups(
 ) -> Vec<Tracked<Finding>> {
     let Same { context, resource, changes } = *same;
     let count = description.groups.len();
-    let mut snapshots = Snapshot::each(description);
     match resource {
         Resource::Group(_) | Resource::GroupName(_) => {
             let (mut findings, mut permit) = (Vec::new(), permit);
-            for snapshot in snapshots {
+            for snapshot in Snapshot::each(description) {
                 let result = group::handle(context, task, snapshot, permit.take(), usize::MAX).await;
                 findings.extend(group::tracked(changes, result.findings));
             }
@@ -128,17 +127,9 @@ async fn handle_groups(
                 _ => findings,
             }
         }
-        Resource::PrefixList(_) => {
-            let snapshots: Vec<Snapshot> = snapshots.collect();
-            let work = prefix_list::within_cap(context, task, snapshots).into_iter();
-            let work = work
-                .map(|(task, snapshot)| async move { group::handle(context, &task, snapshot, None, usize::MAX).await });
-            let done: Vec<_> = stream::iter(work).buffered(MOST_GROUPS_AT_ONCE).collect().await;
-            let all = done.into_iter().flat_map(|result| group::tracked(changes, result.findings)).collect();
-            let safe = "no guarded port is open to the internet through the prefix list in this account and Region";
-            not_safe(all).unwrap_or_else(|| same.finding(Verdict::Safe, Outcome::None, safe))
-        }
+        Resource::PrefixList(_) => handle_list(task, same, description).await,
         Resource::Region => {
+            let mut snapshots = Snapshot::each(description);
             let all = region::handle(context, task, changes, snapshots.by_ref()).await;
             let safe = format!("no guarded port is open to the internet in the Region: {count} groups looked at");
             let mut findings = not_safe(all).unwrap_or_else(|| same.finding(Verdict::Safe, Outcome::None, &safe));
@@ -148,6 +139,41 @@ async fn handle_groups(
             findings
         }
     }
+}
+
+/// Handles the groups that refer to a prefix list. Where EC2 does not show what was added to it, how far the list is counts:
+/// what is still to come is undecided, and delivered again.
+async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, description: Description) -> Vec<Tracked<Finding>> {
+    let Same { context, resource, changes } = *same;
+    let mut description = description;
+    let mut unshown = prefix_list::unshown(task, &description.groups);
+    let mut to_come = BTreeMap::new();
+    if !unshown.is_empty() && !describe::has_steps(context, task, &description.groups) {
+        to_come = prefix_list::still_to_come(task, &unshown).await;
+        if to_come.is_empty() {
+            // The list may have changed between the look and the answer.
+            description = match describe::first(context, task, resource).await {
+                Ok(description) => description,
+                Err(error) => return same.finding(Verdict::Undecided, Outcome::Failed, &error.to_string()),
+            };
+        }
+        unshown.clear();
+    }
+    let snapshots: Vec<Snapshot> = Snapshot::each(description).collect();
+    let work = prefix_list::within_cap(context, task, snapshots).into_iter();
+    let work =
+        work.map(|(task, snapshot)| async move { group::handle(context, &task, snapshot, None, usize::MAX).await });
+    let done: Vec<_> = stream::iter(work).buffered(MOST_GROUPS_AT_ONCE).collect().await;
+    // What EC2 shows is revoked before anything is asked.
+    to_come.extend(prefix_list::still_to_come(task, &unshown).await);
+    let all = done.into_iter().flat_map(|result| group::tracked(changes, result.findings)).collect();
+    let mut findings = not_safe(all).unwrap_or_default();
+    findings.extend(to_come.iter().filter_map(|(n, why)| {
+        let change = changes.get(*n)?;
+        Some(change.with(same.plain(change, (Verdict::Undecided, Outcome::Failed), why)))
+    }));
+    let safe = "no guarded port is open to the internet through the prefix list in this account and Region";
+    if findings.is_empty() { same.finding(Verdict::Safe, Outcome::None, safe) } else { findings }
 }
 
 /// Of many groups only those are reported that are not safe. Nothing, if all are.
@@ -165,11 +191,13 @@ struct Same<'a> {
 
 impl Same<'_> {
     fn finding(&self, verdict: Verdict, outcome: Outcome, why: &str) -> Vec<Tracked<Finding>> {
-        let finding = |change: &Tracked<Change>| {
-            let mode = self.context.settings.mode;
-            let plain = Finding::plain(&change.value.event, verdict, outcome, mode, why.to_owned());
-            change.with(Finding { group: group_name(self.resource), ..plain })
-        };
+        let finding = |change: &Tracked<Change>| change.with(self.plain(change, (verdict, outcome), why));
         self.changes.iter().map(finding).collect()
+    }
+
+    fn plain(&self, change: &Tracked<Change>, (verdict, outcome): (Verdict, Outcome), why: &str) -> Finding {
+        let mode = self.context.settings.mode;
+        let plain = Finding::plain(&change.value.event, verdict, outcome, mode, why.to_owned());
+        Finding { group: group_name(self.resource), ..plain }
     }
 }

@@ -1,14 +1,18 @@
 //! Prefix lists that change under rules which stay as they are.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use ec2_model::{Actor, Permission, RuleChange, Vpc};
-use portcullis::domain::finding::{Outcome, Verdict};
+use portcullis::domain::finding::{Finding, Outcome, Verdict};
 use serde_json::{Value, json};
 
-use crate::harness::{ACCOUNT, REGION, Setup, Watch, enforcing};
+use crate::harness::{ACCOUNT, REGION, Setup, Watch, enforcing, sqs};
 
 const DESCRIBE: &str = "DescribeSecurityGroupRules";
 const GROUPS: &str = "DescribeSecurityGroups";
 const ENTRIES: &str = "GetManagedPrefixListEntries";
+const STATE: &str = "DescribeManagedPrefixLists";
 const REVOKE: &str = "RevokeSecurityGroupIngress";
 
 /// A group that admits SSH and HTTPS from a list of these entries.
@@ -218,4 +222,161 @@ async fn a_modify_that_mixes_ingress_and_egress_is_dealt_with_at_once() {
     watch.world.modify_rules(ACCOUNT, REGION, &watch.group, &[to(&egress)]).unwrap();
     let finding = watch.finding(&watch.event()).await;
     assert_eq!((finding.verdict, finding.outcome), (Verdict::Safe, Outcome::None), "{}", finding.reason);
+}
+
+fn judged(finding: &Finding) -> (Verdict, Outcome) {
+    (finding.verdict, finding.outcome)
+}
+
+/// Delivers an event; what is told, and the calls that it took.
+async fn told(watch: &Watch, event: &Value) -> (Finding, Vec<String>) {
+    let before = watch.ec2_calls().len();
+    let finding = watch.finding(event).await;
+    (finding, watch.ec2_calls().split_off(before))
+}
+
+fn pass(watch: &Watch, seconds: i64) {
+    watch.world.set_now(watch.world.now() + seconds * 1_000);
+}
+
+/// A list that takes so many seconds to be opened to everyone, and the event.
+async fn opened_slowly(seconds: i64) -> (Watch, String, Value) {
+    let (watch, list) = with_list(&["203.0.113.0/24"]).await;
+    watch.world.set_prefix_list_lag(seconds * 1_000);
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["0.0.0.0/0"], &[]).unwrap();
+    let event = watch.event();
+    (watch, list, event)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_takes_long_to_change_is_undecided_until_it_has() {
+    let (watch, list, event) = opened_slowly(30).await;
+    let answer = watch.deliver(&event).await;
+    assert_eq!((answer.findings.len(), answer.failed.len()), (1, 1), "{:#?}", answer.findings);
+    let finding = &answer.findings[0];
+    assert_eq!(judged(finding), (Verdict::Undecided, Outcome::Failed));
+    let why = format!("prefix list {list}: modify-in-progress: EC2 does not show yet what the change added");
+    assert_eq!(finding.reason, why);
+    let calls = watch.ec2_calls();
+    assert_eq!(calls.iter().filter(|call| *call == STATE).count(), 1);
+    assert_eq!(calls.last().map(String::as_str), Some(STATE), "only when it was waited for in vain");
+
+    pass(&watch, 30);
+    let (finding, calls) = told(&watch, &event).await;
+    assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted), "{}", finding.reason);
+    assert_eq!(calls, [GROUPS, DESCRIBE, ENTRIES, REVOKE]);
+    assert_eq!(watch.ingress(), [format!("tcp 443-443 {list}")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_version_that_takes_long_is_undecided_however_old_the_record_is() {
+    let (watch, list) = with_list(&["0.0.0.0/0", "203.0.113.0/24"]).await;
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &[], &["0.0.0.0/0"]).unwrap();
+    watch.world.set_prefix_list_lag(3_600_000);
+    watch.world.restore_prefix_list(ACCOUNT, REGION, &list, 1).unwrap();
+    let event = watch.event();
+    pass(&watch, 3_599);
+    let (finding, calls) = told(&watch, &event).await;
+    assert_eq!(judged(&finding), (Verdict::Undecided, Outcome::Failed), "{}", finding.reason);
+    assert_eq!(calls, [ENTRIES, GROUPS, DESCRIBE, ENTRIES, STATE]);
+    pass(&watch, 1);
+    assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_was_taken_out_again_is_gone_when_the_list_says_that_it_is_done() {
+    let (watch, list, event) = opened_slowly(0).await;
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &[], &["0.0.0.0/0"]).unwrap();
+    pass(&watch, 60);
+    let (finding, calls) = told(&watch, &event).await;
+    assert_eq!(judged(&finding), (Verdict::Safe, Outcome::None), "{}", finding.reason);
+    // The second look comes after the answer: the list may have changed between the first one and the answer.
+    assert_eq!(calls, [GROUPS, DESCRIBE, ENTRIES, STATE, GROUPS, DESCRIBE, ENTRIES]);
+
+    // A version that the record leads to and the list has not reached.
+    let mut ahead = event.clone();
+    let request = ahead["detail"]["requestParameters"]["ModifyManagedPrefixListRequest"].as_object_mut().unwrap();
+    request.insert("CurrentVersion".into(), json!(3));
+    let (finding, calls) = told(&watch, &ahead).await;
+    assert_eq!(judged(&finding), (Verdict::Undecided, Outcome::Failed));
+    assert!(finding.reason.contains("its version is 3, and the change leads to 4"), "{}", finding.reason);
+    assert_eq!(calls, [GROUPS, DESCRIBE, ENTRIES, STATE]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_changes_between_the_look_and_the_answer_is_looked_at_again() {
+    let (mut watch, list, event) = opened_slowly(60).await;
+    pass(&watch, 50);
+    let (world, clock) = (watch.world.clone(), watch.world.clone());
+    let between = Arc::new(move |request: &ec2_model::Request| {
+        let asks = String::from_utf8_lossy(&request.body).contains(STATE);
+        world.set_now(world.now() + if asks { 10_000 } else { 0 });
+        (Duration::ZERO, world.handle(request))
+    });
+    let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap());
+    watch.context = Setup::default().context(REGION, between, clock, Box::new(|_| ())).await;
+    let finding = watch.finding(&event).await;
+    assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted), "{}", finding.reason);
+    assert_eq!(watch.ec2_calls(), [GROUPS, DESCRIBE, ENTRIES, STATE, GROUPS, DESCRIBE, ENTRIES, REVOKE]);
+    assert_eq!(watch.ingress(), [format!("tcp 443-443 {list}")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_changing_list_shows_already_is_revoked_first_and_the_rest_is_undecided() {
+    let (watch, list) = with_list(&["0.0.0.0/1"]).await;
+    watch.world.set_prefix_list_lag(30_000);
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["0.0.0.0/1", "128.0.0.0/1"], &[]).unwrap();
+    let event = watch.event();
+    let answer = watch.deliver(&event).await;
+    let all: Vec<_> = answer.findings.iter().map(judged).collect();
+    assert_eq!(all, [(Verdict::Exposed, Outcome::Reverted), (Verdict::Undecided, Outcome::Failed)]);
+    assert_eq!(answer.failed.len(), 1);
+    assert_eq!(watch.ec2_calls(), [GROUPS, DESCRIBE, ENTRIES, REVOKE, STATE]);
+    assert_eq!(watch.ingress(), [format!("tcp 443-443 {list}")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_changes_only_the_one_that_is_still_to_come_is_delivered_again() {
+    let (watch, list) = with_list(&["203.0.113.0/24"]).await;
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["9.9.9.0/24"], &[]).unwrap();
+    let first = watch.event();
+    watch.world.set_prefix_list_lag(30_000);
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["0.0.0.0/0"], &[]).unwrap();
+    let second = watch.event();
+    let answer = watch.deliver(&sqs(&[first.to_string(), second.to_string()])).await;
+    assert_eq!(answer.failed.iter().collect::<Vec<_>>(), ["m1"]);
+    assert_eq!(answer.findings.iter().map(judged).collect::<Vec<_>>(), [(Verdict::Undecided, Outcome::Failed)]);
+    assert_eq!(watch.ec2_calls().iter().filter(|call| *call == STATE).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_state_may_not_be_read_a_record_with_a_version_is_undecided() {
+    let (watch, _, event) = opened_slowly(120).await;
+    watch.world.deny(ACCOUNT, STATE);
+    pass(&watch, 60);
+    let (finding, _) = told(&watch, &event).await;
+    assert_eq!(judged(&finding), (Verdict::Undecided, Outcome::Failed));
+    let said = ["whether that is still to come is not known: DescribeManagedPrefixLists", "UnauthorizedOperation"];
+    assert!(said.iter().all(|said| finding.reason.contains(said)), "{}", finding.reason);
+
+    // Without a version nothing says that more is to come.
+    let mut without = event.clone();
+    without["detail"]["responseElements"] = Value::Null;
+    let request = without["detail"]["requestParameters"]["ModifyManagedPrefixListRequest"].as_object_mut().unwrap();
+    assert!(request.remove("CurrentVersion").is_some());
+    let (finding, calls) = told(&watch, &without).await;
+    assert_eq!(judged(&finding), (Verdict::Safe, Outcome::None), "{}", finding.reason);
+    assert_eq!(calls, [GROUPS, DESCRIBE, ENTRIES, STATE, GROUPS, DESCRIBE, ENTRIES]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_change_that_no_guarded_rule_refers_to_costs_no_further_call() {
+    let watch = enforcing().await;
+    let list = watch.world.create_prefix_list(ACCOUNT, REGION, "offices", 20, &["203.0.113.0/24"]).unwrap();
+    watch.open(&[Permission::tcp(443, &list)]);
+    watch.world.set_prefix_list_lag(30_000);
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["0.0.0.0/0"], &[]).unwrap();
+    let (finding, calls) = told(&watch, &watch.event()).await;
+    assert_eq!(judged(&finding), (Verdict::Safe, Outcome::None), "{}", finding.reason);
+    assert_eq!(calls, [GROUPS, DESCRIBE]);
 }

@@ -87,7 +87,15 @@ async fn over_a_queue_it_is_one_message_for_each_account_and_region() {
     let mut watch = Setup { accounts: Accounts::Any, member_role: Some(role), ..Setup::default() }.start().await;
     watch.world.set_now(portcullis::now().as_millisecond());
     watch.world.allow_role(MEMBER, "PortcullisMember", None);
-    watch.world.set_organization(ACCOUNT, &[(ACCOUNT, "ACTIVE"), (MEMBER, "ACTIVE"), ("777788889999", "SUSPENDED")]);
+    watch.world.set_organization(
+        ACCOUNT,
+        &[
+            (ACCOUNT, "ACTIVE"),
+            (MEMBER, "ACTIVE"),
+            ("777788889999", "SUSPENDED"),
+            ("333344445555", "PENDING_ACTIVATION"),
+        ],
+    );
     let queue = watch.world.create_queue(ACCOUNT, REGION, "sweep");
     watch.context.settings.queue = Some(queue.clone());
     let finding = watch.finding(&json!({"sweep": {}})).await;

@@ -87,6 +87,8 @@ pub enum ChangedRules {
         added: Option<Vec<Cidr>>,
         /// The version that was restored: all of its blocks were added, and EC2 knows them.
         restored: Option<i64>,
+        /// The version that the list has, at least, when the change is done. `None`: the record does not say.
+        version: Option<i64>,
     },
     /// Any ingress rule: the record does not say.
     Any,

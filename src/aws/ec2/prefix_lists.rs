@@ -1,16 +1,17 @@
-//! The entries of prefix lists: GetManagedPrefixListEntries.
+//! The entries of prefix lists: GetManagedPrefixListEntries. How far a change of a list is: DescribeManagedPrefixLists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::ManagedPrefixList;
 use portcullis_domain::facts::PrefixLists;
 use portcullis_domain::ids::PrefixListId;
 use portcullis_domain::net::Cidr;
 use tokio::time::Instant;
 
 use super::LimitedClient;
-use crate::aws::{AccountRegion, AwsError, Session, within};
+use crate::aws::{AccountRegion, AwsError, Effect, Session, within};
 
 /// Prefix lists that the invocation has read already, so that a thousand groups that share one list cost one call. A list
 /// that could not be read is not kept.
@@ -37,6 +38,16 @@ impl KnownLists {
 }
 
 const GET_ENTRIES: &str = "GetManagedPrefixListEntries";
+const DESCRIBE_LISTS: &str = "DescribeManagedPrefixLists";
+
+/// How far EC2 is with the changes of a prefix list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrefixListState {
+    /// EC2's word, such as `modify-in-progress`.
+    pub state: String,
+    /// The current version. Lists of AWS have none.
+    pub version: Option<i64>,
+}
 
 impl Session<'_> {
     /// The entries of one version of a prefix list, now or in the past.
@@ -51,6 +62,26 @@ impl Session<'_> {
     ) -> Result<Vec<Cidr>, AwsError> {
         let read = async { entries(&self.ec2(target).await?, list, Some(version)).await };
         within(self.until, GET_ENTRIES, read).await
+    }
+
+    /// How far EC2 is with the changes of a prefix list; nothing where there is no such list.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn prefix_list_state(
+        &self,
+        target: &AccountRegion,
+        list: &PrefixListId,
+    ) -> Result<Option<PrefixListState>, AwsError> {
+        let read = async {
+            let request = self.ec2(target).await?.describe_managed_prefix_lists().prefix_list_ids(list.as_str());
+            match request.send().await.map_err(|error| AwsError::from_sdk(DESCRIBE_LISTS, &error)) {
+                Ok(answer) => state_of(answer.prefix_lists(), list).map(Some),
+                Err(error) if error.effect == Effect::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        within(self.until, DESCRIBE_LISTS, read).await
     }
 }
 
@@ -77,6 +108,15 @@ pub(super) async fn read(
         prefix_lists.insert(list, entries);
     }
     (prefix_lists, oldest)
+}
+
+/// The state of the list among those of an answer, which has it if it is whole.
+fn state_of(lists: &[ManagedPrefixList], list: &PrefixListId) -> Result<PrefixListState, AwsError> {
+    let found = lists.iter().find(|it| it.prefix_list_id() == Some(list.as_str()));
+    let state = found.and_then(|it| Some((it.state()?.as_str().to_owned(), it.version())));
+    let (state, version) =
+        state.ok_or_else(|| AwsError::incomplete(DESCRIBE_LISTS, format!("it does not show the state of {list}")))?;
+    Ok(PrefixListState { state, version })
 }
 
 async fn entries(ec2: &Client, list: &PrefixListId, version: Option<i64>) -> Result<Vec<Cidr>, AwsError> {

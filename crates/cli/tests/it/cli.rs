@@ -166,8 +166,8 @@ fn a_policy_that_never_enforces_and_a_limit_that_is_everything_are_told_as_such(
     for text in [
         "  Everywhere: alert only.\n  Nothing is revoked anywhere, even where the function's PORTCULLIS_MODE says\n  enforce.\n",
         "    IPv4  all 3,702,258,432\n",
-        "    IPv6  all 8.1e37, which are no more than one /1\n",
-        "    ::/1\n    8000::/2\n  That leaves 3,702,258,432 IPv4 and 8.1e37 IPv6 addresses that do.\n",
+        "    IPv6  all 8.0e37, which are no more than one /1\n",
+        "    ::/1\n    8000::/2\n  That leaves 3,702,258,432 IPv4 and 8.0e37 IPv6 addresses that do.\n",
     ] {
         assert!(page.contains(text), "{text}: {page}");
     }

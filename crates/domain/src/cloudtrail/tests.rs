@@ -143,7 +143,7 @@ fn changed_rules(record: &Value) -> Vec<String> {
         ChangedRules::Rules(ids) => ids.iter().map(ToString::to_string).collect(),
         ChangedRules::Permissions(permissions) => permissions.iter().map(text).collect(),
         ChangedRules::Any => vec!["any".to_owned()],
-        ChangedRules::PrefixList { list, added, restored } => {
+        ChangedRules::PrefixList { list, added, restored, .. } => {
             let added =
                 added.map_or_else(|| vec!["any entry".to_owned()], |a| a.iter().map(ToString::to_string).collect());
             let version = restored.map_or_else(String::new, |version| format!(" of version {version}"));
@@ -672,6 +672,58 @@ fn a_restored_list_claims_the_version_that_was_restored() {
         let fields = json!({"PrefixListId": "pl-1", "PreviousVersion": version, "CurrentVersion": 5});
         for record in of_a_list("RestoreManagedPrefixListVersion", &fields) {
             assert_eq!(changed_rules(&record), [attributed], "{}", record["requestParameters"]);
+        }
+    }
+}
+
+/// The version that a changed list leads to.
+fn version(record: &Value) -> Option<i64> {
+    let ChangedRules::PrefixList { version, .. } = change(record).changed_rules else { panic!("no list: {record}") };
+    version
+}
+
+#[test]
+fn a_changed_list_leads_to_the_version_after_the_one_that_the_call_names() {
+    let entry = json!({"Cidr": "8.0.0.0/8"});
+    for (fields, expected) in [
+        (json!({"AddEntry": entry, "CurrentVersion": 3}), Some(4)),
+        (json!({"AddEntry": [entry], "CurrentVersion": "3"}), Some(4)),
+        (json!({"RemoveEntries": {"items": [entry]}, "CurrentVersion": 3}), Some(4)),
+        (json!({"AddEntry": 7, "CurrentVersion": 3}), Some(4)),
+        (json!({"NewEntry": entry, "CurrentVersion": 3}), Some(4)),
+        (json!({"AddEntry": entry}), None),
+        (json!({"AddEntry": entry, "CurrentVersion": "three"}), None),
+        (json!({"AddEntry": entry, "CurrentVersion": null}), None),
+        (json!({"AddEntry": entry, "CurrentVersion": i64::MAX}), None),
+        // No other change makes a version.
+        (json!({"MaxEntries": 9, "PrefixListName": "x", "CurrentVersion": 3}), None),
+        (json!({"IpamPrefixListResolverSyncEnabled": true, "CurrentVersion": 3}), None),
+    ] {
+        let mut fields = fields;
+        fields["PrefixListId"] = json!("pl-1");
+        for record in of_a_list("ModifyManagedPrefixList", &fields) {
+            assert_eq!(version(&record), expected, "{}", record["requestParameters"]);
+        }
+    }
+    for record in of_a_list("RestoreManagedPrefixListVersion", &json!({"PrefixListId": "pl-1", "CurrentVersion": 5})) {
+        assert_eq!(version(&record), Some(6));
+    }
+}
+
+#[test]
+fn the_version_that_the_answer_shows_is_the_least() {
+    for (request, shown, expected) in [
+        (json!({"PrefixListId": "pl-1", "AddEntry": {}, "CurrentVersion": 3}), json!(3), Some(4)),
+        (json!({"PrefixListId": "pl-1", "AddEntry": {}, "CurrentVersion": 3}), json!("5"), Some(5)),
+        (json!({"PrefixListId": "pl-1", "AddEntry": {}}), json!(3), Some(3)),
+        (json!({"PrefixListId": "pl-1", "AddEntry": {}}), json!(null), None),
+        (omitted(), json!(3), Some(3)),
+        (omitted(), json!({}), None),
+    ] {
+        let list = json!({"prefixListId": "pl-1", "version": shown});
+        let call = "ModifyManagedPrefixList";
+        for answer in [json!({"prefixList": list}), json!({format!("{call}Response"): {"prefixList": list}})] {
+            assert_eq!(version(&record(call, request.clone(), answer)), expected, "{request} {shown}");
         }
     }
 }

@@ -380,7 +380,7 @@ fn an_exemption_by_principal_and_sources_does_not_cover_what_a_list_held_before(
     case = case.list("pl-1", Ok(&["9.0.0.0/8", "11.0.0.0/8"]));
     let added = Some(vec!["11.0.0.0/8".parse().unwrap()]);
     let list = PrefixListId::parse("pl-1").unwrap();
-    case.changes[0].changed_rules = ChangedRules::PrefixList { list, added, restored: None };
+    case.changes[0].changed_rules = ChangedRules::PrefixList { list, added, restored: None, version: None };
     assert_eq!(case.exposed(), ["ssh tcp 22 IPv4: 33554432 by 1 standing"]);
     assert!(case.planned().is_empty());
 }

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use super::{AddressSet, Cidr, Family, PerFamily};
 
 /// Blocks that the internet cannot be behind: IANA's IPv4 and IPv6 Special-Purpose Address Registries, the blocks that
-/// are not globally reachable, and multicast, which is no source. 192.0.0.0/24 goes whole (its two reachable addresses
+/// are not globally reachable; multicast, which is no source; and site-local addresses, which were taken out of use and not
+/// given to anybody else. 192.0.0.0/24 goes whole (its two reachable addresses
 /// are anycast services) and so does 192.88.99.0/24 (deprecated relay anycast). Kept as public, because hosts anywhere
 /// send from them: 6to4 `2002::/16`, Teredo `2001::/32`, NAT64 `64:ff9b::/96`.
 const SPECIAL_V4: &[&str] = &[
@@ -39,6 +40,7 @@ const SPECIAL_V6: &[&str] = &[
     "5f00::/16",      // segment routing SIDs, RFC 9602
     "fc00::/7",       // unique local, RFC 4193
     "fe80::/10",      // link local, RFC 4291
+    "fec0::/10",      // deprecated site-local, RFC 3879
     "ff00::/8",       // multicast, RFC 4291
 ];
 

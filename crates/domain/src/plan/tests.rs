@@ -176,6 +176,7 @@ fn a_list_that_was_exempt_until_it_was_added_to_does_not_stand_by_what_it_held()
             list: PrefixListId::parse("pl-1").unwrap(),
             added,
             restored: None,
+            version: None,
         })];
         case
     };
@@ -199,8 +200,12 @@ fn a_port_that_stood_by_what_a_list_held_is_brought_under_when_its_rule_goes() {
     let entries = ["8.0.0.0/8", "9.0.0.0/8"];
     let mut case = Case::under("internet: {ipv4: /7}", &lines).list("pl-1", Ok(&entries));
     let added = Some(vec![entries[0].parse().unwrap()]);
-    case.changes[1] =
-        change(ChangedRules::PrefixList { list: PrefixListId::parse("pl-1").unwrap(), added, restored: None });
+    case.changes[1] = change(ChangedRules::PrefixList {
+        list: PrefixListId::parse("pl-1").unwrap(),
+        added,
+        restored: None,
+        version: None,
+    });
     // The list reaches the limit by the change; without it the first two reach it by the other change.
     assert_eq!(case.exposed(), ["ssh tcp 22 IPv4: 33554432 by 1 2 3 standing"]);
     assert_eq!(case.planned(), &lines[1..]);

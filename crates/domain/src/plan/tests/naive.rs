@@ -437,9 +437,12 @@ impl World {
                     let asked = among(of).map(|n| self.rules[n].permission(form));
                     ChangedRules::Permissions(asked.chain(missing.then(other)).collect())
                 }
-                SmallClaim::List { list, added } => {
-                    ChangedRules::PrefixList { list: list_id(list), restored: None, added: added.map(parsed) }
-                }
+                SmallClaim::List { list, added } => ChangedRules::PrefixList {
+                    list: list_id(list),
+                    restored: None,
+                    version: None,
+                    added: added.map(parsed),
+                },
                 SmallClaim::Any => ChangedRules::Any,
             };
             let mut made = change(changed_rules);
