@@ -264,16 +264,23 @@ impl Finding {
         }
     }
 
-    /// Whether the delivery must be tried again, and failing that end where someone sees it.
+    /// Whether the delivery must be tried again, and failing that end where someone sees it. A group that a sweep cannot
+    /// decide is not tried again: the sweep's summary names it, and the next sweep looks at it.
     #[must_use]
     pub fn needs_retry(&self) -> bool {
-        self.outcome == Outcome::Failed || self.doubtful
+        self.outcome == Outcome::Failed || self.doubtful && !self.is_of_swept_group()
+    }
+
+    /// Whether a sweep found it in a group.
+    fn is_of_swept_group(&self) -> bool {
+        self.call.as_deref() == Some("Sweep") && self.group.is_some()
     }
 
     /// Whether someone should hear of it: exposures that are or were real, what failed and what cannot be decided.
     #[must_use]
     pub fn is_news(&self) -> bool {
-        self.needs_retry() || self.verdict == Verdict::Exposed || self.outcome == Outcome::Reverted
+        let is_of_weight = matches!(self.verdict, Verdict::Exposed | Verdict::Undecided);
+        self.needs_retry() || self.doubtful || is_of_weight || self.outcome == Outcome::Reverted
     }
 }
 
