@@ -97,6 +97,17 @@ fn a_harmless_invocation_writes_no_metric() {
 }
 
 #[test]
+fn the_places_of_a_sweep_are_counted_where_nothing_is_open() {
+    let mut counts = counts(&[finding(Verdict::Safe, Outcome::None)]);
+    counts.note_swept(2);
+    let line: Value = serde_json::from_str(&metrics(&counts, 0, NOW.parse().unwrap()).unwrap()).unwrap();
+    let declared = &line["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!((&line["Swept"], &declared["Namespace"]), (&json!(2), &json!("Portcullis")));
+    assert_eq!(declared["Metrics"], json!([{"Name": "Swept", "Unit": "Count"}]));
+    assert_eq!(declared["Dimensions"], json!([[]]));
+}
+
+#[test]
 fn a_message_has_a_text_for_each_protocol_and_attributes_to_filter_by() {
     let message = message::of(&reverted());
     let texts = texts(&message);

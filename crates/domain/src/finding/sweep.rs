@@ -37,7 +37,7 @@ pub struct SweepFinding {
 }
 
 /// A summary names this many groups of a kind. It counts them all.
-const MOST_NAMED: usize = 50;
+pub const MOST_NAMED: usize = 50;
 
 /// A group's reason takes at most this many characters of a summary.
 const LONGEST_REASON: usize = 200;

@@ -271,6 +271,32 @@ fn each_source_and_each_exemption_is_told_once() {
     assert_eq!(finding(&Case::under(policy, &lines), 0, "", Mode::Enforce).reason, "exempt: A; B");
 }
 
+#[test]
+fn what_a_principal_is_exempt_for_is_news_and_other_exemptions_are_not() {
+    let line = ["a tcp 22 0.0.0.0/0"];
+    let mut case = Case::under("", &line);
+    case.changes[0].event.actor = Some("arn:aws:iam::111122223333:role/BreakGlass".to_owned());
+    for (keys, exempt_by) in [
+        ("principals: ['arn:aws:iam::111122223333:role/BreakGlass']", Some(ExemptBy::Principal)),
+        ("guard: [ssh]", None),
+    ] {
+        let policy = format!("version: 1\nexempt: [{{reason: SEC-1, until: never, {keys}}}]");
+        case.policy = crate::policy::Policy::parse(&policy).unwrap();
+        let found = finding(&case, 0, "", Mode::Enforce);
+        assert_eq!(
+            (found.verdict, found.exempt_by, found.is_news()),
+            (Verdict::Exempt, exempt_by, exempt_by.is_some())
+        );
+        let json = serde_json::to_value(&found).unwrap();
+        assert_eq!(json.get("exempt_by").and_then(|by| by.as_str()), exempt_by.map(ExemptBy::as_str));
+    }
+    // A rule that is narrow needs no exemption.
+    let policy = "exempt: [{reason: SEC-1, until: never, principals: ['arn:aws:iam::111122223333:role/BreakGlass']}]";
+    let mut narrow = Case::under(policy, &["a tcp 22 8.8.8.8/32"]);
+    narrow.changes[0].event.actor = case.changes[0].event.actor.clone();
+    assert_eq!(finding(&narrow, 0, "", Mode::Enforce).exempt_by, None);
+}
+
 /// The first change's record, filled in.
 fn recorded(mut case: Case) -> Case {
     let text = |text: &str| Some(text.to_owned());
