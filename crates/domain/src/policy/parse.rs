@@ -100,7 +100,7 @@ fn exemption(line: u64, entry: WrittenExemption, guards: &[ProtectedPort]) -> Re
     }
     let is_arn = |pattern: &&String| pattern.starts_with("arn:") && pattern.splitn(6, ':').count() == 6;
     if let Some(odd) = entry.principals.iter().flatten().find(|pattern| !is_arn(pattern)) {
-        let accepted = "expected an ARN such as arn:aws:iam::*:role/BreakGlass";
+        let accepted = "expected an ARN such as arn:aws:iam::111122223333:role/BreakGlass";
         return fail(&format!("exempt: `{}` is no principal: {accepted}", escaped(odd)));
     }
     let place = Selector { accounts: entry.accounts, regions: entry.regions, groups: entry.groups, vpcs: entry.vpcs };

@@ -138,11 +138,11 @@ fn an_error_names_the_value_what_is_accepted_and_the_line() {
         ),
         (
             "version: 1\nexempt:\n- {reason: x, until: never, principals: ['arn:aws:iam']}",
-            "exempt: `arn:aws:iam` is no principal: expected an ARN such as arn:aws:iam::*:role/BreakGlass at line 3",
+            "exempt: `arn:aws:iam` is no principal: expected an ARN such as arn:aws:iam::111122223333:role/BreakGlass at line 3",
         ),
         (
             "version: 1\nexempt:\n- {reason: x, until: never, principals: ['urn:aws:iam::1:role/x']}",
-            "exempt: `urn:aws:iam::1:role/x` is no principal: expected an ARN such as arn:aws:iam::*:role/BreakGlass at line 3",
+            "exempt: `urn:aws:iam::1:role/x` is no principal: expected an ARN such as arn:aws:iam::111122223333:role/BreakGlass at line 3",
         ),
         (
             "version: 1\nguard: [{name: k, protocol: sctp, ports: [1]}]",
@@ -188,7 +188,7 @@ fn an_error_names_the_value_what_is_accepted_and_the_line() {
         ),
         (
             "version: 1\nexempt:\n- {reason: x, until: never, principals: ['*']}",
-            "exempt: `*` is no principal: expected an ARN such as arn:aws:iam::*:role/BreakGlass at line 3",
+            "exempt: `*` is no principal: expected an ARN such as arn:aws:iam::111122223333:role/BreakGlass at line 3",
         ),
         (
             "version: 1\nscopes:\n- {mode: alert}",
