@@ -38,7 +38,10 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
     let work = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
     let mut reported = stream::iter([ResourceResult { findings: batch.findings, ..ResourceResult::default() }])
         .chain(work)
-        .map(|done| async move {
+        .map(|mut done| async move {
+            // Here, for every finding comes by.
+            let policy = Some(context.policy.hash().to_owned());
+            done.findings.iter_mut().for_each(|finding| finding.value.policy.clone_from(&policy));
             let findings = done.findings.iter().map(|finding| &finding.value);
             let failures = context.sinks().report(findings, scope.report_until()).await;
             (done, failures)
@@ -48,6 +51,7 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
     while let Some((done, failures)) = reported.next().await {
         publish_failures += failures;
         done.findings.iter().for_each(|finding| counts.note(&finding.value, context.now()));
+        counts.note_swept(usize::from(done.is_swept));
         result.add(done);
     }
     if let Some(line) = metrics::line(&counts, publish_failures, context.now()) {
@@ -60,6 +64,7 @@ impl DeliveryResult {
         for index in &done.sweeps {
             if let Some(summary) = self.sweeps.get_mut(index) {
                 summary.groups += done.groups;
+                summary.note_nearly_open(&done.nearly_open);
             }
         }
         for finding in &done.findings {

@@ -2,7 +2,7 @@
 
 use portcullis_domain::change::{Call, Change};
 use portcullis_domain::facts::Facts;
-use portcullis_domain::finding::Finding;
+use portcullis_domain::finding::{Finding, MOST_NAMED, Verdict};
 use portcullis_domain::judge::is_unlawful_by_itself;
 
 use super::context::Context;
@@ -10,13 +10,33 @@ use super::group;
 use super::intake::Tracked;
 use super::task::{GroupTask, Snapshot};
 
+/// What came of a Region's groups.
+#[derive(Default)]
+pub(super) struct RegionResult {
+    /// The findings that are not safe.
+    pub(super) findings: Vec<Tracked<Finding>>,
+    /// What is nearly open, for a sweep's summary.
+    pub(super) nearly_open: Vec<String>,
+}
+
+impl RegionResult {
+    /// Takes in a group. Of a Region with thousands of groups only what somebody reads is kept.
+    fn add(&mut self, changes: &[Tracked<Change>], findings: Vec<Finding>) {
+        // Every finding of a group says the same of what is nearly open.
+        let room = MOST_NAMED.saturating_sub(self.nearly_open.len());
+        self.nearly_open.extend(findings.first().into_iter().flat_map(Finding::nearly_open).take(room));
+        let findings = group::tracked(changes, findings).into_iter();
+        self.findings.extend(findings.filter(|finding| finding.value.verdict != Verdict::Safe));
+    }
+}
+
 /// Handles one group after the other: the cap on revocations is one for all of them.
 pub(super) async fn handle(
     context: &Context,
     task: &GroupTask<'_>,
     changes: &[Tracked<Change>],
     snapshots: impl Iterator<Item = Snapshot>,
-) -> Vec<Tracked<Finding>> {
+) -> RegionResult {
     let sweep = context.policy.sweep();
     let cap = usize::try_from(sweep.max_revocations).unwrap_or(usize::MAX);
     let (mut left, mut left_for_event) = (cap, cap);
@@ -24,7 +44,7 @@ pub(super) async fn handle(
     // does not hold for a group that can be the record's own: there it is an event like any other, within the same cap.
     let is_event = task.changes.iter().any(|change| change.call != Call::Sweep);
     let sweep_task = GroupTask { mode: task.mode.min(sweep.mode), ..*task };
-    let mut findings = Vec::new();
+    let mut all = RegionResult::default();
     for snapshot in snapshots {
         let result = if is_event && may_be_the_events(context, &snapshot.facts) {
             let fits = task.count_steps(context, &snapshot.facts) <= left_for_event;
@@ -37,9 +57,9 @@ pub(super) async fn handle(
             left = left.saturating_sub(result.revoked);
             result
         };
-        findings.extend(group::tracked(changes, result.findings));
+        all.add(changes, result.findings);
     }
-    findings
+    all
 }
 
 /// Whether the record can be about this group: a single rule of it exposes a guarded port, and nobody can have made that

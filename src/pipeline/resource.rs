@@ -9,8 +9,9 @@ use portcullis_domain::policy::Mode;
 
 use super::context::{Context, InvocationScope};
 use super::intake::{Tracked, group_name};
+use super::region::{self, RegionResult};
 use super::task::{GroupTask, Snapshot};
-use super::{describe, group, permission, prefix_list, region};
+use super::{describe, group, permission, prefix_list};
 use crate::aws::{AccountRegion, AwsError, Description, Permit, Session};
 
 /// This many groups that share a prefix list are handled at a time.
@@ -24,6 +25,10 @@ pub(super) struct ResourceResult {
     pub(super) groups: usize,
     /// The sweeps that the resource was described for, by the index of their payload.
     pub(super) sweeps: BTreeSet<usize>,
+    /// Whether a sweep has looked at the resource in full.
+    pub(super) is_swept: bool,
+    /// What is nearly open, for the summaries of the sweeps.
+    pub(super) nearly_open: Vec<String>,
 }
 
 /// Handles a resource: all its changes together.
@@ -38,16 +43,13 @@ pub(super) async fn handle(
         Ok(session) => session,
         Err(why) => {
             let same = Same { context, resource, changes: &changes };
-            return ResourceResult {
-                findings: same.finding(Verdict::Undecided, Outcome::None, &why),
-                groups: 0,
-                sweeps,
-            };
+            let findings = same.finding(Verdict::Undecided, Outcome::None, &why);
+            return ResourceResult { findings, sweeps, ..ResourceResult::default() };
         }
     };
     let mut findings = prefix_list::resolve_versions(context, session, target, &mut changes).await;
     if changes.is_empty() {
-        return ResourceResult { findings, groups: 0, sweeps };
+        return ResourceResult { findings, sweeps, ..ResourceResult::default() };
     }
     let of_task: Vec<&Change> = changes.iter().map(|change| &change.value).collect();
     let task = GroupTask {
@@ -62,12 +64,18 @@ pub(super) async fn handle(
         held_back,
     };
     let same = Same { context, resource, changes: &changes };
-    let (groups, more) = match describe_with_permit(context, &task, resource).await {
-        Ok((description, permit)) => (description.groups.len(), handle_groups(&task, &same, description, permit).await),
-        Err(why) => (0, same.finding(Verdict::Undecided, Outcome::Failed, &why)),
+    let (description, permit) = match describe_with_permit(context, &task, resource).await {
+        Ok(described) => described,
+        Err(why) => {
+            findings.extend(same.finding(Verdict::Undecided, Outcome::Failed, &why));
+            return ResourceResult { findings, sweeps, ..ResourceResult::default() };
+        }
     };
+    let groups = description.groups.len();
+    let RegionResult { findings: more, nearly_open } = handle_groups(&task, &same, description, permit).await;
     findings.extend(more);
-    ResourceResult { findings, groups, sweeps }
+    let is_swept = !sweeps.is_empty();
+    ResourceResult { findings, groups, sweeps, is_swept, nearly_open }
 }
 
 /// The sweeps that the changes belong to, by the index of their payload.
@@ -112,10 +120,10 @@ async fn handle_groups(
     same: &Same<'_>,
     description: Description,
     permit: Option<Permit<'_>>,
-) -> Vec<Tracked<Finding>> {
+) -> RegionResult {
     let Same { context, resource, changes } = *same;
     let count = description.groups.len();
-    match resource {
+    let findings = match resource {
         Resource::Group(_) | Resource::GroupName(_) => {
             let (mut findings, mut permit) = (Vec::new(), permit);
             for snapshot in Snapshot::each(description) {
@@ -130,15 +138,18 @@ async fn handle_groups(
         Resource::PrefixList(_) => handle_list(task, same, description).await,
         Resource::Region => {
             let mut snapshots = Snapshot::each(description);
-            let all = region::handle(context, task, changes, snapshots.by_ref()).await;
-            let safe = format!("no guarded port is open to the internet in the Region: {count} groups looked at");
-            let mut findings = not_safe(all).unwrap_or_else(|| same.finding(Verdict::Safe, Outcome::None, &safe));
+            let mut all = region::handle(context, task, changes, snapshots.by_ref()).await;
+            if all.findings.is_empty() {
+                let safe = format!("no guarded port is open to the internet in the Region: {count} groups looked at");
+                all.findings = same.finding(Verdict::Safe, Outcome::None, &safe);
+            }
             // A sweep reports what it found safe in its summary.
             let sweeps = sweeps_of(changes);
-            findings.retain(|it| it.value.verdict != Verdict::Safe || !sweeps.contains(&it.origin.index));
-            findings
+            all.findings.retain(|it| it.value.verdict != Verdict::Safe || !sweeps.contains(&it.origin.index));
+            return all;
         }
-    }
+    };
+    RegionResult { findings, nearly_open: Vec::new() }
 }
 
 /// Handles the groups that refer to a prefix list. Where EC2 does not show what was added to it, how far the list is counts:
@@ -166,20 +177,15 @@ async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, description: Descrip
     let done: Vec<_> = stream::iter(work).buffered(MOST_GROUPS_AT_ONCE).collect().await;
     // What EC2 shows is revoked before anything is asked.
     to_come.extend(prefix_list::still_to_come(task, &unshown).await);
-    let all = done.into_iter().flat_map(|result| group::tracked(changes, result.findings)).collect();
-    let mut findings = not_safe(all).unwrap_or_default();
+    let all = done.into_iter().flat_map(|result| group::tracked(changes, result.findings));
+    // Of many groups only those are reported that are not safe.
+    let mut findings: Vec<_> = all.filter(|finding| finding.value.verdict != Verdict::Safe).collect();
     findings.extend(to_come.iter().filter_map(|(n, why)| {
         let change = changes.get(*n)?;
         Some(change.with(same.plain(change, (Verdict::Undecided, Outcome::Failed), why)))
     }));
     let safe = "no guarded port is open to the internet through the prefix list in this account and Region";
     if findings.is_empty() { same.finding(Verdict::Safe, Outcome::None, safe) } else { findings }
-}
-
-/// Of many groups only those are reported that are not safe. Nothing, if all are.
-fn not_safe(mut findings: Vec<Tracked<Finding>>) -> Option<Vec<Tracked<Finding>>> {
-    findings.retain(|finding| finding.value.verdict != Verdict::Safe);
-    (!findings.is_empty()).then_some(findings)
 }
 
 /// Makes the same finding for every change of a resource.

@@ -3,7 +3,9 @@
 //! Sources: SNS Developer Guide, "Publishing with a platform-specific payload" (`MessageStructure: json`; 256 KB with
 //! attributes); Amazon Q Developer in chat applications, "Custom notifications" (title at most 250, description 8000).
 
-use portcullis_domain::finding::{Finding, Outcome, Verdict};
+use std::collections::BTreeSet;
+
+use portcullis_domain::finding::{Finding, Outcome, SweepFinding, Verdict};
 use serde_json::json;
 
 use crate::aws::Message;
@@ -11,7 +13,8 @@ use crate::aws::Message;
 /// A message lists at most this many entries, so that it always fits. The log has the whole finding.
 const MOST_LISTED: usize = 25;
 
-/// The message for a finding. Its attributes are `verdict`, `outcome`, `account` and `region`.
+/// The message for a finding. Its attributes are `verdict`, `outcome`, `account` and `region`; and `exempt_by` where that
+/// is why it is published.
 #[must_use]
 pub fn of(finding: &Finding) -> Message {
     let finding = &brief(finding);
@@ -29,10 +32,11 @@ pub fn of(finding: &Finding) -> Message {
     let words = [("verdict", finding.verdict.as_str().to_owned()), ("outcome", finding.outcome.as_str().to_owned())];
     let places = [("account", &finding.account), ("region", &finding.region)];
     let places = places.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+    let exempt_by = finding.exempt_by.map(|by| ("exempt_by", by.as_str().to_owned()));
     Message {
         subject: title(finding).chars().filter(|c| (' '..='~').contains(c)).take(100).collect(),
         body: body.to_string(),
-        attributes: words.into_iter().chain(places).collect(),
+        attributes: words.into_iter().chain(places).chain(exempt_by).collect(),
     }
 }
 
@@ -46,6 +50,12 @@ fn brief(finding: &Finding) -> Finding {
         cut |= exposure.rules.len() > MOST_LISTED || exposure.sources.len() > MOST_LISTED;
         exposure.rules.truncate(MOST_LISTED);
         exposure.sources.truncate(MOST_LISTED);
+    }
+    if let Some(sweep) = &mut brief.sweep {
+        for named in [&mut sweep.open, &mut sweep.undecided_groups, &mut sweep.nearly_open, &mut sweep.unreachable] {
+            cut |= named.len() > MOST_LISTED;
+            named.truncate(MOST_LISTED);
+        }
     }
     if brief.reason.chars().count() > 2000 {
         cut = true;
@@ -61,53 +71,118 @@ fn or_unknown(value: Option<&String>) -> &str {
     value.map_or("unknown", String::as_str)
 }
 
-/// What happened, in few words.
-fn happened(finding: &Finding) -> &'static str {
+/// What the subject says: whether a port is open now, and what happened.
+struct Headline {
+    /// Whether a port is open that nobody has made lawful.
+    is_open: bool,
+    what: &'static str,
+    next_step: &'static str,
+}
+
+/// The headline of a finding about a group or a place.
+fn headline(finding: &Finding) -> Headline {
+    let open = |what, next_step| Headline { is_open: true, what, next_step };
+    let over = |what, next_step| Headline { is_open: false, what, next_step };
+    // Other rules keep a standing exposure open, whatever became of the change's own.
+    let stands = finding.exposures.iter().any(|exposure| exposure.standing);
     match (finding.verdict, finding.outcome) {
-        (Verdict::Undecided, _) => "cannot be decided",
-        (_, Outcome::Failed) => "open and NOT taken back",
-        (_, Outcome::Reverted) => "opened and taken back",
-        (_, Outcome::WouldRevert) => "open (alert mode: not touched)",
-        (Verdict::Exposed, Outcome::None) => "OPEN, and not by this change's rules alone: not touched",
-        (Verdict::Exposed, Outcome::AlreadyGone) => "was open, and is closed now, not by Portcullis",
-        (_, Outcome::AlreadyGone) => "already gone",
-        (_, Outcome::None) => "looked at",
+        (Verdict::Undecided, _) => {
+            over("cannot be decided", "Look at the group by hand: Portcullis could not tell what this change did.")
+        }
+        (_, Outcome::Failed) => open(
+            "NOT taken back",
+            "Close it by hand now, then find out why: the error names AWS's reason. The function tries again.",
+        ),
+        (_, Outcome::WouldRevert) => open(
+            "not touched (alert mode)",
+            "Close it, or add an exemption with a reason. Nothing is touched in alert mode.",
+        ),
+        (Verdict::Exposed, Outcome::Reverted) if stands => open(
+            "STILL OPEN through other rules, own rules taken back",
+            "Close it by hand: it is open through rules that this event did not make. Then tell whoever opened it.",
+        ),
+        (_, Outcome::Reverted) => over(
+            "opened and taken back",
+            "Tell whoever opened it. If it is lawful, add an exemption with a reason to the policy.",
+        ),
+        (Verdict::Exposed, Outcome::AlreadyGone) if !stands => over(
+            "was open, and is closed now, not by Portcullis",
+            "It is closed. Ask whoever opened it, and look in the flow logs who came in meanwhile.",
+        ),
+        (Verdict::Exposed, Outcome::AlreadyGone | Outcome::None) => open(
+            "not by this change's rules alone: not touched",
+            "Close it by hand: it is open through rules that this event did not make, and an event takes back its own only.",
+        ),
+        (Verdict::Exempt, _) if finding.exempt_by.is_some() => over(
+            "open by an exemption for who made it",
+            "Nothing to do where that was expected. Where it was not, ask who used the exempt principal.",
+        ),
+        (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, Outcome::AlreadyGone) => {
+            over("no longer there", "Nothing to do.")
+        }
+        (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, Outcome::None) => over("looked at", "Nothing to do."),
     }
 }
 
+/// The headline says first whether a port is open now.
 fn title(finding: &Finding) -> String {
+    if let Some(sweep) = &finding.sweep {
+        return sweep_title(sweep);
+    }
+    let Headline { is_open, what, .. } = headline(finding);
     let group = finding.group.as_deref().unwrap_or("a security group");
     let place = format!("{}/{}", or_unknown(finding.account.as_ref()), or_unknown(finding.region.as_ref()));
-    let guards: std::collections::BTreeSet<&str> = finding.exposures.iter().map(|e| e.guard.as_str()).collect();
+    // Of a port that others keep open nothing is said of the ports that are closed.
+    let stands = is_open && finding.exposures.iter().any(|exposure| exposure.standing);
+    let named = finding.exposures.iter().filter(|exposure| exposure.standing || !stands || is_own(finding.outcome));
+    let guards: BTreeSet<&str> = named.map(|exposure| exposure.guard.as_str()).collect();
     let guards = guards.into_iter().collect::<Vec<_>>().join(", ");
-    let what = if guards.is_empty() { happened(finding).to_owned() } else { format!("{guards} {}", happened(finding)) };
-    format!("Portcullis: {group} in {place}: {what}")
+    let what = if guards.is_empty() { what.to_owned() } else { format!("{guards} {what}") };
+    let open = if is_open { "OPEN: " } else { "" };
+    format!("Portcullis: {open}{group} in {place}: {what}")
+}
+
+/// Whether what is open is open through the change's own rules too.
+const fn is_own(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Failed | Outcome::WouldRevert)
+}
+
+/// What a sweep found, the gravest first.
+fn sweep_title(sweep: &SweepFinding) -> String {
+    let open = sweep.exposed.saturating_sub(sweep.reverted);
+    let parts = [
+        (open, "OPEN"),
+        (sweep.failed, "NOT taken back"),
+        (sweep.undecided, "undecided"),
+        (sweep.unreachable.len(), "not looked at"),
+        (sweep.reverted, "taken back"),
+    ];
+    let parts: Vec<String> =
+        parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let found = if parts.is_empty() { "nothing open".to_owned() } else { parts.join(", ") };
+    format!("Portcullis: sweep: {found}")
 }
 
 /// What the reader should do about it.
 fn next_step(finding: &Finding) -> &'static str {
-    match (finding.verdict, finding.outcome) {
-        (Verdict::Undecided, _) => "Look at the group by hand: Portcullis could not tell what this change did.",
-        (_, Outcome::Failed) => {
-            "Close it by hand now, then find out why: the error names AWS's reason. The function tries again."
+    match &finding.sweep {
+        None => headline(finding).next_step,
+        Some(sweep) if sweep.exposed > sweep.reverted => {
+            "Close what is open by hand, or add an exemption with a reason. The sentence above names the groups."
         }
-        (_, Outcome::Reverted) => {
-            "Tell whoever opened it. If it is lawful, add an exemption with a reason to the policy."
+        Some(sweep) if !sweep.unreachable.is_empty() => {
+            "Find out why a place could not be looked at. The function tries again."
         }
-        (_, Outcome::WouldRevert) => "Close it, or add an exemption with a reason. Nothing is touched in alert mode.",
-        (Verdict::Exposed, Outcome::AlreadyGone) => {
-            "It is closed. Ask whoever opened it, and look in the flow logs who came in meanwhile."
-        }
-        (Verdict::Exposed, _) => {
-            "Close it by hand: it is open through rules that this event did not make, and an event takes back its own only."
-        }
-        (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, _) => "Nothing to do.",
+        Some(sweep) if sweep.undecided > 0 => "Look by hand at the groups that could not be decided.",
+        Some(sweep) if sweep.reverted > 0 => "Tell whoever opened it. The log has a finding for each group.",
+        Some(_) => "Nothing to do.",
     }
 }
 
 fn rows(finding: &Finding) -> Vec<(&'static str, String)> {
     let text = |value: &Option<String>| or_unknown(value.as_ref()).to_owned();
-    vec![
+    let open_for = finding.open_seconds.map(|seconds| ("Open for", format!("{seconds} s")));
+    let rows = [
         ("Group", text(&finding.group)),
         ("Account", text(&finding.account)),
         ("Region", text(&finding.region)),
@@ -117,7 +192,8 @@ fn rows(finding: &Finding) -> Vec<(&'static str, String)> {
         ("When", finding.time.map_or_else(|| "unknown".to_owned(), |time| time.to_string())),
         ("Mode", finding.mode.as_str().to_owned()),
         ("Event", text(&finding.id)),
-    ]
+    ];
+    rows.into_iter().chain(open_for).collect()
 }
 
 fn rule_lines(finding: &Finding) -> Vec<String> {
@@ -138,6 +214,10 @@ fn rule_lines(finding: &Finding) -> Vec<String> {
 }
 
 fn mail(finding: &Finding) -> String {
+    if finding.exempt_by.is_some() {
+        let (actor, call) = (or_unknown(finding.actor.as_ref()), or_unknown(finding.call.as_ref()));
+        return one_line(&format!("{}; {}; {call} by {actor}", title(finding), finding.reason)) + "\n";
+    }
     let mut text = format!("{}\n\n{}\n\n{}\n\n", title(finding), finding.reason, next_step(finding));
     for (name, value) in rows(finding) {
         text.push_str(&format!("{name:<8} {}\n", one_line(&value)));

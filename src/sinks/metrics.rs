@@ -17,6 +17,7 @@ pub struct Counts {
     would_revert: usize,
     failed: usize,
     undecided: usize,
+    swept: usize,
     /// From the call to the confirmed revoke, in milliseconds; CloudTrail gives whole seconds.
     times: Vec<i64>,
 }
@@ -43,6 +44,11 @@ impl Counts {
             self.times.extend(i64::try_from(took(time)));
         }
     }
+
+    /// Counts places that a sweep has looked at in full, whatever it found. An alarm hears their silence.
+    pub fn note_swept(&mut self, places: usize) {
+        self.swept += places;
+    }
 }
 
 /// Metrics in CloudWatch's embedded metric format, one line. There is no line where all counts are zero, so that harmless
@@ -56,6 +62,7 @@ pub fn line(counts: &Counts, publish_failures: usize, now: Timestamp) -> Option<
         ("WouldRevert", counts.would_revert),
         ("Failed", counts.failed),
         ("Undecided", counts.undecided),
+        ("Swept", counts.swept),
         ("PublishFailed", publish_failures),
     ]
     .into_iter()

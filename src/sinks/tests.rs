@@ -1,9 +1,10 @@
 use super::log::line;
 use super::message;
 use super::metrics::{Counts, line as metrics};
+use super::sns::is_published;
 use crate::aws::Message;
 use portcullis_domain::change::EventMetadata;
-use portcullis_domain::finding::{ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
+use portcullis_domain::finding::{ExemptBy, ExposureFinding, Finding, Outcome, RuleFinding, SweepFinding, Verdict};
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::policy::Mode;
 use serde_json::{Value, json};
@@ -97,6 +98,17 @@ fn a_harmless_invocation_writes_no_metric() {
 }
 
 #[test]
+fn the_places_of_a_sweep_are_counted_where_nothing_is_open() {
+    let mut counts = counts(&[finding(Verdict::Safe, Outcome::None)]);
+    counts.note_swept(2);
+    let line: Value = serde_json::from_str(&metrics(&counts, 0, NOW.parse().unwrap()).unwrap()).unwrap();
+    let declared = &line["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!((&line["Swept"], &declared["Namespace"]), (&json!(2), &json!("Portcullis")));
+    assert_eq!(declared["Metrics"], json!([{"Name": "Swept", "Unit": "Count"}]));
+    assert_eq!(declared["Dimensions"], json!([[]]));
+}
+
+#[test]
 fn a_message_has_a_text_for_each_protocol_and_attributes_to_filter_by() {
     let message = message::of(&reverted());
     let texts = texts(&message);
@@ -110,6 +122,112 @@ fn a_message_has_a_text_for_each_protocol_and_attributes_to_filter_by() {
     assert_eq!(message.attributes, expected.map(|(name, value)| (name, value.to_owned())));
     let unknown = Finding { account: None, region: None, ..reverted() };
     assert_eq!(message::of(&unknown).attributes.len(), 2, "an attribute may not be empty");
+}
+
+/// The title, the next step and the reason of the mail.
+fn words(finding: &Finding) -> [String; 2] {
+    let mail = texts(&message::of(finding))["email"].as_str().unwrap().to_owned();
+    let mut parts = mail.split("\n\n");
+    let title = parts.next().unwrap().to_owned();
+    [title, parts.nth(1).unwrap_or_default().to_owned()]
+}
+
+#[test]
+fn a_title_says_first_whether_a_port_is_open_now() {
+    use {Outcome as O, Verdict as V};
+    let not_alone = "OPEN: ssh not by this change's rules alone: not touched";
+    let failed = "OPEN: ssh NOT taken back";
+    let alert = "OPEN: ssh not touched (alert mode)";
+    for (verdict, outcome, without, standing) in [
+        (
+            V::Exposed,
+            O::Reverted,
+            "ssh opened and taken back",
+            "OPEN: ssh STILL OPEN through other rules, own rules taken back",
+        ),
+        (V::Exposed, O::WouldRevert, alert, alert),
+        (V::Exposed, O::AlreadyGone, "ssh was open, and is closed now, not by Portcullis", not_alone),
+        (V::Exposed, O::None, not_alone, not_alone),
+        (V::Exposed, O::Failed, failed, failed),
+    ] {
+        for (stands, expected) in [(false, without), (true, standing)] {
+            let mut finding = finding(verdict, outcome);
+            finding.exposures[0].standing = stands;
+            let [title, next_step] = words(&finding);
+            let (open, what) = match expected.strip_prefix("OPEN: ") {
+                Some(what) => ("OPEN: ", what),
+                None => ("", expected),
+            };
+            assert_eq!(title, format!("Portcullis: {open}sg-1 in 111122223333/eu-west-1: {what}"));
+            let is_open = open != "";
+            assert_eq!(next_step.contains("Close it"), is_open, "{title}: {next_step}");
+            let words = format!("{title} {next_step}");
+            assert!(!is_open || !words.contains("gone") && !words.contains("before"), "{words}");
+        }
+    }
+    let mut two = finding(V::Exposed, O::Reverted);
+    two.exposures.push(ExposureFinding { guard: "rdp".into(), standing: true, ..two.exposures[0].clone() });
+    let [title, _] = words(&two);
+    assert!(title.contains(": rdp STILL OPEN"), "ssh is closed: {title}");
+    for (verdict, outcome, expected) in [
+        (V::Undecided, O::None, "cannot be decided"),
+        (V::Undecided, O::Failed, "cannot be decided"),
+        (V::Undecided, O::AlreadyGone, "cannot be decided"),
+        (V::Safe, O::None, "looked at"),
+        (V::Safe, O::AlreadyGone, "no longer there"),
+        (V::Exempt, O::None, "looked at"),
+        (V::Exempt, O::AlreadyGone, "no longer there"),
+        (V::Irrelevant, O::None, "looked at"),
+    ] {
+        let finding = Finding { exposures: vec![], ..finding(verdict, outcome) };
+        assert_eq!(words(&finding)[0], format!("Portcullis: sg-1 in 111122223333/eu-west-1: {expected}"));
+    }
+}
+
+#[test]
+fn the_title_of_a_sweep_says_what_it_found_the_gravest_first() {
+    let title = |sweep: SweepFinding| {
+        let summary = Finding::swept(NOW.parse().unwrap(), sweep, Mode::Alert);
+        message::of(&summary).subject
+    };
+    let of = |exposed, reverted, failed, undecided| SweepFinding {
+        exposed,
+        reverted,
+        failed,
+        undecided,
+        ..SweepFinding::default()
+    };
+    assert_eq!(title(of(0, 0, 0, 0)), "Portcullis: sweep: nothing open");
+    assert_eq!(title(of(0, 0, 0, 2)), "Portcullis: sweep: 2 undecided");
+    assert_eq!(title(of(3, 1, 1, 2)), "Portcullis: sweep: 2 OPEN, 1 NOT taken back, 2 undecided, 1 taken back");
+    let unreachable = vec!["1 r: why".to_owned()];
+    assert_eq!(title(SweepFinding { unreachable, ..of(0, 0, 0, 0) }), "Portcullis: sweep: 1 not looked at");
+}
+
+#[test]
+fn mail_and_chat_say_how_long_a_port_was_open() {
+    let finding = Finding { open_seconds: Some(4), ..reverted() };
+    let texts = texts(&message::of(&finding));
+    assert!(texts["email"].as_str().unwrap().contains("\nOpen for 4 s\n"), "{texts}");
+    let chat: Value = serde_json::from_str(texts["https"].as_str().unwrap()).unwrap();
+    assert!(chat["content"]["description"].as_str().unwrap().contains("\n*Open for*: `4 s`\n"), "{chat}");
+    assert!(!super::tests::texts(&message::of(&reverted()))["email"].as_str().unwrap().contains("Open for"));
+}
+
+#[test]
+fn an_exemption_by_principal_is_one_line_with_an_attribute_to_filter_by() {
+    let exempt_by = Some(ExemptBy::Principal);
+    let reason = "exempt: SEC-1".to_owned();
+    let finding = Finding { exempt_by, reason, exposures: vec![], ..finding(Verdict::Exempt, Outcome::None) };
+    assert!(is_published(&finding));
+    assert!(!is_published(&Finding { exempt_by: None, ..finding.clone() }), "other exemptions are silent");
+    let message = message::of(&finding);
+    assert!(message.attributes.contains(&("exempt_by", "principal".to_owned())), "{:?}", message.attributes);
+    assert_eq!(
+        texts(&message)["email"],
+        "Portcullis: sg-1 in 111122223333/eu-west-1: open by an exemption for who made it; exempt: SEC-1; \
+         AuthorizeSecurityGroupIngress by arn:aws:iam::111122223333:user/alice\n"
+    );
 }
 
 #[test]

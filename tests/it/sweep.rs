@@ -200,3 +200,107 @@ async fn a_summary_is_published_when_there_is_something_to_tell() {
     assert!(published[0].message.contains("sweep of 1 Region(s) of 1 account(s)"), "{}", published[0].message);
     assert!(published[0].message.contains(&format!("open: {ACCOUNT} {REGION} sg-")), "{}", published[0].message);
 }
+
+/// What the metrics `name` add up to.
+fn metric(watch: &Watch, name: &str) -> u64 {
+    let lines = watch.lines.lock().unwrap();
+    lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).unwrap()[name].as_u64()).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_place_that_was_looked_at_is_counted_also_when_nothing_is_open() {
+    let watch = enforcing().await;
+    watch.deliver(&order(&[ACCOUNT], &[REGION, "us-east-1"])).await;
+    assert_eq!(metric(&watch, "Swept"), 2);
+    // A place that could not be looked at is none.
+    for nth in 1..40 {
+        let action = Some("DescribeSecurityGroupRules".into());
+        watch.world.inject(Fault { action, nth, kind: FaultKind::LostBefore });
+    }
+    watch.deliver(&order(&[ACCOUNT], &[REGION])).await;
+    assert_eq!(metric(&watch, "Swept"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_no_sweep() {
+    let watch = enforcing().await;
+    let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+    watch.deliver(&event).await;
+    assert_eq!((metric(&watch, "Reverted"), metric(&watch, "Swept")), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_handed_out_is_counted_where_it_is_done() {
+    let mut watch = enforcing().await;
+    let queue = watch.world.create_queue(ACCOUNT, REGION, "sweep");
+    watch.context.settings.queue = Some(queue.clone());
+    watch.deliver(&order(&[ACCOUNT], &[REGION, "us-east-1"])).await;
+    assert_eq!(metric(&watch, "Swept"), 0);
+    watch.deliver(&sqs(&watch.world.take_messages(&queue))).await;
+    assert_eq!(metric(&watch, "Swept"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_cannot_be_decided_does_not_fail_its_place_and_is_named() {
+    let watch = Setup { topic: true, ..Setup::default() }.start().await;
+    let list = watch.world.create_prefix_list(ACCOUNT, REGION, "partners", 20, &["203.0.113.0/24"]).unwrap();
+    watch.world.authorize(ACCOUNT, REGION, &watch.group, &[Permission::tcp(22, &list)]).unwrap();
+    for nth in 1..40 {
+        let denied =
+            FaultKind::ErrorBefore { status: 403, code: "UnauthorizedOperation".into(), message: "denied".into() };
+        watch.world.inject(Fault { action: Some("GetManagedPrefixListEntries".into()), nth, kind: denied });
+    }
+    let message = order(&[ACCOUNT], &[REGION]).to_string();
+    let answer = watch.deliver(&sqs(&[message])).await;
+    assert!(answer.failed.is_empty(), "it would be as undecided again: {:#?}", answer.findings);
+    let (_, summary) = split(answer.findings);
+    let sweep = summary.sweep.as_ref().unwrap();
+    assert_eq!((summary.verdict, summary.outcome, sweep.undecided), (Verdict::Undecided, Outcome::None, 1));
+    let named = format!("{ACCOUNT} {REGION} {}: cannot be decided: ", watch.group);
+    assert!(sweep.undecided_groups[0].starts_with(&named), "{:?}", sweep.undecided_groups);
+    let published = watch.world.published();
+    assert_eq!(published.len(), 1, "the summary tells it");
+    assert!(published[0].message.contains(&named), "{}", published[0].message);
+    assert_eq!((metric(&watch, "Swept"), metric(&watch, "Undecided")), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoke_that_fails_in_a_sweep_fails_its_place() {
+    let watch = Setup { policy: ENFORCING, ..Setup::default() }.start().await;
+    open_group(&watch, ACCOUNT, REGION, "open", "0.0.0.0/0");
+    for nth in 1..40 {
+        let denied =
+            FaultKind::ErrorBefore { status: 403, code: "UnauthorizedOperation".into(), message: "denied".into() };
+        watch.world.inject(Fault { action: Some("RevokeSecurityGroupIngress".into()), nth, kind: denied });
+    }
+    let answer = watch.deliver(&sqs(&[order(&[ACCOUNT], &[REGION]).to_string()])).await;
+    assert_eq!(answer.failed.len(), 1, "{:#?}", answer.findings);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_nearly_open_is_in_the_summary_although_it_is_safe() {
+    let watch = enforcing().await;
+    let nearly = open_group(&watch, ACCOUNT, REGION, "nearly", "9.0.0.0/9");
+    open_group(&watch, ACCOUNT, REGION, "office", "203.0.113.0/24");
+    let (findings, summary) = split(watch.deliver(&order(&[ACCOUNT], &[REGION])).await.findings);
+    assert!(findings.is_empty(), "what is safe is in the summary alone: {findings:#?}");
+    let expected = format!("{ACCOUNT} {REGION} {nearly}: tcp 22 (ssh) at 50 % of the limit");
+    assert!(summary.reason.ends_with(&format!("; nearly open: {expected}")), "{}", summary.reason);
+    assert_eq!((summary.verdict, summary.sweep.unwrap().nearly_open), (Verdict::Safe, vec![expected]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_finding_names_the_policy_that_decided() {
+    let watch = enforcing().await;
+    let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+    let mut findings = watch.deliver(&event).await.findings;
+    open_group(&watch, ACCOUNT, REGION, "open", "0.0.0.0/0");
+    findings.extend(watch.deliver(&order(&[ACCOUNT], &[REGION])).await.findings);
+    findings.extend(watch.deliver(&json!({"detail": 1})).await.findings);
+    assert_eq!(findings.len(), 4);
+    let hash = Some(watch.context.policy.hash());
+    assert!(findings.iter().all(|finding| finding.policy.as_deref() == hash), "{findings:#?}");
+    let lines = watch.lines.lock().unwrap();
+    let logged = lines.iter().filter(|line| line.contains(&format!("\"policy\":\"{}\"", hash.unwrap())));
+    assert_eq!(logged.count(), 4);
+}

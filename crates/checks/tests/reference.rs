@@ -10,6 +10,7 @@ use serde_json::Value;
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 const MEMBER: &str = include_str!("../../../member.yaml");
 const TAMPER: &str = include_str!("../../../tamper-us-east-1.yaml");
+const METRICS: &str = include_str!("../../../src/sinks/metrics.rs");
 const CONFIG: &str = include_str!("../../../src/config.rs");
 const PAGE: &str = include_str!("../../../docs/REFERENCE.md");
 const RUNBOOK: &str = include_str!("../../../docs/RUNBOOK.md");
@@ -97,6 +98,19 @@ fn environment_variables() {
     let read = CONFIG.split("get(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
     let read: BTreeSet<String> = read.filter(|name| !name.starts_with("AWS_")).collect();
     assert_eq!(ours, read, "what the function reads");
+}
+
+#[test]
+fn metrics() {
+    let page = firsts(&rows(PAGE, "Metrics of the function"));
+    // `("NAME", value)` and `insert("NAME", values)`; the one other word behind such a bracket is a call's.
+    let names = METRICS.split("(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    assert_eq!(page, names.filter(|name| name != "Sweep").collect());
+    let template = template(TEMPLATE);
+    let alarms = template["Resources"].as_object().unwrap().values().map(|resource| &resource["Properties"]);
+    let alarms = alarms.filter(|alarm| alarm["Namespace"] == "Portcullis");
+    let watched: BTreeSet<String> = alarms.map(|alarm| alarm["MetricName"].as_str().unwrap().to_owned()).collect();
+    assert!(watched.len() >= 4 && watched.is_subset(&page), "{watched:?}");
 }
 
 #[test]

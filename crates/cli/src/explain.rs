@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything. The page is for a person who reads or reviews a policy; [`warnings`] are for a pipeline.
 
+mod principals;
 mod warnings;
 mod words;
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use sweep::SweepFinding;
+pub use sweep::{MOST_NAMED, SweepFinding};
 
 use crate::change::EventMetadata;
 use crate::ids::RuleId;
@@ -71,6 +71,24 @@ impl Outcome {
             Self::AlreadyGone => "already_gone",
             Self::None => "none",
             Self::Failed => "failed",
+        }
+    }
+}
+
+/// By what a change is exempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExemptBy {
+    /// By who made it: whoever can become such a principal may open the port.
+    Principal,
+}
+
+impl ExemptBy {
+    /// The word for it in a finding.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Principal => "principal",
         }
     }
 }
@@ -166,6 +184,9 @@ pub struct Finding {
     /// From the call to the end of the exposure, in seconds, rounded up. Only where it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_seconds: Option<u64>,
+    /// By what an exempt change is exempt, where that is news.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exempt_by: Option<ExemptBy>,
     /// The hash of the policy that decided: SHA-256, in hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
@@ -256,6 +277,7 @@ impl Finding {
             rules: Vec::new(),
             reason,
             open_seconds: None,
+            exempt_by: None,
             policy: None,
             sweep: None,
             nearly: Vec::new(),
@@ -264,16 +286,28 @@ impl Finding {
         }
     }
 
-    /// Whether the delivery must be tried again, and failing that end where someone sees it.
+    /// Whether the delivery must be tried again, and failing that end where someone sees it. A group that a sweep cannot
+    /// decide is not tried again: the sweep's summary names it, and the next sweep looks at it.
     #[must_use]
     pub fn needs_retry(&self) -> bool {
-        self.outcome == Outcome::Failed || self.doubtful
+        self.outcome == Outcome::Failed || self.doubtful && !self.is_of_swept_group()
     }
 
-    /// Whether someone should hear of it: exposures that are or were real, what failed and what cannot be decided.
+    /// Whether a sweep found it in a group.
+    fn is_of_swept_group(&self) -> bool {
+        self.call.as_deref() == Some("Sweep") && self.group.is_some()
+    }
+
+    /// Whether someone should hear of it: exposures that are or were real, what failed, what cannot be decided, and what an
+    /// exempt principal opened.
     #[must_use]
     pub fn is_news(&self) -> bool {
-        self.needs_retry() || self.verdict == Verdict::Exposed || self.outcome == Outcome::Reverted
+        let is_of_weight = matches!(self.verdict, Verdict::Exposed | Verdict::Undecided);
+        self.needs_retry()
+            || self.doubtful
+            || is_of_weight
+            || self.outcome == Outcome::Reverted
+            || self.exempt_by.is_some()
     }
 }
 

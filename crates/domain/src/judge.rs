@@ -39,8 +39,17 @@ pub struct JudgedRule {
     /// Those of them that it would admit without the changes at hand: all where no change made it, none where one did,
     /// and where one added to its prefix list, what was in the list besides.
     pub without: PerFamily<AddressSet>,
-    /// The reason of the exemption that covers it for some guard.
-    pub exempt: Option<String>,
+    /// The exemption that covers it for some guard.
+    pub exempt: Option<AppliedExemption>,
+}
+
+/// What an exemption that covers a rule says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedExemption {
+    /// Its reason.
+    pub reason: String,
+    /// Whether it, or that for another guard, holds because of who made the rule.
+    pub is_by_principal: bool,
 }
 
 impl JudgedRule {

@@ -46,9 +46,13 @@ pub struct ProtectedPort {
     pub ports: PortRange,
 }
 
+/// The built-in policy as a text.
+pub const BUILT_IN: &str = "version: 1\n";
+
 /// A resolved policy.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Policy {
+    hash: String,
     mode: Mode,
     guards: Vec<ProtectedPort>,
     internet: PerFamily<u8>,
@@ -58,6 +62,16 @@ pub struct Policy {
     exemptions: Vec<Exemption>,
     scopes: Vec<Scope>,
     sweep: SweepPolicy,
+}
+
+/// Equal are policies that say the same, however they are written: their hashes may differ.
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { hash: _, mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep } = self;
+        (mode, guards, internet, trusted) == (&other.mode, &other.guards, &other.internet, &other.trusted)
+            && (counted, limit, exemptions) == (&other.counted, &other.limit, &other.exemptions)
+            && (scopes, sweep) == (&other.scopes, &other.sweep)
+    }
 }
 
 /// The scheduled look at everything.
@@ -197,6 +211,12 @@ impl Policy {
     /// [`PolicyError`], which names line, place, value and what is accepted.
     pub fn parse(yaml: &str) -> Result<Self, PolicyError> {
         parse::parse(yaml)
+    }
+
+    /// The SHA-256 of the policy's text, in hexadecimal digits. The built-in policy's text is [`BUILT_IN`].
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
     }
 
     /// What the internet must not reach.

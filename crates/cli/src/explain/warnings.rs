@@ -6,8 +6,8 @@ use portcullis_domain::policy::{Exemption, Mode, Policy, Scope, Selector};
 use portcullis_domain::rule::PortRange;
 use portcullis_domain::text::escaped_up_to;
 
-use super::Life;
 use super::words::{ends, place, reason};
+use super::{Life, principals};
 use crate::words::amount;
 
 /// Something legal that its author probably did not mean, or will want to know.
@@ -44,6 +44,10 @@ pub(super) fn mistakes(policy: &Policy) -> Vec<Warning> {
             Warning { line: Some(exemption.line), text }
         },
     ));
+    warnings.extend(policy.exemptions().iter().flat_map(|exemption| {
+        let all = principals::mistakes(exemption).into_iter();
+        all.map(|what| Warning { line: Some(exemption.line), text: format!("{} {what}", named(exemption)) })
+    }));
     warnings
 }
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::words::{Open, reason};
-use super::{Action, ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
+use super::{Action, ExemptBy, ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
 use crate::change::Change;
 use crate::ids::RuleId;
-use crate::judge::{Attribution, Exposure, Judgement};
+use crate::judge::{AppliedExemption, Attribution, Exposure, Judgement};
 use crate::policy::Mode;
 use crate::rule::Rule;
 use crate::state::{PastExposure, Remediation};
@@ -70,6 +70,10 @@ impl Finding {
             ..plain
         };
         finding.open_seconds = open_seconds(&finding);
+        let is_by_principal = |exemption: &AppliedExemption| exemption.is_by_principal;
+        if verdict == Verdict::Exempt && exemptions(attribution, judgement).any(is_by_principal) {
+            finding.exempt_by = Some(ExemptBy::Principal);
+        }
         finding.reason = reason(&finding, judgement, attribution, Open { open, past });
         finding
     }
@@ -81,18 +85,25 @@ fn own_ids<'a>(attribution: &'a Attribution, judgement: &'a Judgement) -> BTreeS
     rules.chain(attribution.missing.iter().flatten()).chain(&attribution.replaced).collect()
 }
 
+/// The exemptions that cover the change's rules.
+pub(super) fn exemptions<'a>(
+    attribution: &'a Attribution,
+    judgement: &'a Judgement,
+) -> impl Iterator<Item = &'a AppliedExemption> {
+    attribution.rules.iter().filter_map(|n| judgement.rules.get(*n)?.exempt.as_ref())
+}
+
 fn verdict(
     exposures: &[ExposureFinding],
     open: &[ExposureFinding],
     judgement: &Judgement,
     attribution: &Attribution,
 ) -> Verdict {
-    let is_exempt = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| judged.exempt.is_some());
     if !exposures.is_empty() || !open.is_empty() {
         Verdict::Exposed
     } else if !judgement.undecided.is_empty() {
         Verdict::Undecided
-    } else if attribution.rules.iter().any(is_exempt) {
+    } else if exemptions(attribution, judgement).next().is_some() {
         Verdict::Exempt
     } else {
         Verdict::Safe

@@ -26,12 +26,24 @@ pub struct SweepFinding {
     pub undecided: usize,
     /// Which groups are exposed still: account, Region and id, the first fifty.
     pub open: Vec<String>,
+    /// Which groups could not be decided, and why: the first fifty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undecided_groups: Vec<String>,
+    /// Which groups are open to at least half as many addresses as an exposure, and to how many: the first fifty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nearly_open: Vec<String>,
     /// Which accounts and Regions could not be looked at, and why.
     pub unreachable: Vec<String>,
 }
 
+/// A summary names this many groups of a kind. It counts them all.
+pub const MOST_NAMED: usize = 50;
+
+/// A group's reason takes at most this many characters of a summary.
+const LONGEST_REASON: usize = 200;
+
 impl SweepFinding {
-    /// Takes in what was found in a place or a group.
+    /// Takes in what was found in a place or a group, but for what is nearly open.
     pub fn note(&mut self, finding: &Finding) {
         if finding.group.is_none() && finding.doubtful {
             let known = |part: &Option<String>| part.clone().unwrap_or_else(|| "?".to_owned());
@@ -39,9 +51,12 @@ impl SweepFinding {
             self.unreachable.push(format!("{account} {region}: {}", finding.reason));
             return;
         }
-        if finding.verdict == Verdict::Exposed && finding.outcome != Outcome::Reverted && self.open.len() < 50 {
-            let parts = [&finding.account, &finding.region, &finding.group];
-            self.open.push(parts.into_iter().flatten().cloned().collect::<Vec<_>>().join(" "));
+        if finding.verdict == Verdict::Exposed && finding.outcome != Outcome::Reverted {
+            name(&mut self.open, || group(finding));
+        }
+        if finding.doubtful {
+            let reason = || finding.reason.chars().take(LONGEST_REASON).collect::<String>();
+            name(&mut self.undecided_groups, || format!("{}: {}", group(finding), reason()));
         }
         self.exposed += usize::from(finding.verdict == Verdict::Exposed);
         self.reverted += usize::from(finding.outcome == Outcome::Reverted);
@@ -49,28 +64,56 @@ impl SweepFinding {
         self.undecided += usize::from(finding.doubtful);
     }
 
+    /// Takes in what is nearly open, as [`Finding::nearly_open`] says it.
+    pub fn note_nearly_open(&mut self, groups: &[String]) {
+        groups.iter().for_each(|group| name(&mut self.nearly_open, || group.clone()));
+    }
+
     fn sentence(&self) -> String {
-        let Self { accounts, places, groups, exposed, reverted, failed, undecided, open, unreachable } = self;
+        let Self { accounts, places, groups, exposed, reverted, failed, undecided, .. } = self;
         let mut parts = vec![format!(
             "sweep of {places} Region(s) of {accounts} account(s): {groups} groups looked at, {exposed} exposed, \
              {reverted} reverted, {failed} failed, {undecided} undecided"
         )];
-        if !open.is_empty() {
-            parts.push(format!("open: {}", open.join(", ")));
-        }
-        if !unreachable.is_empty() {
-            parts.push(format!("not looked at: {}", unreachable.join(", ")));
+        for (what, named) in [
+            ("open", &self.open),
+            ("cannot be decided", &self.undecided_groups),
+            ("nearly open", &self.nearly_open),
+            ("not looked at", &self.unreachable),
+        ] {
+            if !named.is_empty() {
+                parts.push(format!("{what}: {}", named.join(", ")));
+            }
         }
         parts.join("; ")
     }
 }
 
+/// Adds to a list, unless it is full.
+fn name(list: &mut Vec<String>, what: impl FnOnce() -> String) {
+    if list.len() < MOST_NAMED {
+        list.push(what());
+    }
+}
+
+/// Account, Region and id.
+fn group(finding: &Finding) -> String {
+    let parts = [&finding.account, &finding.region, &finding.group];
+    parts.into_iter().flatten().cloned().collect::<Vec<_>>().join(" ")
+}
+
 impl Finding {
-    /// The summary of a sweep. What could not be looked at makes it undecided, however much else was found safe.
+    /// What is nearly open in the group, for a sweep's summary: account, Region, id and what.
+    pub fn nearly_open(&self) -> impl Iterator<Item = String> {
+        self.nearly.iter().map(|what| format!("{}: {what}", group(self)))
+    }
+
+    /// The summary of a sweep. What could not be decided or looked at makes it undecided, however much else was found
+    /// safe. Only what could not be looked at is tried again: a group that cannot be decided now will not be in a minute.
     #[must_use]
     pub fn swept(time: Timestamp, sweep: SweepFinding, mode: Mode) -> Self {
-        let doubtful = sweep.undecided > 0 || !sweep.unreachable.is_empty();
-        let verdict = match (sweep.exposed, doubtful) {
+        let doubtful = !sweep.unreachable.is_empty();
+        let verdict = match (sweep.exposed, doubtful || sweep.undecided > 0) {
             (1.., _) => Verdict::Exposed,
             (0, true) => Verdict::Undecided,
             (0, false) => Verdict::Safe,

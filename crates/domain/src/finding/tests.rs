@@ -271,6 +271,32 @@ fn each_source_and_each_exemption_is_told_once() {
     assert_eq!(finding(&Case::under(policy, &lines), 0, "", Mode::Enforce).reason, "exempt: A; B");
 }
 
+#[test]
+fn what_a_principal_is_exempt_for_is_news_and_other_exemptions_are_not() {
+    let line = ["a tcp 22 0.0.0.0/0"];
+    let mut case = Case::under("", &line);
+    case.changes[0].event.actor = Some("arn:aws:iam::111122223333:role/BreakGlass".to_owned());
+    for (keys, exempt_by) in [
+        ("principals: ['arn:aws:iam::111122223333:role/BreakGlass']", Some(ExemptBy::Principal)),
+        ("guard: [ssh]", None),
+    ] {
+        let policy = format!("version: 1\nexempt: [{{reason: SEC-1, until: never, {keys}}}]");
+        case.policy = crate::policy::Policy::parse(&policy).unwrap();
+        let found = finding(&case, 0, "", Mode::Enforce);
+        assert_eq!(
+            (found.verdict, found.exempt_by, found.is_news()),
+            (Verdict::Exempt, exempt_by, exempt_by.is_some())
+        );
+        let json = serde_json::to_value(&found).unwrap();
+        assert_eq!(json.get("exempt_by").and_then(|by| by.as_str()), exempt_by.map(ExemptBy::as_str));
+    }
+    // A rule that is narrow needs no exemption.
+    let policy = "exempt: [{reason: SEC-1, until: never, principals: ['arn:aws:iam::111122223333:role/BreakGlass']}]";
+    let mut narrow = Case::under(policy, &["a tcp 22 8.8.8.8/32"]);
+    narrow.changes[0].event.actor = case.changes[0].event.actor.clone();
+    assert_eq!(finding(&narrow, 0, "", Mode::Enforce).exempt_by, None);
+}
+
 /// The first change's record, filled in.
 fn recorded(mut case: Case) -> Case {
     let text = |text: &str| Some(text.to_owned());
@@ -400,13 +426,14 @@ fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_see
     ]);
     assert_eq!((summary.exposed, summary.reverted, summary.failed, summary.undecided), (4, 2, 1, 1));
     assert_eq!(summary.open, ["1 r sg-2", "1 r sg-3"]);
+    assert_eq!(summary.undecided_groups, ["1 r sg-4: why"]);
     assert_eq!(summary.unreachable, ["1 r: why"]);
     assert_eq!(finding.time, Some(crate::judge::tests::NOW.parse().unwrap()));
     assert_eq!((finding.call.as_deref(), finding.sweep.as_ref()), (Some("Sweep"), Some(&summary)));
     assert_eq!((finding.verdict, finding.outcome, finding.doubtful), (V::Exposed, O::Failed, true));
     assert_eq!(
         finding.reason,
-        "sweep of 2 Region(s) of 1 account(s): 9 groups looked at, 4 exposed, 2 reverted, 1 failed, 1 undecided; open: 1 r sg-2, 1 r sg-3; not looked at: 1 r: why"
+        "sweep of 2 Region(s) of 1 account(s): 9 groups looked at, 4 exposed, 2 reverted, 1 failed, 1 undecided; open: 1 r sg-2, 1 r sg-3; cannot be decided: 1 r sg-4: why; not looked at: 1 r: why"
     );
     for (findings, verdict, outcome, doubtful) in [
         (vec![], V::Safe, O::None, false),
@@ -414,12 +441,13 @@ fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_see
         (vec![open.clone()], V::Exposed, O::WouldRevert, false),
         (vec![open, reverted.clone()], V::Exposed, O::Reverted, false),
         (vec![reverted, failed], V::Exposed, O::Failed, false),
-        (vec![undecided], V::Undecided, O::None, true),
+        (vec![undecided], V::Undecided, O::None, false),
         (vec![unseen], V::Undecided, O::Failed, true),
     ] {
         let (_, finding) = sum(&findings);
         assert_eq!((finding.verdict, finding.outcome, finding.doubtful), (verdict, outcome, doubtful), "{findings:#?}");
-        assert_eq!(finding.needs_retry(), outcome == O::Failed || doubtful);
+        assert_eq!(finding.needs_retry(), outcome == O::Failed);
+        assert_eq!(finding.is_news(), verdict != V::Safe);
     }
 }
 
@@ -432,6 +460,43 @@ fn a_sweeps_summary_names_the_first_fifty_open_groups_and_counts_them_all() {
     let mut summary = SweepFinding::default();
     (1..=51).for_each(|n| summary.note(&open(n)));
     assert_eq!((summary.exposed, summary.open.len(), summary.open.last().unwrap().as_str()), (51, 50, "sg-50"));
+}
+
+#[test]
+fn a_group_that_a_sweep_cannot_decide_is_not_tried_again_and_is_told() {
+    let found = |call: &str, group: Option<&str>, outcome| {
+        let event = EventMetadata { call: Some(call.to_owned()), ..EventMetadata::default() };
+        let plain = Finding::plain(&event, Verdict::Undecided, outcome, Mode::Enforce, String::new());
+        Finding { group: group.map(str::to_owned), ..plain }
+    };
+    for (call, group, outcome, needs_retry) in [
+        ("Sweep", Some("sg-1"), Outcome::None, false),
+        ("Sweep", Some("sg-1"), Outcome::Failed, true),
+        ("Sweep", None, Outcome::None, true),
+        ("AuthorizeSecurityGroupIngress", Some("sg-1"), Outcome::None, true),
+    ] {
+        let found = found(call, group, outcome);
+        assert_eq!((found.needs_retry(), found.is_news()), (needs_retry, true), "{call} {group:?} {outcome:?}");
+    }
+}
+
+#[test]
+fn a_sweeps_summary_names_what_is_nearly_open_and_why_a_group_is_undecided_at_most_fifty_each() {
+    let case = Case::of(&["a tcp 22 8.0.0.0/9"]);
+    let mut found = finding(&case, 0, "", Mode::Alert);
+    (found.account, found.region) = (Some("1".to_owned()), Some("r".to_owned()));
+    let nearly: Vec<String> = found.nearly_open().collect();
+    assert_eq!(nearly, ["1 r sg-0123456789abcdef0: tcp 22 (ssh) at 50 % of the limit"]);
+    (found.doubtful, found.reason) = (true, "x".repeat(1000));
+    let mut summary = SweepFinding::default();
+    (0..60).for_each(|_| {
+        summary.note(&found);
+        summary.note_nearly_open(&nearly);
+    });
+    assert_eq!((summary.nearly_open.len(), summary.undecided_groups.len(), summary.undecided), (50, 50, 60));
+    assert!(summary.undecided_groups[0].len() < 250);
+    let told = Finding::swept(crate::judge::tests::NOW.parse().unwrap(), summary, Mode::Alert).reason;
+    assert!(told.contains("; nearly open: 1 r sg-0123456789abcdef0: tcp 22 (ssh) at 50 % of the limit, "), "{told}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::build::exemptions;
 use super::{ExposureFinding, Finding, Outcome, Verdict};
 use crate::judge::{Attribution, Judgement};
 
@@ -34,9 +35,9 @@ pub(super) fn reason(finding: &Finding, judgement: &Judgement, attribution: &Att
             parts.extend(past.iter().map(|exposure| sentence(exposure, Outcome::AlreadyGone)));
         }
         Verdict::Exempt => {
-            let covered = attribution.rules.iter().filter_map(|n| judgement.rules.get(*n)?.exempt.as_ref());
-            let reasons: BTreeSet<&String> = covered.collect();
-            parts.push(format!("exempt: {}", reasons.into_iter().cloned().collect::<Vec<_>>().join("; ")));
+            let reasons = exemptions(attribution, judgement).map(|exemption| exemption.reason.as_str());
+            let reasons: BTreeSet<&str> = reasons.collect();
+            parts.push(format!("exempt: {}", reasons.into_iter().collect::<Vec<_>>().join("; ")));
         }
         Verdict::Safe if outcome == Outcome::AlreadyGone => {
             parts.push("the rules of this change are no longer there, or no longer what it made them".to_owned());

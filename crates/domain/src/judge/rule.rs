@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::JudgedRule;
 use super::attribution::{Makers, without};
 use super::prefilter::may_reach;
+use super::{AppliedExemption, JudgedRule};
 use crate::facts::{Facts, PrefixLists};
 use crate::net::{AddressSet, Cidr, Family, PerFamily};
 use crate::policy::{Candidate, Policy, ProtectedPort};
@@ -90,7 +90,9 @@ impl<'a> Subject<'a> {
             let candidate = self.candidate(guard, &callers);
             if let Some(exemption) = self.policy.exemption(candidate, self.now) {
                 verdict.exempt_from.push(&guard.name);
-                verdict.rule.exempt = Some(exemption.reason.clone());
+                let is_so = verdict.rule.exempt.is_some_and(|other| other.is_by_principal);
+                let is_by_principal = exemption.principals.is_some() || is_so;
+                verdict.rule.exempt = Some(AppliedExemption { reason: exemption.reason.clone(), is_by_principal });
                 continue;
             }
             // An exempt source is not part of the 'before' measure: only what the changes added made the rule count.

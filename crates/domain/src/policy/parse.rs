@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
+use sha2::{Digest, Sha256};
 
 use super::services::SERVICES;
 use super::{
-    Exemption, Mode, Policy, PolicyError, ProtectedPort, Scope, Selector, Sources, SweepPolicy, counted, limit,
+    BUILT_IN, Exemption, Mode, Policy, PolicyError, ProtectedPort, Scope, Selector, Sources, SweepPolicy, counted,
+    limit,
 };
 use crate::net::{AddressSet, Cidr, Family, PerFamily};
 use crate::rule::{PortRange, Transport};
@@ -20,14 +22,14 @@ pub(super) fn parse(yaml: &str) -> Result<Policy, PolicyError> {
     let options = serde_saphyr::options! { no_schema: true, strict_booleans: true };
     let written: Written = serde_saphyr::from_str_with_options(yaml, options)
         .map_err(|error| PolicyError::new(&one_line(&error), &error.to_string()))?;
-    resolve(written)
+    resolve(written, yaml)
 }
 
 /// What holds where nothing is written; made without the YAML parser, which would be a third of a millisecond of each
 /// start.
 pub(super) fn built_in() -> Policy {
     #[expect(clippy::expect_used, reason = "a constant, resolved by every test of the policy")]
-    resolve(Written::default()).expect("the built-in policy resolves")
+    resolve(Written::default(), BUILT_IN).expect("the built-in policy resolves")
 }
 
 fn one_line(error: &serde_saphyr::Error) -> String {
@@ -41,7 +43,7 @@ fn wrong(line: u64, text: &str) -> PolicyError {
     PolicyError::new(&line, &line)
 }
 
-fn resolve(written: Written) -> Result<Policy, PolicyError> {
+fn resolve(written: Written, text: &str) -> Result<Policy, PolicyError> {
     let Version::One = written.version;
     let guards = match written.guard {
         None => default_guard(),
@@ -63,7 +65,8 @@ fn resolve(written: Written) -> Result<Policy, PolicyError> {
         written.scopes.into_iter().map(|entry| scope(entry.defined.line(), entry.value)).collect();
     let (exemptions, scopes) = (exemptions?, scopes?);
     let Written { mode, sweep, .. } = written;
-    Ok(Policy { mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep })
+    let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Policy { hash, mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep })
 }
 
 fn guards(list: Spanned<Vec<Spanned<WrittenGuard>>>) -> Result<Vec<ProtectedPort>, PolicyError> {
@@ -97,7 +100,7 @@ fn exemption(line: u64, entry: WrittenExemption, guards: &[ProtectedPort]) -> Re
     }
     let is_arn = |pattern: &&String| pattern.starts_with("arn:") && pattern.splitn(6, ':').count() == 6;
     if let Some(odd) = entry.principals.iter().flatten().find(|pattern| !is_arn(pattern)) {
-        let accepted = "expected an ARN such as arn:aws:iam::*:role/BreakGlass";
+        let accepted = "expected an ARN such as arn:aws:iam::111122223333:role/BreakGlass";
         return fail(&format!("exempt: `{}` is no principal: {accepted}", escaped(odd)));
     }
     let place = Selector { accounts: entry.accounts, regions: entry.regions, groups: entry.groups, vpcs: entry.vpcs };

@@ -68,7 +68,10 @@ impl Tally {
         let mut summary = SweepFinding { accounts: self.accounts, places: self.places, ..SweepFinding::default() };
         for finding in self.found.values().flatten() {
             match &finding.sweep {
-                Some(place) => summary.groups += place.groups,
+                Some(place) => {
+                    summary.groups += place.groups;
+                    summary.note_nearly_open(&place.nearly_open);
+                }
                 None => summary.note(finding),
             }
         }
@@ -138,10 +141,12 @@ impl Tally {
     }
 
     fn conclude(&self, context: &Context) {
-        for finding in self.findings().filter(|finding| finding.group.is_some() && finding.needs_retry()) {
+        let is_to_tell = |finding: &&Finding| finding.group.is_some() && (finding.needs_retry() || finding.doubtful);
+        for finding in self.findings().filter(is_to_tell) {
             eprintln!("portcullis: {}: {}", place(finding), finding.reason);
         }
         self.input_errors().iter().for_each(|why| eprintln!("portcullis: {why}"));
+        self.summary().nearly_open.iter().for_each(|group| eprintln!("Nearly open: {group}"));
         eprintln!("{}", self.sentence());
         self.left(context).iter().for_each(|line| eprintln!("{line}"));
         if let Some((looked_at, total)) = self.interrupted {
@@ -151,7 +156,7 @@ impl Tally {
 
     fn sentence(&self) -> String {
         // What is open stands in the table, group by group.
-        let SweepFinding { accounts, places, groups, exposed, reverted, failed, undecided, unreachable, open: _ } =
+        let SweepFinding { accounts, places, groups, exposed, reverted, failed, undecided, unreachable, .. } =
             self.summary();
         let not_seen = match unreachable.len() {
             0 => String::new(),
