@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// This many looks are made while rules change. More would exceed EC2's bucket when rules change faster than twice a
 /// second; fewer would leave a port open for longer.
 const MOST_LOOKS: u32 = 12;
@@ -20,8 +22,11 @@ const CURIOUS: u32 = 3;
 /// After this many looks in a row that show nothing open nobody is fighting any more.
 const QUIET: u32 = 5;
 
+/// Two looks within this time, and a new rule between them: rules change faster than looks can follow.
+const SOON: Duration = Duration::from_millis(400);
+
 /// This many times a look follows at once after a revoke that came too late.
-const MOST_HURRIES: u32 = 6;
+const MOST_HURRIES: u32 = 2;
 
 /// When the next look comes.
 #[derive(Debug, Default)]
@@ -31,6 +36,10 @@ pub(super) struct Gate {
     at_most: Option<Duration>,
     looks: u32,
     hurries: u32,
+    /// This many looks showed a new rule although the look before was a moment ago: rules change so fast that so many
+    /// instances come as to exceed EC2's buckets.
+    fast: u32,
+    last_look: Option<Instant>,
     /// This many looks in a row showed nothing open.
     closed: u32,
     /// How often EC2 refused a look for want of a token.
@@ -59,9 +68,12 @@ impl Gate {
         self.at_most = Some(self.at_most.map_or(pause, |at_most| at_most.min(pause)));
     }
 
-    /// Takes in whether a look showed nothing open.
-    pub(super) fn note(&mut self, is_closed: bool) {
+    /// Takes in a look: whether it showed nothing open, and whether it showed a rule that the look before did not.
+    pub(super) fn note(&mut self, is_closed: bool, is_new: bool) {
         self.closed = if is_closed { self.closed + 1 } else { 0 };
+        let is_soon = self.last_look.is_some_and(|last| last.elapsed() < SOON);
+        self.fast += u32::from(is_new && is_soon);
+        self.last_look = Some(Instant::now());
     }
 
     /// Whether a look or two more may tell that rules change.
@@ -77,7 +89,7 @@ impl Gate {
 
     /// Whether all looks while rules change are used up.
     pub(super) const fn is_spent(&self) -> bool {
-        self.looks + 2 * self.throttled >= MOST_LOOKS
+        self.looks + 2 * self.throttled + 2 * self.fast >= MOST_LOOKS
     }
 
     /// EC2 refused a look: all instances together look too often.

@@ -29,10 +29,14 @@ pub(super) async fn handle(
     let is_event = task.changes.iter().all(|change| change.call != Call::Sweep);
     let others = if is_event { left_by_others(context, task, &snapshot) } else { Vec::new() };
     let changes: Vec<&Change> = task.changes.iter().copied().chain(&others).collect();
-    let with_others = GroupTask { changes: &changes, ..*task };
+    let is_fight = is_event && context.recent.is_fight(&location);
+    let with_others = GroupTask { changes: &changes, is_fight, ..*task };
     let remediation = remediate(context, &with_others, snapshot, permit, most).await;
     if is_event && is_unsettled(&remediation) {
         context.recent.keep(&location, task.changes);
+    }
+    if is_event && remediation.done.values().any(|action| *action == Action::Revoked) {
+        context.recent.note_closed(&location);
     }
     let findings = task.changes.iter().enumerate().map(|(n, change)| Finding::judged(change, n, &remediation));
     let revoked = remediation.done.values().filter(|action| **action == Action::Revoked).count();

@@ -50,7 +50,9 @@ pub(super) async fn remediate(
         let turn = Turn {
             is_unsettled: work.is_unsettled(&snapshot),
             recheck: mode == Mode::Enforce && Instant::now() < recheck_until && work.may_go_away(&judgement),
-            is_contested: mode == Mode::Enforce && work.is_contested(&judgement) && !work.gate.is_quiet(),
+            is_contested: mode == Mode::Enforce
+                && work.is_contested(&judgement)
+                && (task.is_fight || !work.gate.is_quiet()),
         };
         if turn.recheck {
             work.gate.limit_next(RECHECK / 3);
@@ -120,14 +122,14 @@ struct Work<'a> {
 impl Work<'_> {
     /// Takes in a snapshot and what is planned about it.
     fn judge(&mut self, snapshot: &Snapshot, mode: Mode, cap: usize) -> Judgement {
-        self.state.observe(&snapshot.facts);
+        let is_new = self.state.observe(&snapshot.facts);
         let judgement = self.task.judge(self.context, &self.state.left(&snapshot.facts));
         self.state.remember(&judgement);
         // The cap is one for all looks.
         let cap = cap.saturating_sub(self.state.count_revoked());
         self.state.adopt(&plan(&judgement, mode, cap), &judgement);
         let is_closed = judgement.exposures.is_empty();
-        self.gate.note(is_closed);
+        self.gate.note(is_closed, is_new);
         self.closed_at = if is_closed { self.closed_at.or(Some(snapshot.facts.observed_at)) } else { None };
         judgement
     }
@@ -184,12 +186,16 @@ impl Work<'_> {
     /// rules of a change are gone. Where a port stays open through others after rules were revoked, a few looks tell.
     fn is_contested(&self, judgement: &Judgement) -> bool {
         let is_left = self.revoked_at.is_some() && !judgement.exposures.is_empty() && self.gate.is_curious();
-        is_left || self.state.is_contested() || self.left_open(judgement).iter().any(|open| !open.is_empty())
+        let is_fight = self.revoked_at.is_some() && self.task.is_fight;
+        is_fight
+            || is_left
+            || self.state.is_contested()
+            || self.left_open(judgement).iter().any(|open| !open.is_empty())
     }
 
     /// Whether a port stays open through rules that are not to go, or rules have appeared.
     fn is_left_open(&self, judgement: &Judgement) -> bool {
-        self.state.is_contested() || judgement.exposures.iter().any(|exposure| exposure.standing)
+        self.task.is_fight || self.state.is_contested() || judgement.exposures.iter().any(|exposure| exposure.standing)
     }
 
     /// For each change, what is open although its own rules are gone.

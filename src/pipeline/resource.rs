@@ -58,6 +58,7 @@ pub(super) async fn handle(
         mode: if held_back.is_some() { Mode::Alert } else { context.settings.mode },
         recheck_until: scope.recheck_until,
         known_lists: &scope.known_lists,
+        is_fight: false,
         held_back,
     };
     let same = Same { context, resource, changes: &changes };

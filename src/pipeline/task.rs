@@ -27,6 +27,8 @@ pub(super) struct GroupTask<'a> {
     pub(super) recheck_until: Instant,
     /// The prefix lists that the invocation has read.
     pub(super) known_lists: &'a KnownLists,
+    /// This instance closed the group a short time ago: somebody opens it again and again.
+    pub(super) is_fight: bool,
     /// Why nothing is revoked that the plan says, where something holds it back. It is reported as undecided, so that the
     /// delivery fails and somebody looks.
     pub(super) held_back: Option<&'static str>,

@@ -136,12 +136,14 @@ impl RemediationState {
 
     /// Takes in a look: what is pending and not shown any more is gone, and what an earlier look did not show like this is
     /// new, whoever made it.
-    pub fn observe(&mut self, facts: &Facts) {
+    /// Returns whether something is new that the look before did not show.
+    pub fn observe(&mut self, facts: &Facts) -> bool {
         let is_as_before =
             |rule: &&Rule| self.seen.get(&rule.id).is_some_and(|seen| seen.permission == rule.permission);
         let (steady, new): (Vec<&Rule>, Vec<&Rule>) = facts.rules.iter().partition(is_as_before);
         self.steady = steady.into_iter().map(|rule| rule.id.clone()).collect();
-        if self.looks > 0 {
+        let is_new = self.looks > 0 && !new.is_empty();
+        if is_new {
             self.appeared.extend(new.into_iter().map(|rule| rule.id.clone()));
         }
         self.appeared.extend(facts.appeared.iter().cloned());
@@ -154,6 +156,7 @@ impl RemediationState {
         self.pending = left;
         let gone = |id: &RuleId| if self.unheard.contains(id) { Action::Revoked } else { Action::AlreadyGone };
         self.done.extend(BTreeSet::into_iter(vanished).map(|id| (id.clone(), gone(&id))));
+        is_new
     }
 
     /// Entries of a prefix list that an earlier look at that list did not show are new.

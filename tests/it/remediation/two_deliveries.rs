@@ -1,4 +1,5 @@
-//! Two calls that are each other's reason for a standing exposure.
+//! What one instance makes of several deliveries about a group: two calls that are each other's reason for a standing
+//! exposure, and somebody who opens a group again and again.
 
 use ec2_model::Permission;
 use portcullis::domain::finding::{Outcome, Verdict};
@@ -41,4 +42,24 @@ async fn a_lawful_rule_that_another_delivery_left_in_a_standing_exposure_stays()
     let wide = watch.open(&[Permission::tcp(22, "::/0")]);
     assert_eq!(judged(&watch.finding(&wide).await), (Verdict::Exposed, Outcome::Reverted));
     assert_eq!(watch.ingress(), ["tcp 22-22 0.0.0.0/0", "tcp 22-22 9.9.9.0/24"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_opens_a_group_again_finds_the_instance_that_closed_it_at_the_gate() {
+    let watch = enforcing().await;
+    let first = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+    assert_eq!(judged(&watch.finding(&first).await), (Verdict::Exposed, Outcome::Reverted));
+    assert_eq!(watch.ec2_calls().len(), 2, "nobody fights yet");
+    let second = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+    let opens_again = async {
+        tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+        // Its event is not here yet.
+        watch.open(&[Permission::tcp(22, "::/0")]);
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        watch.ingress()
+    };
+    let (finding, left) = tokio::join!(watch.finding(&second), opens_again);
+    assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted));
+    assert!(left.is_empty(), "{left:?}");
+    assert!(watch.ec2_calls().len() <= 20, "{}", watch.ec2_calls().len());
 }
