@@ -5,7 +5,7 @@ use portcullis_domain::finding::{Action, Finding};
 use portcullis_domain::state::Remediation;
 
 use super::context::Context;
-use super::intake::Tracked;
+use super::intake::{Tracked, outdated};
 use super::remediate::remediate;
 use super::task::{GroupTask, Snapshot};
 use crate::aws::Permit;
@@ -27,7 +27,7 @@ pub(super) async fn handle(
 ) -> GroupResult {
     let location = snapshot.facts.location.clone();
     let is_event = task.changes.iter().all(|change| change.call != Call::Sweep);
-    let others = if is_event { context.recent.of(&location, task.changes) } else { Vec::new() };
+    let others = if is_event { left_by_others(context, task, &snapshot) } else { Vec::new() };
     let changes: Vec<&Change> = task.changes.iter().copied().chain(&others).collect();
     let is_fight = is_event && context.recent.is_fight(&location);
     let with_others = GroupTask { changes: &changes, is_fight, ..*task };
@@ -41,6 +41,16 @@ pub(super) async fn handle(
     let findings = task.changes.iter().enumerate().map(|(n, change)| Finding::judged(change, n, &remediation));
     let revoked = remediation.done.values().filter(|action| **action == Action::Revoked).count();
     GroupResult { findings: findings.collect(), revoked }
+}
+
+/// What other deliveries left unsettled, where it matters: a port is open without the delivery's own changes. Where none
+/// is, whatever was left has become lawful, and it is these changes alone that expose a port. A record that is believed
+/// for minutes only is not believed for longer here.
+fn left_by_others(context: &Context, task: &GroupTask<'_>, snapshot: &Snapshot) -> Vec<Change> {
+    let mut others = context.recent.of(&snapshot.facts.location, task.changes);
+    others.retain(|change| outdated(context, change).is_none());
+    let stands = || task.judge(context, &snapshot.facts).exposures.iter().any(|exposure| exposure.standing);
+    if others.is_empty() || !stands() { Vec::new() } else { others }
 }
 
 /// Whether a rule of a change stays in an exposure that is there without it.

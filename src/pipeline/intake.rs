@@ -105,7 +105,7 @@ const NAMES_HOLD: Duration = Duration::from_secs(5 * 60);
 
 /// Why a record says no longer whose the rules are: it names the group by a name, or the rules by what they admit, and
 /// somebody else may have a group or a rule like that by now. A change without a time may be of any age.
-fn outdated(context: &Context, change: &Change) -> Option<&'static str> {
+pub(super) fn outdated(context: &Context, change: &Change) -> Option<&'static str> {
     let is_young = |time: Timestamp| context.now().duration_since(time).unsigned_abs() <= NAMES_HOLD;
     if change.call == Call::Sweep || change.event.time.is_some_and(is_young) {
         return None;

@@ -18,8 +18,8 @@ use super::gate::Gate;
 use super::task::{GroupTask, Snapshot};
 use crate::aws::{Code, Permit};
 
-/// A revoke rests on a snapshot that is no older than this, prefix lists included. The snapshot of one group is always
-/// younger; that of a whole Region may be older when its last group is dealt with.
+/// A revoke rests on a snapshot that is no older than this, prefix lists included, or on a look that it followed at once.
+/// The snapshot of a whole Region may be older when its last group is dealt with.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// A pre-existing exposure is re-checked for this long: another delivery may be removing it, and a remediation takes less.
@@ -59,11 +59,14 @@ pub(super) async fn remediate(
         }
         let mut again = turn.calls_for_another();
         if work.state.mode() == Mode::Enforce && !work.state.pending().is_empty() {
+            // With the permit at hand before the look, no later look can be younger: where EC2 takes longer to answer than
+            // a snapshot may be old, a revoke would otherwise never follow.
+            let has_waited = permit.is_none();
             let Some(ready) = at_hand(task, permit.take()).await else {
                 work.state.give_up(Code::Timeout.as_str());
                 break turn.is_unsettled;
             };
-            if snapshot.is_older_than(FRESH, rests_on_a_list(&judgement)) {
+            if snapshot.is_older_than(FRESH, rests_on_a_list(&judgement), has_waited) {
                 permit = Some(ready);
                 work.gate.limit_next(Duration::ZERO);
                 again = true;
@@ -81,8 +84,8 @@ pub(super) async fn remediate(
         }
         match describe::again(context, task, &snapshot.facts.location.group, &mut work.gate, &mut work.state).await {
             Some(next) => snapshot = next,
-            // Without the time for another look the last snapshot counts.
-            None => break turn.is_unsettled && !turn.is_contested,
+            // Without another look the last snapshot counts.
+            None => break turn.is_unsettled,
         }
     };
     work.finish(&snapshot, is_unsettled)
@@ -122,7 +125,9 @@ impl Work<'_> {
         let is_new = self.state.observe(&snapshot.facts);
         let judgement = self.task.judge(self.context, &self.state.left(&snapshot.facts));
         self.state.remember(&judgement);
-        self.state.adopt(&plan(&judgement, mode, cap), judgement.undecided.is_empty());
+        // The cap is one for all looks.
+        let cap = cap.saturating_sub(self.state.count_revoked());
+        self.state.adopt(&plan(&judgement, mode, cap), &judgement);
         let is_closed = judgement.exposures.is_empty();
         self.gate.note(is_closed, is_new);
         self.closed_at = if is_closed { self.closed_at.or(Some(snapshot.facts.observed_at)) } else { None };

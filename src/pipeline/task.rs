@@ -44,9 +44,11 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether the rules are older than this, or the prefix lists where they matter.
-    pub(super) fn is_older_than(&self, age: Duration, with_lists: bool) -> bool {
-        self.observed_at.elapsed() > age || with_lists && self.lists_read_at.elapsed() > age
+    /// Whether the rules are older than this, or the prefix lists where they matter. What was read in the look itself is
+    /// as young as EC2 lets it be where nothing was waited for after the look, however long the answer took.
+    pub(super) fn is_older_than(&self, age: Duration, with_lists: bool, has_waited: bool) -> bool {
+        let is_of_before = self.lists_read_at < self.observed_at && self.lists_read_at.elapsed() > age;
+        with_lists && is_of_before || has_waited && self.observed_at.elapsed() > age
     }
 
     /// One for each group that EC2 showed.

@@ -4,6 +4,7 @@ mod eventual_consistency;
 mod facts;
 mod two_deliveries;
 mod failures;
+mod lawful;
 mod member_accounts;
 mod reporting;
 

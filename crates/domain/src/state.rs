@@ -106,9 +106,9 @@ pub struct RemediationState {
     done: Done,
     /// Planned and not done.
     pending: BTreeSet<RuleId>,
-    /// True once a revoke's answer was lost or did not list every rule. A rule that disappears later is then counted as
-    /// revoked by us.
-    unheard: bool,
+    /// Rules that a revoke named whose answer was lost or did not list them. One that disappears later is counted as
+    /// revoked by us; one that no such call named was taken back by somebody else.
+    unheard: BTreeSet<RuleId>,
     /// Why what is pending was not done.
     error: String,
 }
@@ -129,7 +129,7 @@ impl RemediationState {
             prefix_lists: PrefixLists::new(),
             done: Done::new(),
             pending: BTreeSet::new(),
-            unheard: false,
+            unheard: BTreeSet::new(),
             error: String::new(),
         }
     }
@@ -152,10 +152,10 @@ impl RemediationState {
         self.seen.extend(facts.rules.iter().map(|rule| (rule.id.clone(), rule.clone())));
         self.prefix_lists.extend(facts.prefix_lists.iter().map(|(list, entries)| (list.clone(), entries.clone())));
         let shown: BTreeSet<&RuleId> = facts.rules.iter().map(|rule| &rule.id).collect();
-        let gone = if self.unheard { Action::Revoked } else { Action::AlreadyGone };
         let (left, vanished) = std::mem::take(&mut self.pending).into_iter().partition(|id| shown.contains(id));
         self.pending = left;
-        self.done.extend(BTreeSet::into_iter(vanished).map(|id| (id, gone.clone())));
+        let gone = |id: &RuleId| if self.unheard.contains(id) { Action::Revoked } else { Action::AlreadyGone };
+        self.done.extend(BTreeSet::into_iter(vanished).map(|id| (id.clone(), gone(&id))));
         is_new
     }
 
@@ -200,30 +200,42 @@ impl RemediationState {
     }
 
     /// Takes in the plan for the last look. What was pending and is not planned any more was closed by a change of the
-    /// rule itself; after a look that left something undecided nobody can say that. A plan in alert mode leaves the
-    /// remediation in alert mode.
-    pub fn adopt(&mut self, plan: &Plan, is_decided: bool) {
+    /// rule itself; after a look that left something undecided nobody can say that. A rule that still exposes a port, and
+    /// is not to go because the port is open without it, is kept. A plan in alert mode leaves the remediation in alert
+    /// mode.
+    pub fn adopt(&mut self, plan: &Plan, judgement: &Judgement) {
         let planned = plan.rules();
+        let is_decided = judgement.undecided.is_empty();
         let action = if is_decided { Action::AlreadyGone } else { Action::Failed { error: self.error.clone() } };
-        let closed = self.pending.difference(&planned).map(|id| (id.clone(), action.clone()));
+        let exposing: BTreeSet<&RuleId> = judgement
+            .exposures
+            .iter()
+            .flat_map(|exposure| exposure.rules.iter().filter_map(|n| Some(&judgement.rules.get(*n)?.rule.id)))
+            .collect();
+        let dropped = self.pending.difference(&planned).filter(|id| !is_decided || !exposing.contains(id));
+        let closed = dropped.map(|id| (id.clone(), action.clone()));
         self.done.extend(closed.collect::<Vec<_>>());
         self.pending = planned;
         self.mode = self.mode.min(plan.mode);
     }
 
-    /// Takes in EC2's answer to a revoke of all that is pending. Whether another turn may help.
+    /// Takes in EC2's answer to a revoke of [`Self::to_revoke`]. Whether another turn may help.
     pub fn answer(&mut self, answer: Answer) -> bool {
+        let sent = self.to_revoke();
         match answer {
             Answer::Revoked(listed) => {
+                self.unheard.extend(sent.difference(&listed).cloned());
                 let (revoked, silent) =
                     std::mem::take(&mut self.pending).into_iter().partition(|id| listed.contains(id));
                 self.pending = silent;
                 self.done.extend(BTreeSet::into_iter(revoked).map(|id| (id, Action::Revoked)));
-                (self.unheard, self.error) = (true, "NotListed".to_owned());
+                "NotListed".clone_into(&mut self.error);
                 true
             }
             Answer::Failed { code, effect } => {
-                self.unheard |= effect == Effect::Unknown;
+                if effect == Effect::Unknown {
+                    self.unheard.extend(sent);
+                }
                 self.is_fleeting |= effect == Effect::NotFound;
                 self.error = code;
                 effect != Effect::Refused
@@ -252,6 +264,12 @@ impl RemediationState {
     #[must_use]
     pub fn is_done(&self, rule: &RuleId) -> bool {
         self.done.contains_key(rule)
+    }
+
+    /// How many rules were revoked.
+    #[must_use]
+    pub fn count_revoked(&self) -> usize {
+        self.done.values().filter(|action| **action == Action::Revoked).count()
     }
 
     /// The rules to revoke in one call. One id that is gone fails a whole call, so once that has happened, rules that two

@@ -157,3 +157,36 @@ async fn a_batch_is_one_look_and_one_revoke_for_a_group_and_only_what_failed_com
     let reverted = answer.findings.iter().filter(|finding| finding.outcome == Outcome::Reverted);
     assert_eq!(reverted.count(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_port_is_closed_however_long_every_look_takes() {
+    for millis in [900, 1_100, 4_000] {
+        for is_by_list in [false, true] {
+            let watch = enforcing().await;
+            let list = watch.world.create_prefix_list(ACCOUNT, REGION, "list", 10, &["0.0.0.0/1"]).unwrap();
+            let event = watch.open(&[Permission::tcp(22, if is_by_list { &list } else { "0.0.0.0/0" })]);
+            for nth in 0..100 {
+                let kind = FaultKind::Slow(std::time::Duration::from_millis(millis));
+                watch.world.inject(Fault { action: Some(DESCRIBE.into()), nth, kind });
+            }
+            let finding = watch.finding(&event).await;
+            assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted), "{millis} {is_by_list}: {finding:#?}");
+            assert!(watch.ingress().is_empty());
+            let describes = watch.ec2_calls().iter().filter(|call| *call == DESCRIBE).count();
+            assert_eq!(describes, 1, "no second look is any younger");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_is_closed_however_long_every_look_takes() {
+    let watch = enforcing().await;
+    let event = omitted(watch.open(&[Permission::tcp(22, "0.0.0.0/0")]));
+    for nth in 0..100 {
+        let kind = FaultKind::Slow(std::time::Duration::from_millis(2_000));
+        watch.world.inject(Fault { action: Some(DESCRIBE.into()), nth, kind });
+    }
+    assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));
+    assert!(watch.ingress().is_empty());
+    assert_eq!(watch.ec2_calls(), [DESCRIBE, DESCRIBE, REVOKE]);
+}

@@ -194,10 +194,11 @@ fn outcome(rules: &[RuleFinding], gone: bool, open: &[ExposureFinding]) -> Outco
     let any = |is: fn(&Action) -> bool| rules.iter().any(|rule| is(&rule.action));
     if any(|action| matches!(action, Action::Failed { .. })) {
         Outcome::Failed
+    } else if any(|action| matches!(action, Action::WouldRevoke | Action::WouldRestore)) {
+        // Whatever was revoked before the cap was reached: something that had to go is there.
+        Outcome::WouldRevert
     } else if any(|action| matches!(action, Action::Revoked | Action::Restored)) {
         Outcome::Reverted
-    } else if any(|action| matches!(action, Action::WouldRevoke | Action::WouldRestore)) {
-        Outcome::WouldRevert
     } else if gone && open.is_empty() {
         Outcome::AlreadyGone
     } else {

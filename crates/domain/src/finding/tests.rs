@@ -79,6 +79,15 @@ fn in_alert_mode_it_would_be_reverted() {
 }
 
 #[test]
+fn what_is_past_the_cap_is_not_reverted_by_what_went_before() {
+    let case = Case::of(&["a tcp 22 0.0.0.0/0", "a tcp 22 ::/0"]);
+    let finding = finding(&case, 0, "sgr-1 revoked, sgr-2 would_revoke", Mode::Alert);
+    let (decided, rules) = summary(&finding);
+    assert_eq!([&*decided, &*rules], ["exposed would_revert", "sgr-1 revoked, sgr-2 would_revoke"]);
+    assert!(finding.reason.contains("is open") && !finding.reason.contains("was open"), "{}", finding.reason);
+}
+
+#[test]
 fn what_someone_else_took_back_first_is_already_gone() {
     let reason = "tcp 22 (ssh) was open to 3702258432 public addresses";
     check(&["a tcp 22 0.0.0.0/0"], "sgr-1 already_gone", ["exposed already_gone", "sgr-1 already_gone", reason]);

@@ -1,5 +1,6 @@
 use super::*;
 use crate::facts::GroupLocation;
+use crate::judge::judge;
 use crate::judge::tests::permission;
 use crate::plan::Step;
 
@@ -31,11 +32,16 @@ fn plan(numbers: &[usize]) -> Plan {
     Plan { location: location(), mode: Mode::Enforce, cap: usize::MAX, steps }
 }
 
+/// What a look that shows these rules is judged to be.
+fn judged(numbers: &[usize]) -> Judgement {
+    judge(&[], &look(numbers), &Policy::built_in(), Timestamp::UNIX_EPOCH)
+}
+
 /// A remediation that has seen these rules and plans to revoke all of them.
 fn planned(numbers: &[usize]) -> RemediationState {
     let mut state = RemediationState::new();
     state.observe(&look(numbers));
-    state.adopt(&plan(numbers), true);
+    state.adopt(&plan(numbers), &judged(numbers));
     state
 }
 
@@ -72,6 +78,35 @@ fn a_rule_that_vanished_after_a_lost_answer_was_revoked() {
 }
 
 #[test]
+fn a_rule_that_no_unanswered_call_named_was_taken_back_by_somebody_else() {
+    // A new rule is pending after a revoke that succeeded, and its own revoke came too late.
+    let mut state = planned(&[1]);
+    state.answer(Answer::Revoked(ids(&[1])));
+    state.observe(&look(&[2]));
+    state.adopt(&plan(&[2]), &judged(&[2]));
+    state.answer(Answer::Failed { code: "NotFound".to_owned(), effect: Effect::NotFound });
+    state.observe(&look(&[]));
+    assert_eq!(words(state.finish()), ["sgr-1 revoked", "sgr-2 already_gone"]);
+    // A rule that was left out of a call, because others come and go.
+    let mut state = planned(&[1]);
+    state.answer(Answer::Failed { code: "NotFound".to_owned(), effect: Effect::NotFound });
+    state.observe(&look(&[1, 2]));
+    state.adopt(&plan(&[1, 2]), &judged(&[1, 2]));
+    assert_eq!(state.to_revoke(), ids(&[1]));
+    state.answer(Answer::Revoked(ids(&[1])));
+    state.observe(&look(&[]));
+    assert_eq!(words(state.finish()), ["sgr-1 revoked", "sgr-2 already_gone"]);
+}
+
+#[test]
+fn a_rule_that_is_not_planned_any_more_and_still_exposes_a_port_is_kept() {
+    let mut state = planned(&[1]);
+    state.observe(&look(&[1, 2]));
+    state.adopt(&plan(&[]), &judged(&[1, 2]));
+    assert!(state.finish().is_empty(), "it is there, and nothing was done about it");
+}
+
+#[test]
 fn a_refused_call_ends_the_turns_and_its_code_is_kept() {
     let mut state = planned(&[1]);
     let refused = Answer::Failed { code: "UnauthorizedOperation".to_owned(), effect: Effect::Refused };
@@ -85,7 +120,9 @@ fn a_rule_that_is_not_planned_any_more_was_closed_by_someone_unless_something_is
         let mut state = planned(&[1]);
         state.answer(lost());
         state.observe(&look(&[1]));
-        state.adopt(&plan(&[]), is_decided);
+        let mut judgement = judged(&[]);
+        judgement.undecided.extend((!is_decided).then(|| "a list cannot be read".to_owned()));
+        state.adopt(&plan(&[]), &judgement);
         assert_eq!(words(state.finish()), [word]);
     }
 }
@@ -93,8 +130,8 @@ fn a_rule_that_is_not_planned_any_more_was_closed_by_someone_unless_something_is
 #[test]
 fn a_plan_in_alert_mode_leaves_the_remediation_in_alert_mode() {
     let mut state = planned(&[1]);
-    state.adopt(&Plan { mode: Mode::Alert, ..plan(&[1]) }, true);
-    state.adopt(&plan(&[1]), true);
+    state.adopt(&Plan { mode: Mode::Alert, ..plan(&[1]) }, &judged(&[1]));
+    state.adopt(&plan(&[1]), &judged(&[1]));
     assert_eq!(state.mode(), Mode::Alert);
     assert_eq!(words(state.finish()), ["sgr-1 would_revoke"]);
 }
