@@ -17,27 +17,29 @@ use crate::policy::Mode;
 
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// The internet reaches a guarded port.
     Exposed,
-    /// It would, but for an exemption.
+    /// The internet would reach a guarded port, but an exemption covers the rules.
     Exempt,
-    /// It does not.
+    /// The internet reaches no guarded port.
     Safe,
-    /// Not a change to ingress.
+    /// The call changes no ingress rule.
     Irrelevant,
-    /// It cannot be told: someone must look.
+    /// It cannot be decided: someone must look.
     Undecided,
 }
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Every rule that had to go is gone, as EC2 confirmed.
+    /// Every rule that had to be revoked is gone, as EC2 confirmed.
     Reverted,
-    /// Alert mode: what would have gone.
+    /// Alert mode: rules would have been revoked or restored.
     WouldRevert,
     /// The rules were gone already.
     AlreadyGone,
@@ -77,6 +79,7 @@ impl Outcome {
 
 /// By what a change is exempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ExemptBy {
     /// By who made it: whoever can become such a principal may open the port.
@@ -95,15 +98,16 @@ impl ExemptBy {
 
 /// What was done about one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     /// EC2 listed it as revoked, or a second look no longer shows it.
     Revoked,
     /// Alert mode: it would have been revoked.
     WouldRevoke,
-    /// It was given back what it was before.
+    /// It was changed back to what it was before.
     Restored,
-    /// Alert mode: it would have been given back what it was before.
+    /// Alert mode: it would have been changed back to what it was before.
     WouldRestore,
     /// Not touched.
     Kept,
@@ -146,28 +150,30 @@ impl Action {
     }
 }
 
-/// One finding. Its JSON is the product's public surface: keys are only ever added.
+/// A finding of Portcullis: what was seen, decided and done. Keys are only ever added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(title = "Portcullis finding"))]
 pub struct Finding {
     /// The form of this object: 1.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = 1)))]
     pub schema: u8,
-    /// The record's `eventID`.
+    /// The CloudTrail record's `eventID`. `null` where there is no record, as in a sweep.
     pub id: Option<String>,
-    /// When the call was made.
+    /// When the call was made. For a sweep, when it looked.
     pub time: Option<Timestamp>,
-    /// The group's account.
+    /// The id of the account that the security group is in.
     pub account: Option<String>,
-    /// Its Region.
+    /// The Region that it is in.
     pub region: Option<String>,
-    /// The group.
+    /// The security group's id; its name, where the record has no id. `null` where the finding is about no one group.
     pub group: Option<String>,
-    /// The call.
+    /// The EC2 call, such as `AuthorizeSecurityGroupIngress`; `Sweep` for a finding of a sweep.
     pub call: Option<String>,
-    /// Who made it.
+    /// The ARN of whoever made the call.
     pub actor: Option<String>,
-    /// From where.
+    /// The address, or the AWS service, that the call came from.
     pub source_ip: Option<String>,
-    /// With what.
+    /// The program that made the call, by its own word.
     pub user_agent: Option<String>,
     /// What was decided.
     pub verdict: Verdict,
@@ -177,20 +183,21 @@ pub struct Finding {
     pub mode: Mode,
     /// What the internet reaches (or reached, until the rules went).
     pub exposures: Vec<ExposureFinding>,
-    /// The change's rules, and every rule that was acted on.
+    /// The rules of the change, and every rule that something was done about.
     pub rules: Vec<RuleFinding>,
-    /// All that in a sentence.
+    /// All of it in a sentence.
     pub reason: String,
-    /// From the call to the end of the exposure, in seconds, rounded up. Only where it has ended.
+    /// The time from the call to the end of the exposure, in seconds, rounded up. Only where it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_seconds: Option<u64>,
     /// By what an exempt change is exempt, where that is news.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exempt_by: Option<ExemptBy>,
-    /// The hash of the policy that decided: SHA-256, in hexadecimal digits.
+    /// The SHA-256 hash of the policy that decided, in hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[0-9a-f]{64}$")))]
     pub policy: Option<String>,
-    /// What a sweep came to: in its summary only.
+    /// What a sweep came to. Only in its summary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepFinding>,
     /// What is nearly open in the group, for a sweep's summary: each as `tcp 22 (ssh) at 90 % of the limit`.
@@ -204,46 +211,51 @@ pub struct Finding {
     pub done_at: Option<Timestamp>,
 }
 
-/// One exposed port, or run of ports.
+/// A guarded port, or range of ports, that the internet reaches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Exposure"))]
 pub struct ExposureFinding {
-    /// The service.
+    /// The guarded service, as the policy names it.
     pub guard: String,
     /// `tcp` or `udp`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["tcp", "udp"])))]
     pub protocol: String,
-    /// The port, or the lowest of several.
+    /// The port, or the lowest of a range.
     pub port: u16,
-    /// The highest, where there are several.
+    /// The highest port, where it is a range.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_port: Option<u16>,
-    /// The rules that admit it.
+    /// The ids of the rules that let it in.
     pub rules: Vec<RuleId>,
-    /// Their sources.
+    /// The sources of these rules: CIDR blocks, prefix lists or security groups.
     pub sources: Vec<String>,
-    /// How many public addresses, in decimal: IPv6 goes beyond what JSON numbers hold.
+    /// How many public addresses reach it. It is a text of digits, for IPv6 has more than a JSON number can hold.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[0-9]+$")))]
     pub public_addresses: String,
-    /// It would be there without this change, and is left to the sweep.
+    /// The port is open without this change, too. An event leaves it as it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub standing: bool,
 }
 
-/// One rule, and what was done about it.
+/// A security group rule, and what was done about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Rule"))]
 pub struct RuleFinding {
-    /// Its id.
+    /// The rule's id.
     pub id: RuleId,
-    /// Its protocol; `-1` is all.
+    /// Its protocol, in EC2's words: `tcp`, `udp`, `icmp`, `icmpv6`, a number, or `-1` for all. `null` where the rule is gone and
+    /// only its id is known.
     pub protocol: Option<String>,
-    /// First port, or ICMP type; `null` where the protocol has none.
+    /// The first port, or the ICMP type. `null` where the protocol has none.
     pub from_port: Option<i64>,
-    /// Last port, or ICMP code.
+    /// The last port, or the ICMP code. `null` where the protocol has none.
     pub to_port: Option<i64>,
-    /// CIDR, prefix list or group.
+    /// Whom it lets in: a CIDR block, a prefix list or a security group.
     pub source: Option<String>,
     /// Its description, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Its tags.
+    /// Its tags, where it has any.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     /// What was done, as `action`; and AWS's error code as `error`, where that failed.

@@ -19,10 +19,12 @@ pub struct IdError {
     pub accepted: &'static str,
 }
 
+/// In braces: what the JSON Schema of a policy and of a finding says of such an identifier. A text that it lets pass parses.
 macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $accepted:literal, $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $accepted:literal, { $($keyword:literal = $value:expr),+ }, $valid:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend($($keyword = $value),+)))]
         #[serde(transparent)]
         pub struct $name(String);
 
@@ -78,10 +80,11 @@ fn has_prefix(text: &str, prefix: &str) -> bool {
 }
 
 identifier!(
-    /// An AWS account id, such as `012345678901`.
+    /// The id of an AWS account: twelve digits in quotes, such as `"012345678901"`.
     AccountId,
     "account id",
     "twelve digits in quotes, such as \"012345678901\"",
+    { "pattern" = r"^[0-9]{12}$" },
     |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 );
 identifier!(
@@ -89,6 +92,7 @@ identifier!(
     Region,
     "Region",
     "a Region code such as eu-west-1",
+    { "pattern" = r"^[a-z][a-z0-9]*-[a-z0-9-]*$", "minLength" = 4, "maxLength" = 32 },
     |text| (4..=32).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -99,13 +103,16 @@ identifier!(
     GroupId,
     "security group id",
     "sg- and 8 or 17 hexadecimal digits",
+    { "pattern" = r"^sg-[a-z0-9]{1,40}$" },
     |text| has_prefix(text, "sg-")
 );
 identifier!(
-    /// A security group rule's id, such as `sgr-0123456789abcdef0`.
+    /// A security group rule's id, such as `sgr-0123456789abcdef0`. Where a record lists no ids, an offline check counts
+    /// the rules: `unlisted-1`.
     RuleId,
     "security group rule id",
     "sgr- and 17 hexadecimal digits",
+    { "pattern" = r"^(sgr-[a-z0-9]{1,40}|unlisted-[0-9]+)$" },
     |text| has_prefix(text, "sgr-")
 );
 identifier!(
@@ -113,6 +120,7 @@ identifier!(
     PrefixListId,
     "prefix list id",
     "pl- and 8 or 17 hexadecimal digits",
+    { "pattern" = r"^pl-[a-z0-9]{1,40}$" },
     |text| has_prefix(text, "pl-")
 );
 identifier!(
@@ -120,6 +128,7 @@ identifier!(
     VpcId,
     "VPC id",
     "vpc- and 8 or 17 hexadecimal digits",
+    { "pattern" = r"^vpc-[a-z0-9]{1,40}$" },
     |text| has_prefix(text, "vpc-")
 );
 

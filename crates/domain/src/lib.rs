@@ -16,5 +16,7 @@ pub mod net;
 pub mod plan;
 pub mod policy;
 pub mod rule;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod state;
 pub mod text;

@@ -4,6 +4,8 @@
 //! resolved once, so that judging only looks things up.
 
 mod parse;
+#[cfg(feature = "schema")]
+mod schema;
 mod services;
 
 use jiff::Timestamp;
@@ -14,13 +16,14 @@ use crate::net::{AddressSet, Cidr, Family, PerFamily, public_addresses};
 use crate::rule::{PortRange, Transport};
 use crate::text::escaped_up_to;
 
-/// Whether rules are taken back or only reported.
+/// Whether rules are revoked or only reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Report only.
+    /// Only report.
     Alert,
-    /// Revoke.
+    /// Revoke, and report.
     Enforce,
 }
 
@@ -74,13 +77,16 @@ impl PartialEq for Policy {
     }
 }
 
-/// The scheduled look at everything.
+/// The scheduled look at every group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SweepPolicy {
-    /// What a sweep does.
+    /// Whether a sweep revokes, or only reports.
     pub mode: Mode,
-    /// Past so many revocations per account and Region it only alerts.
+    /// How many rules one sweep revokes at most in one account and Region. It also bounds a change of a prefix list, and a
+    /// record that does not say which group it changed.
+    #[cfg_attr(feature = "schema", schemars(range(max = u32::MAX)))]
     pub max_revocations: u32,
 }
 

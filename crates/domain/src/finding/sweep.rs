@@ -9,6 +9,7 @@ use crate::policy::Mode;
 
 /// What a sweep came to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Sweep"))]
 pub struct SweepFinding {
     /// How many accounts it covered.
     pub accounts: usize,

@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "schema")]
+use super::schema;
 use super::services::SERVICES;
 use super::{
     BUILT_IN, Exemption, Mode, Policy, PolicyError, ProtectedPort, Scope, Selector, Sources, SweepPolicy, counted,
@@ -154,23 +156,37 @@ impl Selector {
     }
 }
 
-/// The file as it is written.
+/// A policy of Portcullis: what is guarded, what counts as the internet, who is exempt, and where rules are revoked.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(title = "Portcullis policy"))]
 #[serde(deny_unknown_fields)]
-struct Written {
+pub(super) struct Written {
+    /// The form of this file: 1.
     version: Version,
+    /// Whether rules are revoked or only reported, where no scope says otherwise. The function's own mode must say
+    /// `enforce`, too.
     #[serde(default = "default_mode")]
     mode: Mode,
+    /// The ports that the internet must not reach: names of services, or ports of your own. It replaces the default list.
     #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<WrittenGuard>", transform = schema::guard_list))]
     guard: Option<Spanned<Vec<Spanned<WrittenGuard>>>>,
+    /// How many public addresses are the internet: as many as one block of this length has.
     #[serde(default)]
     internet: Internet,
+    /// CIDR blocks that never count. Trust a block only if all of it is yours.
     #[serde(default, deserialize_with = "given")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Cidr>", extend("default" = [])))]
     trusted: Option<Spanned<Vec<Cidr>>>,
+    /// Rules that are allowed although they expose a guarded port. The first exemption that covers a rule holds.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<WrittenExemption>", extend("default" = [])))]
     exempt: Vec<Spanned<WrittenExemption>>,
+    /// Another mode for some groups. The first scope that matches holds.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<WrittenScope>", extend("default" = [])))]
     scopes: Vec<Spanned<WrittenScope>>,
+    /// The scheduled look at every group: whether it revokes, and how many rules at most.
     #[serde(default)]
     sweep: SweepPolicy,
 }
@@ -194,8 +210,11 @@ fn default_mode() -> Mode {
     Mode::Enforce
 }
 
+/// The services that are guarded where no list says otherwise.
+pub(super) const DEFAULT_GUARD: [&str; 4] = ["ssh", "rdp", "mysql", "mssql"];
+
 fn default_guard() -> Vec<ProtectedPort> {
-    ["ssh", "rdp", "mysql", "mssql"].into_iter().flat_map(service).collect()
+    DEFAULT_GUARD.into_iter().flat_map(service).collect()
 }
 
 /// A key that is there has a value: an empty one is not taken for none.
@@ -203,31 +222,64 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Res
     T::deserialize(deserializer).map(Some)
 }
 
+/// Rules that may expose a guarded port. Every key that is given must match; at least one is needed beside `reason` and
+/// `until`.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Exemption", extend("minProperties" = 3)))]
 #[serde(deny_unknown_fields)]
-struct WrittenExemption {
+pub(super) struct WrittenExemption {
+    /// Why these rules are allowed. It is part of every finding about them.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = r"\S")))]
     reason: String,
+    /// When it ends.
     until: Until,
+    /// The accounts of the groups.
+    #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     accounts: Option<Vec<crate::ids::AccountId>>,
+    /// The Regions of the groups.
+    #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     regions: Option<Vec<crate::ids::Region>>,
+    /// The groups.
+    #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     groups: Option<Vec<crate::ids::GroupId>>,
+    /// The VPCs of the groups. A policy that names VPCs costs one more EC2 call for each look.
+    #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     vpcs: Option<Vec<crate::ids::VpcId>>,
+    /// ARN patterns of whoever made the rule: `*` stands for any text, `?` for one character.
+    #[cfg_attr(feature = "schema", schemars(transform = schema::principals))]
     principals: Option<Vec<String>>,
+    /// Names from the policy's `guard` list.
+    #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     guard: Option<Vec<String>>,
+    /// CIDR blocks. All of the rule's source must lie within them.
+    #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     sources: Option<Vec<Cidr>>,
 }
 
+/// A mode for some groups. Every key that is given must match; at least one is needed beside `mode`.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Scope", extend("minProperties" = 2)))]
 #[serde(deny_unknown_fields)]
-struct WrittenScope {
+pub(super) struct WrittenScope {
+    /// Their mode. A scope that says `enforce` changes nothing while the function is in alert mode.
     mode: Mode,
+    /// The accounts of the groups.
+    #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     accounts: Option<Vec<crate::ids::AccountId>>,
+    /// The Regions of the groups.
+    #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     regions: Option<Vec<crate::ids::Region>>,
+    /// The groups.
+    #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     groups: Option<Vec<crate::ids::GroupId>>,
+    /// The VPCs of the groups. A policy that names VPCs costs one more EC2 call for each look.
+    #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     vpcs: Option<Vec<crate::ids::VpcId>>,
 }
 
-enum Version {
+pub(super) enum Version {
     One,
 }
 
@@ -240,7 +292,7 @@ impl<'de> Deserialize<'de> for Version {
     }
 }
 
-struct Until(Option<Timestamp>);
+pub(super) struct Until(Option<Timestamp>);
 
 impl<'de> Deserialize<'de> for Until {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -255,10 +307,15 @@ impl<'de> Deserialize<'de> for Until {
     }
 }
 
+/// How many public addresses are the internet, for each family: as many as one block of this length has. A longer prefix
+/// is stricter.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 struct Internet {
+    /// For IPv4. `/0` means all public addresses.
     ipv4: Prefix<32>,
+    /// For IPv6. `/0` means all public addresses.
     ipv6: Prefix<128>,
 }
 
@@ -269,7 +326,7 @@ impl Default for Internet {
 }
 
 /// A prefix length, written `/8`.
-struct Prefix<const BITS: u8>(u8);
+pub(super) struct Prefix<const BITS: u8>(pub(super) u8);
 
 impl<'de, const BITS: u8> Deserialize<'de> for Prefix<BITS> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -290,7 +347,7 @@ fn service(name: &str) -> Vec<ProtectedPort> {
 }
 
 /// An entry of the guard list: a known service's name, or `{name, protocol, ports}`.
-struct WrittenGuard(Vec<ProtectedPort>);
+pub(super) struct WrittenGuard(Vec<ProtectedPort>);
 
 impl<'de> Deserialize<'de> for WrittenGuard {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -338,18 +395,25 @@ impl<'de> Visitor<'de> for GuardVisitor {
 }
 
 /// A guard's name stands in every finding and message about it.
-const LONGEST_NAME: usize = 64;
+pub(super) const LONGEST_NAME: usize = 64;
 
+/// Ports of your own.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct OwnGuard {
+pub(super) struct OwnGuard {
+    /// A name for them. It stands in every finding and message about them.
+    #[cfg_attr(feature = "schema", schemars(length(max = LONGEST_NAME), extend("pattern" = r"\S")))]
     name: String,
+    /// Their protocol.
     protocol: Transport,
+    /// Port numbers, and ranges with a hyphen.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     ports: Vec<WrittenPorts>,
 }
 
 /// `9092`, or `9094-9098`.
-struct WrittenPorts(PortRange);
+pub(super) struct WrittenPorts(PortRange);
 
 impl<'de> Deserialize<'de> for WrittenPorts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
