@@ -1,4 +1,4 @@
-//! The look at everything.
+//! The sweep: the scheduled check of everything.
 
 use ec2_model::{Fault, FaultKind, Permission, Vpc};
 use portcullis::config::{Accounts, MemberRole};
@@ -58,7 +58,7 @@ async fn where_the_policy_lets_it_a_sweep_takes_back_up_to_its_cap() {
     let sweep = summary.sweep.unwrap();
     assert_eq!((sweep.exposed, sweep.reverted, sweep.failed), (5, 2, 0));
     assert!(answer.failed.is_empty());
-    // The next one goes on.
+    // The next sweep continues.
     let (_, summary) = split(watch.deliver(&order(&[], &[REGION])).await.findings);
     assert_eq!(summary.sweep.map(|sweep| (sweep.exposed, sweep.reverted)), Some((3, 2)));
 }
@@ -106,7 +106,7 @@ async fn over_a_queue_it_is_one_message_for_each_account_and_region() {
         })
         .collect();
     assert_eq!(orders.len(), 34);
-    // What comes back over the queue is done, not handed out again.
+    // A request that comes back over the queue is worked on, not sent again.
     open_group(&watch, MEMBER, "us-east-1", "theirs", "0.0.0.0/0");
     let answer = watch.deliver(&sqs(&messages)).await;
     assert!(answer.failed.is_empty());
@@ -152,7 +152,7 @@ async fn what_could_not_be_looked_at_is_named_and_never_called_safe() {
     assert_eq!(summary.outcome, Outcome::Failed);
     assert!(answer.failed.contains(""), "it is tried again");
 
-    // A second page that cannot be read: nothing is safe.
+    // Nothing is safe when a second page cannot be read.
     let watch = enforcing().await;
     watch.world.set_rules_per_group(5000);
     let many: Vec<Permission> = (0..1200).map(|n| Permission::tcp(10_000 + n, "9.9.9.9/32")).collect();

@@ -1,4 +1,4 @@
-//! Two calls that are each other's reason for a standing exposure.
+//! Two calls, each of which leaves a standing exposure because of the other.
 
 use ec2_model::Permission;
 use portcullis::domain::finding::{Outcome, Verdict};
