@@ -1,12 +1,12 @@
 CARGO ?= cargo
 PYTHON ?= python3
 
-# The Lambda architecture to build for; the machine's own needs nothing more than is here.
+# The Lambda architecture to build for. Building for the machine's own architecture needs no other tools.
 HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
 ARCH ?= $(HOST_ARCH)
 STACK ?= portcullis
 PROFILE_DIR := target/debug
-# One set of features for demo, invoke and test: each other set would build the AWS SDK again.
+# demo, invoke and test use one set of features, because another set would build the AWS SDK again.
 WORKSPACE := --workspace --features ec2-model/serve --locked
 
 RUST_OLDEST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -28,7 +28,7 @@ demo: ## See it work on this machine: alert, enforce, then a hub with members, o
 	@$(MAKE) --no-print-directory --jobs=2 function .venv/demo/.installed
 	.venv/demo/bin/python tools/demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda
 
-# Each builds what it needs and no more, out of one and the same set of features.
+# Each target builds only what it needs, with the same set of features.
 .PHONY: function
 function: need-cargo
 	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda
@@ -43,7 +43,7 @@ invoke: ## Run the function on one event: make invoke EVENT=events/NAME.json
 	@$(MAKE) --no-print-directory --jobs=2 function-and-model .venv/build/.installed
 	.venv/build/bin/python tools/demo/invoke.py --programs $(PROFILE_DIR) "$(EVENT)"
 
-# A test that needs something from outside is an ignored one; those that have it here run first, by name.
+# Tests that need something from outside are ignored by default. Those that can run here run first, by name.
 OUTSIDE := witness:: $(if $(PORTCULLIS_TEST_RECORDS),corpus::)
 
 .PHONY: test
@@ -79,7 +79,7 @@ tamper: .venv/demo/.installed ## Check which calls against Portcullis the templa
 dependencies: need-cargo need-python ## Write down anew what the function is built from, which make lint holds it to
 	$(PYTHON) tools/lint/dependencies.py --write
 
-# ADVISORIES=required: without the database of advisories it fails, as on a machine that can reach everything.
+# ADVISORIES=required: fail if the database of advisories cannot be read. Use it on a machine with network access.
 .PHONY: deny
 deny: need-cargo .venv/deny/.installed ## Check licences, sources and, where their database can be had, advisories
 	PATH="$(CURDIR)/.venv/deny/bin:$$PATH" CARGO=$(CARGO) tools/lint/deny $(ADVISORIES)
@@ -88,8 +88,8 @@ deny: need-cargo .venv/deny/.installed ## Check licences, sources and, where the
 check: ## The gate: lint, deny and test, as .ci/run does
 	.ci/run
 
-# More cases than `make test` takes, on the optimised program with all its checks in. Each line that a proof prints says
-# how many cases it was.
+# More cases than `make test` runs, on the optimised program with all its checks. Each proof prints how many cases it
+# ran.
 PROOF_CASES ?= 1000000
 PROOF_GROUPS ?= 5000
 PROOF_SEEDS ?= 10000
@@ -115,8 +115,8 @@ proof-simulation: need-cargo
 	PORTCULLIS_SEEDS=$(PROOF_SEEDS) PORTCULLIS_PROOF_WHOLE=1 $(CARGO) test $(WORKSPACE) --test it --quiet -- \
 	  --nocapture simulation:: adversary:: faults::every_pair deliveries::a_flood
 
-# Two at a time, an hour or so in all; of one file: make mutants MUTANTS="--file crates/domain/src/net.rs". Status 3 is a mutant
-# that never ends and was stopped, which is caught as well.
+# Two at a time, about an hour for everything. For one file: make mutants MUTANTS="--file crates/domain/src/net.rs".
+# Status 3 is a mutant that never ended and was stopped, which counts as caught.
 .PHONY: mutants
 mutants: need-cargo ## Test the domain's tests: does each change to the code break one? (installs cargo-mutants once)
 	@command -v cargo-mutants > /dev/null || $(CARGO) install --locked cargo-mutants
@@ -140,7 +140,7 @@ bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size besi
 # --- Ship it -------------------------------------------------------------------------------------------------------
 
 RUST_TARGET := $(patsubst arm64,aarch64,$(ARCH))-unknown-linux-gnu
-# SAM asks `cargo lambda` for arm64 by name, but takes x86_64 to be the machine's own.
+# SAM asks `cargo lambda` for arm64 by name. For x86_64 it assumes the machine's own architecture.
 ifeq ($(HOST_ARCH)-$(ARCH),arm64-x86_64)
   CANNOT_BUILD := an arm64 machine builds for arm64 only: make build ARCH=arm64
 endif
@@ -153,8 +153,8 @@ build: need-cargo .venv/build/.installed ## Build what is deployed, into .aws-sa
 	PATH="$(CURDIR)/.venv/build/bin:$$PATH" CARGO_LAMBDA_GLOBAL=$(CURDIR)/tools/cargo-lambda.toml \
 	  sam build --template template.yaml --parameter-overrides Architecture=$(ARCH)
 
-# Before the build it says whose account it is, and asks three things the first time; then it asks nothing, and what is not
-# given here keeps the value that the stack has. With ZIP it compiles nothing: the zip says which processor it is for.
+# Before the build, deploy prints the account, and the first time it asks three questions. Later it asks nothing, and a
+# value that is not given stays as in the stack. With ZIP nothing is compiled, and the zip names its processor.
 DEPLOY = .venv/build/bin/python tools/deploy/deploy.py
 GIVEN = --stack $(STACK) $(if $(ZIP),--zip $(ZIP),--architecture $(ARCH)) \
   --parameters $(if $(MODE),Mode=$(MODE)) $(PARAMETERS)
@@ -165,7 +165,7 @@ deploy: .venv/build/.installed ## Deploy with SAM: MODE=enforce, ZIP=dist/NAME.z
 	@$(if $(ZIP),,$(MAKE) --no-print-directory build)
 	@$(DEPLOY) run $(GIVEN)
 
-# The command line is built by itself: nothing of it is in the function, and nothing of the model in it.
+# The command line is built separately: the function contains nothing of it, and it contains nothing of the model.
 CLI_PROFILE := quick
 CLI := target/$(CLI_PROFILE)/portcullis
 
@@ -189,7 +189,7 @@ install: command-line ## Install portcullis into ~/.local, with completions and 
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p;T;q' Cargo.toml)
 
-# The command line is for the machine's own processor, and for a glibc no older than this one's.
+# The command line is for the machine's own processor, and for a glibc that is not older than the machine's.
 .PHONY: dist
 dist: build command-line ## Make dist/: the function's zip, the command line, SHA256SUMS: ARCH=x86_64|arm64
 	@mkdir -p dist
@@ -203,7 +203,7 @@ dist: build command-line ## Make dist/: the function's zip, the command line, SH
 clean: ## Remove all that make has made
 	rm -rf .venv .demo .aws-sam dist target fuzz/artifacts fuzz/corpus fuzz/target
 
-# One environment a purpose, made again when its pins change: they do not agree on their botocore.
+# One environment for each purpose, because their versions of botocore differ. It is rebuilt when its pins change.
 .venv/%/.installed: tools/requirements/%.txt | need-python
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes \
@@ -211,8 +211,9 @@ clean: ## Remove all that make has made
 	$(@D)/bin/python -m pip --disable-pip-version-check check > /dev/null
 	@touch $@
 
-# The names are in the .in files; all that they need, with hashes, in the .txt files. Versions stay unless NAME.in says
-# otherwise: UPGRADE=--upgrade takes the newest. They are all there is to install (--no-deps), which pip check confirms.
+# The .in files have the names, the .txt files all packages with hashes. Versions stay unless NAME.in requires another
+# one; UPGRADE=--upgrade takes the newest. Only these packages are installed (--no-deps), and pip check confirms that
+# they are enough.
 .PHONY: pins
 pins: .venv/pins/.installed ## Write the pins of the Python tools anew, after a change to tools/requirements/*.in
 	@for purpose in $(basename $(notdir $(wildcard tools/requirements/*.in))); do \
@@ -227,7 +228,7 @@ need-cargo:
 	@printf '%s\n' "$(RUST_OLDEST)" "$$(rustc --version | cut -d ' ' -f 2)" | sort --check --version-sort 2> /dev/null \
 	  || { echo "make: $$(rustc --version) is too old: install Rust $(RUST_OLDEST) or newer, https://rustup.rs" >&2; exit 1; }
 
-# Lint's verdict depends on the version of the compiler. It is named, and never fetched.
+# The result of lint depends on the version of the compiler. The version is named, and never downloaded.
 RUST_TESTED := $(shell cat .ci/rust-version)
 
 .PHONY: toolchain

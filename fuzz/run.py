@@ -18,7 +18,7 @@ import sys
 
 FUZZ = pathlib.Path(__file__).resolve().parent
 EVENTS = FUZZ.parent / "events"
-# Dictionary, further seeds, longest input.
+# For each target: its dictionary, its further seeds, its longest input.
 TARGETS = {
     "delivery": ("json", [EVENTS], 16384),
     "json": ("json", [EVENTS], 16384),
@@ -27,7 +27,7 @@ TARGETS = {
     "cidr": ("cidr", [], 512),
     "logfile": ("json", [EVENTS], 16384),
 }
-# A step that takes longer, or a process that grows beyond, is a finding too.
+# A step that takes longer and a process that uses more memory are findings too.
 LIMITS = ["-timeout=10", "-rss_limit_mb=1024"]
 
 

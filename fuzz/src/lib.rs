@@ -1,4 +1,4 @@
-//! Mutations that keep JSON what it is, so that the fuzzer gets past the parser.
+//! Mutations that keep JSON valid, so that the fuzzer gets past the parser.
 
 use std::io::{Read, Write};
 
@@ -114,7 +114,7 @@ const WORDS: [&str; 40] = [
     "\u{0}\u{1b}[31m\"\\é\u{202e}😀",
 ];
 
-/// Mutates a JSON document at a place or two; now and then, and where it is none, any of its bytes.
+/// Mutates one or two nodes of a JSON document. Now and then, and if the bytes are not JSON, it mutates any byte.
 pub fn mutate_json(bytes: &mut [u8], size: usize, most: usize, seed: u32) -> usize {
     let mut dice = Dice(u64::from(seed));
     let document = bytes.get(..size).and_then(|text| serde_json::from_slice::<Value>(text).ok());
@@ -137,7 +137,7 @@ pub fn mutate_json(bytes: &mut [u8], size: usize, most: usize, seed: u32) -> usi
     }
 }
 
-/// Unzips a file, mutates what is in it, mostly as JSON, and zips it again, in a member or two; now and then it mutates
+/// Unzips a file, mutates its text, mostly as JSON, and zips it again in one or two members. Now and then it mutates
 /// the zipped bytes, or leaves the text plain.
 pub fn mutate_zipped(bytes: &mut [u8], size: usize, most: usize, seed: u32) -> usize {
     let mut dice = Dice(u64::from(seed));
@@ -178,12 +178,12 @@ pub fn mutate_zipped(bytes: &mut [u8], size: usize, most: usize, seed: u32) -> u
 fn zipped(text: &[u8], dice: &mut Dice) -> Vec<u8> {
     let level = [Compression::none(), Compression::fast(), Compression::best()][dice.below(3)];
     let mut encoder = GzEncoder::new(Vec::new(), level);
-    // Writing to memory does not fail.
+    // Writing to memory cannot fail.
     let _ = encoder.write_all(text);
     encoder.finish().unwrap_or_default()
 }
 
-/// Numbers from a seed, the same on every run (SplitMix64).
+/// Pseudo-random numbers from a seed, the same on every run (SplitMix64).
 struct Dice(u64);
 
 impl Dice {
@@ -247,7 +247,7 @@ fn mutate(document: &mut Value, dice: &mut Dice) {
             }
         }
         6 => *node = json!([node.clone(), node.take()]),
-        // As AWS nests them.
+        // AWS nests messages so.
         7 => *node = json!({"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": node.to_string()}]}),
         _ => match node {
             Value::Object(fields) => mutate_object(fields, other, dice),
@@ -280,7 +280,8 @@ fn mutate_object(fields: &mut Map<String, Value>, other: Value, dice: &mut Dice)
     }
 }
 
-/// Puts a key in front of an object's own, which may have it already. Inside a text it is escaped as the text is.
+/// Adds a key before an object's own keys. The object may already have that key. Inside a text the new key is escaped
+/// like the text.
 fn double_a_key(text: &mut String, dice: &mut Dice) {
     let starts: Vec<usize> = text.match_indices("{\"").map(|(at, _)| at + 1).collect();
     if starts.is_empty() {

@@ -1,7 +1,7 @@
-//! An attacker who knows the guard's timings, rates and limits, and fights it in virtual time over the model of EC2: every
-//! event is an instance of its own, late, sometimes twice and out of order, and all draw from EC2's buckets for the
-//! account and Region. What is measured, by attack: the share of time that a port is open, lawful rules that are lost,
-//! words that do not fit what was seen.
+//! An attacker who knows the function's timings, rates and limits fights it in virtual time over the model of EC2.
+//! Every event gets an instance of its own, late, sometimes twice and out of order. All instances share EC2's buckets
+//! for the account and Region. For each attack the tests measure the share of time that a port is open, the lawful
+//! rules that are lost, and the messages that do not match what the instance saw.
 
 mod arena;
 mod attacks;
@@ -19,13 +19,13 @@ use attacks::{ATTACKS, Attack, Pace};
 use figures::Outcome;
 use run::{Run, Travel};
 
-/// A policy of a run. The built-in one; and one that exempts a role, which an attacker might be mistaken for.
+/// The policies of the runs: the built-in one, and one that exempts a role, which an attacker might be mistaken for.
 const POLICIES: [&str; 2] = [
     "version: 1",
     "version: 1\nexempt:\n- {reason: SEC-1, until: never, principals: ['arn:aws:iam::111122223333:role/BreakGlass']}",
 ];
 
-/// A fight, as it is drawn from a seed or chosen.
+/// A fight, chosen or generated from a seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Fight {
     attack: Attack,
@@ -40,7 +40,7 @@ impl Fight {
         let attack = ATTACKS[usize::try_from(seed).unwrap() % ATTACKS.len()];
         let mut one_of = |choices: &[u64]| choices[rng.usize(..choices.len())];
         let late = one_of(&[500, 1_500, 5_000]);
-        // What comes late is fought more slowly, for a seed's time goes with the number of its events.
+        // Late events are fought more slowly, because the time of a seed grows with the number of its events.
         let every = one_of(if late < 5_000 { &[250, 500, 750, 1_500, 3_000] } else { &[750, 1_500, 3_000] });
         let concurrency = usize::try_from(one_of(&[10, 1_000, 1_000, 1_000])).unwrap();
         let batch = usize::try_from(one_of(&[0, 0, 0, 1, 10])).unwrap();
@@ -52,12 +52,12 @@ impl Fight {
         Self { attack, pace, travel, policy }
     }
 
-    /// Fights it out.
+    /// Runs the fight.
     fn fight(&self, seed: u64, verbose: bool) -> Outcome {
         self.fight_by(seed, verbose, async |run| self.attack.fight(run, self.pace).await)
     }
 
-    /// Fights in some other way; `attack` tells until when the time counts.
+    /// Runs another attack. `attack` returns the time up to which open time counts.
     fn fight_by(&self, seed: u64, verbose: bool, attack: impl AsyncFnOnce(&Rc<Run>) -> u64) -> Outcome {
         fastrand::seed(seed);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
@@ -67,7 +67,7 @@ impl Fight {
             let tasks = tokio::task::LocalSet::new();
             let until = tasks.run_until(attack(&run)).await;
             run.until.set(until);
-            // Whatever is under way, retries included.
+            // Waits for all deliveries, retries included.
             tasks.await;
             Outcome::of(self, seed, &run.watch(), until)
         })

@@ -1,4 +1,4 @@
-//! Every way in which records arrive, down to the revoked rule; and many of them at once.
+//! Every way in which records arrive, up to the revoked rule, and many deliveries at once.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -22,7 +22,7 @@ fn zipped(text: &str) -> Vec<u8> {
     zip.finish().unwrap()
 }
 
-/// Puts a log file with these records into the trail's bucket; the notice of it.
+/// Puts a log file with these records into the trail's bucket. Returns S3's notice.
 fn log_file(watch: &Watch, key: &str, records: &[Value]) -> Value {
     watch.world.put_object("trail", key, zipped(&json!({"Records": records}).to_string()));
     notice(key)
@@ -50,7 +50,7 @@ async fn a_log_file_is_read_from_s3_and_only_our_calls_in_it_are_told() {
     assert_eq!(answer.findings.len(), 2);
     assert!(answer.findings.iter().all(|finding| finding.outcome == Outcome::Reverted) && answer.failed.is_empty());
     assert!(watch.ingress().is_empty());
-    // Again, and nested in a queue: harmless.
+    // A second delivery, nested in a queue, is harmless.
     let answer = watch.deliver(&sqs(&[notice.to_string()])).await;
     assert!(answer.findings.iter().all(|finding| finding.verdict == Verdict::Safe), "{:#?}", answer.findings);
 }
@@ -66,8 +66,8 @@ async fn a_log_file_that_cannot_be_read_fails_its_own_item_and_names_the_object(
     let answer = watch.deliver(&sqs(&[&notices[..], &[event]].concat())).await;
     assert_eq!(answer.failed, ["m0", "m1", "m2"].map(str::to_owned).into());
     for why in ["cut.json.gz: the gzip data is damaged", "text.json.gz: ", "missing.json.gz: GetObject: NoSuchKey"] {
-        let told = answer.findings.iter().find(|finding| finding.reason.starts_with(&format!("s3://trail/{why}")));
-        assert_eq!(told.map(|finding| finding.verdict), Some(Verdict::Undecided), "{why}");
+        let reported = answer.findings.iter().find(|finding| finding.reason.starts_with(&format!("s3://trail/{why}")));
+        assert_eq!(reported.map(|finding| finding.verdict), Some(Verdict::Undecided), "{why}");
     }
     assert!(answer.findings.iter().any(|finding| finding.outcome == Outcome::Reverted), "the others go on");
 }
@@ -87,7 +87,7 @@ async fn a_file_full_of_our_calls_is_worked_on_in_portions() {
     let answer = watch.deliver(&log_file(&watch, KEY, &many)).await;
     assert_eq!(answer.findings.len(), 5000);
     assert_eq!(watch.ec2_calls().iter().filter(|call| *call == "RevokeSecurityGroupIngress").count(), 1);
-    // The later portions find the rule gone, and look until the records are old enough for that to be believed.
+    // The later portions find the rule gone. They look until the records are old enough to be sure of it.
     assert!(watch.ec2_calls().len() < 30, "{}", watch.ec2_calls().len());
 }
 
@@ -107,7 +107,7 @@ async fn a_logs_subscription_is_opened() {
     assert!(watch.deliver(&payload).await.findings.is_empty(), "nobody needs to hear of it");
 }
 
-/// The world's clock goes with tokio's.
+/// Moves the world's clock with tokio's.
 fn ticking(world: &World) -> Between {
     let (world, last) = (world.clone(), Arc::new(Mutex::new(tokio::time::Instant::now())));
     Arc::new(move |request| {
@@ -115,13 +115,13 @@ fn ticking(world: &World) -> Between {
         let now = tokio::time::Instant::now();
         world.set_now(world.now() + i64::try_from(now.duration_since(*last).as_millis()).unwrap());
         *last = now;
-        // A call takes a while.
+        // Each call takes some time.
         (Duration::from_millis(30), world.handle(request))
     })
 }
 
-/// Violations, twenty to a group (ten thousand over five hundred groups in `make proof`), come as SQS batches, each with the time that an invocation has, and
-/// what fails comes again; EC2 throttles as it does.
+/// Violations arrive as SQS batches, twenty to a group (`make proof`: ten thousand over five hundred groups). Each
+/// batch has the time of one invocation, and what fails is delivered again. EC2 throttles as in AWS.
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_violations_ends_with_every_rule_gone_and_few_calls() {
     const EACH: usize = 20;
@@ -145,7 +145,7 @@ async fn a_flood_of_violations_ends_with_every_rule_gone_and_few_calls() {
         }
     }
     world.set_throttling(true);
-    // They arrive in any order.
+    // In random order.
     let mut random = fastrand::Rng::with_seed(7);
     random.shuffle(&mut bodies);
     let mut queue: Vec<String> = bodies;

@@ -1,5 +1,6 @@
-//! Every AWS call of every way to roll back, and everything that can go wrong with it: each call of a scenario, found by
-//! a run without faults, meets each kind of fault; in the plainest scenarios each pair of calls meets each pair of kinds.
+//! Tests every AWS call of every remediation with everything that can go wrong in it. A run without faults finds the
+//! calls of a scenario. Then each call meets each kind of fault. In the simplest scenarios each pair of calls meets
+//! each pair of kinds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -27,18 +28,18 @@ struct Scenario {
 /// An account and the id of a group in it.
 type GroupOf = (&'static str, String);
 
-/// A delivery, and what the judge has to know of it.
+/// A delivery, and what the judge needs to know about it.
 struct Case {
     payload: Value,
-    /// The item of each change, and the groups that it concerns: account and id.
+    /// The item of each change, and the groups that the change is about: account and id.
     items: Vec<(String, Vec<GroupOf>, Change)>,
     lists: Lists,
-    /// Nothing may be revoked, whatever is open.
+    /// Whether nothing may be revoked, whatever is open.
     alert: bool,
 }
 
 impl Case {
-    /// One event that is answered as a whole and concerns the one group.
+    /// One event that is answered as a whole and is about the one group.
     fn one(watch: &Watch, payload: Value, changed_rules: ChangedRules) -> Self {
         let items = vec![(String::new(), vec![(ACCOUNT, watch.group.clone())], Change::of(changed_rules))];
         Self { payload, items, lists: Lists::new(), alert: false }
@@ -58,7 +59,7 @@ fn rules(watch: &Watch, (account, group): &GroupOf) -> Vec<Rule> {
     Rule::all(watch.world.rules(account, REGION, group))
 }
 
-/// The rules of a group that are there, as what made them.
+/// The current rules of a group, as the rules of a change.
 fn made(watch: &Watch, account: &'static str, group: &str) -> ChangedRules {
     let rules = rules(watch, &(account, group.to_owned())).into_iter();
     ChangedRules::Made(rules.map(|rule| (rule.id, rule.shape)).collect())
@@ -68,7 +69,7 @@ fn tcp(port: i32, source: &str) -> Permission {
     Permission::tcp(port, source)
 }
 
-/// Opens the group and tells of it in one event.
+/// Opens the group and reports it in one event.
 fn opened(watch: &Watch, permissions: &[Permission]) -> Case {
     let event = watch.open(permissions);
     Case::one(watch, event, made(watch, ACCOUNT, &watch.group))
@@ -91,7 +92,7 @@ fn modified(watch: &Watch, egress: bool) -> Case {
     Case::one(watch, watch.event(), changed_rules)
 }
 
-/// Two groups that refer to a list which opens.
+/// Two groups that refer to a list, which is then opened.
 fn list_opened(watch: &Watch, restore: bool) -> Case {
     let list = watch.world.create_prefix_list(ACCOUNT, REGION, "list", 10, &["10.0.0.0/8"]).unwrap();
     let other = watch.world.create_group(ACCOUNT, REGION, "other", Vpc::Other);
@@ -111,7 +112,7 @@ fn list_opened(watch: &Watch, restore: bool) -> Case {
     Case { payload: watch.event(), items, lists, alert: false }
 }
 
-/// Opens groups of their own, one message each.
+/// Opens several groups, with one message for each.
 fn batch(watch: &Watch, opened: &[(&str, i32)]) -> Case {
     let (mut bodies, mut items, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (name, port) in opened {
@@ -210,7 +211,7 @@ const SCENARIOS: [Scenario; 20] = [
             watch.open(&[tcp(3389, "0.0.0.0/0"), tcp(443, "0.0.0.0/0")]);
             let mut event = watch.open(&[tcp(22, "0.0.0.0/0")]);
             event["detail"]["responseElements"] = omitted();
-            // A kind of source that is not known yet.
+            // A kind of source that this version does not know.
             event["detail"]["requestParameters"]["ipPermissions"]["items"][0]["newKind"] = json!({"items": [{}]});
             Case::one(watch, event, ChangedRules::Everything)
         },
@@ -272,7 +273,7 @@ const SCENARIOS: [Scenario; 20] = [
         arrange: |watch| {
             let case = opened(watch, &[tcp(22, "0.0.0.0/0"), tcp(3389, "0.0.0.0/0"), tcp(443, "::/0")]);
             let first = rules(watch, &(ACCOUNT, watch.group.clone())).remove(0).id;
-            // The first look still shows it.
+            // The first look still shows the rule.
             watch.world.set_visibility_lag(Lag::None, Lag::Calls(1));
             watch.world.revoke(ACCOUNT, REGION, &watch.group, &[&first]).unwrap();
             watch.world.set_visibility_lag(Lag::None, Lag::None);
@@ -307,7 +308,7 @@ fn kinds() -> Vec<(&'static str, FaultKind)> {
     ]
 }
 
-/// How many of a mode's cases were done at the first, and how many at the second delivery.
+/// How many cases of a mode were done at the first delivery, and how many at the second.
 #[derive(Default)]
 struct Count {
     at_once: usize,
@@ -331,7 +332,7 @@ impl<'a> Run<'a> {
         Self { scenario, watch, case, before, what }
     }
 
-    /// AWS delivers again after a minute. By then EC2 shows what there is.
+    /// AWS delivers again after a minute. By then EC2 shows the current state.
     fn a_minute_later(&self) {
         self.watch.world.set_now(self.watch.world.now() + 60_000);
     }
@@ -341,7 +342,7 @@ impl<'a> Run<'a> {
         self.watch.world.calls().iter().filter(|call| hit(call)).count()
     }
 
-    /// Delivers and holds the answer against the world. Whether nothing of the change is left open.
+    /// Delivers and checks the answer against the world. Returns whether nothing of the change is left open.
     async fn deliver(&self) -> bool {
         let answer = self.watch.deliver(&self.case.payload).await;
         let what = || format!("{}, {}: {answer:#?}", self.scenario.name, self.what);
@@ -355,16 +356,20 @@ impl<'a> Run<'a> {
             }
             let left = plan(&after, Known { lists: &self.case.lists, break_glass: false }, &changes);
             for (item, _, change) in self.case.items.iter().filter(|(_, groups, _)| groups.contains(group)) {
-                let open = after.iter().any(|rule| left.contains(&rule.id) && change.attributions(rule));
+                let open = after.iter().any(|rule| left.contains(&rule.id) && change.made_rule(rule));
                 done &= !open;
-                let told = self.told(&answer, item);
+                let reported = self.reported(&answer, item);
                 if open && !self.case.alert {
                     assert!(answer.failed.contains(item), "left open without another delivery: {}", what());
-                    assert!(told.iter().any(|finding| finding.needs_retry()), "left open and not told: {}", what());
+                    assert!(
+                        reported.iter().any(|finding| finding.needs_retry()),
+                        "left open and not reported: {}",
+                        what()
+                    );
                 }
                 if open {
                     let safe = |finding: &&&_| Self::is_of(finding, group) && Self::says_done(finding);
-                    assert!(!told.iter().any(|finding| safe(&finding)), "said to be done, and open: {}", what());
+                    assert!(!reported.iter().any(|finding| safe(&finding)), "reported as done, and open: {}", what());
                 }
             }
             for finding in answer.findings.iter().filter(|finding| finding.group.as_ref() == Some(&group.1)) {
@@ -373,12 +378,12 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        assert!(!answer.findings.is_empty(), "nothing told: {}", what());
+        assert!(!answer.findings.is_empty(), "nothing reported: {}", what());
         let revokes = |call: &ec2_model::Call| call.action == "RevokeSecurityGroupIngress";
         assert!(!self.case.alert || !self.watch.world.calls().iter().any(revokes), "a write in alert mode: {}", what());
         for id in &answer.failed {
             assert!(
-                self.told(&answer, id).iter().any(|finding| finding.needs_retry()),
+                self.reported(&answer, id).iter().any(|finding| finding.needs_retry()),
                 "failed for no reason: {}",
                 what()
             );
@@ -386,8 +391,8 @@ impl<'a> Run<'a> {
         done && answer.failed.is_empty()
     }
 
-    /// The findings for an item: an SQS message by its number, else all.
-    fn told<'f>(&self, answer: &'f Answer, item: &str) -> Vec<&'f portcullis::domain::finding::Finding> {
+    /// The findings for an item: those of one SQS message by its number, or all.
+    fn reported<'f>(&self, answer: &'f Answer, item: &str) -> Vec<&'f portcullis::domain::finding::Finding> {
         let of_item = |(id, record): (&str, &Value)| {
             let event = record.pointer("/body").and_then(Value::as_str).map(|body| body.parse::<Value>().unwrap());
             (id == item).then(|| event.unwrap()["detail"]["eventID"].as_str().unwrap().to_owned())
@@ -407,14 +412,14 @@ impl<'a> Run<'a> {
         finding.verdict == Verdict::Safe || matches!(finding.outcome, Outcome::Reverted | Outcome::AlreadyGone)
     }
 
-    /// Delivers with the faults, and again until nothing is left open. Counts the deliveries that it took.
+    /// Delivers with the faults, and again until nothing is left open. Returns how many deliveries that took.
     async fn to_the_end(&self, faults: usize) -> Option<usize> {
         let mut deliveries = 1;
         let mut done = self.deliver().await;
         if self.hits() == 0 {
             return None;
         }
-        // A fault that was not met by the first delivery may stand in the way of the next.
+        // A fault that the first delivery did not meet may hit the next delivery.
         while !done || self.hits() < faults {
             let met = self.hits();
             deliveries += 1;
@@ -434,7 +439,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The calls of a delivery that meets no fault: action, and which one of that action.
+/// The calls of a delivery without faults: the action, and its number among the calls of that action.
 async fn calls(scenario: &Scenario) -> Vec<(String, usize)> {
     let run = Run::start(scenario, "no fault".to_owned()).await;
     assert!(run.deliver().await || run.case.alert, "{}: not done without a fault", scenario.name);
@@ -484,7 +489,8 @@ async fn every_fault_of_every_call_leaves_no_lie_and_no_gap() {
 
 #[tokio::test(start_paused = true)]
 async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
-    // All kinds where there is time for many seeds, else one of each sort: done unheard, not done, unreadable, refused.
+    // All kinds if many seeds are run, otherwise one of each sort: done without an answer, not done, unreadable,
+    // refused.
     let few = ["internal error after", "connection lost before", "answer malformed", "denied"];
     let many = simulation::number("PORTCULLIS_SEEDS").is_some_and(|seeds| seeds >= 1000);
     let kinds: Vec<_> = kinds().into_iter().filter(|(name, _)| many || few.contains(name)).collect();
@@ -494,7 +500,7 @@ async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
         .filter(|scenario| scenario.name == "group by id" || (many && scenario.name == "prefix list as source"))
     {
         let calls = calls(scenario).await;
-        // The call after the last of an action is its retry.
+        // The call after an action's last call is a retry.
         let actions: BTreeSet<&String> = calls.iter().map(|(action, _)| action).collect();
         let retries =
             actions.into_iter().map(|action| (action.clone(), calls.iter().filter(|(a, _)| a == action).count()));

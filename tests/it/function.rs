@@ -7,7 +7,7 @@ use ec2_model::{Permission, Vpc, World};
 use serde_json::{Value, json};
 
 use crate::harness::{ACCOUNT, REGION, TOPIC, sqs};
-use crate::lambda::{Lambda, Said, loopback};
+use crate::lambda::{Answered, Lambda, loopback};
 
 fn world() -> (World, Server) {
     let world = World::new(11);
@@ -17,7 +17,7 @@ fn world() -> (World, Server) {
     (world, server)
 }
 
-/// Opens a new group; its id and the event of it.
+/// Opens a new group. Returns its id and the call's event.
 fn opened(world: &World, permissions: &[Permission]) -> (String, Value) {
     let group = world.create_group(ACCOUNT, REGION, &format!("web-{}", world.take_records().len()), Vpc::Other);
     world.authorize(ACCOUNT, REGION, &group, permissions).unwrap();
@@ -35,7 +35,7 @@ fn an_event_goes_in_and_the_rule_goes_out() {
     let lambda =
         Lambda::start(ACCOUNT, &server.url(), &[("PORTCULLIS_MODE", "enforce"), ("PORTCULLIS_TOPIC_ARN", TOPIC)]);
     let (group, event) = opened(&world, &[Permission::tcp(22, "0.0.0.0/0"), Permission::tcp(443, "0.0.0.0/0")]);
-    let Said::Response(answer) = lambda.invoke(&event.to_string()) else { panic!("an error") };
+    let Answered::Response(answer) = lambda.invoke(&event.to_string()) else { panic!("an error") };
     assert_eq!(ingress(&world, &group), 1, "https is kept");
     assert_eq!(answer["findings"][0]["outcome"], "reverted");
     assert_eq!(answer["findings"][0]["group"], group.as_str());
@@ -53,7 +53,7 @@ fn the_function_alerts_unless_it_is_told_to_enforce() {
     let (world, server) = world();
     let lambda = Lambda::start(ACCOUNT, &server.url(), &[]);
     let (group, event) = opened(&world, &[Permission::tcp(22, "0.0.0.0/0")]);
-    let Said::Response(answer) = lambda.invoke(&event.to_string()) else { panic!("an error") };
+    let Answered::Response(answer) = lambda.invoke(&event.to_string()) else { panic!("an error") };
     assert_eq!(answer["findings"][0]["outcome"], "would_revert");
     assert_eq!(ingress(&world, &group), 1);
 }
@@ -64,17 +64,17 @@ fn what_was_not_done_is_an_error_and_the_process_lives_on() {
     let lambda = Lambda::start(ACCOUNT, &server.url(), &[("PORTCULLIS_MODE", "enforce")]);
     let (group, event) = opened(&world, &[Permission::tcp(22, "0.0.0.0/0")]);
     world.deny(ACCOUNT, "RevokeSecurityGroupIngress");
-    let Said::Error(error) = lambda.invoke(&event.to_string()) else { panic!("no error") };
+    let Answered::Error(error) = lambda.invoke(&event.to_string()) else { panic!("no error") };
     assert!(error["errorMessage"].as_str().unwrap().contains("not taken back: UnauthorizedOperation"), "{error}");
     for payload in ["{\"detail\":", "null", "{}", "[1]"] {
-        assert!(matches!(lambda.invoke(payload), Said::Error(_)), "{payload}");
+        assert!(matches!(lambda.invoke(payload), Answered::Error(_)), "{payload}");
     }
-    let Said::Response(answer) = lambda.invoke(&sqs(&["x".to_owned(), event.to_string()]).to_string()) else {
+    let Answered::Response(answer) = lambda.invoke(&sqs(&["x".to_owned(), event.to_string()]).to_string()) else {
         panic!("an error")
     };
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]}));
     world.permit(ACCOUNT, "RevokeSecurityGroupIngress");
-    let Said::Response(answer) = lambda.invoke(&sqs(&[event.to_string()]).to_string()) else { panic!("an error") };
+    let Answered::Response(answer) = lambda.invoke(&sqs(&[event.to_string()]).to_string()) else { panic!("an error") };
     assert_eq!(answer, json!({"batchItemFailures": []}));
     assert_eq!(ingress(&world, &group), 0);
 }
@@ -86,7 +86,7 @@ fn a_policy_in_s3_is_read_in_init() {
     let variables = [("PORTCULLIS_MODE", "enforce"), ("PORTCULLIS_POLICY", "s3://policies/team/portcullis.yaml")];
     let lambda = Lambda::start(ACCOUNT, &server.url(), &variables);
     let (group, event) = opened(&world, &[Permission::tcp(22, "0.0.0.0/0"), Permission::tcp(3389, "0.0.0.0/0")]);
-    assert!(matches!(lambda.invoke(&event.to_string()), Said::Response(_)));
+    assert!(matches!(lambda.invoke(&event.to_string()), Answered::Response(_)));
     assert_eq!(ingress(&world, &group), 1, "ssh is not guarded there");
 }
 

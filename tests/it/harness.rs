@@ -1,4 +1,4 @@
-//! The pipeline over the model of EC2: the real SDK client, with a transport that asks the model.
+//! Runs the pipeline over the model of EC2: the real SDK client, with a transport that calls the model.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:portcullis";
 
-/// Stands between the SDK and the model: the reply to a request, and how long it is under way.
+/// A layer between the SDK and the model: returns the reply to a request, and how long it takes.
 pub(crate) type Between = Arc<dyn Fn(&Request) -> (Duration, Reply) + Send + Sync>;
 
 /// The SDK's connection to the model.
@@ -60,14 +60,14 @@ impl HttpConnector for Wire {
                     Ok(answer(response))
                 }
                 Reply::Lost => Err(ConnectorError::io("connection closed before an answer".into())),
-                // The length in the head tells the HTTP client that something is missing: reading the body fails.
+                // The length in the head tells the HTTP client that bytes are missing, so reading the body fails.
                 Reply::Cut(response) => Ok(answer(Response { body: Vec::new(), ..response }).map(|_| SdkBody::taken())),
             }
         })
     }
 }
 
-/// Nothing between them.
+/// A layer that changes nothing.
 pub(crate) fn straight(world: World) -> Between {
     Arc::new(move |request| (Duration::ZERO, world.handle(request)))
 }
@@ -87,7 +87,7 @@ impl HttpClient for Wire {
     }
 }
 
-/// A world with one group in it, and a function that watches it.
+/// A world with one group, and a function that watches it.
 pub(crate) struct Watch {
     pub(crate) world: World,
     pub(crate) context: Context,
@@ -121,14 +121,14 @@ impl Setup {
         world.take_records();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (kept, clock, start) = (Arc::clone(&lines), world.clone(), tokio::time::Instant::now());
-        // The world's time, which stands, and what tokio has slept since.
+        // The world's time, which does not move, plus the time that tokio has slept since.
         let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + start.elapsed());
         let out = Box::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
         let context = self.context(REGION, straight(world.clone()), clock, out).await;
         Watch { world, context, group, lines }
     }
 
-    /// The context alone, of a function in `region`.
+    /// Only the context of a function in `region`.
     pub(crate) async fn context(self, region: &str, between: Between, clock: Clock, out: Output) -> Context {
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(Wire(between))
@@ -147,7 +147,7 @@ pub(crate) async fn enforcing() -> Watch {
 }
 
 impl Watch {
-    /// Opens the group; the event that EventBridge makes of it.
+    /// Opens the group. Returns EventBridge's event of it.
     pub(crate) fn open(&self, permissions: &[ec2_model::Permission]) -> Value {
         self.world.authorize(ACCOUNT, REGION, &self.group, permissions).unwrap();
         self.event()
@@ -173,7 +173,7 @@ impl Watch {
         answer.findings.remove(0)
     }
 
-    /// The ingress rules that are there: protocol, ports and source of each.
+    /// The group's ingress rules: protocol, ports and source of each.
     pub(crate) fn ingress(&self) -> Vec<String> {
         let rules = self.world.rules(ACCOUNT, REGION, &self.group).into_iter();
         let ingress = rules.filter(|rule| rule.direction == ec2_model::Direction::Ingress);

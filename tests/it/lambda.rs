@@ -1,4 +1,4 @@
-//! The real Lambda binary, with a Runtime API that hands out events and keeps the answers.
+//! Runs the real Lambda binary with a Runtime API that sends events and keeps the answers.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -11,9 +11,9 @@ use ec2_model::serve::{Server, serve};
 use ec2_model::{Reply, Request, Response};
 use serde_json::Value;
 
-/// What the function said to one event.
+/// The function's answer to one event.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Said {
+pub(crate) enum Answered {
     Response(Value),
     Error(Value),
 }
@@ -23,10 +23,10 @@ pub(crate) struct Lambda {
     child: Child,
     api: Server,
     events: mpsc::Sender<String>,
-    answers: mpsc::Receiver<Said>,
+    answers: mpsc::Receiver<Answered>,
 }
 
-/// What a function that ended left behind.
+/// The output of a function that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -40,7 +40,7 @@ pub(crate) fn loopback() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
 }
 
-fn runtime_api(account: String, events: mpsc::Receiver<String>, answers: mpsc::Sender<Said>) -> Server {
+fn runtime_api(account: String, events: mpsc::Receiver<String>, answers: mpsc::Sender<Answered>) -> Server {
     let (events, answers) = (Mutex::new(events), Mutex::new(answers));
     let count = Mutex::new(0);
     serve(
@@ -62,8 +62,9 @@ fn runtime_api(account: String, events: mpsc::Receiver<String>, answers: mpsc::S
                 return Reply::Answer(Response { status: 200, headers, body: body.into_bytes() });
             }
             let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-            let said = if request.uri.ends_with("/response") { Said::Response(body) } else { Said::Error(body) };
-            answers.lock().unwrap().send(said).unwrap();
+            let answer =
+                if request.uri.ends_with("/response") { Answered::Response(body) } else { Answered::Error(body) };
+            answers.lock().unwrap().send(answer).unwrap();
             Reply::Answer(Response { status: 202, headers: Vec::new(), body: Vec::new() })
         }),
     )
@@ -71,11 +72,11 @@ fn runtime_api(account: String, events: mpsc::Receiver<String>, answers: mpsc::S
 }
 
 impl Lambda {
-    /// Starts the function of an account with these variables over Lambda's own and an otherwise empty environment.
+    /// Starts the function of an account. Its environment is Lambda's own variables and these.
     pub(crate) fn start(account: &str, endpoint: &str, variables: &[(&str, &str)]) -> Self {
         let (events, next) = mpsc::channel();
-        let (said, answers) = mpsc::channel();
-        let api = runtime_api(account.to_owned(), next, said);
+        let (answer, answers) = mpsc::channel();
+        let api = runtime_api(account.to_owned(), next, answer);
         let mut environment: BTreeMap<&str, String> = [
             ("AWS_LAMBDA_RUNTIME_API", api.addr().to_string()),
             ("AWS_LAMBDA_FUNCTION_NAME", "portcullis".to_owned()),
@@ -100,13 +101,13 @@ impl Lambda {
         Self { child, api, events, answers }
     }
 
-    /// Hands out a payload and waits for what the function says to it.
-    pub(crate) fn invoke(&self, payload: &str) -> Said {
+    /// Sends a payload and waits for the function's answer.
+    pub(crate) fn invoke(&self, payload: &str) -> Answered {
         self.events.send(payload.to_owned()).unwrap();
         self.answers.recv_timeout(PATIENCE).expect("the function answers")
     }
 
-    /// Kills the function, or finds it ended, and returns what it wrote.
+    /// Kills the function if it still runs, and returns its output.
     pub(crate) fn end(mut self) -> Ended {
         let _ = self.child.kill();
         self.ended()

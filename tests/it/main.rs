@@ -1,4 +1,4 @@
-//! The one integration-test binary: each further one would link the AWS SDK again.
+//! The only integration-test binary. Every further binary would link the AWS SDK again.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! The real SDK clients read what the model's neighbours of EC2 answer: their shapes, pages and error codes.
+//! The real SDK clients read the answers of the modelled services next to EC2: their shapes, pages and error codes.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::config::Credentials;

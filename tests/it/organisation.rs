@@ -1,5 +1,5 @@
-//! A hub and two member accounts in two Regions: a function with its role's credentials, and member roles that trust
-//! only that role and ask for the external id.
+//! A hub and two member accounts in two Regions. The function has its role's credentials. The member roles trust only
+//! that role and require the external id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -29,7 +29,7 @@ const FUNCTION: &str = "arn:aws:lambda:eu-west-1:111122223333:function:portculli
 
 const MEMBERS_PLACES: [(&str, &str); 4] = [(FIRST, DUBLIN), (FIRST, OHIO), (SECOND, DUBLIN), (SECOND, OHIO)];
 
-/// The SDK by the world's clock: it tells when credentials are to be renewed.
+/// Gives the SDK the world's clock, by which the SDK renews credentials.
 struct WorldsTime(World);
 
 impl std::fmt::Debug for WorldsTime {
@@ -47,12 +47,12 @@ impl TimeSource for WorldsTime {
 struct Organisation {
     world: World,
     context: Context,
-    /// The function's ARN, which tells it whose it is.
+    /// The function's ARN, from which it learns its account.
     function: &'static str,
     groups: Vec<(String, String, String)>,
 }
 
-/// A group with a lawful and an unlawful rule, and the event of the call that made them.
+/// A group with a lawful and an unlawful rule, and the event of the call that made both.
 struct Opened {
     event: Value,
     exposed: String,
@@ -62,7 +62,7 @@ fn minutes(count: i64) -> i64 {
     count * 60_000
 }
 
-/// The member roles of these accounts let the function in.
+/// The member roles of these accounts trust the function.
 async fn organisation(members: &[&str], accounts: &[&str]) -> Organisation {
     let world = World::new(11);
     let start = 1_795_000_000_000;
@@ -70,7 +70,8 @@ async fn organisation(members: &[&str], accounts: &[&str]) -> Organisation {
         let function_role = format!("arn:aws:iam::{HUB}:role/{FUNCTION_ROLE}");
         world.allow_role_for(member, ROLE, Some(EXTERNAL_ID), &function_role);
     }
-    // Lambda renews its function's own credentials: these, of fifty minutes later, outlast those of the members.
+    // Lambda renews the credentials of its function. These were issued fifty minutes later, so they outlast those of
+    // the members.
     world.set_now(start + minutes(50));
     let own = world.role_credentials(HUB, FUNCTION_ROLE, "portcullis");
     world.set_now(start);
@@ -90,13 +91,13 @@ async fn organisation(members: &[&str], accounts: &[&str]) -> Organisation {
     Organisation { world, context, function: FUNCTION, groups: Vec::new() }
 }
 
-/// With both members, and all three accounts to act in.
+/// Both members trust the function, and it may act in all three accounts.
 async fn both() -> Organisation {
     organisation(&[FIRST, SECOND], &[HUB, FIRST, SECOND]).await
 }
 
 impl Organisation {
-    /// A new group, and one call that opens SSH and HTTPS to the world and RDP to the inside.
+    /// Makes a new group, and one call that opens SSH and HTTPS to the world and RDP to a private block.
     fn open(&mut self, account: &str, region: &str) -> Opened {
         let group = self.world.create_group(account, region, &format!("web{}", self.groups.len()), Vpc::Other);
         let rules =
@@ -107,7 +108,7 @@ impl Organisation {
         Opened { event, exposed: ids[1].clone() }
     }
 
-    /// Every ingress rule of every group, and where it is.
+    /// Every ingress rule of every group, with its account and Region.
     fn rules(&self) -> BTreeMap<String, String> {
         let of = |(account, region, group): &(String, String, String)| {
             let ingress = self.world.rules(account, region, group).into_iter();
@@ -160,7 +161,7 @@ async fn of_every_account_and_region_in_one_batch_exactly_what_is_exposed_goes()
     let mut org = both().await;
     let places = [&[(HUB, DUBLIN), (HUB, OHIO)], &MEMBERS_PLACES[..]].concat();
     let opened: Vec<Opened> = places.iter().map(|(account, region)| org.open(account, region)).collect();
-    // What no event of the batch tells of stays, next door and in a Region of its own.
+    // Rules that no event of the batch reports stay, also those in another Region.
     for (account, region) in places.iter().chain([&(FIRST, "eu-central-1"), &(SECOND, "eu-central-1")]) {
         org.open(account, region);
     }
@@ -178,7 +179,7 @@ async fn of_every_account_and_region_in_one_batch_exactly_what_is_exposed_goes()
     assert_eq!(org.rules(), expected);
     let called = places.iter().map(|(account, region)| ((*account).to_owned(), (*region).to_owned())).collect();
     assert_eq!(org.called(), called);
-    // One for each account, though each has two Regions that are worked on at a time, and none for the hub.
+    // One session for each account, although two Regions of each are worked on at a time, and none for the hub.
     let mut assumed = org.assumed();
     assumed.sort();
     assert_eq!(assumed, [FIRST, SECOND].map(|id| format!("arn:aws:iam::{id}:role/portcullis")));
@@ -190,7 +191,7 @@ async fn of_every_account_and_region_in_one_batch_exactly_what_is_exposed_goes()
 
 #[tokio::test(start_paused = true)]
 async fn a_member_that_does_not_let_the_hub_in_fails_alone_and_comes_again() {
-    // No role, one that trusts another, and one that asks for another external id.
+    // No role, a role that trusts another caller, and a role that requires another external id.
     let other = format!("arn:aws:iam::{HUB}:role/other");
     let own = format!("arn:aws:iam::{HUB}:role/{FUNCTION_ROLE}");
     for (trusted, external_id) in [(None, EXTERNAL_ID), (Some(&other), EXTERNAL_ID), (Some(&own), "gate-0000")] {
@@ -216,7 +217,7 @@ async fn a_member_that_does_not_let_the_hub_in_fails_alone_and_comes_again() {
         }
         assert_eq!(org.rules(), expected);
         assert!(org.called().iter().all(|(account, _)| account != SECOND));
-        // Once it lets the hub in, the second delivery does what is left.
+        // Once the role trusts the hub, the second delivery does the rest.
         org.world.allow_role_for(SECOND, ROLE, Some(EXTERNAL_ID), &own);
         let answer = org.deliver(&events).await;
         assert!(answer.failed.is_empty(), "{:#?}", answer.findings);

@@ -1,4 +1,4 @@
-//! Prefix lists that change under rules which stay as they are.
+//! Prefix lists that change under rules which do not change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ async fn every_group_that_refers_to_the_list_is_looked_at_and_what_is_safe_is_no
     let mut open = vec![watch.group.clone()];
     for n in 0..12 {
         let group = watch.world.create_group(ACCOUNT, REGION, &format!("g{n}"), Vpc::Other);
-        // Every third admits only HTTPS from the list.
+        // Every third rule admits only HTTPS from the list.
         let port = if n % 3 == 0 { 443 } else { 3389 };
         watch.world.authorize(ACCOUNT, REGION, &group, &[Permission::tcp(port, &list)]).unwrap();
         open.extend((port == 3389).then_some(group));
@@ -52,10 +52,10 @@ async fn every_group_that_refers_to_the_list_is_looked_at_and_what_is_safe_is_no
     watch.world.take_records();
     watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["9.0.0.0/8"], &[]).unwrap();
     let answer = watch.deliver(&watch.event()).await;
-    let mut told: Vec<String> = answer.findings.iter().map(|finding| finding.group.clone().unwrap()).collect();
-    told.sort();
+    let mut reported: Vec<String> = answer.findings.iter().map(|finding| finding.group.clone().unwrap()).collect();
+    reported.sort();
     open.sort();
-    assert_eq!(told, open);
+    assert_eq!(reported, open);
     assert!(answer.findings.iter().all(|finding| finding.outcome == Outcome::Reverted) && answer.failed.is_empty());
     let entries = watch.ec2_calls().iter().filter(|call| *call == ENTRIES).count();
     assert_eq!(entries, 1, "one look tells all of them what is in the list");
@@ -63,7 +63,7 @@ async fn every_group_that_refers_to_the_list_is_looked_at_and_what_is_safe_is_no
 
 #[tokio::test(start_paused = true)]
 async fn what_the_change_did_not_add_stands() {
-    // The list was open before; adding a private block is nothing, adding a public one is not what opened it.
+    // The list was open before. A private block adds nothing, and a public block is not what opened it.
     let (watch, list) = with_list(&["0.0.0.0/0"]).await;
     watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["10.1.0.0/16"], &[]).unwrap();
     let finding = watch.finding(&watch.event()).await;
@@ -99,7 +99,7 @@ async fn a_restored_version_is_what_was_added() {
     assert_eq!(watch.ingress(), [format!("tcp 443-443 {list}")]);
     assert_eq!(watch.ec2_calls(), [ENTRIES, GROUPS, DESCRIBE, ENTRIES, REVOKE]);
 
-    // A version without a public address is harmless, and costs one call to know.
+    // A version without a public address is harmless. Finding that out takes one call.
     let (watch, list) = with_list(&["10.0.0.0/8"]).await;
     watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["9.9.9.0/24"], &[]).unwrap();
     watch.world.take_records();
@@ -120,7 +120,7 @@ async fn the_record_is_read_with_and_without_its_wrapper_and_in_either_spelling(
         ),
         (json!({"PrefixListId": "L", "AddEntry": entry("0.0.0.0/0")}), true),
         (json!({"prefixListId": "L", "addEntries": {"items": [{"cidr": "0.0.0.0/0"}]}}), true),
-        // What cannot be read may be anything.
+        // Entries that cannot be read may be anything.
         (json!({"ModifyManagedPrefixListRequest": {"PrefixListId": "L", "AddEntry": {"Cidr": 5}}}), true),
         (json!({"ModifyManagedPrefixListRequest": {"PrefixListId": "L", "IpamSync": true}}), true),
         (json!({"ModifyManagedPrefixListRequest": {"PrefixListId": "L", "AddEntry": entry("10.0.0.0/8")}}), false),
@@ -199,8 +199,8 @@ async fn an_exempt_principal_may_change_the_list_and_another_may_not() {
         watch.open(&[Permission::tcp(22, &list)]);
         watch.world.set_actor(Actor::Role { role: role.into(), session: "s".into() });
         watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["0.0.0.0/0"], &[]).unwrap();
-        let told = watch.deliver(&watch.event()).await.findings;
-        assert_eq!(told[0].verdict, verdict);
+        let reported = watch.deliver(&watch.event()).await.findings;
+        assert_eq!(reported[0].verdict, verdict);
     }
 }
 
@@ -218,7 +218,7 @@ async fn a_modify_that_mixes_ingress_and_egress_is_dealt_with_at_once() {
     assert_eq!(watch.ec2_calls(), [DESCRIBE, REVOKE], "no further look for the egress rule");
     assert!(watch.world.rules(ACCOUNT, REGION, &watch.group).iter().any(|rule| rule.id == egress));
 
-    // Egress alone opens nothing.
+    // Egress rules open nothing.
     watch.world.modify_rules(ACCOUNT, REGION, &watch.group, &[to(&egress)]).unwrap();
     let finding = watch.finding(&watch.event()).await;
     assert_eq!((finding.verdict, finding.outcome), (Verdict::Safe, Outcome::None), "{}", finding.reason);

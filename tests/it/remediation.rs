@@ -105,7 +105,7 @@ async fn a_standing_exposure_is_reported_and_left() {
     assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::None));
     assert!(finding.reason.contains("even without this change: left as it is"), "{}", finding.reason);
     assert_eq!(watch.ingress().len(), 3);
-    // It is looked at again for three seconds, less often each time, and never written to.
+    // The function describes the group again for three seconds, less often each time, and revokes nothing.
     let calls = watch.ec2_calls();
     assert!((4..=8).contains(&calls.len()) && calls.iter().all(|call| call == DESCRIBE), "{calls:?}");
 }
@@ -119,13 +119,13 @@ async fn what_must_go_goes_at_once_whatever_else_is_looked_at_again() {
     let finding = watch.finding(&event).await;
     assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted));
     assert_eq!(watch.ec2_calls()[..2], [DESCRIBE, REVOKE]);
-    // And the time that is told is that of the revoke, not of the last look.
-    let told = finding.done_at.unwrap().as_millisecond() - watch.world.now();
-    assert!(told < 500 && begun.elapsed() > Duration::from_secs(2), "{told} ms, {:?}", begun.elapsed());
+    // The reported time is that of the revoke, not of the last look.
+    let reported = finding.done_at.unwrap().as_millisecond() - watch.world.now();
+    assert!(reported < 500 && begun.elapsed() > Duration::from_secs(2), "{reported} ms, {:?}", begun.elapsed());
 }
 
-/// Two deliveries about one group are under way at once. The first sees the port open to all, as it was opened by the
-/// other's change; a second later the other is at work.
+/// Two deliveries about one group are under way at once. The first finds the port open through the other's change. A
+/// second later the other one starts.
 async fn beside_an_open_port(first: Permission, age: i64) -> (Watch, [Finding; 2]) {
     let watch = enforcing().await;
     watch.open(&[Permission::tcp(22, "8.0.0.0/9")]);
@@ -142,7 +142,7 @@ async fn beside_an_open_port(first: Permission, age: i64) -> (Watch, [Finding; 2
 
 #[tokio::test(start_paused = true)]
 async fn a_half_beside_what_another_delivery_takes_back_is_no_standing_exposure() {
-    // As soon as can be, and for the second time, a minute later.
+    // Once as early as possible, and once a minute later.
     for age in [0, 60_000] {
         let (watch, findings) = beside_an_open_port(Permission::tcp(22, "8.128.0.0/9"), age).await;
         for finding in &findings {
@@ -209,7 +209,7 @@ async fn an_event_of_a_deleted_group_needs_nothing() {
     assert_eq!(judged(&watch.finding(&event).await), (Verdict::Safe, Outcome::AlreadyGone));
 }
 
-/// The event of a call so large that CloudTrail left out what was asked and what was answered.
+/// The event of a call so large that CloudTrail omitted its parameters and its answer.
 fn omitted(mut event: Value) -> Value {
     let omitted = json!({"reason": "requestParameters too large", "omitted": true, "originalSize": 131_072});
     event["detail"]["requestParameters"] = omitted.clone();

@@ -1,5 +1,5 @@
-//! How the sweep grows with what it looks at: calls, time and memory. The numbers are printed (`--nocapture`); only those
-//! that do not depend on the machine are asserted. docs/SCALE.md is made of them.
+//! How calls, time and memory of the sweep grow with the number of groups. The numbers are printed (`--nocapture`), and
+//! docs/SCALE.md is made of them. Only numbers that do not depend on the machine are asserted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ fn fill(world: &World, account: &str, region: &str, groups: usize, rules: usize)
     }
 }
 
-/// Calls that were made since.
+/// The calls since `before`.
 fn since(world: &World, before: &Calls) -> Calls {
     let new = |(action, count): (String, usize)| {
         let new = count - before.get(&action).copied().unwrap_or_default();
@@ -75,12 +75,12 @@ fn memory(field: &str) -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
 }
 
-/// From here on VmHWM is the peak of what follows (proc(5), /proc/pid/clear_refs).
+/// Resets VmHWM, so that it becomes the peak from here on (proc(5), /proc/pid/clear_refs).
 fn forget_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// Time enough even for an unoptimised build on a busy machine.
+/// Enough time even for an unoptimised build on a busy machine.
 fn patient() -> Invocation {
     Invocation {
         identity: FunctionIdentity::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis"),
@@ -102,18 +102,18 @@ async fn sweep(watch: &Watch, account: &str, region: &str) -> SweepFinding {
     summary
 }
 
-/// A watch whose world keeps nothing but what stands in it, and may act in every account.
+/// A function that may act in every account, with a world that keeps no records of calls.
 async fn watch() -> Watch {
     let role = MemberRole { name: ROLE.into(), external_id: None };
     let watch = Setup { accounts: Accounts::Any, member_role: Some(role), ..Setup::default() }.start().await;
-    // The SDK asks the clock of the machine whether credentials have expired.
+    // The SDK compares the credentials' expiry with the machine's clock.
     watch.world.set_now(portcullis::now().as_millisecond());
     watch.world.set_records(false);
     watch
 }
 
-/// Pages of a thousand rules: those of the groups and one for each group's egress. The default groups' rules, two in each
-/// VPC, must not begin another page.
+/// The number of pages of a thousand rules: the groups' rules and one egress rule of each group. The default groups'
+/// rules, two in each VPC, must not start another page.
 fn pages(groups: usize, rules: usize) -> usize {
     (groups * (rules + 1) + 4).div_ceil(1000).max(1)
 }
@@ -125,7 +125,7 @@ async fn a_sweep_of_ten_thousand_rules_is_one_call_for_each_thousand() {
     let made = Instant::now();
     fill(&watch.world, ACCOUNT, REGION, GROUPS, RULES);
     let made = made.elapsed();
-    // Once for what is set up with the first call and stays.
+    // The first sweep sets up what stays.
     sweep(&watch, ACCOUNT, "us-east-1").await;
     let before = watch.world.call_counts();
     watch.lines.lock().unwrap().clear();
@@ -187,7 +187,7 @@ async fn every_place_costs_the_same_calls_and_each_account_one_session() {
             for (action, count) in &calls {
                 *total.entry(action.clone()).or_default() += count;
             }
-            // The session is the account's, not the place's.
+            // A session belongs to the account, not to one of its Regions.
             let sessions = calls.remove("AssumeRole").unwrap_or_default();
             assert!(sessions <= 1 && (n == 0 || m > 0 || sessions == 1), "{account} {region}: {sessions}");
             *each.entry(calls).or_default() += 1;
@@ -209,19 +209,20 @@ async fn every_place_costs_the_same_calls_and_each_account_one_session() {
     );
     let page_calls = Calls::from([("DescribeSecurityGroupRules".to_owned(), pages(groups, rules))]);
     assert_eq!(each, BTreeMap::from([(page_calls, places)]));
-    // When 256 clients are kept they are dropped, and the sessions with them: an account may then need a second one.
+    // When 256 clients are kept, all are dropped, and the sessions with them. Then an account may need a second
+    // session.
     let sessions = total.get("AssumeRole").copied().unwrap_or_default();
     assert!((accounts - 1..accounts + places / 256).contains(&sessions), "{sessions}");
 }
 
-/// How long calls of the fan-out are under way; assumed, see docs/SCALE.md.
+/// How long the calls of the fan-out take. The times are assumed, see docs/SCALE.md.
 fn under_way(request: &Request) -> Duration {
     let target = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-amz-target"));
     let target = target.map_or("", |(_, value)| value.as_str());
     Duration::from_millis(if target.ends_with("SendMessageBatch") { 20 } else { 100 })
 }
 
-/// The time is tokio's and stands except while a call is under way, so it is the same on every machine.
+/// tokio's time moves only while a call is under way, so the result is the same on every machine.
 #[tokio::test(start_paused = true)]
 async fn orders_are_handed_out_several_batches_at_a_time() {
     let accounts = size()[0].max(50);
@@ -250,7 +251,8 @@ async fn orders_are_handed_out_several_batches_at_a_time() {
     let batches = messages.div_ceil(10);
     assert_eq!(calls["SendMessageBatch"], batches);
     assert_eq!((calls["AssumeRole"], calls["DescribeRegions"]), (accounts - 1, accounts));
-    // Accounts in pages of 20, then sessions and Regions of 16 accounts at a time, then 8 batches at a time.
+    // The accounts come in pages of 20. Sessions and Regions are requested for 16 accounts at a time, and 8 batches are
+    // sent at a time.
     let pages = u32::try_from(accounts.div_ceil(20)).unwrap();
     let rounds = u32::try_from(accounts.div_ceil(16)).unwrap();
     let sends = u32::try_from(batches.div_ceil(8)).unwrap();

@@ -1,7 +1,7 @@
-//! A world in which everything happens at once: people open, change and close groups while the guard works, deliveries
-//! get lost, doubled, late and out of order, calls fail in every way, EC2 shows things late. Each run is drawn from one
-//! seed and goes the same way each time. docs/SEMANTICS.md must hold at every call and in every word (`watcher`), and
-//! when it is all over one sweep leaves nothing open.
+//! A simulation in which everything happens at once. People open, change and close groups while the function works;
+//! deliveries get lost, doubled, late and out of order; calls fail in every way; EC2 shows changes late. Each run is
+//! generated from one seed and is repeatable. docs/SEMANTICS.md must hold at every call and in every message
+//! (`watcher`). After a run, one sweep leaves nothing open.
 
 pub(crate) mod judge;
 mod scene;
@@ -26,18 +26,18 @@ use crate::harness::{Between, Setup};
 use scene::{DEEDS, MEMBER, START, Scene, id_of};
 use watcher::Watcher;
 
-/// How often things happen in a run, drawn from its seed.
+/// How often things happen in a run, chosen from its seed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rates {
     faults: f64,
-    /// That someone does something before or after a call of the guard's.
+    /// The probability that someone acts before or after a call of the function.
     between: f64,
     lost: f64,
     twice: f64,
     late: f64,
-    /// How long EC2 shows nothing of what is new, in milliseconds.
+    /// How long EC2 does not show a change, in milliseconds.
     lag: i64,
-    /// The member account is out of bounds by the policy.
+    /// Whether the policy puts the member account in alert mode.
     member_alert: bool,
     verbose: bool,
 }
@@ -60,12 +60,12 @@ const POLICIES: [&str; 4] = [
     "version: 1\nsweep: {mode: enforce, max_revocations: 1000}\nscopes: [{mode: alert, accounts: ['444455556666']}]",
 ];
 
-/// How a message is delivered.
+/// A delivery under way.
 #[derive(Debug, Clone, PartialEq)]
 enum Post {
-    /// By EventBridge to the function: as a whole, twice again.
+    /// EventBridge invokes the function with one event, and twice again if that fails.
     Bus { event: Value, attempt: u32 },
-    /// Over a queue: by message, until `maxReceiveCount`.
+    /// A queue delivers messages, each up to `maxReceiveCount` times.
     Queue { messages: Vec<(String, Value, u32)> },
 }
 
@@ -77,19 +77,19 @@ struct Run {
     functions: [Context; 2],
     identity: FunctionIdentity,
     started: Instant,
-    /// What is under way, by the time of arrival.
+    /// The deliveries under way, by the time of arrival.
     posts: BTreeMap<(u64, u64), Post>,
     sent: u64,
 }
 
-/// What came of a run.
+/// The result of a run.
 struct Outcome {
     trace: u64,
     wrong: Vec<String>,
     tally: BTreeMap<String, usize>,
 }
 
-/// The SDK counts its retries for each Region over the whole process; runs must not count together.
+/// The SDK counts its retries for each Region of the whole process, so each run has a Region name of its own.
 static RUNS: AtomicU64 = AtomicU64::new(0);
 
 impl Run {
@@ -131,7 +131,7 @@ impl Run {
         self.posts.insert((self.now() + after, self.sent), post);
     }
 
-    /// Sends what people's calls have put into the outbox, as reliably as the run has it.
+    /// Sends the events in the outbox, as reliably as this run allows.
     fn send(&mut self) {
         let mut watcher = lock(&self.watcher);
         let events = std::mem::take(&mut watcher.scene.outbox);
@@ -165,7 +165,7 @@ impl Run {
             self.sent += 1;
             let message = (format!("m{}", self.sent), event, 0);
             let due = self.now() + delay;
-            // A poller takes what has come by then.
+            // A poller takes every message that has arrived.
             let batch = self.posts.iter_mut().find_map(|((at, _), post)| match post {
                 Post::Queue { messages } if due <= *at && *at < due + 20_000 && messages.len() < 10 => Some(messages),
                 Post::Queue { .. } | Post::Bus { .. } => None,
@@ -265,7 +265,7 @@ impl Run {
             };
             tokio::time::sleep_until(self.started + Duration::from_millis(next)).await;
             let Some((_, first)) = self.posts.pop_first() else { break };
-            // What comes within two seconds runs at the same time, in another copy of the function.
+            // A delivery that arrives within two seconds runs at the same time, in another instance of the function.
             let second = match self.posts.first_entry() {
                 Some(entry) if entry.key().0 < next + 2_000 => Some(entry.remove()),
                 _ => None,
@@ -287,7 +287,7 @@ impl Run {
         self.last_sweep(places).await;
     }
 
-    /// When users and faults stop, one sweep later nothing is open.
+    /// After people and faults have stopped, one sweep leaves nothing open.
     async fn last_sweep(&self, places: usize) {
         {
             let mut watcher = lock(&self.watcher);
@@ -325,7 +325,7 @@ async fn context(
     let (passing, saying) = (Arc::clone(watcher), Arc::clone(watcher));
     let between: Between = Arc::new(move |request| lock(&passing).pass(function, request));
     let clock = Box::new(move || Timestamp::from_millisecond(START).unwrap() + started.elapsed());
-    setup.context(region, between, clock, Box::new(move |line| lock(&saying).said(line))).await
+    setup.context(region, between, clock, Box::new(move |line| lock(&saying).log_line(line))).await
 }
 
 fn run(seed: u64, verbose: bool) -> Outcome {
@@ -348,7 +348,7 @@ fn run(seed: u64, verbose: bool) -> Outcome {
     Outcome { trace, wrong, tally }
 }
 
-/// Plays one seed again, with all that happens in it.
+/// The command that repeats one seed and prints everything that happens.
 const AGAIN: &str =
     "cargo test --workspace --features ec2-model/serve --locked --test it simulation::whatever -- --nocapture";
 
@@ -357,7 +357,7 @@ pub(crate) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|value| value.parse().expect(variable))
 }
 
-/// `PORTCULLIS_SEED` runs one seed and tells all of it; `PORTCULLIS_SEEDS` says how many are run.
+/// `PORTCULLIS_SEED` runs one seed and prints everything; `PORTCULLIS_SEEDS` is the number of seeds.
 #[test]
 fn whatever_happens_nothing_lawful_is_touched_no_lie_is_told_and_nothing_is_lost() {
     if let Some(seed) = number("PORTCULLIS_SEED") {

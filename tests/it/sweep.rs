@@ -1,4 +1,4 @@
-//! The look at everything.
+//! The sweep: the scheduled check of everything.
 
 use ec2_model::{Fault, FaultKind, Permission, Vpc};
 use portcullis::config::{Accounts, MemberRole};
@@ -58,7 +58,7 @@ async fn where_the_policy_lets_it_a_sweep_takes_back_up_to_its_cap() {
     let sweep = summary.sweep.unwrap();
     assert_eq!((sweep.exposed, sweep.reverted, sweep.failed), (5, 2, 0));
     assert!(answer.failed.is_empty());
-    // The next one goes on.
+    // The next sweep continues.
     let (_, summary) = split(watch.deliver(&order(&[], &[REGION])).await.findings);
     assert_eq!(summary.sweep.map(|sweep| (sweep.exposed, sweep.reverted)), Some((3, 2)));
 }
@@ -114,7 +114,7 @@ async fn over_a_queue_it_is_one_message_for_each_account_and_region() {
         })
         .collect();
     assert_eq!(orders.len(), 34);
-    // What comes back over the queue is done, not handed out again.
+    // A request that comes back over the queue is worked on, not sent again.
     open_group(&watch, MEMBER, "us-east-1", "theirs", "0.0.0.0/0");
     let answer = watch.deliver(&sqs(&messages)).await;
     assert!(answer.failed.is_empty());
@@ -160,7 +160,7 @@ async fn what_could_not_be_looked_at_is_named_and_never_called_safe() {
     assert_eq!(summary.outcome, Outcome::Failed);
     assert!(answer.failed.contains(""), "it is tried again");
 
-    // A second page that cannot be read: nothing is safe.
+    // Nothing is safe when a second page cannot be read.
     let watch = enforcing().await;
     watch.world.set_rules_per_group(5000);
     let many: Vec<Permission> = (0..1200).map(|n| Permission::tcp(10_000 + n, "9.9.9.9/32")).collect();
@@ -213,7 +213,7 @@ async fn each_place_that_was_looked_at_is_counted_also_when_nothing_is_open() {
     watch.deliver(&order(&[ACCOUNT], &[REGION, "us-east-1"])).await;
     assert_eq!(metric(&watch, "Swept"), 2);
     // A place that could not be looked at is none.
-    for nth in 1..40 {
+    for nth in 0..40 {
         let action = Some("DescribeSecurityGroupRules".into());
         watch.world.inject(Fault { action, nth, kind: FaultKind::LostBefore });
     }
@@ -245,7 +245,7 @@ async fn a_group_that_cannot_be_decided_does_not_fail_its_place_and_is_named() {
     let watch = Setup { topic: true, ..Setup::default() }.start().await;
     let list = watch.world.create_prefix_list(ACCOUNT, REGION, "partners", 20, &["203.0.113.0/24"]).unwrap();
     watch.world.authorize(ACCOUNT, REGION, &watch.group, &[Permission::tcp(22, &list)]).unwrap();
-    for nth in 1..40 {
+    for nth in 0..40 {
         let denied =
             FaultKind::ErrorBefore { status: 403, code: "UnauthorizedOperation".into(), message: "denied".into() };
         watch.world.inject(Fault { action: Some("GetManagedPrefixListEntries".into()), nth, kind: denied });
@@ -268,7 +268,7 @@ async fn a_group_that_cannot_be_decided_does_not_fail_its_place_and_is_named() {
 async fn a_revoke_that_fails_in_a_sweep_fails_its_place() {
     let watch = Setup { policy: ENFORCING, ..Setup::default() }.start().await;
     open_group(&watch, ACCOUNT, REGION, "open", "0.0.0.0/0");
-    for nth in 1..40 {
+    for nth in 0..40 {
         let denied =
             FaultKind::ErrorBefore { status: 403, code: "UnauthorizedOperation".into(), message: "denied".into() };
         watch.world.inject(Fault { action: Some("RevokeSecurityGroupIngress".into()), nth, kind: denied });

@@ -1,8 +1,9 @@
-//! An outside witness: a public mock of EC2 that others wrote. It answers a revoke without saying what it revoked, so
-//! only a second look can confirm it. Its accounts are apart: keys from AssumeRole show the role's account and no other.
-//! But it asks no role whether it trusts the caller; that the model does.
+//! Tests against an independent public mock of EC2. It answers a revoke without listing what it revoked, so only a
+//! second look can confirm it. Its accounts are separate: keys from AssumeRole show only the role's account. It does
+//! not check whether a role trusts the caller; the model does.
 //!
-//! `PORTCULLIS_TEST_MOTO` names its server program. `make test` installs it, names it, and runs these tests by name.
+//! `PORTCULLIS_TEST_MOTO` is the path of its server. `make test` installs it, sets the variable, and runs these tests
+//! by name.
 
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -15,9 +16,9 @@ use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroupRule};
 use serde_json::{Value, json};
 
 use crate::harness::sqs;
-use crate::lambda::{Lambda, Said, loopback};
+use crate::lambda::{Answered, Lambda, loopback};
 
-/// The account that the mock takes every caller to be of.
+/// The mock takes every caller to be of this account.
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "eu-west-1";
 
@@ -73,7 +74,7 @@ async fn client(moto: &Moto) -> Client {
     Client::new(&config(moto, REGION, key()).await)
 }
 
-/// A client with a role's credentials in another account, as its administrator has.
+/// A client with the credentials of a role in another account, as that account's administrator has them.
 async fn client_in(moto: &Moto, account: &str, region: &'static str) -> Client {
     let sts = aws_sdk_sts::Client::new(&config(moto, REGION, key()).await);
     let role = format!("arn:aws:iam::{account}:role/admin");
@@ -90,7 +91,7 @@ fn tcp(from: i32, to: i32, cidrs: &[&str], v6: &[&str]) -> IpPermission {
     ports.set_ip_ranges(Some(v4)).set_ipv6_ranges(Some(v6)).build()
 }
 
-/// The event that CloudTrail and EventBridge would have made of an Authorize call.
+/// The event that CloudTrail and EventBridge would make of an AuthorizeSecurityGroupIngress call.
 fn event((account, region): (&str, &str), group: &str, permission: &IpPermission, rules: &[Value]) -> Value {
     let items = |list: Vec<Value>| if list.is_empty() { json!({}) } else { json!({ "items": list }) };
     let v4 = permission.ip_ranges().iter().map(|range| json!({"cidrIp": range.cidr_ip()})).collect();
@@ -104,7 +105,7 @@ fn event((account, region): (&str, &str), group: &str, permission: &IpPermission
             "responseElements": {"_return": true, "securityGroupRuleSet": {"items": rules}}}})
 }
 
-/// Opens a group; the event of the call.
+/// Opens a group. Returns the call's event.
 async fn open(ec2: &Client, place: (&str, &str), group: &str, permission: &IpPermission) -> Value {
     let call = ec2.authorize_security_group_ingress().group_id(group).ip_permissions(permission.clone());
     let answer = call.send().await.unwrap();
@@ -116,7 +117,7 @@ async fn open(ec2: &Client, place: (&str, &str), group: &str, permission: &IpPer
     event(place, group, permission, &answer.security_group_rules().iter().map(rule).collect::<Vec<_>>())
 }
 
-/// Port and source of each ingress rule that the group has.
+/// Port and source of each ingress rule of the group.
 async fn ingress(ec2: &Client, group: &str) -> Vec<String> {
     let groups = ec2.describe_security_groups().group_ids(group).send().await.unwrap();
     groups.security_groups()[0]
@@ -149,14 +150,14 @@ async fn a_mock_that_others_wrote_sees_the_rules_go_and_the_lawful_ones_stay() {
     let outcomes: Vec<Value> = events
         .iter()
         .map(|event| match lambda.invoke(&event.to_string()) {
-            Said::Response(answer) => answer["findings"][0]["outcome"].clone(),
-            Said::Error(error) => panic!("{error}"),
+            Answered::Response(answer) => answer["findings"][0]["outcome"].clone(),
+            Answered::Error(error) => panic!("{error}"),
         })
         .collect();
     assert_eq!(outcomes, ["none", "reverted", "reverted"]);
     assert_eq!(ingress(&ec2, group).await, ["443 0.0.0.0/0", "22 10.0.0.0/8"]);
     let again = lambda.invoke(&events[1].to_string());
-    assert!(matches!(again, Said::Response(_)), "a second delivery is harmless: {again:?}");
+    assert!(matches!(again, Answered::Response(_)), "a second delivery is harmless: {again:?}");
 }
 
 #[tokio::test]
@@ -175,7 +176,7 @@ async fn a_hub_guards_two_members_in_two_regions_of_a_mock_that_others_wrote() {
         events.push(open(&ec2, (account, region), &group, &ssh).await.to_string());
         members.push((ec2, group));
     }
-    // The hub's account sees none of them.
+    // The hub's account has none of these groups.
     let hubs = client(&moto).await.describe_security_groups().send().await.unwrap();
     let names: Vec<_> = hubs.security_groups().iter().filter_map(|group| group.group_name()).collect();
     assert_eq!(names, ["default"]);
@@ -190,22 +191,24 @@ async fn a_hub_guards_two_members_in_two_regions_of_a_mock_that_others_wrote() {
             ("PORTCULLIS_EXTERNAL_ID", "gate-7f3a"),
         ],
     );
-    assert_eq!(lambda.invoke(&sqs(&events).to_string()), Said::Response(json!({"batchItemFailures": []})));
+    assert_eq!(lambda.invoke(&sqs(&events).to_string()), Answered::Response(json!({"batchItemFailures": []})));
     for (ec2, group) in &members {
         assert_eq!(ingress(ec2, group).await, ["443 0.0.0.0/0", "22 10.0.0.0/8"]);
     }
-    // What no event told of, the sweep finds. Its Regions are named: the mock has all of the world, China's among them,
-    // and takes half a minute to make them.
+    // The sweep finds what no event reported. Its Regions are named, because the mock has all of the world's, China's
+    // too, and takes half a minute to make them.
     let (ec2, group) = &members[3];
     open(ec2, places[3], group, &tcp(3389, 3389, &["0.0.0.0/0"], &[])).await;
     let order = json!({"sweep": {"regions": ["eu-west-1", "us-east-2"]}});
-    let Said::Response(mut answer) = lambda.invoke(&order.to_string()) else { panic!("the sweep did not end well") };
+    let Answered::Response(mut answer) = lambda.invoke(&order.to_string()) else {
+        panic!("the sweep did not end well")
+    };
     let mut findings: Vec<Value> = serde_json::from_value(answer["findings"].take()).unwrap();
     let summary = findings.pop().unwrap();
     let counts = ["accounts", "places", "exposed", "failed"].map(|field| summary["sweep"][field].clone());
     assert_eq!(counts, [2, 4, 1, 0].map(|count| json!(count)), "{summary}");
     assert_eq!(findings.len(), 1, "{findings:#?}");
-    let told = ["account", "region", "group", "verdict", "outcome"].map(|field| findings[0][field].clone());
-    assert_eq!(told, [second, "us-east-2", group, "exposed", "would_revert"].map(|text| json!(text)));
+    let reported = ["account", "region", "group", "verdict", "outcome"].map(|field| findings[0][field].clone());
+    assert_eq!(reported, [second, "us-east-2", group, "exposed", "would_revert"].map(|text| json!(text)));
     assert_eq!(ingress(ec2, group).await.len(), 3, "by default a sweep only tells");
 }

@@ -51,7 +51,7 @@ def live(function, ec2, trusted, warm_events, period_us=None):
         runtime_api = stage.enter_context(RuntimeApi())
         log = stage.enter_context(tempfile.TemporaryFile())
         home = stage.enter_context(tempfile.TemporaryDirectory())
-        # Handed out at the first poll, so made before the start.
+        # The first poll gets this event, so it is made before the start.
         group, event = ec2.open_ssh()
         runtime_api.put(event)
         environment = lambda_environment(runtime_api.address, ec2.url, trusted, home)
@@ -61,7 +61,7 @@ def live(function, ec2, trusted, warm_events, period_us=None):
             warm = []
             for _ in range(warm_events):
                 if period_us:
-                    # Events come one at a time: each finds the share of a fresh period.
+                    # Events are sent one at a time, each in a fresh period with its full share.
                     time.sleep(2 * period_us / 1e6)
                 group, event = ec2.open_ssh()
                 runtime_api.put(event)

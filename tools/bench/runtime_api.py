@@ -80,7 +80,7 @@ class RuntimeApi:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
-        # A function that is stopped leaves its poll unanswered: that is its end, and no error.
+        # A stopped function leaves its request unanswered. That is its normal end, not an error.
         with suppress(OSError), connection, connection.makefile("rb") as lines:
             while request := read_request(lines):
                 now = time.monotonic_ns()

@@ -30,7 +30,7 @@ def main():
     if not bootstrap.is_file():
         sys.exit(f"demo: no program at {bootstrap}; `make demo` builds it")
     WORK_DIR.mkdir(exist_ok=True)
-    # Ended by whatever means, the demo stops what it started.
+    # However the demo ends, it stops the processes that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     try:

@@ -42,8 +42,8 @@ class Emulator:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # A process group of its own: the functions that it runs are stopped with it, and Ctrl-C on the
-                # terminal reaches the demo first.
+                # The emulator gets a process group of its own. The functions that it runs are stopped with it, and
+                # Ctrl-C in the terminal reaches the demo first.
                 start_new_session=True,
             )
         try:
@@ -71,8 +71,8 @@ class Emulator:
         return Session(self.url, access_key, secret_key, region)
 
     def _environment(self):
-        # Built from nothing: the emulator hands its environment on to the functions, and neither should see the
-        # credentials, profiles or proxies of whoever runs the demo.
+        # The environment is built from nothing, because the emulator passes it on to the functions. Neither may see the
+        # user's credentials, profiles or proxies.
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self._tmp),
@@ -83,7 +83,7 @@ class Emulator:
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "MINISTACK_REGION": REGION,
             "AUTH": "true",
-            # Listeners on fixed ports that the demo has no use for.
+            # The demo does not need these listeners on fixed ports.
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
         }

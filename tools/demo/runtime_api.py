@@ -54,7 +54,7 @@ def corrected(emulator_port, function_arn):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    # A function that is stopped leaves its poll for the next event unanswered; that is no error to speak of.
+    # A stopped function leaves its request for the next event unanswered. That is not an error.
     server.handle_error = lambda *_: None
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

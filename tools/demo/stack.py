@@ -34,7 +34,7 @@ def stripped(bootstrap):
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "bootstrap"
         shutil.copy(bootstrap, copy)
-        # A script, for one, cannot be stripped and need not be.
+        # Some files, such as scripts, cannot be stripped and need not be.
         subprocess.run([strip, copy], stderr=subprocess.DEVNULL, check=False)
         return copy.read_bytes()
 
@@ -145,8 +145,8 @@ class Stack:
     def _wait(self, waiter):
         self._cloudformation.get_waiter(waiter).wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
 
-    # PutEvents refuses a source that begins with `aws.`, here as on AWS: only AWS itself sends those. So the demo rings
-    # at a second rule, a copy of the stack's own but for the source.
+    # PutEvents refuses a source that begins with `aws.`, here as on AWS, because only AWS sends such events. So the
+    # demo uses a second rule, a copy of the stack's own with another source.
     def add_demo_rule(self):
         outputs = self.outputs()
         rule_name = outputs["RuleArn"].rsplit("/", 1)[-1]

@@ -23,7 +23,7 @@ import questions
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "samconfig.toml"
 TEMPLATE = ROOT / "template.yaml"
-# The states in which a stack holds no parameters yet that would be worth keeping.
+# States in which a stack has no parameters yet that are worth keeping.
 UNBORN = {"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"}
 SIGN_IN = "sign in with `aws sso login` or set AWS_PROFILE, then run it again"
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 LIST = Path(__file__).with_name("function-dependencies.txt")
-# Named, because other machines need other crates.
+# Named, because other targets need other crates.
 TARGET = "x86_64-unknown-linux-gnu"
 WORKSPACE = ["--workspace", "--features", "ec2-model/serve"]
 

@@ -52,7 +52,7 @@ def broken(page):
 def links(text):
     """Line number and target of each relative link."""
     for number, line in prose(text):
-        # A link's text may be code, so only the code goes that could hold a bracket.
+        # A link's text may be code. Only code that could contain a bracket is removed.
         found = INLINE.findall(CODE_SPAN.sub("code", line)) + REFERENCE.findall(line)
         for target in found:
             if not SCHEME.match(target) and not target.startswith("//"):

@@ -47,7 +47,7 @@ def matching(events, rules, event):
 
 def check_patterns(events, rules, told, untold):
     """Each call matches its rule and no other; answers how many calls there were."""
-    # What members forward comes by a bus of its own, where nothing else comes by.
+    # Events from members arrive on a bus of their own, which receives nothing else.
     rules = {name: rule for name, rule in rules.items() if name != "members"}
     if told.keys() != rules.keys():
         raise Wrong(f"rules without calls, or calls without a rule: {sorted(told.keys() ^ rules.keys())}")
@@ -88,7 +88,7 @@ def check_member(emulator):
         *calls.against_rule(f"{ROLE}-forward", region=region),
         *calls.against_rule(f"{ROLE}-tamper", region=region),
         *calls.against_role(ROLE),
-        # Another Region's, for IAM tells of it here alone.
+        # The role is another Region's. IAM reports its calls only in this Region.
         *calls.against_role(f"{ROLE}-forward-ap-southeast-2"),
         *calls.against_queue(ids["DeadLetters"]),
         *calls.against_alarm(ids["DeadLetterAlarm"]),
@@ -101,7 +101,7 @@ def check_member(emulator):
         *calls.against_alarm("another-alarm"),
         *calls.against_function("another"),
     ]
-    # Whatever a member forwards, the hub tells.
+    # The hub reports every event that a member forwards.
     hub = emulator.session().client("events")
     listening = rules_of(hub, f"{STACK}-tamper-", STACK)
     for event in told:

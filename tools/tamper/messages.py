@@ -36,7 +36,7 @@ def check_messages(hub):
         entry = {"Source": SOURCE, "DetailType": event["detail-type"], "Detail": json.dumps(detail), "EventBusName": bus}
         if hub.events.put_events(Entries=[entry])["FailedEntryCount"]:
             raise Wrong(f"the event for {name} was not taken")
-        # Of what keeps the topic silent, the other topic tells.
+        # The other topic reports changes that silence this topic.
         expected = topics if name == "topic" else {hub.ids["Topic"]}
         if {target["Arn"] for target in targets} != expected:
             raise Wrong(f"{rule['Name']} tells {sorted(target['Arn'] for target in targets)}")

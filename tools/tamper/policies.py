@@ -57,7 +57,7 @@ def check_policies(iam, hub):
         raise Wrong(f"the tamper rules cannot leave dead letters: {sources}")
     role = {"RoleName": hub.ids["FunctionRole"], "PolicyName": "act-in-member-accounts"}
     (assume,) = iam.get_role_policy(**role)["PolicyDocument"]["Statement"]
-    # Which operator is the emulator's affair: it does not know the key.
+    # The emulator does not know the condition's key, so the operator is not checked here.
     (condition,) = assume["Condition"].values()
     if condition != {"aws:ResourceOrgID": ORGANIZATION}:
         raise Wrong(f"the member role is assumed on {condition}")

@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "tools" / "demo"))
 from emulator import ACCOUNT, REGION  # noqa: E402  the demo's
 from stack import as_parameters, package, packaged_template, uploaded  # noqa: E402
 
-# As long as names may be, for EventBridge takes patterns of up to 2,048 characters.
+# The longest possible name, because EventBridge accepts patterns of at most 2,048 characters.
 STACK = "portcullis-0123456789-0123456789-0123456789-012"
 ROLE = "portcullis-0123456789-0123456789-0123456"
 MOST_CHARACTERS = 2048
@@ -97,7 +97,7 @@ class Hub:
             *calls.against_function(f"my-{STACK}"),
             *calls.against_mapping("00000000-0000-4000-8000-000000000009", "arn:aws:lambda:eu-west-1:1:function:another"),
             calls.event("lambda", "Invoke", {"functionName": STACK}),
-            # Anybody may put events whose source is not AWS's.
+            # Anybody may put events with a source that is not AWS's.
             *({**event, "source": "custom"} for event in calls.against_function(STACK) + calls.against_trails()),
             *calls.against_role("another-role"),
             *calls.against_role(f"{self.ids['FunctionRole']}-2"),

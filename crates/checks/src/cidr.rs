@@ -1,17 +1,17 @@
-//! Blocks and sets of addresses, against a second definition that knows nothing of the first.
+//! Checks CIDR blocks and sets of addresses against a second, independent definition.
 
 use std::net::IpAddr;
 
 use portcullis_domain::net::{AddressSet, Cidr, Family};
 
-/// Each line is a block or none; the bytes are also the ends of ranges in a world of 64 addresses.
+/// Each line is a block, or not one. The bytes are also the ends of ranges in a world of 64 addresses.
 ///
-/// - A block is what std's address parser and a prefix length make of it, host bits cleared.
+/// - A block is what std's address parser and a prefix length give, with the host bits cleared.
 /// - Its text is canonical: it parses to the same block and prints the same.
-/// - One block is within another exactly if its addresses are.
+/// - A block is within another exactly if all its addresses are.
 /// - Union, intersection, difference and count are those of the sets of bits.
 ///
-/// Says `block` when there was one, else `none`.
+/// Returns `block` if a line was a block, else `none`.
 pub fn cidr(bytes: &[u8]) -> &'static str {
     let text = String::from_utf8_lossy(bytes);
     let blocks: Vec<Cidr> = text.lines().take(40).filter_map(block).collect();
@@ -67,8 +67,8 @@ fn naive(text: &str) -> Option<(Family, u128, u128)> {
     Some((family, number & !hosts, number | hosts))
 }
 
-/// The bytes in pairs are ranges, the first half of one set and the rest of another, in a world of 64 addresses: the
-/// lowest that there are, some in the middle, and the highest.
+/// Each pair of bytes is a range in a world of 64 addresses: the lowest addresses, some in the middle, and the highest.
+/// The first half of the pairs is one set, the rest another.
 fn sets(bytes: &[u8]) {
     let ranges: Vec<(u32, u32)> = bytes
         .chunks_exact(2)

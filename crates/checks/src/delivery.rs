@@ -1,4 +1,4 @@
-//! A delivery, opened, and each of its records read.
+//! Checks that a delivery is opened completely, and reads each of its records.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -14,15 +14,16 @@ use portcullis_domain::policy::Policy;
 
 use crate::is_clear;
 
-/// Opens a delivery and reads what is in it.
+/// Opens a delivery and reads its records.
 ///
 /// - Every SQS message is one item, in order and with its id; anything else is one item.
-/// - Where a change of ours is to be found, at any depth, there is a letter.
-/// - A letter's record stands in the delivery exactly so: nothing in it was read past, no double key overlooked.
-/// - It is the same every time.
+/// - If a relevant change is in the delivery at any depth, there is a payload.
+/// - A payload's record is in the delivery exactly as it is: nothing in it was skipped, and no duplicate key was
+///   missed.
+/// - The result is the same every time.
 ///
-/// Says `no json`, or of the first letter what it is (`record`, `log file`, `sweep`, `ignored`, `passed`, `unreadable`),
-/// or `empty` where there is none.
+/// Returns `no json`, the kind of the first payload (`record`, `log file`, `sweep`, `unrelated`, `control`,
+/// `unreadable`), or `empty` if there is no payload.
 pub fn delivery(bytes: &[u8]) -> &'static str {
     let payload = match json::parse(bytes) {
         Ok(payload) => payload,
@@ -54,26 +55,26 @@ pub fn delivery(bytes: &[u8]) -> &'static str {
         assert_eq!(item.id, id, "each message's own id");
         let mut found = Found::default();
         found.look(message, 6);
-        assert!(!found.change || !item.payloads.is_empty(), "a change of ours, and no letter");
+        assert!(!found.change || !item.payloads.is_empty(), "a relevant change, and no payload");
         for payload in &item.payloads {
             if let Payload::Record { record, .. } = payload {
                 assert!(found.objects.contains(&record.to_string()), "a record that is not in the delivery: {record}");
             }
-            look_at(payload);
+            check(payload);
         }
     }
     match opened.items.iter().flat_map(|item| &item.payloads).next() {
         None => "empty",
         Some(Payload::Record { .. }) => "record",
-        Some(Payload::Unrelated(_)) => "ignored",
-        Some(Payload::Control(_)) => "passed",
+        Some(Payload::Unrelated(_)) => "unrelated",
+        Some(Payload::Control(_)) => "control",
         Some(Payload::LogFile(_)) => "log file",
         Some(Payload::SweepRequest(_)) => "sweep",
         Some(Payload::Unreadable(_)) => "unreadable",
     }
 }
 
-fn look_at(payload: &Payload<'_>) {
+fn check(payload: &Payload<'_>) {
     match payload {
         Payload::Record { record, envelope_origin } => {
             let reading = read(record, envelope_origin);
@@ -89,12 +90,12 @@ fn look_at(payload: &Payload<'_>) {
     }
 }
 
-/// What is in a delivery at any depth, texts that are JSON included.
+/// Everything in a delivery at any depth, including texts that are JSON.
 #[derive(Default)]
 struct Found {
-    /// Every value, as it is written canonically.
+    /// Every value in its canonical spelling.
     objects: BTreeSet<String>,
-    /// Whether one of them is a change of ours.
+    /// Whether one of them is a relevant change.
     change: bool,
 }
 
@@ -122,7 +123,7 @@ impl Found {
     }
 }
 
-/// What a CloudWatch Logs subscription holds, zipped and in base64.
+/// The unzipped content of a CloudWatch Logs subscription, which is gzip in base64.
 fn unzipped(text: &str) -> Option<Vec<u8>> {
     let zipped = BASE64_STANDARD.decode(text).ok()?;
     let mut plain = Vec::new();

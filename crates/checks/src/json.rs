@@ -1,4 +1,4 @@
-//! The reader of JSON, against `serde_json` itself.
+//! Checks the JSON reader against `serde_json`.
 
 use portcullis_domain::json::{self, Json, Owned};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -8,11 +8,11 @@ use crate::is_clear;
 
 /// Reads a document.
 ///
-/// - What `serde_json` refuses is refused with the same words, and nothing else is.
-/// - Where no key stands twice, it is what `serde_json` makes of it, and is written the same.
-/// - Where one does, there is a text that says so, and nothing else is different.
+/// - The reader refuses exactly what `serde_json` refuses, with the same words.
+/// - A document without duplicate keys is read as `serde_json` reads it, and is written the same.
+/// - An object with a duplicate key is a text that says so. Nothing else is different.
 ///
-/// Says `refused`, `ambiguous` or `plain`.
+/// Returns `refused`, `ambiguous` or `plain`.
 pub fn json(bytes: &[u8]) -> &'static str {
     let (read, expected) = (json::parse(bytes), serde_json::from_slice::<Value>(bytes));
     let (read, expected) = match (read, expected) {
@@ -36,7 +36,7 @@ pub fn json(bytes: &[u8]) -> &'static str {
     "plain"
 }
 
-/// Whether both are the same but for objects that are a text here.
+/// Whether both are equal, except for objects that were replaced by a text.
 fn says_so(read: &Json<'_>, expected: &Value) -> bool {
     match (read, expected) {
         (Json::String(text), Value::Object(_)) => json::is_ambiguous(text),
@@ -51,7 +51,7 @@ fn says_so(read: &Json<'_>, expected: &Value) -> bool {
     }
 }
 
-/// Whether a key stands twice in any object of a document.
+/// Whether any object of a document has a duplicate key.
 struct Twice(bool);
 
 impl<'de> Deserialize<'de> for Twice {

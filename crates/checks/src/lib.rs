@@ -1,7 +1,7 @@
-//! What must hold for any input at all.
+//! Checks that must hold for any input.
 //!
-//! Each check takes bytes, panics where something does not hold, and says in a word what became of the input. The fuzz
-//! targets look for bytes that break one; `tests/replay.rs` replays every finding and seed, with no fuzzer needed.
+//! Each check takes bytes, panics if a property does not hold, and returns the input's class as a word. The fuzz
+//! targets search for bytes that break a check. `tests/replay.rs` replays every finding and seed without a fuzzer.
 #![expect(clippy::panic, reason = "a check that fails panics: that is what the fuzzer looks for")]
 
 mod cidr;
@@ -18,7 +18,8 @@ pub use logfile::logfile;
 pub use policy::policy;
 pub use record::record;
 
-/// A message to people: there is one, and it fits on a line of a terminal or a notification without harm to it.
+/// Checks a message for people: it is not empty, it fits on one line of a terminal or a notification, and it cannot
+/// harm the terminal.
 fn is_clear(message: &str, most: usize) {
     assert!(!message.trim().is_empty(), "an empty message");
     assert!(!message.contains(char::is_control), "a control character: {message:?}");

@@ -1,4 +1,4 @@
-//! A CloudTrail log file, against a parse of all of it.
+//! Checks the reader of CloudTrail log files against a parse of the whole file.
 
 use std::io::Read;
 
@@ -13,16 +13,17 @@ use crate::is_clear;
 /// A record in full, or what could not be read.
 type Parsed = Result<Json<'static>, Error>;
 
-/// So much is unzipped and parsed to compare: no record in it is too long to be read.
+/// At most this many bytes are unzipped and parsed to compare. No record in them is too long to be read.
 const MOST: u64 = 1 << 20;
 
 /// Reads a file, gzip or plain.
 ///
-/// - As a whole and in chunks, however they are cut, the same is found.
-/// - Where the text is JSON as a whole, what is found are its objects with a name of ours as `eventName`, and no error.
-/// - Where the gzip data is damaged, there is an error.
+/// - The whole file and its chunks, however they are cut, give the same.
+/// - If the text is JSON as a whole, the reader finds exactly the objects with a relevant call's name as `eventName`,
+///   and no error.
+/// - If the gzip data is damaged, there is an error.
 ///
-/// Says `damaged` where there was an error, else `found` or `nothing`.
+/// Returns `damaged` if there was an error, else `found` or `nothing`.
 pub fn logfile(bytes: &[u8]) -> &'static str {
     let mut found: Vec<Parsed> = Vec::new();
     read(bytes, &mut Scratch::default(), |record| found.push(roughly(record)));
@@ -32,7 +33,8 @@ pub fn logfile(bytes: &[u8]) -> &'static str {
     let mut is_odd = false;
     for most in [3, 100, 70_000] {
         let streamed = streamed(bytes, seed, most);
-        // Where gzip data is damaged, how much is read before it shows depends on the chunks; that it shows does not.
+        // If gzip data is damaged, the chunks decide how much is read before the error. The error itself does not
+        // depend on them.
         if streamed.iter().any(is_odd_deflate) && !found.iter().any(is_damage) {
             is_odd = true;
         } else if found.iter().any(is_damage) {
@@ -56,7 +58,7 @@ pub fn logfile(bytes: &[u8]) -> &'static str {
     assert!(unzipped || damaged || is_odd, "damaged gzip data, and no error");
     assert!(!is_odd || !unzipped || text.len() as u64 > MOST, "gzip data that another inflater takes is refused");
     let document = json::parse(&text).ok().filter(|_| unzipped && text.len() as u64 <= MOST);
-    // A name in no object at all is damage to the reader, who does not know what was before it.
+    // The reader reports a name in no object as damage, because it does not know the text before the name.
     let of_objects = |document: &Json<'_>| {
         let is_object = |value: &Json<'_>| value.as_object().is_some();
         is_object(document) || document.as_array().is_some_and(|elements| elements.iter().all(is_object))
@@ -64,7 +66,7 @@ pub fn logfile(bytes: &[u8]) -> &'static str {
     if let Some(document) = document.filter(of_objects) {
         assert!(!damaged, "all of it is JSON, and there is an error: {found:?}");
         let mut expected = Vec::new();
-        ours(&document, &mut expected);
+        relevant(&document, &mut expected);
         let records = found.iter().flatten().filter(|record| record.as_object().is_some());
         let mut records: Vec<String> = records.map(Json::to_string).collect();
         for record in expected {
@@ -72,7 +74,8 @@ pub fn logfile(bytes: &[u8]) -> &'static str {
             let place = place.unwrap_or_else(|| panic!("a parse of everything finds more: {record}"));
             records.swap_remove(place);
         }
-        // An object with a double key is a text that says so, and hides what is in it from the parse, not from the reader.
+        // An object with a duplicate key is a text that says so. It hides its content from the parse, but not from the
+        // reader.
         let no_double_key =
             serde_json::from_slice::<Value>(&text).is_ok_and(|last_wins| Json::from(&last_wins) == document);
         assert!(records.is_empty() || !no_double_key, "a parse of everything does not find {records:?}");
@@ -99,8 +102,8 @@ fn streamed(bytes: &[u8], mut seed: u64, most: usize) -> Vec<Parsed> {
     all
 }
 
-/// As a whole a file is unzipped by libdeflate, which takes some codes that deflate does not define and other inflaters
-/// refuse. What comes of them has been held against the check sum and the length all the same.
+/// libdeflate unzips whole files and accepts some codes that deflate does not define and that other inflaters refuse.
+/// Their result has still been checked against the checksum and the length.
 fn is_odd_deflate(found: &Parsed) -> bool {
     matches!(found, Err(Error::Damaged { why: "this cannot be inflated", .. }))
 }
@@ -109,7 +112,7 @@ fn is_damage(found: &Parsed) -> bool {
     matches!(found, Err(Error::Damaged { .. } | Error::Truncated { .. }))
 }
 
-/// Where gzip data is damaged is told as exactly as the chunks allow.
+/// The offset of an error in gzip data depends on the chunks, so it is compared only roughly.
 fn roughly(found: Found<'_>) -> Parsed {
     match found.and_then(|record| record.parse().map(Json::into_owned)) {
         Err(Error::Damaged { why, .. }) => Err(Error::Damaged { offset: 0, why }),
@@ -117,16 +120,16 @@ fn roughly(found: Found<'_>) -> Parsed {
     }
 }
 
-/// Every object with a name of ours as its own `eventName`, whatever is around it.
-fn ours(value: &Json<'_>, all: &mut Vec<String>) {
+/// Every object with a relevant call's name as its own `eventName`, whatever is around it.
+fn relevant(value: &Json<'_>, all: &mut Vec<String>) {
     match value {
         Json::Object(fields) => {
             if fields.get("eventName").and_then(Json::as_str).is_some_and(|name| Call::NAMES.contains(&name)) {
                 all.push(value.to_string());
             }
-            fields.iter().for_each(|(_, field)| ours(field, all));
+            fields.iter().for_each(|(_, field)| relevant(field, all));
         }
-        Json::Array(elements) => elements.iter().for_each(|element| ours(element, all)),
+        Json::Array(elements) => elements.iter().for_each(|element| relevant(element, all)),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
     }
 }

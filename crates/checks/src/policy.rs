@@ -1,4 +1,4 @@
-//! A policy, parsed or refused.
+//! Checks that a policy is parsed or refused cleanly.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use crate::is_clear;
 
 /// Parses a policy.
 ///
-/// - What is refused is refused in one short line that names the line of the file.
-/// - What is taken guards something, against some internet, from at least one address on.
-/// - 64 KB take less than a second, whatever is in them (ten, where nothing is optimised).
+/// - A refusal is one short line that names the line of the file.
+/// - An accepted policy guards something, against some internet, from at least one address on.
+/// - Any 64 KB take less than a second (ten in a build without optimisation).
 ///
-/// Says `no text`, `refused` or `taken`.
+/// Returns `no text`, `refused` or `taken`.
 pub fn policy(bytes: &[u8]) -> &'static str {
     let Ok(text) = std::str::from_utf8(bytes) else { return "no text" };
     let parsed = in_time(text);
@@ -45,11 +45,11 @@ pub fn policy(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// Fifty times what the worst input so far takes when optimised, for machines that are slow or busy; what is quadratic
-/// takes longer.
+/// Fifty times as long as the worst input so far takes in an optimised build, for machines that are slow or busy. A
+/// quadratic parser takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A busy machine is slow now and then, but not three times.
+/// A busy machine may be slow once or twice, but not three times.
 #[expect(clippy::disallowed_methods, reason = "what is measured here is time")]
 fn in_time(text: &str) -> Result<Policy, portcullis_domain::policy::PolicyError> {
     let mut tries = 3;

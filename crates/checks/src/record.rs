@@ -1,4 +1,4 @@
-//! One CloudTrail record, read, judged on facts made from itself, and planned.
+//! Checks one CloudTrail record: reads it, judges it on facts made from the record itself, and plans.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -18,7 +18,7 @@ use portcullis_domain::rule::{Permission, Rule, Source, Traffic};
 
 use crate::is_clear;
 
-/// The built-in policy, one that counts everything, and one that counts little and guards a lot.
+/// The built-in policy, one under which everything counts, and one under which little counts and much is guarded.
 static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
     let strict = "{version: 1, internet: {ipv4: /32, ipv6: /128}, guard: [ssh, dns, vnc, {name: low, protocol: udp, ports: [0-1023, 40000-65535]}]}";
     let lax = "{version: 1, internet: {ipv4: /0, ipv6: /0}, trusted: [0.0.0.0/2, '2000::/4'], guard: [ssh, rdp, {name: all, protocol: tcp, ports: [0-65535]}]}";
@@ -29,11 +29,11 @@ static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
 /// Reads a record (an EventBridge event's `detail`, or the value itself), judges and plans.
 ///
 /// - The order of keys, white space and the spelling of characters make no difference.
-/// - What blatantly opens ssh to everyone is never harmless, and is exposed when it is all judged.
-/// - What is harmless is never exposed, and leaves no doubt.
-/// - Planned is only what the change claims and what exposes something; after it, nothing is left to plan.
+/// - A record that clearly opens ssh to everyone is never harmless, and is exposed when it is judged.
+/// - A harmless record is never exposed and never undecided.
+/// - Only rules that the change made and that expose something are planned. After the plan, nothing is left to plan.
 ///
-/// Says `no json`, `irrelevant`, `undecided`, `harmless`, `exposed` or `safe`, under the built-in policy.
+/// Returns `no json`, `irrelevant`, `undecided`, `harmless`, `exposed` or `safe`, under the built-in policy.
 pub fn record(bytes: &[u8]) -> &'static str {
     let Ok(value) = json::parse(bytes) else { return "no json" };
     let record = value.get("detail").unwrap_or(&value);
@@ -69,7 +69,7 @@ pub fn record(bytes: &[u8]) -> &'static str {
 fn judged(change: &Change, policy: &Policy) -> &'static str {
     let harmless = harmless(change, policy);
     if let ChangedRules::PrefixList { list, added: Some(added), .. } = &change.changed_rules {
-        // A group whose every port stands open to the list, which holds what was added and nothing else.
+        // A group that opens every port to the list. The list holds only the added entries.
         let traffic = Traffic::new("-1".into(), None, None);
         let permission = Permission { traffic, source: Source::PrefixList(list.clone()) };
         let lists = PrefixLists::from([(list.clone(), Ok(added.clone()))]);
@@ -108,7 +108,7 @@ fn judged(change: &Change, policy: &Policy) -> &'static str {
     }
 }
 
-/// Judges the rules, plans, takes away what was planned, and judges what is left.
+/// Judges the rules, plans, removes the planned rules, and judges the rest.
 fn rolled_back(change: &Change, rules: &[Rule], policy: &Policy) -> Judgement {
     let lists = PrefixLists::new();
     let judgement = look(change, rules.to_vec(), &lists, policy);
@@ -144,8 +144,8 @@ fn look(change: &Change, rules: Vec<Rule>, lists: &PrefixLists, policy: &Policy)
     judge(&[change], &facts, policy, Timestamp::UNIX_EPOCH)
 }
 
-/// Whether a record, in a shape that CloudTrail is known to write, opens ssh to all of IPv4 or IPv6: a second reader that
-/// knows little, to hold the first to what anyone would see.
+/// Whether a record, in a shape that CloudTrail is known to write, opens ssh to all of IPv4 or IPv6. This second reader
+/// is simple and knows only what anyone would see.
 fn blatant(record: &Json<'_>) -> bool {
     let part = |name: &str| record.get(name).filter(|part| part.get("omitted").is_none());
     let request = part("requestParameters");
@@ -193,7 +193,7 @@ fn elements<'a>(list: Option<&'a Json<'a>>) -> Vec<&'a Json<'a>> {
     under("items").chain(under("item")).chain(bare).chain(alone).collect()
 }
 
-/// Not every fraction comes back from its own text as the very same number.
+/// Whether a value has fractions: not every fraction is equal after it is written and read back.
 fn has_fractions(value: &Json<'_>) -> bool {
     match value {
         Json::Number(number) => number.is_f64(),
@@ -203,7 +203,8 @@ fn has_fractions(value: &Json<'_>) -> bool {
     }
 }
 
-/// The same value in other words: keys backwards, white space wherever it may be, every character escaped.
+/// Writes the same value in another spelling: keys in reverse order, white space wherever it is allowed, every
+/// character escaped.
 fn respell(value: &Json<'_>, out: &mut String) {
     match value {
         Json::Null | Json::Bool(_) | Json::Number(_) => out.push_str(&value.to_string()),

@@ -1,4 +1,4 @@
-//! Holds the policies that the pages show, and the table of services, to what the program takes.
+//! Checks that the program accepts the policies on the pages, and that the page's table of services is the program's.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails, as it should")]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
-//! Holds `docs/REFERENCE.md` and the alarms of `docs/RUNBOOK.md` to the templates, in both directions, and the templates
-//! to the calls that are judged.
+//! Checks `docs/REFERENCE.md` and the alarms of `docs/RUNBOOK.md` against the templates, in both directions, and the
+//! templates against the calls that are judged.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails, as it should")]
 
 use std::collections::BTreeSet;
@@ -15,8 +15,8 @@ const CONFIG: &str = include_str!("../../../src/config.rs");
 const PAGE: &str = include_str!("../../../docs/REFERENCE.md");
 const RUNBOOK: &str = include_str!("../../../docs/RUNBOOK.md");
 
-/// A template as plain data. What `!Sub`, `!Ref` and the like are applied to is kept, the tags are dropped: which
-/// keys there are, and which words stand where, does not depend on them.
+/// A template as plain data. The tags (`!Sub`, `!Ref` and others) are dropped and their arguments kept. The keys and
+/// most words do not depend on the tags.
 fn template(yaml: &str) -> Value {
     let options = serde_saphyr::options! { no_schema: true };
     serde_saphyr::from_str_with_options(yaml, options).unwrap()
@@ -42,7 +42,7 @@ fn firsts(rows: &[Vec<&str>]) -> BTreeSet<String> {
 /// A statement of a policy and its name.
 type Statement<'a> = (&'a str, &'a Value);
 
-/// Every statement, wherever it is nested. An event bus's has its name beside it.
+/// Every statement, however deep it is nested. An event bus's statement has its name next to it.
 fn statements<'a>(value: &'a Value, beside: &'a str, found: &mut Vec<Statement<'a>>) {
     if let Some(map) = value.as_object() {
         if map.contains_key("Effect") {
@@ -137,7 +137,7 @@ fn who_may_call_what_is_deployed() {
     let templates = [TEMPLATE, MEMBER, TAMPER].map(template);
     let mut found = Vec::new();
     templates.iter().for_each(|template| statements(&template["Resources"], "", &mut found));
-    // What Lambda needs to run the function in its role has no name and is no one's to call.
+    // The statement that lets Lambda assume the function's role has no name.
     let is_lambda = |statement: &Value| statement["Principal"]["Service"] == "lambda.amazonaws.com";
     let open = found.into_iter().filter(|(_, one)| one.get("Principal").is_some() && !is_lambda(one));
     let open = open.filter(|(_, one)| one["Effect"] == "Allow");

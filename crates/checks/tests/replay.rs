@@ -1,5 +1,5 @@
-//! Replays `fuzz/findings`: every input that ever broke a check, and the seeds. The word before the first `-` of a seed's
-//! name is what must become of it; a finding's file is named for what it broke.
+//! Replays `fuzz/findings`: every input that ever broke a check, and the seeds. The word before the first `-` of a
+//! seed's name is the class that the check must return. A finding's file is named after what it broke.
 #![allow(clippy::unwrap_used, reason = "a test that panics fails, as it should")]
 
 use std::path::Path;
@@ -27,14 +27,14 @@ fn replay(target: &str, check: fn(&[u8]) -> &'static str, outcomes: &[&str]) {
 
 #[test]
 fn deliveries() {
-    let outcomes = ["no json", "record", "log file", "sweep", "ignored", "passed", "unreadable", "empty"];
+    let outcomes = ["no json", "record", "log file", "sweep", "unrelated", "control", "unreadable", "empty"];
     replay("delivery", portcullis_checks::delivery, &outcomes);
 }
 
 #[test]
 fn json() {
     replay("json", portcullis_checks::json, &["refused", "ambiguous", "plain"]);
-    // What the others are given is JSON, or nearly.
+    // The other targets get JSON, or nearly JSON.
     for target in ["delivery", "record", "policy", "logfile"] {
         replay(target, portcullis_checks::json, &[]);
     }
@@ -61,7 +61,7 @@ fn log_files() {
     replay("logfile", portcullis_checks::logfile, &["found", "nothing", "damaged"]);
 }
 
-/// The corpus of events is a seed of three.
+/// The events in `events/` are also seeds of three targets.
 #[test]
 fn events() {
     let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events");

@@ -1,7 +1,7 @@
-//! What arrives → the records in it, each with the item that must be tried again if it fails.
+//! Opens a delivery: finds its records, and for each the item that AWS must deliver again if the record fails.
 //!
-//! AWS nests: an SQS message may hold an SNS notification that holds an EventBridge event that holds a record, or the
-//! name of a log file full of them. One letter that cannot be opened never stops the others.
+//! AWS nests: an SQS message may hold an SNS notification that holds an EventBridge event. The event holds a record, or
+//! the name of a log file full of records. One payload that cannot be opened never stops the others.
 //!
 //! Shapes: EventBridge User Guide, "AWS events delivered via CloudTrail"; Lambda Developer Guide, "Using Lambda with
 //! Amazon SQS", "… SNS", "… S3" and "… CloudWatch Logs"; S3 User Guide, "Event message structure" and "Amazon S3 event
@@ -19,57 +19,58 @@ use portcullis_domain::ids::{AccountId, Region};
 use portcullis_domain::json::{self, Json};
 use portcullis_domain::text::escaped;
 
-/// A delivery, opened.
+/// An opened delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery<'a> {
-    /// How the answer is given.
+    /// How the delivery must be answered.
     pub kind: Kind,
-    /// What was in it.
+    /// The items in it.
     pub items: Vec<Item<'a>>,
 }
 
-/// How a delivery is answered.
+/// How a delivery must be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// As a whole: findings, or an error.
+    /// As a whole: with findings, or with an error.
     Whole,
-    /// By item: the SQS message ids that failed.
+    /// By item: with the SQS message ids that failed.
     ByItem,
 }
 
-/// What is tried again as one: an SQS message, or the whole delivery.
+/// The unit that AWS delivers again: an SQS message, or the whole delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item<'a> {
-    /// The SQS message's id; empty for a delivery that is answered as a whole.
+    /// The SQS message's id. Empty if the delivery is answered as a whole.
     pub id: String,
-    /// What it held.
+    /// The payloads in it.
     pub payloads: Vec<Payload<'a>>,
 }
 
-/// One thing out of an envelope.
+/// One payload of an envelope.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Payload<'a> {
-    /// A CloudTrail record, unread.
+    /// A CloudTrail record, not yet read.
     Record {
         /// The record.
         record: Json<'a>,
-        /// What the envelope says of it.
+        /// The account and Region in the envelope.
         envelope_origin: EnvelopeOrigin,
     },
     /// A CloudTrail log file in S3, by name.
     LogFile(LogFile),
-    /// The order to look at everything.
+    /// A request to check everything.
     SweepRequest(SweepRequest),
-    /// An event that is known to be none of ours.
+    /// An event that has nothing to do with security groups.
     Unrelated(String),
-    /// What AWS sends beside the events: test and control messages, digests, Insights. Nobody needs to hear of it.
+    /// A message that AWS sends besides events: test and control messages, digests, Insights. Nobody needs to know of
+    /// it.
     Control(String),
-    /// What could not be opened: the place, the value, and what is accepted.
+    /// A payload that could not be opened: the field, its value, and what is accepted.
     Unreadable(String),
 }
 
 impl Payload<'_> {
-    /// The same, out of an envelope that is gone.
+    /// The same payload with its own copies of all texts.
     fn into_owned(self) -> Payload<'static> {
         match self {
             Self::Record { record, envelope_origin } => {
@@ -93,7 +94,7 @@ pub struct LogFile {
     pub key: String,
 }
 
-/// What a sweep is to look at; an empty list: all that the function may act in.
+/// What a sweep must check. An empty list means everything that the function may act in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SweepRequest {
     /// The accounts.
@@ -102,7 +103,7 @@ pub struct SweepRequest {
     pub regions: Vec<Region>,
 }
 
-/// AWS nests three deep; what goes deeper is no delivery.
+/// AWS nests three levels deep. A deeper payload is not a delivery.
 const DEEPEST: u8 = 6;
 
 /// Opens a delivery.
@@ -149,7 +150,7 @@ fn parse<'a>(json: &'a str, place: &str, depth: u8) -> Vec<Payload<'a>> {
     }
 }
 
-/// What CloudTrail publishes to a topic that is given to a trail, to see whether it may.
+/// CloudTrail publishes this message when a trail gets a topic, to check that it may.
 const VALIDATION: &str = "CloudTrail validation message.";
 
 fn sns_message<'a>(message: &'a str, depth: u8) -> Vec<Payload<'a>> {
@@ -163,7 +164,7 @@ fn payloads<'a>(value: &'a Json<'a>, depth: u8) -> Vec<Payload<'a>> {
     let Some(depth) = depth.checked_sub(1) else {
         return vec![Payload::Unreadable("the delivery is nested deeper than AWS nests".to_owned())];
     };
-    // A document of more than one kind is none that AWS writes; nothing that is in it may get lost.
+    // AWS never writes a document of more than one kind. If one arrives anyway, none of its records may be lost.
     let mut found = Vec::new();
     if let Some(detail) = value.get("detail") {
         found.push(eventbridge(value, detail));
@@ -187,7 +188,7 @@ fn payloads<'a>(value: &'a Json<'a>, depth: u8) -> Vec<Payload<'a>> {
     if let Some(keys) = value.get("s3ObjectKey") {
         found.extend(notification(value, keys));
     }
-    // What `aws cloudtrail lookup-events` prints: the whole record as a text inside.
+    // The output of `aws cloudtrail lookup-events` has the whole record as a text inside.
     let list = |key: &str| value.get(key).and_then(Json::as_array);
     let (events, records) = (list("Events"), list("Records"));
     found.extend(events.into_iter().flatten().flat_map(|event| payloads(event, depth)));
@@ -198,7 +199,7 @@ fn payloads<'a>(value: &'a Json<'a>, depth: u8) -> Vec<Payload<'a>> {
     if ["eventSource", "eventName", "eventVersion"].iter().any(|key| value.get(key).is_some()) {
         found.push(Payload::Record { record: value.clone(), envelope_origin: EnvelopeOrigin::default() });
     }
-    // A list may be empty, and what is in it of no concern. What stands beside it and may hold something is of concern.
+    // An empty list has no record. Other fields next to it may still hold some.
     let notified = text(value, "Type") == Some("Notification") && text(value, "Message").is_some();
     let is_opened = |key: &str| match key {
         "Events" => events.is_some(),
@@ -211,7 +212,7 @@ fn payloads<'a>(value: &'a Json<'a>, depth: u8) -> Vec<Payload<'a>> {
     let is_bare = |key: &str| match key {
         "MessageAttributes" => notified,
         "resources" => value.get("detail").is_some(),
-        // The AWS SDK for Python adds it to what it was answered.
+        // The AWS SDK for Python adds this field to answers.
         "ResponseMetadata" => true,
         _ => false,
     };
@@ -228,10 +229,10 @@ fn payloads<'a>(value: &'a Json<'a>, depth: u8) -> Vec<Payload<'a>> {
     found
 }
 
-/// How zipped data begins in base64: as a Logs subscription writes it.
+/// The first characters of gzip data in base64, as a CloudWatch Logs subscription writes it.
 const ZIPPED: &str = "H4sI";
 
-/// Whether there may be records in a value; in a text, if it is JSON or zipped.
+/// Whether a value may hold records. A text may, if it is JSON or gzip.
 fn may_hold_records(value: &Json<'_>) -> bool {
     match value {
         Json::Null | Json::Bool(_) | Json::Number(_) => false,
@@ -277,7 +278,7 @@ fn eventbridge<'a>(event: &Json<'_>, detail: &Json<'a>) -> Payload<'a> {
     }
 }
 
-/// One record of an S3 notice. Its key is encoded as in a form: a space is `+`.
+/// One record of an S3 notice. Its key is form-encoded: a space is `+`.
 fn object_notice(record: &Json<'_>, s3: &Json<'_>) -> Payload<'static> {
     let name = text(record, "eventName").unwrap_or_default();
     if !name.is_empty() && !name.starts_with("ObjectCreated:") {
@@ -316,10 +317,10 @@ fn log_file(bucket: String, key: String) -> Payload<'static> {
     }
 }
 
-/// No subscription delivers more at once, unzipped, by far.
+/// The data of one CloudWatch Logs delivery, unzipped, is always far smaller than this.
 const LARGEST_LOG_DATA: u64 = 16 << 20;
 
-/// A CloudWatch Logs subscription of the log group that a trail writes to: every message is a record, most of them of
+/// A CloudWatch Logs subscription of the log group that a trail writes to. Every message is a record, and most are of
 /// other calls.
 fn log_events(awslogs: &Json<'_>, depth: u8) -> Vec<Payload<'static>> {
     let unzipped = || {
@@ -349,7 +350,7 @@ fn log_events(awslogs: &Json<'_>, depth: u8) -> Vec<Payload<'static>> {
     events.iter().flat_map(message).collect()
 }
 
-/// Whether a record may be of one of our calls, by its text alone. A name may be written with escapes.
+/// Whether the text of a record may name a relevant call. Escapes may hide the name.
 fn may_concern_us(record: &str) -> bool {
     Call::NAMES.iter().any(|name| record.contains(name)) || record.contains("\\u00")
 }

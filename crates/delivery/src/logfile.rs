@@ -1,11 +1,11 @@
-//! CloudTrail log files: gzip JSON, `{"Records":[…]}`, of which one record in hundreds is a call of ours.
+//! CloudTrail log files: gzip JSON, `{"Records":[…]}`, in which one record in hundreds is of a relevant call.
 //!
-//! The records that matter are found in the plain text by the names of their calls ([`scan`]); all others are neither
-//! parsed nor counted, so that reading a file costs little more than unzipping it. [`read`] takes a whole file,
-//! [`Stream`] takes it in chunks as they arrive, in a few MiB of memory however large the file is; both find the same.
-//! Digest files and Insight records name no call, so nothing is found in them.
+//! The relevant records are found in the plain text by the names of their calls ([`scan`]). All other records are
+//! neither parsed nor counted, so reading a file costs little more than unzipping it. [`read`] takes a whole file.
+//! [`Stream`] takes it in chunks as they arrive, and needs a few MiB of memory for a file of any size. Both find the
+//! same. Digest files and Insight records name no call, so nothing is found in them.
 //!
-//! What cannot be read is an [`Error`] beside the records that can, never silence.
+//! Every part that cannot be read is reported as an [`Error`], next to the records that can be read.
 
 mod around;
 mod scan;
@@ -17,70 +17,70 @@ use serde_json::Value;
 pub use scan::{Scanner, scan};
 pub use unzip::Scratch;
 
-/// The longest object that is read as a record, in bytes. CloudTrail leaves parameters out of a record beyond 100 KB,
-/// and a whole file of some thousand records rarely has a MiB.
+/// The longest object that is read as a record, in bytes. CloudTrail omits parameters from a record above 100 KB, and
+/// even a whole file of some thousand records rarely has a MiB.
 pub const LONGEST_RECORD: usize = 1 << 20;
 
-/// The most that one file is unzipped to, in bytes: twenty times the largest file that CloudTrail is known to write. It
-/// is the one guard against a gzip bomb. A limit on the ratio would be none: deflate packs at most 1032 to 1, and a
-/// lawful file of one call again and again comes near to that.
+/// At most this many bytes of one file are unzipped: twenty times the largest file that CloudTrail is known to write.
+/// This is the only protection against a gzip bomb. A limit on the ratio would not protect: deflate compresses at most
+/// 1032 to 1, and a lawful file that repeats one call comes near that.
 pub const MOST_UNZIPPED: u64 = 2 << 30;
 
 /// What could not be read. Offsets are bytes of the plain text, unless they are said to be of the gzip data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A record of ours, or what may be one, that is no JSON.
+    /// A record of a relevant call, or what may be one, is not JSON.
     #[error("the object at byte {offset} names a call to be judged and cannot be read: {why}")]
     Object {
-        /// Where it begins.
+        /// Where the object begins.
         offset: usize,
-        /// What the parser says.
+        /// The parser's error.
         why: String,
     },
-    /// An object with one of the names in it that goes on and on.
+    /// An object that contains one of the names is longer than a record may be.
     #[error("the object at byte {offset} names a call to be judged and is longer than {LONGEST_RECORD} bytes")]
     TooLong {
-        /// Where it begins.
+        /// Where the object begins.
         offset: usize,
     },
-    /// The end came first.
+    /// The text ends inside an object that contains one of the names.
     #[error("the text ends inside the object at byte {offset}, which names a call to be judged")]
     EndsInside {
         /// Where the object begins.
         offset: usize,
     },
-    /// One of the names in no object, as far back as a record may reach: the text around it is no JSON.
+    /// One of the names is in no object, as far back as a record may reach. The text around it is not JSON.
     #[error("a call to be judged is named at byte {offset}, outside of any object: the text before it is damaged")]
     Astray {
         /// Where the name begins.
         offset: usize,
     },
-    /// The last byte closes nothing.
+    /// The last byte does not close a document.
     #[error("the text ends early, after {length} bytes")]
     EndsEarly {
-        /// How long it is.
+        /// The length of the text.
         length: usize,
     },
-    /// No gzip data, or a check sum that does not fit.
+    /// The data is not gzip, or a checksum does not match.
     #[error("the gzip data is damaged at byte {offset} of it: {why}")]
     Damaged {
-        /// Where in the gzip data.
+        /// The offset in the gzip data.
         offset: u64,
-        /// How.
+        /// What is wrong.
         why: &'static str,
     },
     /// The gzip data ends inside a member.
     #[error("the gzip data is damaged: it ends early, after {length} bytes")]
     Truncated {
-        /// How long it is.
+        /// The length of the gzip data.
         length: u64,
     },
-    /// A gzip bomb, or what is as bad as one.
+    /// The text is longer than [`MOST_UNZIPPED`]: a gzip bomb, or as harmful as one.
     #[error("the file has more than {MOST_UNZIPPED} bytes when unzipped")]
     TooLarge,
 }
 
-/// A record that is a call of ours, as it stands in the text.
+/// A record of a relevant call, as it is written in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
     bytes: &'a [u8],
@@ -88,7 +88,7 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Parses it; an object in which a key stands twice is marked ([`json::parse`]).
+    /// Parses the record. An object with a duplicate key is marked ([`json::parse`]).
     ///
     /// # Errors
     /// [`Error::Object`].
@@ -100,8 +100,8 @@ impl<'a> Record<'a> {
 /// A record, or what could not be read.
 pub type Found<'a> = Result<Record<'a>, Error>;
 
-/// Whether a plain text is that of a CloudTrail log file, by its beginning: its first key is `Records`, and the first of
-/// them is a CloudTrail record, or there is none. S3's notices and queues' messages have `Records` as well.
+/// Whether a plain text begins like a CloudTrail log file: its first key is `Records`, and the first record is
+/// CloudTrail's, or there is none. S3's notices and queues' messages have `Records` as well.
 #[must_use]
 pub fn is_log_file(text: &[u8]) -> bool {
     let mut rest = text;
@@ -118,52 +118,52 @@ pub fn is_log_file(text: &[u8]) -> bool {
     record.get("eventVersion").is_some_and(Value::is_string) && !source.starts_with("aws:")
 }
 
-/// How much is unzipped at a time: what the processor's own cache holds.
+/// How many bytes are unzipped at a time, so that they fit in the processor's own cache.
 const PIECE: usize = 64 << 10;
 
 /// Reads a file from memory, gzip or plain.
-pub fn read(file: &[u8], scratch: &mut Scratch, tell: impl FnMut(Found<'_>)) {
-    read_if(file, scratch, |_| true, tell);
+pub fn read(file: &[u8], scratch: &mut Scratch, report: impl FnMut(Found<'_>)) {
+    read_if(file, scratch, |_| true, report);
 }
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Content<'a> {
-    /// A log file, which has been read.
+    /// A log file. It has been read.
     LogFile,
-    /// Something else, and this is its text.
+    /// Another file, with its text.
     Other(&'a [u8]),
-    /// Something else, or hardly the beginning of anything, that is damaged or too large for a buffer.
+    /// Another file that is damaged or too large for a buffer, or a file with hardly any beginning.
     Unclear,
 }
 
 /// Reads a file from memory, gzip or plain, if it is a log file ([`is_log_file`]).
-pub fn read_log_file<'a>(file: &'a [u8], scratch: &'a mut Scratch, tell: impl FnMut(Found<'_>)) -> Content<'a> {
-    read_if(file, scratch, is_log_file, tell)
+pub fn read_log_file<'a>(file: &'a [u8], scratch: &'a mut Scratch, report: impl FnMut(Found<'_>)) -> Content<'a> {
+    read_if(file, scratch, is_log_file, report)
 }
 
 fn read_if<'a>(
     file: &'a [u8],
     scratch: &'a mut Scratch,
     is_wanted: impl Fn(&[u8]) -> bool,
-    mut tell: impl FnMut(Found<'_>),
+    mut report: impl FnMut(Found<'_>),
 ) -> Content<'a> {
     if let Some(text) = unzip::plain(file, scratch) {
         if !is_wanted(text) {
             return Content::Other(text);
         }
-        scan(text, tell);
+        scan(text, report);
         return Content::LogFile;
     }
-    // Too large for a buffer, or damaged: this says where, after what can still be read.
+    // Too large for a buffer, or damaged. Reading it as a stream tells where, after the records that can still be read.
     if !is_wanted(&unzip::beginning(file, 2 * LONGEST_RECORD)) {
         return Content::Unclear;
     }
     let mut stream = Stream::default();
     for chunk in file.chunks(PIECE) {
-        stream.push(chunk, &mut tell);
+        stream.push(chunk, &mut report);
     }
-    stream.finish(tell);
+    stream.finish(report);
     Content::LogFile
 }
 
@@ -173,7 +173,8 @@ pub fn begins_log_file(bytes: &[u8]) -> bool {
     is_log_file(&unzip::beginning(bytes, 2 * LONGEST_RECORD))
 }
 
-/// Reads a file that arrives in chunks, gzip or plain, in at most three MiB of memory beside what it tells.
+/// Reads a file that arrives in chunks, gzip or plain. It needs at most three MiB of memory, besides the records that
+/// it reports.
 #[derive(Debug, Default)]
 pub struct Stream {
     unzip: unzip::Unzip,
@@ -182,31 +183,31 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The next chunk. After an error in the gzip data nothing more is read.
-    pub fn push(&mut self, chunk: &[u8], mut tell: impl FnMut(Found<'_>)) {
+    /// Takes the next chunk. After an error in the gzip data nothing more is read.
+    pub fn push(&mut self, chunk: &[u8], mut report: impl FnMut(Found<'_>)) {
         if self.failed {
             return;
         }
         let scanner = &mut self.scanner;
-        if let Err(error) = self.unzip.push(chunk, |text| scanner.push(text, &mut tell)) {
-            self.fail(error, tell);
+        if let Err(error) = self.unzip.push(chunk, |text| scanner.push(text, &mut report)) {
+            self.fail(error, report);
         }
     }
 
-    /// The end of the file.
-    pub fn finish(mut self, tell: impl FnMut(Found<'_>)) {
+    /// Ends the file.
+    pub fn finish(mut self, report: impl FnMut(Found<'_>)) {
         match self.unzip.finish() {
             _ if self.failed => {}
-            Err(error) => self.fail(error, tell),
-            Ok(()) => self.scanner.finish(tell),
+            Err(error) => self.fail(error, report),
+            Ok(()) => self.scanner.finish(report),
         }
     }
 
-    fn fail(&mut self, error: Error, mut tell: impl FnMut(Found<'_>)) {
+    fn fail(&mut self, error: Error, mut report: impl FnMut(Found<'_>)) {
         self.failed = true;
-        // That the text ends early as well goes without saying.
-        self.scanner.flush(&mut tell);
-        tell(Err(error));
+        // The text also ends early then, which needs no error of its own.
+        self.scanner.flush(&mut report);
+        report(Err(error));
     }
 }
 

@@ -1,9 +1,9 @@
 //! How long it takes to judge: a typical record, and groups of every size in the layouts that are hardest to judge.
 //!
-//! `make bench` runs it, and so does `cargo bench -p portcullis-domain`. EC2 allows a group 1,000 rules at the most; ten
-//! times as many show how the time grows: ten times the size takes little more than ten times the time. `staircase`
-//! alone grows with the square, because its answer does: every exposure lists its rules, and each has all those before
-//! it.
+//! `make bench` runs these benches, and so does `cargo bench -p portcullis-domain`. EC2 allows at most 1,000 rules in a
+//! group. Groups of ten times as many show how the time grows: ten times the size takes little more than ten times the
+//! time. Only the time of `staircase` grows with the square, because its answer does: every exposure lists its rules,
+//! and each has all rules of the exposures before it.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark of the wrong thing had better stop")]
 
@@ -39,19 +39,19 @@ fn read_event(payload: &[u8]) -> Change {
     }
 }
 
-/// The part of it that is reading JSON, to the end of what was read.
+/// The time that reading the JSON takes, to the end of the bytes that are read.
 #[divan::bench]
 fn the_json_of_a_4_kb_record() {
     drop(black_box(json::parse(black_box(EVENT.as_bytes())).expect("it is JSON")));
 }
 
-/// What serde_json alone takes for the same: the others are told as ratios to this.
+/// The time of serde_json alone for the same bytes. The other times are reported as ratios to this one.
 #[divan::bench]
 fn serde_json_alone_of_a_4_kb_record() {
     drop(black_box(serde_json::from_slice::<Value>(black_box(EVENT.as_bytes())).expect("it is JSON")));
 }
 
-/// From the bytes of the payload to the word that no look at EC2 is needed.
+/// From the bytes of the payload to the verdict that no look at EC2 is needed.
 #[divan::bench]
 fn a_4_kb_record_that_is_harmless(bencher: Bencher) {
     let policy = Policy::built_in();
@@ -59,7 +59,7 @@ fn a_4_kb_record_that_is_harmless(bencher: Bencher) {
     bencher.bench(|| harmless(&read_event(black_box(EVENT.as_bytes())), &policy).expect("it is harmless"));
 }
 
-/// From the bytes of the payload, with the group as EC2 shows it, to the rules that go.
+/// From the bytes of the payload and the group as EC2 shows it to the rules that must go.
 #[divan::bench]
 fn a_4_kb_record_that_exposes_ssh(bencher: Bencher) {
     let event = EVENT.replace(":443,", ":22,");
@@ -78,7 +78,7 @@ const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 const EVERY_PORT: &str = "{name: all, protocol: tcp, ports: [0-65535]}";
 const GUARD_EVERY_PORT: &str = "guard: [{name: all, protocol: tcp, ports: [0-65535]}]";
 
-/// A group and what is changed in it.
+/// A group and the changes to it.
 struct Group {
     policy: Policy,
     facts: Facts,
@@ -100,13 +100,13 @@ impl Group {
         Self { policy, facts, changes }
     }
 
-    /// Every fifth rule made by one change.
+    /// One change made every fifth rule.
     fn with_a_fifth_changed(policy: &str, rules: Vec<Rule>) -> Self {
         let fifth = rules.iter().skip(4).step_by(5).map(|rule| rule.id.clone()).collect();
         Self::new(policy, rules.into_iter(), &[ChangedRules::Rules(fifth)])
     }
 
-    /// Judges and plans; how many rules go.
+    /// Judges and plans. Returns how many rules go.
     fn judged(&self, changes: &[&Change]) -> usize {
         let judgement = judge(changes, &self.facts, &self.policy, Timestamp::UNIX_EPOCH);
         plan(&judgement, Mode::Enforce, usize::MAX).steps.len()
@@ -138,7 +138,7 @@ fn rule(n: usize, protocol: &str, (from, to): (usize, usize), source: &str) -> R
     Rule::new(RuleId::parse(&format!("sgr-{n:017x}")).expect("an id"), Permission { traffic, source })
 }
 
-/// So many blocks of 256 addresses, and a policy under which they are the internet, but only all of them together.
+/// `count` blocks of 256 addresses, under a policy whose limit only all of them together reach.
 fn together(guard: &str, count: usize, ports: impl Fn(usize) -> (usize, usize)) -> (String, Vec<Rule>) {
     let block = |n: usize| (8 << 24) + n * 256;
     let address = |n: usize| std::net::Ipv4Addr::from(u32::try_from(n).expect("an address"));
@@ -155,14 +155,14 @@ fn together(guard: &str, count: usize, ports: impl Fn(usize) -> (usize, usize)) 
     (policy, (0..count).map(|n| rule(n, "tcp", ports(n), &format!("{}/24", address(block(n))))).collect())
 }
 
-/// One guarded port, and small blocks that are the internet only together.
+/// One guarded port, and small blocks that only together reach the limit.
 #[divan::bench(args = SIZES)]
 fn small_blocks_that_add_up(bencher: Bencher, rules: usize) {
     let (policy, rules) = together("ssh", rules, |_| (22, 22));
     Group::with_a_fifth_changed(&policy, rules).bench(bencher, 1);
 }
 
-/// Every port guarded, each rule with ports of its own, every rule open to all: as many exposures as rules.
+/// Every port is guarded. Each rule has ports of its own and is open to all, so there are as many exposures as rules.
 #[divan::bench(args = SIZES)]
 fn each_rule_its_own_exposure(bencher: Bencher, rules: usize) {
     let width = 65_536 / rules;
@@ -171,15 +171,15 @@ fn each_rule_its_own_exposure(bencher: Bencher, rules: usize) {
     group.bench(bencher, group.facts.rules.len() / 5);
 }
 
-/// Every port guarded, every rule with a port range of its own inside the last one's, and small blocks that are the
-/// internet only together: only the innermost ports are exposed, and only a look at every range shows it.
+/// Every port is guarded. Each rule's port range lies inside the range of the rule before it, and only all of the small
+/// blocks together reach the limit. Only the innermost ports are exposed, and only a check of every range shows it.
 #[divan::bench(args = SIZES)]
 fn every_port_guarded_and_nested_ranges(bencher: Bencher, rules: usize) {
     let (policy, rules) = together(EVERY_PORT, rules, |n| (n, 65_535 - n));
     Group::with_a_fifth_changed(&policy, rules).bench(bencher, 1);
 }
 
-/// A change for each fifth rule, found by what it asked for: a batch of old records.
+/// One change for every fifth rule, matched by the permission that it asked for: a batch of old records.
 #[divan::bench(args = SIZES)]
 fn a_batch_of_changes(bencher: Bencher, rules: usize) {
     let (policy, rules) = together("ssh", rules, |_| (22, 22));
@@ -202,7 +202,8 @@ fn trusted_and_exempt_blocks(bencher: Bencher, rules: usize) {
     group.bench(bencher, group.facts.rules.len() / 5);
 }
 
-/// Every port guarded, each rule open to all from a port of its own upwards: every exposure lists all rules below it.
+/// Every port is guarded. Each rule is open to all from a port of its own upwards, so every exposure lists all lower
+/// rules.
 #[divan::bench(args = [10, 100, 1_000])]
 fn staircase(bencher: Bencher, rules: usize) {
     let rules = (0..rules).map(|n| rule(n, "tcp", (n, 65_535), "0.0.0.0/0"));

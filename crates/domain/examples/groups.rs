@@ -1,8 +1,9 @@
-//! Prints random groups with what they were judged to be, one JSON object a line, for an outside judge: `make proof`
-//! gives them to `tools/proof/z3_judge.py`. The first argument is how many, the second the seed.
+//! Prints random groups and the verdicts on them, one JSON object a line, so that another program can check the
+//! verdicts: `make proof` passes them to `tools/proof/z3_judge.py`. The first argument is the number of groups, the
+//! second the seed. It is an example only so that it can use the crate's public functions; users do not need it.
 //!
-//! Each is a group of rules on one guarded port: their sources, what is trusted, the length of an `internet` block; then
-//! the addresses that were found to count, as ranges, their number, and whether that is an exposure.
+//! Each line is a group of rules on one guarded port: their sources, the trusted blocks, the length of an `internet`
+//! block; then the verdict: the addresses that count, as ranges, their number, and whether they are an exposure.
 
 use std::io::{BufWriter, Write};
 
@@ -30,7 +31,7 @@ fn main() -> Result<(), Failure> {
 
 fn group(random: &mut Random) -> Result<Value, Failure> {
     let family = random.of(&Family::BOTH);
-    // Sources of a like size, so that it is in question whether they reach the limit together.
+    // Sources of similar size, so that together they sometimes reach the limit and sometimes do not.
     let prefix = if family == Family::V4 { random.within(1, 20) } else { random.within(8, 44) };
     let anchor = random.address(family);
     let blocks = |random: &mut Random, most: u64| -> Vec<String> {
@@ -42,7 +43,7 @@ fn group(random: &mut Random) -> Result<Value, Failure> {
     let list = serde_json::to_string(&trusted)?;
     let yaml = format!("version: 1\nguard: [ssh]\ninternet: {{ipv4: /{v4}, ipv6: /{v6}}}\ntrusted: {list}\n");
     let Ok(policy) = Policy::parse(&yaml) else {
-        // What is trusted leaves nothing.
+        // The trusted blocks leave no address.
         return group(random);
     };
     let rule = |(n, source): (usize, &String)| -> Result<Rule, Failure> {
@@ -69,7 +70,7 @@ fn group(random: &mut Random) -> Result<Value, Failure> {
     }))
 }
 
-/// Numbers that look random (S. Vigna's splitmix64): the same for the same seed, everywhere.
+/// Pseudo-random numbers (S. Vigna's splitmix64): the same for the same seed, on every machine.
 struct Random(u64);
 
 impl Random {
@@ -114,7 +115,7 @@ impl Random {
         }
     }
 
-    /// A block within reach of `anchor`: a few bits of its network differ, and it has host bits as people write them.
+    /// A block near `anchor`: a few bits of its network differ, and it has host bits, as people write them.
     fn block(&mut self, family: Family, anchor: u128, prefix: u64) -> String {
         let bits = u64::from(family.bits());
         let length = (prefix + self.within(0, 5)).saturating_sub(1).min(bits);

@@ -1,7 +1,8 @@
-//! Prints as JSON how many nanoseconds it takes to parse and judge a harmless event, and what serde_json alone takes to
-//! read the same bytes into a `Value`: `{"portcullis": …, "json": …, "serde_json": …}`, medians over many rounds in
-//! turns. The event has 4 KB and opens HTTPS; judging it is from the bytes of the payload to the verdict, and `json` is
-//! the part of it that is reading JSON. `make bench` runs it.
+//! A benchmark for `make bench`, as an example because it needs a program of its own. Prints as JSON how many
+//! nanoseconds it takes to parse and judge a harmless event, and how long serde_json alone takes to read the same bytes
+//! into a `Value`: `{"portcullis": …, "json": …, "serde_json": …}`. The numbers are medians over many rounds. The event
+//! has 4 KB and opens HTTPS. `portcullis` is from the bytes of the payload to the verdict, and `json` is the part of it
+//! that is reading JSON.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -13,7 +14,8 @@ use portcullis_domain::policy::Policy;
 use serde_json::Value;
 
 const EVENT: &str = include_str!("../benches/event.json");
-/// Each is measured this often in a row, so that none meets the heap as another has left it; and so many times in turns.
+/// Each measurement runs this often in a row, so that none starts with the heap that another left, and there are this
+/// many turns.
 const ROUNDS: usize = 1_000;
 const TURNS: usize = 20;
 

@@ -2,24 +2,24 @@
 //!
 //! Source: IAM User Guide, "Identify AWS resources with Amazon Resource Names (ARNs)".
 
-/// An ARN in its six parts, `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`. Its structure is checked, its words are not:
-/// a Region or an account may be empty, and each user parses the part that it needs.
+/// The six parts of an ARN, `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`. Only the structure is checked. A Region or
+/// an account may be empty, and each user parses the parts that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arn<'a> {
     /// `aws`, `aws-cn`, `aws-us-gov` and so on.
     pub partition: &'a str,
     /// The service, such as `iam`.
     pub service: &'a str,
-    /// The Region's code; empty for services that have none, such as IAM.
+    /// The Region's code. Empty for services without Regions, such as IAM.
     pub region: &'a str,
-    /// The account's id; empty for resources that belong to none.
+    /// The account's id. Empty for resources without an account.
     pub account: &'a str,
-    /// What the service calls the resource. It may contain colons and slashes.
+    /// The service's name for the resource. It may contain colons and slashes.
     pub resource: &'a str,
 }
 
 impl<'a> Arn<'a> {
-    /// The parts of an ARN; nothing where the text is none.
+    /// The parts of an ARN. `None` if the text is not an ARN.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.splitn(6, ':');

@@ -1,4 +1,4 @@
-//! What was changed, where, and by whom: what a record of CloudTrail comes to, and what is judged.
+//! A change: what was changed, where, and by whom. A CloudTrail record is read into it, and it is judged.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use crate::ids::{AccountId, GroupId, PrefixListId, Region, RuleId};
 use crate::net::Cidr;
 use crate::rule::Permission;
 
-/// What a record says of itself, for people: as it stands there, unchecked, absent where absent.
+/// What a record says about itself, for people: unchecked text as in the record, and `None` where the record has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventMetadata {
     /// `eventID`.
@@ -19,7 +19,7 @@ pub struct EventMetadata {
     pub region: Option<String>,
     /// `eventName`.
     pub call: Option<String>,
-    /// Who: the caller's ARN, or the next best that the identity holds.
+    /// The caller's ARN, or the next best name that the identity has.
     pub actor: Option<String>,
     /// The ARN of the role behind an assumed-role session.
     pub issuer: Option<String>,
@@ -29,7 +29,7 @@ pub struct EventMetadata {
     pub user_agent: Option<String>,
 }
 
-/// What makes Portcullis look: the calls that open ingress, and the sweep.
+/// What makes Portcullis check a group: the calls that can open ingress, and the sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Call {
     /// AuthorizeSecurityGroupIngress: new ingress rules.
@@ -38,14 +38,14 @@ pub enum Call {
     Modify,
     /// ModifyManagedPrefixList: the rules stay, and what they admit changes.
     ModifyPrefixList,
-    /// RestoreManagedPrefixListVersion: likewise.
+    /// RestoreManagedPrefixListVersion: the rules stay, and what they admit changes.
     RestorePrefixList,
-    /// No call at all: the look at everything.
+    /// No call: the scheduled check of everything.
     Sweep,
 }
 
 impl Call {
-    /// The names of the calls, as records have them. No other record matters.
+    /// The names of the calls, as CloudTrail writes them. Records of other calls do not matter.
     pub const NAMES: [&'static str; 4] = [
         "AuthorizeSecurityGroupIngress",
         "ModifySecurityGroupRules",
@@ -59,7 +59,7 @@ impl Call {
     }
 }
 
-/// Where to look.
+/// Which groups must be checked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Resource {
     /// One security group.
@@ -68,36 +68,36 @@ pub enum Resource {
     GroupName(String),
     /// Every group of the Region with a rule that refers to this prefix list.
     PrefixList(PrefixListId),
-    /// Every group of the Region: the record does not say which.
+    /// Every group of the Region: the record does not name the group.
     Region,
 }
 
-/// Which rules of the subject are this change's.
+/// Which rules of the resource this change made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangedRules {
-    /// These.
+    /// These rules.
     Rules(Vec<RuleId>),
-    /// Those that admit exactly this.
+    /// The rules that admit exactly these permissions.
     Permissions(Vec<Permission>),
-    /// Those whose source is this prefix list, as far as they admit what was added to it.
+    /// The rules whose source is this prefix list, as far as they admit the added entries.
     PrefixList {
         /// The list.
         list: PrefixListId,
-        /// The blocks that were added. `None`: the record does not say, so it may be any.
+        /// The blocks that were added. `None`: the record does not list them, so any entry may be new.
         added: Option<Vec<Cidr>>,
-        /// The version that was restored: all of its blocks were added, and EC2 knows them.
+        /// The version that was restored. EC2 knows its blocks, and all of them count as added.
         restored: Option<i64>,
         /// The version that the list has, at least, when the change is done. `None`: the record does not say.
         version: Option<i64>,
     },
-    /// Any ingress rule: the record does not say.
+    /// Any ingress rule: the record does not list the rules.
     Any,
 }
 
-/// A change to look at.
+/// A change to judge.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// The record, for people.
+    /// What the record says about itself, for people.
     pub event: EventMetadata,
     /// The account whose group was changed.
     pub account: AccountId,
@@ -105,16 +105,17 @@ pub struct Change {
     pub region: Region,
     /// Which call.
     pub call: Call,
-    /// Where to look.
+    /// Which groups must be checked.
     pub resource: Resource,
-    /// Which rules are its own.
+    /// Which rules the change made.
     pub changed_rules: ChangedRules,
-    /// All that the record says its rules admit, with the rules' ids where it lists them. `None`: it does not say all.
+    /// All permissions that the record lists, with the rules' ids where it has them. `None`: the record does not list
+    /// all.
     pub recorded_rules: Option<Vec<(Option<RuleId>, Permission)>>,
 }
 
 impl Change {
-    /// The sweep of an account's Region: everything in it is looked at, and any rule may have to go.
+    /// The sweep of one Region of an account: every group is checked, and any rule may have to go.
     #[must_use]
     pub fn sweep(id: Option<String>, time: Option<Timestamp>, account: AccountId, region: Region) -> Self {
         let event = EventMetadata {

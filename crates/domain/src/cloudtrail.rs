@@ -1,8 +1,8 @@
-//! A CloudTrail record → what it says was changed.
+//! Reads a CloudTrail record into a change.
 //!
-//! A record is a hint: it tells *where to look and which rules are new*. It is read tolerantly (unknown fields, old
-//! versions, sparse identities, types that a converter guessed), but nothing is guessed in turn: what should be there
-//! and cannot be read makes the record [`Reading::Undecided`], which alerts.
+//! A record is a hint: it says *which group to check and which rules are new*. The reader tolerates unknown fields, old
+//! versions, sparse identities and types that a converter guessed. The reader itself guesses nothing: a required value
+//! that cannot be read makes the record [`Reading::Undecided`], which alerts.
 //!
 //! Shapes: CloudTrail User Guide, "CloudTrail record contents"; EC2 API Reference, AuthorizeSecurityGroupIngress,
 //! ModifySecurityGroupRules, ModifyManagedPrefixList and RestoreManagedPrefixListVersion.
@@ -20,28 +20,28 @@ use crate::json::Json;
 use crate::rule::Permission;
 use crate::text::escaped;
 
-/// What a record turned out to be.
+/// The result of reading a record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reading {
     /// A successful call that may have opened ingress.
     Change(Box<Change>),
-    /// Nothing of ours: a failed call, a read, another call.
+    /// A record that does not matter: a failed call, a read-only call, another call.
     Irrelevant {
-        /// What the record says of itself.
+        /// What the record says about itself.
         event: EventMetadata,
         /// Why it does not matter.
         why: String,
     },
-    /// One of ours that cannot be read, or nothing that can be read at all. Someone must look.
+    /// A record of a relevant call that cannot be read, or something that is not a record. Someone must check it.
     Undecided {
-        /// What the record says of itself, as far as it could be read.
+        /// What the record says about itself, as far as it could be read.
         event: EventMetadata,
-        /// The place, the value, and what is accepted.
+        /// The field, its value, and what is accepted.
         why: String,
     },
 }
 
-/// What the envelope around a record says; the record must agree.
+/// The account and Region in the envelope around a record. The record must agree with them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EnvelopeOrigin {
     /// The account that the envelope names.
@@ -87,8 +87,8 @@ fn classify(record: &Json<'_>) -> Result<Call, NotOurs> {
     };
     match fields.get("eventCategory").and_then(Json::as_str) {
         Some("Insight") => return irrelevant("an Insight record, not a call".to_owned()),
-        // It names the call but not its parameters, and may be about another account's group. The call has a record of
-        // its own (CloudTrail User Guide, "Logging network activity events").
+        // The record names the call but not its parameters, and may be about another account's group. The call has a
+        // record of its own (CloudTrail User Guide, "Logging network activity events").
         Some("NetworkActivity") => return irrelevant("a VPC endpoint's record of a call, not the call".to_owned()),
         _ => {}
     }
@@ -120,7 +120,7 @@ fn classify(record: &Json<'_>) -> Result<Call, NotOurs> {
     }
 }
 
-/// Where the change was made, and what it was.
+/// The account and Region of the change, and what was changed.
 fn change(
     record: &Json<'_>,
     call: Call,
@@ -131,7 +131,7 @@ fn change(
         None | Some(Json::Null | Json::String(_)) => {
             value.clone().ok_or_else(|| format!("{place} is missing: the record does not say whose group it was"))
         }
-        // No stand-in for what is there and cannot be read.
+        // A value that cannot be read is never replaced by another source's.
         Some(other) => Err(format!("{place} is {}, expected a text", excerpt(other))),
     };
     let account = identifier("recipientAccountId", &event.account)?;
@@ -148,7 +148,7 @@ fn change(
     Ok((account, region, describe(call, record)?))
 }
 
-/// What a call's parameters and answer say: the resource, the rules, the permissions.
+/// What a call's parameters and its answer describe: the resource, the rules, the permissions.
 struct Described {
     resource: Resource,
     changed_rules: ChangedRules,
@@ -194,12 +194,12 @@ impl EventMetadata {
     }
 }
 
-/// At most 512 bytes: an ARN is never longer, and a user agent need not be.
+/// At most 512 bytes. An ARN is never longer, and a user agent need not be.
 fn limited(text: &str) -> String {
     text.get(..text.floor_char_boundary(512)).unwrap_or_default().to_owned()
 }
 
-/// A value as it may stand in a message.
+/// A value, escaped for a message.
 fn excerpt(value: &Json<'_>) -> String {
     value.as_str().map_or_else(|| format!("`{}`", escaped(&value.to_string())), |text| format!("`{}`", escaped(text)))
 }

@@ -1,4 +1,4 @@
-//! What EC2 shows of one security group, where the group is, and when that was.
+//! What EC2 shows of one security group, where the group is, and when EC2 was asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub struct GroupLocation {
     pub region: Region,
     /// Its id.
     pub group: GroupId,
-    /// Its VPC, where it was looked up: only when `Policy::needs_vpc`. An unknown VPC matches no `vpcs`.
+    /// Its VPC. Looked up only if `Policy::needs_vpc`. An unknown VPC matches no `vpcs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vpc: Option<VpcId>,
 }
@@ -33,16 +33,16 @@ pub struct Facts {
     pub location: GroupLocation,
     /// All of its ingress rules.
     pub rules: Vec<Rule>,
-    /// Rules that an earlier look of the same remediation did not show, or showed as something else: they are new, whoever
+    /// Rules that an earlier look of the same remediation did not show, or showed differently. They are new, whoever
     /// made them.
     pub appeared: BTreeSet<RuleId>,
     /// Entries of prefix lists that an earlier look of the same remediation did not show.
     pub appeared_entries: BTreeMap<PrefixListId, BTreeSet<Cidr>>,
-    /// The ids of its egress rules: a Modify may name them, and they open nothing.
+    /// The ids of its egress rules. A ModifySecurityGroupRules call may name them, and they open nothing.
     pub egress: BTreeSet<RuleId>,
-    /// The prefix lists that its rules refer to. Groups of one look share them.
+    /// The prefix lists that its rules refer to. All groups of one look share them.
     pub prefix_lists: Arc<PrefixLists>,
-    /// When EC2 was asked: nothing in it is older.
+    /// When EC2 was asked. Nothing in the facts is older.
     pub observed_at: Timestamp,
 }
 

@@ -1,19 +1,19 @@
-//! AWS identifiers: parsed once at the edge, refused when they are none.
+//! AWS identifiers. Each is parsed once at the edge, and a text that is not one is refused.
 //!
-//! Every identifier that ends up in an AWS call, an ARN or a message passes through here, so text of an event can never
+//! Every identifier in an AWS call, an ARN or a message passes through this module. So text from an event can never
 //! smuggle anything into one of them.
 
 use std::fmt;
 
 use crate::text::escaped;
 
-/// Why a text is not the identifier it should be.
+/// Why a text is not the expected identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{value}` is no {what}: expected {accepted}")]
 pub struct IdError {
-    /// What it should have been, in AWS's words.
+    /// The expected identifier, in AWS's words.
     pub what: &'static str,
-    /// What was there, shortened and with control characters escaped.
+    /// The text, shortened and with control characters escaped.
     pub value: String,
     /// What is accepted.
     pub accepted: &'static str,
@@ -29,7 +29,7 @@ macro_rules! identifier {
         pub struct $name(String);
 
         impl $name {
-            /// Parses or refuses.
+            /// Parses the text.
             ///
             /// # Errors
             /// [`IdError`], which names the value and what is accepted.
@@ -88,7 +88,7 @@ identifier!(
     |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 );
 identifier!(
-    /// A Region code, such as `eu-west-1`. Whether it exists is EC2's to say.
+    /// A Region code, such as `eu-west-1`. EC2 decides whether it exists.
     Region,
     "Region",
     "a Region code such as eu-west-1",
@@ -133,7 +133,8 @@ identifier!(
 );
 
 impl RuleId {
-    /// A stand-in for the `n`th rule of a record that lists no rule ids (an offline check only: EC2 always has them).
+    /// A placeholder for the `n`th rule of a record without rule ids. Only offline checks use it, because EC2 always
+    /// has the ids.
     #[must_use]
     pub fn unlisted(n: usize) -> Self {
         Self(format!("unlisted-{n}"))
@@ -141,7 +142,7 @@ impl RuleId {
 }
 
 impl GroupId {
-    /// A stand-in for the group of a record that names it by name only (an offline check only).
+    /// A placeholder for the group of a record that has only the group's name. Only offline checks use it.
     #[must_use]
     pub fn unlisted() -> Self {
         Self("unlisted".to_owned())

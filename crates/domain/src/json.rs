@@ -1,11 +1,12 @@
-//! JSON in which no key stands twice, read without copying it.
+//! JSON without duplicate keys, read without copying it.
 //!
-//! To most parsers the last of two equal keys wins, to some the first: a record with two `cidrIp` is harmless to one
-//! reader and not to another. Here an object with a key that stands twice is no object but a text that says so, and
-//! whoever expects an object there refuses it by its place. What else is in the document is read all the same.
+//! For most parsers the last of two equal keys wins, and for some the first. So a record with two `cidrIp` keys can be
+//! harmless to one reader and not to another. This reader replaces an object with a duplicate key by a text that says
+//! so. Code that expects an object there then refuses the text and names its path. The rest of the document is read as
+//! usual.
 //!
-//! Texts borrow from the document's bytes; only a text with an escape in it is a copy. The grammar, the limit on depth
-//! and the errors are those of `serde_json`, whose parser does the reading.
+//! Texts borrow from the document's bytes; only a text with an escape is copied. `serde_json`'s parser does the
+//! reading, so the grammar, the depth limit and the errors are those of `serde_json`.
 
 mod object;
 mod reader;
@@ -18,8 +19,8 @@ use serde_json::{Number, Value};
 
 pub use object::Object;
 
-/// A JSON value, its objects checked for keys that stand twice.
-// Its parts are moved about while a document is read. A tag of eight bytes keeps them aligned, which is faster.
+/// A JSON value. Its objects have no duplicate key.
+// Values are moved often while a document is read. A tag of eight bytes keeps them aligned, which is faster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Json<'a> {
@@ -29,7 +30,7 @@ pub enum Json<'a> {
     Bool(bool),
     /// A number.
     Number(Number),
-    /// A text, or what stands for an object in which a key stands twice ([`is_ambiguous`]).
+    /// A text, or the text that replaces an object with a duplicate key ([`is_ambiguous`]).
     String(Cow<'a, str>),
     /// A list.
     Array(Vec<Self>),
@@ -44,34 +45,34 @@ pub enum Json<'a> {
 pub fn parse(bytes: &[u8]) -> Result<Json<'_>, serde_json::Error> {
     match std::str::from_utf8(bytes) {
         Ok(text) => serde_json::from_str(text),
-        // Its error says where.
+        // This error says where the bytes are not UTF-8.
         Err(_) => serde_json::from_slice(bytes),
     }
 }
 
-/// What every text that stands for an object with a double key begins with.
+/// The beginning of every text that replaces an object with a duplicate key.
 const AMBIGUOUS: &str = "an object in which the key ";
 
-/// Whether a text of a parsed document stands for an object in which a key stands twice.
+/// Whether a text of a parsed document replaces an object with a duplicate key.
 #[must_use]
 pub fn is_ambiguous(text: &str) -> bool {
     text.starts_with(AMBIGUOUS)
 }
 
 impl<'a> Json<'a> {
-    /// The field with this key, if this is an object that has one.
+    /// The value of this key, if this is an object that has the key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         self.as_object()?.get(key)
     }
 
-    /// The text, if this is one.
+    /// The text, if this is a text.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         if let Self::String(text) = self { Some(text) } else { None }
     }
 
-    /// The number, if this is one that fits.
+    /// The number, if this is an integer that fits.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
         if let Self::Number(number) = self { number.as_i64() } else { None }
@@ -91,7 +92,7 @@ impl<'a> Json<'a> {
 }
 
 impl Json<'_> {
-    /// The same value, which borrows from nothing.
+    /// The same value with its own copies of all texts.
     #[must_use]
     pub fn into_owned(self) -> Json<'static> {
         match self {
@@ -105,7 +106,7 @@ impl Json<'_> {
     }
 }
 
-/// A document whose bytes are gone when it has been read.
+/// A document that owns its texts, for readers whose bytes do not live long enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owned(pub Json<'static>);
 
@@ -123,7 +124,7 @@ impl<'a> From<&'a Value> for Json<'a> {
     }
 }
 
-/// As JSON with nothing between, the keys in order.
+/// Compact JSON, with the keys in order.
 impl fmt::Display for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)

@@ -1,8 +1,9 @@
-//! Judges one security group: which guarded ports the internet reaches, through which rules, and whose they are.
+//! Judges one security group: which guarded ports the internet reaches, through which rules, and which change made
+//! them.
 //!
-//! The measure (docs/SEMANTICS.md): for one guarded port and one address family, the sources of all ingress rules that
-//! admit the port are joined as sets of addresses, less what is not public and what is trusted. As many addresses as one
-//! `internet` block, and the port is exposed.
+//! The measure (docs/SEMANTICS.md) is taken for one guarded port and one address family. The sources of all ingress
+//! rules that admit the port are joined as sets of addresses, without addresses that are not public or are trusted. The
+//! port is exposed if at least as many addresses remain as one `internet` block has.
 
 mod attribution;
 mod measure;
@@ -25,7 +26,7 @@ use crate::rule::{PortRange, Rule, Transport};
 use attribution::makers;
 use measure::exposures;
 
-/// A rule with what was worked out about it.
+/// A rule and the verdict on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JudgedRule {
     /// The rule.
@@ -34,12 +35,12 @@ pub struct JudgedRule {
     pub attributed: bool,
     /// Whether it appeared between two looks, and no change at hand made it.
     pub appeared: bool,
-    /// The addresses it admits that count; nothing where they are not known.
+    /// The addresses that it admits and that count. Empty where they are not known.
     pub counted: PerFamily<AddressSet>,
-    /// Those of them that it would admit without the changes at hand: all where no change made it, none where one did,
-    /// and where one added to its prefix list, what was in the list besides.
+    /// The part of `counted` that the rule admitted before the changes: all of it for an old rule, none for a new one,
+    /// and the old entries for a prefix list that grew.
     pub without: PerFamily<AddressSet>,
-    /// The exemption that covers it for some guard.
+    /// The exemption that covers the rule for some guard.
     pub exempt: Option<AppliedExemption>,
 }
 
@@ -53,7 +54,7 @@ pub struct AppliedExemption {
 }
 
 impl JudgedRule {
-    /// How many counted addresses it admits by itself.
+    /// How many counted addresses the rule admits by itself.
     #[must_use]
     pub fn width(&self, family: Family) -> u128 {
         self.counted.get(family).count()
@@ -71,11 +72,11 @@ pub struct Exposure {
     pub ports: PortRange,
     /// The address family.
     pub family: Family,
-    /// Indexes into [`Judgement::rules`]: all that admit these ports to counted addresses.
+    /// Indexes into [`Judgement::rules`]: all rules that admit these ports to counted addresses.
     pub rules: Vec<usize>,
-    /// How many counted addresses they admit together.
+    /// How many counted addresses these rules admit together.
     pub addresses: u128,
-    /// Whether it would be there without the changes at hand, or they add next to nothing to it.
+    /// Whether the exposure would exist without the changes, or the changes add next to nothing to it.
     pub standing: bool,
 }
 
@@ -86,20 +87,20 @@ pub struct Judgement {
     pub location: GroupLocation,
     /// The group's ingress rules.
     pub rules: Vec<JudgedRule>,
-    /// What is exposed; in the policy's order of guards, then by port, IPv4 before IPv6.
+    /// The exposures, in the policy's order of guards, then by port, IPv4 before IPv6.
     pub exposures: Vec<Exposure>,
-    /// What is open to at least half as many addresses as an exposure, and is none yet.
+    /// Ports that are not exposed, but are open to at least half as many addresses.
     pub nearly: Vec<Exposure>,
-    /// For each change, in the order they were given.
+    /// Which rules each change made, in the order in which the changes were given.
     pub attributions: Vec<Attribution>,
-    /// What could not be decided: each names the rule and why.
+    /// What could not be decided. Each text names the rule and the reason.
     pub undecided: Vec<String>,
-    /// From how many addresses on a port is exposed.
+    /// A port is exposed from this many addresses on.
     pub limit: PerFamily<u128>,
 }
 
 impl Judgement {
-    /// How many counted addresses some of the rules admit together.
+    /// How many counted addresses these rules admit together.
     pub fn width(&self, rules: impl IntoIterator<Item = usize>, family: Family) -> u128 {
         self.union(rules, family).count()
     }
@@ -108,20 +109,21 @@ impl Judgement {
         AddressSet::union(rules.into_iter().filter_map(|n| Some(self.rules.get(n)?.counted.get(family))))
     }
 
-    /// What some of the rules would admit together without the changes at hand.
+    /// The addresses that these rules would admit together without the changes.
     pub(crate) fn union_without(&self, rules: impl IntoIterator<Item = usize>, family: Family) -> AddressSet {
         AddressSet::union(rules.into_iter().filter_map(|n| Some(self.rules.get(n)?.without.get(family))))
     }
 
-    /// What counts as next to nothing in a family: one part in 65,536 of an exposure, a /24 where the limit is a /8.
+    /// How many addresses count as next to nothing: one part in 65,536 of an exposure, so a /24 where the limit is a
+    /// /8.
     #[must_use]
     pub fn slack(&self, family: Family) -> u128 {
         self.limit.get(family) >> 16
     }
 
-    /// Whether an exposure through these rules is none of the changes' making: the rest of the group is one by itself, or
-    /// the changes add next to nothing to what is nearly one. Rules that admit next to nothing each make no exposure
-    /// stand: a group that someone filled up to the limit does not become free for all by one small rule more.
+    /// Whether the changes did not make this exposure: the rest of the group is an exposure by itself, or was nearly
+    /// one and the changes add next to nothing. Rules that each admit next to nothing never make an exposure standing.
+    /// Otherwise anyone could fill a group up to the limit, and one more small rule would then be free for all.
     pub(crate) fn stands(&self, rules: &[usize], family: Family) -> bool {
         let slack = self.slack(family);
         let wide = |n: &usize| self.rules.get(*n).is_some_and(|rule| rule.without.get(family).count() > slack);
@@ -166,7 +168,7 @@ pub fn judge(changes: &[&Change], facts: &Facts, policy: &Policy, now: Timestamp
     let counts = |n, guard: &str| !exempt.contains(&(n, guard));
     (judgement.exposures, judgement.nearly) = exposures(&judgement, policy, counts);
     if !exempt.is_empty() {
-        // An exemption is told only where there would be an exposure without it.
+        // An exemption is reported only where the rule would be part of an exposure without it.
         let (without, _) = exposures(&judgement, policy, |_, _| true);
         let exposing: BTreeSet<usize> = without.into_iter().flat_map(|exposure| exposure.rules).collect();
         for (_, rule) in judgement.rules.iter_mut().enumerate().filter(|(n, _)| !exposing.contains(n)) {

@@ -1,8 +1,9 @@
 //! What counts as exposed, and what is done about it.
 //!
 //! Facts in, verdict out: this crate reads no clock, no environment and no network, and logs nothing. The shell brings
-//! a CloudTrail record ([`cloudtrail`]), the [`policy`] and what EC2 shows now ([`facts`]); [`judge::judge`] decides,
-//! [`plan::plan`] says which rules go, and [`finding`] is what people and machines read about it.
+//! a CloudTrail record ([`cloudtrail`]), the [`policy`] and what EC2 shows now ([`facts`]). [`judge::judge`] decides
+//! which ports are exposed, [`plan::plan`] says which rules go, and [`state`] follows one remediation to its end. The
+//! result is a [`finding`], which people and machines read.
 
 pub mod arn;
 pub mod change;

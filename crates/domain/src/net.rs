@@ -12,7 +12,7 @@ pub use cidr::{Cidr, CidrError};
 pub(crate) use coverage::Coverage;
 pub use public::public_addresses;
 
-/// An address family. Exposure is counted for each apart.
+/// An address family. Exposure is counted for each family separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
     /// IPv4.

@@ -1,4 +1,4 @@
-//! From the verdict to what is done: a document, complete and printable. Whoever executes it makes no choice.
+//! From a verdict to a plan: a document, complete and printable. The code that executes it makes no choice.
 
 mod put_back;
 
@@ -33,17 +33,17 @@ pub struct Plan {
 pub enum Step {
     /// The rule is revoked.
     Revoke(RuleId),
-    /// The rule is given back what it was before the change. Nothing plans this yet.
+    /// The rule gets back the permission that it had before the change. No plan contains this step yet.
     Restore {
         /// The rule.
         rule: RuleId,
-        /// What it was.
+        /// The permission that it had.
         former: Permission,
     },
 }
 
 impl Step {
-    /// The rule that it is about.
+    /// The rule of this step.
     #[must_use]
     pub const fn rule(&self) -> &RuleId {
         match self {
@@ -53,14 +53,14 @@ impl Step {
 }
 
 impl Plan {
-    /// The rules that the steps are about.
+    /// The rules of all steps.
     #[must_use]
     pub fn rules(&self) -> BTreeSet<RuleId> {
         self.steps.iter().map(|step| step.rule().clone()).collect()
     }
 }
 
-/// What is to be done about a group: in this mode, and at most `cap` steps.
+/// The plan for a group, in this mode and with at most `cap` steps.
 #[must_use]
 pub fn plan(judgement: &Judgement, mode: Mode, cap: usize) -> Plan {
     let revoke = |n: usize| Some(Step::Revoke(judgement.rules.get(n)?.rule.id.clone()));
@@ -70,23 +70,23 @@ pub fn plan(judgement: &Judgement, mode: Mode, cap: usize) -> Plan {
     Plan { location: judgement.location.clone(), mode, cap, steps }
 }
 
-/// Which rules go: indexes into [`Judgement::rules`].
+/// Which rules must go, as indexes into [`Judgement::rules`].
 ///
-/// 1. Every rule of the changes that reaches the limit by itself.
-/// 2. Where a port is still over the limit and would not be without the changes, further rules of theirs, widest public
-///    source first, until it is under. A rule whose addresses the rest of the group admits anyway is left alone, and so
-///    are rules that together add next to nothing to what is nearly an exposure.
-/// 3. A port over the limit even without the changes keeps a standing exposure.
-/// 4. No rule goes that could stay when all others that go are gone: what went by 2 is put back, narrowest first, where
-///    no port needs it gone.
+/// 1. Every rule of the changes that reaches the limit by itself goes.
+/// 2. A port may still be over the limit, although it would not be without the changes. Then further rules of the
+///    changes go, widest public source first, until the port is under the limit. A rule stays if the rest of the group
+///    admits its addresses anyway. Rules also stay if together they add next to nothing to what is nearly an exposure.
+/// 3. A port that is over the limit even without the changes keeps a standing exposure.
+/// 4. No rule goes that could stay when all others that go are gone. So rules that went in step 2 are put back,
+///    narrowest first, where no port needs them gone.
 ///
-/// Nothing that is not attributed, and nothing that an exemption covers, is ever in it.
+/// A rule that is not attributed never goes, and neither does a rule that an exemption covers.
 #[must_use]
 pub fn going(judgement: &Judgement) -> BTreeSet<usize> {
     let by_itself = by_itself(judgement);
     let mut gone = by_itself.clone();
-    // A rule that goes takes with it its old prefix-list entries, so a port that was exposed before may now be closable.
-    // Repeat until stable; nearly always the second round finds nothing.
+    // A rule that goes takes its old prefix-list entries with it, so a port that was exposed before may now be
+    // closable. Repeat until stable; the second round nearly always finds nothing.
     loop {
         let before = gone.len();
         for exposure in &judgement.exposures {
@@ -103,7 +103,7 @@ pub fn going(judgement: &Judgement) -> BTreeSet<usize> {
     gone
 }
 
-/// The rules of the changes that are over the limit by themselves, and would not be without the changes.
+/// The rules of the changes that are over the limit by themselves, and were not before the changes.
 fn by_itself(judgement: &Judgement) -> BTreeSet<usize> {
     let alone = PerFamily::each(|family| {
         let limit = *judgement.limit.get(family);
@@ -120,7 +120,7 @@ fn by_itself(judgement: &Judgement) -> BTreeSet<usize> {
     gone
 }
 
-/// Further rules of the changes that must go for one port, when these have gone.
+/// Further rules of the changes that must go to close one port, after the rules in `gone`.
 fn further(judgement: &Judgement, exposure: &Exposure, gone: &BTreeSet<usize>) -> Vec<usize> {
     let (family, limit) = (exposure.family, *judgement.limit.get(exposure.family));
     let left: Vec<usize> = exposure.rules.iter().copied().filter(|n| !gone.contains(n)).collect();
@@ -128,14 +128,14 @@ fn further(judgement: &Judgement, exposure: &Exposure, gone: &BTreeSet<usize>) -
         return Vec::new();
     }
     let others = judgement.union_without(left.iter().copied(), family);
-    // What adds next to nothing to the others may stay, although the port is over the limit by it.
+    // Rules that add next to nothing to the others may stay, although they bring the port over the limit.
     let enough = limit.max(others.count().saturating_add(judgement.slack(family)).saturating_add(1));
     let rules = left.iter().filter_map(|n| Some((*n, judgement.rules.get(*n)?)));
     let adds = |judged: &JudgedRule| judged.attributed && !judged.counted.get(family).is_within(&others);
     let (mut candidates, rest): (Vec<(usize, &JudgedRule)>, Vec<_>) = rules.partition(|(_, judged)| adds(judged));
-    // Widest first, by id among equals.
+    // Widest first, and by id among equals.
     candidates.sort_by_cached_key(|(_, judged)| (Reverse(judged.width(family)), &judged.rule.id));
-    // What does not go is put back, narrowest first, for as long as it stays under the limit.
+    // Candidates are put back, narrowest first, as long as the port stays under the limit.
     let mut kept = Coverage::of(rest.iter().chain(&candidates).map(|(_, judged)| judged.counted.get(family)));
     rest.iter().for_each(|(_, judged)| kept.add(judged.counted.get(family)));
     while let Some((_, narrowest)) = candidates.last() {

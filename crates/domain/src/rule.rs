@@ -1,4 +1,4 @@
-//! Security group rules as EC2 means them: protocol `6` *is* `tcp`, `-1` is every protocol and every port.
+//! Security group rules as EC2 reads them: protocol `6` *is* `tcp`, and `-1` is every protocol and every port.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +29,7 @@ impl fmt::Display for Transport {
     }
 }
 
-/// Ports `from` to `to`, both included; never reversed.
+/// Ports `from` to `to`, both included. `from` is never above `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortRange {
     from: u16,
@@ -40,7 +40,7 @@ impl PortRange {
     /// Every port.
     pub const ALL: Self = Self { from: 0, to: u16::MAX };
 
-    /// A range, or nothing when it is reversed.
+    /// A range. `None` if it is reversed.
     #[must_use]
     pub const fn new(from: u16, to: u16) -> Option<Self> {
         if from <= to { Some(Self { from, to }) } else { None }
@@ -87,11 +87,11 @@ pub enum Protocol {
     Transport(Transport),
     /// `icmp`, 1. Its "ports" are a type and a code.
     Icmp,
-    /// `icmpv6`, 58. Likewise.
+    /// `icmpv6`, 58. Its "ports" are a type and a code.
     Icmpv6,
     /// Any other protocol by number: no ports.
     Number(u8),
-    /// A word that EC2 is not known to use. Nothing can be said of it.
+    /// A word that EC2 does not document. It decides nothing.
     Unknown(String),
 }
 
@@ -148,7 +148,7 @@ pub enum Reach {
     Nothing,
     /// These.
     Ports(PortRange),
-    /// Cannot be told: an unknown protocol word, or ports that are none.
+    /// Not known: an unknown protocol word, or ports outside 0 to 65535.
     Unknown,
 }
 
@@ -163,15 +163,15 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// From EC2's three fields. `-1` has no ports, whatever the client sent; tcp or udp without ports, or with -1/-1,
-    /// is every port, the widest reading there is.
+    /// The traffic of EC2's three fields. `-1` has no ports, whatever the client sent. tcp or udp without ports, or
+    /// with -1 to -1, is every port, which is the widest reading.
     #[must_use]
     pub fn new(protocol: Protocol, from: Option<i64>, to: Option<i64>) -> Self {
         let (from, to) = match (&protocol, from, to) {
             (Protocol::All, _, _) => (None, None),
             (Protocol::Transport(_), None | Some(-1), None | Some(-1)) => (Some(0), Some(65535)),
             (Protocol::Transport(_) | Protocol::Icmp | Protocol::Icmpv6 | Protocol::Unknown(_), from, to) => (from, to),
-            // EC2: a protocol other than tcp, udp and icmp opens all ports, whatever was given.
+            // EC2: a protocol other than tcp, udp and icmp opens all ports, whatever ports the client sent.
             (Protocol::Number(_), _, _) => (None, None),
         };
         Self { protocol, from, to }
@@ -221,9 +221,9 @@ pub enum Source {
     Cidr(Cidr),
     /// The entries of a managed prefix list.
     PrefixList(PrefixListId),
-    /// The members of a security group: no public address.
+    /// The members of a security group, which admits no public address.
     Group(String),
-    /// Something this version does not know. Nothing can be said of it.
+    /// A source that this version does not know. It decides nothing.
     Unknown(String),
 }
 
@@ -243,7 +243,7 @@ pub struct Permission {
     /// Protocol and ports.
     #[serde(flatten)]
     pub traffic: Traffic,
-    /// From where.
+    /// The source.
     pub source: Source,
 }
 
@@ -252,7 +252,7 @@ pub struct Permission {
 pub struct Rule {
     /// Its id.
     pub id: RuleId,
-    /// What it admits, and from where.
+    /// Its traffic and its source.
     #[serde(flatten)]
     pub permission: Permission,
     /// Its description, where it has one.

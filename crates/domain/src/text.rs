@@ -1,12 +1,12 @@
-//! Text of events as it may stand in a message: nothing in it plays tricks on a terminal or breaks out of a line.
+//! Text from events, made safe for messages: it cannot control a terminal and cannot start a new line.
 
-/// The text as it may stand in a message: what does not print is escaped, at most 80 characters.
+/// The text for a message: characters that do not print are escaped, and the text is cut to 80 characters.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     escaped_up_to(text, 80)
 }
 
-/// The same with at most so many characters.
+/// The same, cut to `most` characters.
 #[must_use]
 pub fn escaped_up_to(text: &str, most: usize) -> String {
     let mut escaped = String::new();

@@ -1,4 +1,4 @@
-//! Who calls: the credential scope of the SigV4 `Authorization` header. Signatures are not checked.
+//! The caller: the credential scope of the SigV4 `Authorization` header. Signatures are not checked.
 
 use crate::{ApiError, Request, dispatch::Service, policy::SessionPolicy, state::State};
 
@@ -20,7 +20,7 @@ impl Scope {
     }
 }
 
-/// The account that pays for the call, and the identity that CloudTrail shows.
+/// The account of the call, and the identity that CloudTrail writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) account: String,
@@ -31,7 +31,7 @@ pub(crate) struct Caller {
 pub(crate) enum Identity {
     /// A 12-digit access key: an IAM user of that account.
     Key(String),
-    /// Keys that AssumeRole gave out.
+    /// Keys that AssumeRole issued.
     Session(Session),
 }
 
@@ -43,8 +43,8 @@ impl Caller {
         }
     }
 
-    /// Whether `principal` of a trust policy means this caller. IAM User Guide, "AWS JSON policy elements: Principal": an
-    /// account or its `root`, a user, a role, or one session of a role.
+    /// Whether `principal` of a trust policy matches this caller. IAM User Guide, "AWS JSON policy elements:
+    /// Principal": an account or its `root`, a user, a role, or one session of a role.
     pub(crate) fn is(&self, principal: &str) -> bool {
         let role = match &self.identity {
             Identity::Key(_) => None,
@@ -69,15 +69,15 @@ impl Caller {
     }
 }
 
-/// What AssumeRole accepts for a role.
+/// The callers and the external id that AssumeRole accepts for a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RoleTrust {
     pub(crate) external_id: Option<String>,
-    /// The principal that may assume it; `None` for every one.
+    /// The principal that may assume it. `None`: every principal.
     pub(crate) trusted: Option<String>,
 }
 
-/// Credentials that AssumeRole gave out.
+/// Credentials that AssumeRole issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
     pub(crate) key: String,
@@ -96,7 +96,7 @@ pub(crate) struct Session {
 pub struct Credentials {
     /// `AWS_ACCESS_KEY_ID`.
     pub access_key_id: String,
-    /// `AWS_SECRET_ACCESS_KEY`; the model checks no signature.
+    /// `AWS_SECRET_ACCESS_KEY`. The model checks no signature.
     pub secret_access_key: String,
     /// `AWS_SESSION_TOKEN`.
     pub session_token: String,
@@ -108,7 +108,7 @@ impl Session {
     }
 
     pub(crate) fn arn(&self) -> String {
-        // The path of a role is no part of the session's ARN.
+        // A session's ARN does not contain the role's path.
         let role = self.role.rsplit('/').next().unwrap_or(&self.role);
         format!("arn:aws:sts::{}:assumed-role/{role}/{}", self.account, self.name)
     }
@@ -151,7 +151,7 @@ pub(crate) fn unknown_credentials(service: &str) -> ApiError {
     }
 }
 
-/// Each service has its own word for it.
+/// Each service has its own error code for it.
 pub(crate) fn expired(service: &str) -> ApiError {
     match service {
         "sts" | "sns" => {
@@ -170,7 +170,7 @@ pub(crate) fn denied(service: &str, action: &str, arn: &str) -> ApiError {
     match service {
         "sts" | "s3" => ApiError::with_status(403, "AccessDenied", sentence),
         "sns" => ApiError::with_status(403, "AuthorizationError", sentence),
-        // SQS writes its actions small, and has one for both ways to send.
+        // SQS writes its actions in lower case, and has one action for both ways to send.
         "sqs" => {
             ApiError::new("AccessDeniedException", format!("User: {arn} is not authorized to perform: sqs:sendmessage"))
         }

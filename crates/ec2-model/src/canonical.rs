@@ -1,10 +1,10 @@
-//! The one form in which EC2 keeps protocols, ports and CIDRs, and what it refuses to keep.
+//! The canonical form in which EC2 stores protocols, ports and CIDRs, and the values that it refuses.
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::{ApiError, Source};
 
-/// The protocol as EC2 keeps it. EC2 API Reference, IpPermission: "The IP protocol name (tcp, udp, icmp, icmpv6) or
+/// The protocol as EC2 stores it. EC2 API Reference, IpPermission: "The IP protocol name (tcp, udp, icmp, icmpv6) or
 /// number. Use -1 to specify all protocols."
 pub(crate) fn protocol(text: Option<&str>) -> Result<String, ApiError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
@@ -30,7 +30,7 @@ pub(crate) fn protocol(text: Option<&str>) -> Result<String, ApiError> {
     Ok(known)
 }
 
-/// The ports as EC2 keeps them for `protocol` (already canonical).
+/// The ports as EC2 stores them for `protocol` (already canonical).
 pub(crate) fn ports(protocol: &str, from: Option<i32>, to: Option<i32>) -> Result<(i32, i32), ApiError> {
     let malformed = |message: String| Err(ApiError::new("InvalidPermission.Malformed", message));
     match (protocol, from, to) {

@@ -1,5 +1,5 @@
-//! The control endpoints under `/_model/`: what a demo or a bench in another language does to a served [`World`] as its
-//! "user", in JSON. Everything else goes to [`World::handle`].
+//! The control endpoints under `/_model/`. With them, a demo or a bench in another language acts as the "user" of a
+//! served [`World`], in JSON. All other requests go to [`World::handle`].
 
 mod show;
 
@@ -44,7 +44,7 @@ GET  /_model/published           SNS messages so far
 PERMISSION = {protocol, fromPort?, toPort?, sources: [CIDR, pl-... or sg-...], description?}
 ";
 
-/// Serves `world`; `clock` gives its time, in Unix milliseconds, before each call.
+/// Serves `world`. Before each call, `clock` gives its time in Unix milliseconds.
 pub fn handler(world: World, clock: impl Fn() -> i64 + Send + Sync + 'static) -> Handler {
     Arc::new(move |request| {
         world.set_now(clock());
@@ -256,7 +256,7 @@ fn fault_kind(input: &Input) -> Result<FaultKind, ApiError> {
     }
 }
 
-/// What is done to one group.
+/// A change to one group.
 fn write_group(world: &World, endpoint: &str, input: &Input) -> Result<Value, ApiError> {
     let permissions = || input.list("permissions").iter().map(permission).collect::<Result<Vec<_>, _>>();
     let target = || input.place().and_then(|(account, region)| Ok((account, region, input.text("group")?)));

@@ -1,5 +1,5 @@
-//! One HTTP call from request to reply: who calls, which fault or throttle stands in the way, what it does, what
-//! CloudTrail and the call log keep of it.
+//! One HTTP call from request to reply: its caller, its fault or throttle, its effect, and what CloudTrail and the call
+//! log record.
 
 use crate::{
     ApiError, Call, FaultKind, Outcome, Reply, Request, Response,
@@ -51,7 +51,7 @@ impl Service {
     }
 }
 
-/// What a call gives back when it succeeds.
+/// The result of a call that succeeds.
 pub(crate) enum Success {
     Tree(Tree),
     Bytes(Vec<u8>),
@@ -90,7 +90,7 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Reply {
     let caller = match identified {
         Ok(caller) => caller,
         Err(problem) => {
-            // CloudTrail keeps no record of a call that it cannot put down to anyone.
+            // CloudTrail has no record of a call without a known account.
             let account = state.sessions.get(&scope.key).map_or(scope.key, |session| session.account.clone());
             log(state, &account, incoming, Outcome::Error(problem.code.clone()));
             return Reply::Answer(error(service, &problem, &request_id));
@@ -134,7 +134,7 @@ fn query(request: &Request) -> (String, Params) {
     (action, params)
 }
 
-/// The error of a call that gets nowhere: by a fault, or for want of a token in its bucket.
+/// The error of a call that is not executed: because of a fault, or because its bucket has no token.
 fn refusal(state: &mut State, incoming: &Incoming, caller: &Caller, fault: Option<&FaultKind>) -> Option<ApiError> {
     let service = incoming.service.name();
     match fault {
@@ -181,7 +181,7 @@ fn execute(state: &mut State, incoming: &Incoming, caller: &Caller) -> Result<Su
     }
 }
 
-/// Only management events: messages and reading objects are data events, which trails leave out by default.
+/// Records only management events. Messages and reading objects are data events, which trails do not record by default.
 fn record(
     state: &mut State,
     request: &Request,
@@ -232,7 +232,7 @@ fn log(state: &mut State, account: &str, incoming: Incoming, outcome: Outcome) {
     });
 }
 
-/// What the fault leaves of the answer.
+/// The reply, as the fault leaves it.
 fn deliver(response: Response, fault: Option<FaultKind>, service: Service, request_id: &str) -> Reply {
     match fault {
         Some(FaultKind::ErrorAfter { status, code, message }) => {

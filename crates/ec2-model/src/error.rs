@@ -1,28 +1,28 @@
-//! The error that an AWS call answers: code, message and HTTP status.
+//! The error answer of an AWS call: code, message and HTTP status.
 
 use std::fmt;
 
 /// An error answer of the model, as AWS words it.
 ///
-/// Codes and messages are those of the EC2 API Reference, "Error codes for the Amazon EC2 API"; where the reference
-/// gives no message, the wording that people report from the real service is used.
+/// Codes and messages are those of the EC2 API Reference, "Error codes for the Amazon EC2 API". Where the reference
+/// gives no message, the model uses the message that callers report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     /// The code without CloudTrail's `Client.` prefix, such as `InvalidGroup.NotFound`.
     pub code: String,
     /// The message for people.
     pub message: String,
-    /// The HTTP status that goes with it.
+    /// The HTTP status of the answer.
     pub status: u16,
 }
 
 impl ApiError {
-    /// An error of HTTP status 400, which nearly all client errors of EC2 have.
+    /// An error with HTTP status 400, like nearly all client errors of EC2.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self::with_status(400, code, message)
     }
 
-    /// An error of another HTTP status.
+    /// An error with another HTTP status.
     pub fn with_status(status: u16, code: &str, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into(), status }
     }
@@ -47,7 +47,7 @@ impl ApiError {
         Self::new("InvalidPrefixListID.NotFound", format!("The prefix list ID '{list}' does not exist."))
     }
 
-    /// The code as CloudTrail writes it: `Client.…` for the caller's faults, `Server.…` for AWS's own.
+    /// The code as CloudTrail writes it: `Client.…` for errors of the caller, `Server.…` for errors of AWS.
     pub(crate) fn trail_code(&self) -> String {
         match (self.status, self.code.as_str()) {
             (_, "RequestLimitExceeded") => "Client.RequestLimitExceeded".into(),

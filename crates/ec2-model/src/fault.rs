@@ -1,17 +1,17 @@
-//! Faults that a test puts in the way of a call.
+//! Faults that a test injects into calls.
 
 use std::time::Duration;
 
-/// A fault for one coming HTTP call.
+/// A fault for one later HTTP call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The API action it waits for, such as `RevokeSecurityGroupIngress`; `None` for any. `SendMessageBatchEntry` makes
-    /// one entry of an SQS batch fail, by an error before or a throttle.
+    /// The API action that the fault hits, such as `RevokeSecurityGroupIngress`; `None` for any.
+    /// `SendMessageBatchEntry` makes one entry of an SQS batch fail, with an error before the effect or a throttle.
     pub action: Option<String>,
-    /// How many matching calls pass unharmed first: 0 hits the next one. A fault that is due while another hits waits
-    /// for the next matching call.
+    /// How many matching calls pass first: 0 hits the next one. If two faults are due for the same call, the second
+    /// waits for the next matching call.
     pub nth: usize,
-    /// What happens.
+    /// The kind of fault.
     pub kind: FaultKind,
 }
 
@@ -25,7 +25,7 @@ impl Fault {
 /// What a fault does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// This error, and nothing happened.
+    /// This error, without the call's effect.
     ErrorBefore {
         /// The HTTP status.
         status: u16,
@@ -34,7 +34,7 @@ pub enum FaultKind {
         /// The message.
         message: String,
     },
-    /// This error although it happened, as a server that fails after its commit answers.
+    /// This error, although the call had its effect: a server may fail after its commit.
     ErrorAfter {
         /// The HTTP status.
         status: u16,
@@ -43,21 +43,21 @@ pub enum FaultKind {
         /// The message.
         message: String,
     },
-    /// `RequestLimitExceeded` (503), or the service's own word for it; nothing happened.
+    /// `RequestLimitExceeded` (503), or the service's own code for it, without the call's effect.
     Throttle,
-    /// The connection closes; nothing happened.
+    /// The connection closes, without the call's effect.
     LostBefore,
-    /// The connection closes; it happened.
+    /// The connection closes after the call's effect.
     LostAfter,
-    /// Half of the answer arrives; it happened.
+    /// Half of the answer arrives, after the call's effect.
     Cut,
-    /// The answer is late; it happened.
+    /// The answer is late. The call had its effect.
     Slow(Duration),
-    /// The answer is neither XML nor JSON; it happened.
+    /// The answer is neither XML nor JSON. The call had its effect.
     MalformedXml,
-    /// `UnauthorizedOperation` (403), or the service's own word for it; nothing happened.
+    /// `UnauthorizedOperation` (403), or the service's own code for it, without the call's effect.
     Denied,
-    /// The credentials have expired; nothing happened.
+    /// The credentials have expired. The call has no effect.
     ExpiredCredentials,
 }
 
@@ -70,7 +70,7 @@ impl Faults {
         self.0.push(fault);
     }
 
-    /// The fault that names `action` and hits now, if there is one: for what is only a part of a call.
+    /// The fault that names `action` and hits now, if there is one. For a part of a call, such as an entry of a batch.
     pub(crate) fn hit_named(&mut self, action: &str) -> Option<FaultKind> {
         let (named, others) =
             std::mem::take(&mut self.0).into_iter().partition(|fault| fault.action.as_deref() == Some(action));

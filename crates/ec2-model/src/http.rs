@@ -1,4 +1,4 @@
-//! What goes over the wire, and the log of it.
+//! HTTP requests and answers, and the log of calls.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Request {
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// Header names in small letters. `content-length` is left to the transport.
+    /// Header names in lower case. The transport adds `content-length`.
     pub headers: Vec<(String, String)>,
     /// The whole body.
     pub body: Vec<u8>,
@@ -61,20 +61,20 @@ impl Response {
     }
 }
 
-/// What comes back over the connection.
+/// The model's reply on the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// The answer, whole and at once.
+    /// The complete answer, at once.
     Answer(Response),
     /// The connection is closed without an answer.
     Lost,
-    /// The head (with the full length) and a part of the body come, then the connection is closed.
+    /// The head (with the full length) and a part of the body are sent, then the connection is closed.
     Cut(Response),
-    /// Nothing for this long, then the answer.
+    /// The answer, after this long.
     Slow(Duration, Response),
 }
 
-/// One HTTP call that reached the model and named its account.
+/// One HTTP call that reached the model from a known account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// Twelve digits.
@@ -85,10 +85,10 @@ pub struct Call {
     pub service: String,
     /// The API action, such as `DescribeSecurityGroupRules`.
     pub action: String,
-    /// The parameters in the order sent; for S3 `Bucket` and `Key`, for the JSON services as a
-    /// Query request would have them: `Entries.1.Id`.
+    /// The parameters in the order sent. For S3 they are `Bucket` and `Key`, for the JSON services those of a Query
+    /// request: `Entries.1.Id`.
     pub params: Vec<(String, String)>,
-    /// How it ended.
+    /// The result of the call.
     pub outcome: Outcome,
 }
 
@@ -99,13 +99,13 @@ impl Call {
     }
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Answered with success.
     Ok,
     /// Answered with this error code.
     Error(String),
-    /// Met an injected fault.
+    /// It met an injected fault.
     Fault(FaultKind),
 }

@@ -1,6 +1,6 @@
-//! Ids drawn from a seed: the same calls on the same seed give the same ids.
+//! Ids from a seed: the same calls with the same seed give the same ids.
 
-/// SplitMix64 (Steele, Lea, Flood 2014): enough to make ids that look like AWS's and do not collide.
+/// SplitMix64 (Steele, Lea, Flood 2014), which is enough for ids that look like AWS's and do not collide.
 #[derive(Debug)]
 pub(crate) struct Ids(u64);
 
@@ -17,12 +17,12 @@ impl Ids {
         z ^ (z >> 31)
     }
 
-    /// `prefix` and 17 hexadecimal digits, the first of them 0: `sg-0123456789abcdef0`.
+    /// `prefix` and 17 hexadecimal digits, of which the first is 0: `sg-0123456789abcdef0`.
     pub(crate) fn resource(&mut self, prefix: &str) -> String {
         format!("{prefix}-0{:016x}", self.next())
     }
 
-    /// A version-4 UUID, as request and event ids are.
+    /// A version-4 UUID, like request and event ids.
     pub(crate) fn uuid(&mut self) -> String {
         let (high, low) = (self.next(), self.next());
         format!(

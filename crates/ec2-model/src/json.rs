@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{ApiError, Request, Response, dispatch::Service, params::Params, tree::Tree};
 
-/// The action and its members, written flat as a Query request would have them: `Entries.1.Id`.
+/// The action and its members, flattened as in a Query request: `Entries.1.Id`.
 pub(crate) fn read(request: &Request) -> (String, Params) {
     let target = request.header("x-amz-target").unwrap_or_default();
     let action = target.split_once('.').map_or("", |(_, action)| action);
@@ -35,8 +35,8 @@ pub(crate) fn success(service: Service, tree: &Tree, request_id: &str) -> Respon
     Response::new(200, content_type(service), request_id, tree.json().to_string())
 }
 
-/// The shape's name in `__type`. SQS, which spoke the Query protocol once, tells the code of those days in a header, and
-/// that is the code that its clients see (AWS Query protocol compatibility of JSON services).
+/// The shape's name in `__type`. SQS once used the Query protocol and still sends the code of that protocol in a
+/// header. Its clients see that code (AWS Query protocol compatibility of JSON services).
 pub(crate) fn error(service: Service, problem: &ApiError, request_id: &str) -> Response {
     let fault = if problem.status < 500 { "Sender" } else { "Receiver" };
     let shape = match (service, problem.code.strip_prefix("AWS.SimpleQueueService.")) {

@@ -1,13 +1,13 @@
-//! A small, faithful model of EC2's security-group API at the HTTP level, with the neighbours a guard of security
-//! groups talks to: `sts:AssumeRole`, `sns:Publish`, `sqs:SendMessage`, `s3:GetObject`, `organizations:ListAccounts`, and
-//! CloudTrail.
+//! A small, faithful model of EC2's security-group API at the HTTP level, with the other AWS calls that a guard of
+//! security groups makes: `sts:AssumeRole`, `sns:Publish`, `sqs:SendMessage`, `s3:GetObject`,
+//! `organizations:ListAccounts`, and with CloudTrail.
 //!
 //! A [`World`] holds accounts and Regions, answers HTTP requests as AWS documents it ([`World::handle`]), and writes
-//! the CloudTrail record of every call. It does no I/O, reads no clock and draws its ids from a seed, so a test that
-//! fails once fails always. The feature `serve` puts it on a loopback port.
+//! the CloudTrail record of every call. It does no I/O, reads no clock and generates its ids from a seed, so a test
+//! that fails once always fails. The feature `serve` serves it on a loopback port.
 //!
-//! Every behaviour has a test that quotes its source. What AWS does not document is marked *inferred* where it is
-//! decided; what is left out is listed at [`World`].
+//! Every behaviour has a test that quotes its source. Behaviour that AWS does not document is marked *inferred* in the
+//! code. [`World`] lists what is not modelled.
 
 mod caller;
 mod canonical;

@@ -62,8 +62,8 @@ fn list_accounts(organization: &Organization, params: &Params) -> Result<Tree, A
     Ok(Tree::map([("Accounts", Some(Tree::List(page))), ("NextToken", token)]))
 }
 
-/// Account. `Status` knows fewer words than `State`, which takes its place: "The Status parameter in the Account object
-/// will be retired on September 9, 2026". What `Status` is beside the newer states is inferred.
+/// Account. `State` takes the place of `Status` and has more values: "The Status parameter in the Account object will
+/// be retired on September 9, 2026". The value of `Status` for the newer states is inferred.
 fn account(organization: &Organization, id: &str, state: &str) -> Tree {
     let status = match state {
         "ACTIVE" | "SUSPENDED" | "PENDING_CLOSURE" => Some(state),

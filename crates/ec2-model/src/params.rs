@@ -22,7 +22,7 @@ impl Params {
 
     pub(crate) fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| {
-            // EC2 names the parameter with a small first letter.
+            // EC2 names the parameter with a lower-case first letter.
             let mut letters = name.chars();
             let first = letters.next().map(|c| c.to_ascii_lowercase()).into_iter();
             ApiError::missing(&first.chain(letters).collect::<String>())
@@ -43,7 +43,7 @@ impl Params {
         self.get(name) == Some("true")
     }
 
-    /// Everything under `prefix.`, with the prefix taken off.
+    /// All parameters under `prefix.`, without the prefix.
     pub(crate) fn under(&self, prefix: &str) -> Params {
         Params(
             self.0

@@ -1,4 +1,4 @@
-//! Session policies: which actions they let through. Resources and conditions are not looked at.
+//! Session policies: which actions they allow. Resources and conditions are not checked.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ impl SessionPolicy {
         statements.map(|value| Statement::read(value).ok_or_else(malformed)).collect::<Result<_, _>>().map(Self)
     }
 
-    /// An action that a statement allows and none denies.
+    /// Whether a statement allows the action and none denies it.
     pub(crate) fn allows(&self, service: Service, action: &str) -> bool {
         let name = format!("{}:{}", service.name(), permission(service, action));
         let covering = || self.0.iter().filter(|statement| statement.covers(&name));
@@ -41,7 +41,7 @@ impl SessionPolicy {
     }
 }
 
-/// The IAM action of an API call, where it has another name.
+/// The IAM action of an API call, if it has another name.
 fn permission(service: Service, action: &str) -> &str {
     match (service, action) {
         (Service::S3, "ListObjectsV2") => "ListBucket",

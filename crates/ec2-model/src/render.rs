@@ -1,8 +1,9 @@
-//! Answers: EC2's Query protocol, the awsQuery protocol of STS and SNS, and S3's, in XML; the others in JSON.
+//! Renders answers: in XML for EC2's Query protocol, the awsQuery protocol of STS and SNS, and S3; in JSON for the
+//! others.
 
 use crate::{ApiError, Response, dispatch::Service, ec2, json, s3, sns, sts, tree::Tree};
 
-/// The answer of a success: EC2's members stand right in the response, the others' in a result.
+/// A success. EC2's members are directly in the response, the other services' in a result.
 pub(crate) fn success(service: Service, action: &str, tree: &Tree, request_id: &str) -> Response {
     if matches!(service, Service::Sqs | Service::Organizations) {
         return json::success(service, tree, request_id);
@@ -13,7 +14,7 @@ pub(crate) fn success(service: Service, action: &str, tree: &Tree, request_id: &
         Tree::Text(_) | Tree::Int(_) | Tree::Bool(_) | Tree::List(_) => &[],
     };
     if service == Service::S3 {
-        // The one answer in XML that the model's S3 has. The namespace stands in the opening tag only.
+        // The only XML answer of the model's S3. The namespace is only in the opening tag.
         tree.xml("ListBucketResult", &mut xml);
         let xml = xml.replacen("<ListBucketResult>", &format!("<ListBucketResult xmlns=\"{}\">", s3::XMLNS), 1);
         return Response::new(200, "application/xml", request_id, xml);
@@ -36,7 +37,7 @@ pub(crate) fn success(service: Service, action: &str, tree: &Tree, request_id: &
     Response::new(200, "text/xml;charset=UTF-8", request_id, xml)
 }
 
-/// The answer of an error, each service in its own form.
+/// An error, in each service's own form.
 pub(crate) fn error(service: Service, problem: &ApiError, request_id: &str) -> Response {
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let what = Tree::Map(vec![("Code", problem.code.as_str().into()), ("Message", problem.message.as_str().into())]);

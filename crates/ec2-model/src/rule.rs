@@ -1,8 +1,8 @@
-//! Security-group rules: what callers ask for, what EC2 makes of it, and the text forms of both.
+//! Security-group rules: as callers ask for them, as EC2 stores them, and the text forms of both.
 
 use crate::params::Params;
 
-/// Which way a rule lets traffic pass.
+/// The direction of a rule's traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     /// Inbound.
@@ -14,13 +14,13 @@ pub enum Direction {
 /// The other end of a rule: exactly one of four kinds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// An IPv4 CIDR; in a [`Rule`] canonical.
+    /// An IPv4 CIDR. Canonical in a [`Rule`].
     Ipv4(String),
-    /// An IPv6 CIDR; in a [`Rule`] canonical.
+    /// An IPv6 CIDR. Canonical in a [`Rule`].
     Ipv6(String),
     /// A prefix list, `pl-…`.
     PrefixList(String),
-    /// A security group, `sg-…`; no account means the caller's own.
+    /// A security group, `sg-…`. Without an account it is the caller's own.
     Group {
         /// The id of the referenced group.
         id: String,
@@ -30,7 +30,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The kind is read off the text: `pl-…`, `sg-…`, something with a colon, or else IPv4. The text is not checked, so
+    /// The kind follows from the text: `pl-…`, `sg-…`, a text with a colon, or else IPv4. The text is not checked, so
     /// that a test can send nonsense.
     pub fn from_text(text: &str) -> Self {
         match text {
@@ -59,7 +59,7 @@ impl Source {
     }
 }
 
-/// What a caller asks to allow or revoke: one protocol and port range, any number of sources, as in `IpPermissions.N`.
+/// A permission to allow or revoke: one protocol and port range with any number of sources, as in `IpPermissions.N`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission {
     /// As the caller writes it: `tcp`, `6`, `-1`, `TCP` …
@@ -68,9 +68,9 @@ pub struct Permission {
     pub from_port: Option<i32>,
     /// Last port, or the ICMP code.
     pub to_port: Option<i32>,
-    /// The sources, sent as they are.
+    /// The sources, sent unchanged.
     pub sources: Vec<Source>,
-    /// The description, for each source.
+    /// The description of each source.
     pub description: Option<String>,
 }
 
@@ -91,12 +91,12 @@ impl Permission {
         Self::new("tcp", port, port, &[source])
     }
 
-    /// All protocols from one source, no ports given.
+    /// All protocols from one source, without ports.
     pub fn all(source: &str) -> Self {
         Self { from_port: None, to_port: None, ..Self::new("-1", -1, -1, &[source]) }
     }
 
-    /// With this description.
+    /// The same permission with this description.
     #[must_use]
     pub fn described(self, description: &str) -> Self {
         Self { description: Some(description.into()), ..self }
@@ -130,7 +130,7 @@ impl Permission {
     }
 }
 
-/// A change of one rule for ModifySecurityGroupRules: the rule's id and what it shall be, with exactly one source.
+/// A change of one rule for ModifySecurityGroupRules: the rule's id and the new rule, with exactly one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleChange {
     /// `sgr-…`.
@@ -139,7 +139,7 @@ pub struct RuleChange {
     pub permission: Permission,
 }
 
-/// A rule as EC2 keeps it: one source, canonical.
+/// A rule as EC2 stores it: one source, canonical.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// `sgr-` and 17 hexadecimal digits.
@@ -156,14 +156,14 @@ pub struct Rule {
     pub to_port: i32,
     /// The other end.
     pub source: Source,
-    /// As given.
+    /// The description, as given.
     pub description: Option<String>,
     /// Key and value.
     pub tags: Vec<(String, String)>,
 }
 
 impl Rule {
-    /// Whether EC2 takes both for the same rule: description and tags do not count.
+    /// Whether EC2 treats both as the same rule. Description and tags do not count.
     pub(crate) fn same_as(&self, direction: Direction, spec: &RuleSpec) -> bool {
         self.direction == direction
             && self.protocol == spec.protocol

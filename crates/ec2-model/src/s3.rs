@@ -40,7 +40,7 @@ pub(crate) fn read(request: &Request) -> (String, Params) {
     (action.into(), params)
 }
 
-/// Percent-decoding of a path: unlike in a form, `+` is itself.
+/// Percent-decoding of a path. Unlike in a form, `+` is not a space.
 fn decode(text: &str) -> String {
     let text = text.replace('+', "%2B");
     form_urlencoded::parse(text.replace('=', "%3D").replace('&', "%26").as_bytes())
@@ -105,7 +105,7 @@ fn list_objects(state: &State, bucket: &str, params: &Params) -> Result<Success,
         .filter(|((_, key), _)| after.as_ref().is_none_or(|after| key > after))
         .map(|((_, key), object)| (key, object));
     let page = rest.by_ref().take(most).collect::<Vec<_>>();
-    // A page of no keys is asked for, not cut off.
+    // A page of zero keys was asked for, so nothing was cut off.
     let next = rest.next().and(page.last()).map(|(key, _)| hide(key));
     let name = |text: &str| Tree::from(if url { encode(text) } else { text.to_owned() });
     let text = |name: &str| params.text(name).map(Tree::from);
@@ -137,7 +137,7 @@ fn contents(key: Tree, object: &Object) -> Tree {
     ])
 }
 
-/// `encoding-type=url`: the bytes outside of letters, digits and `-_.*/` as `%XX`, a space as `+`.
+/// `encoding-type=url`: all bytes except letters, digits and `-_.*/` as `%XX`, a space as `+`.
 fn encode(key: &str) -> String {
     form_urlencoded::byte_serialize(key.as_bytes()).collect::<String>().replace("%2F", "/")
 }

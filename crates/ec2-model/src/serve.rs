@@ -1,6 +1,6 @@
-//! A small HTTP server on loopback: any function from [`Request`] to [`Reply`] behind a port, plain or TLS.
+//! A small HTTP server on loopback: serves any function from [`Request`] to [`Reply`] on a port, plain or TLS.
 //!
-//! It runs in its own thread, so a test needs no runtime, and the handler may block (a long poll).
+//! It runs in its own thread, so a test needs no async runtime, and the handler may block (a long poll).
 
 use std::{
     convert::Infallible,
@@ -33,10 +33,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{Reply, Request, Response};
 
-/// Answers a request; may block.
+/// Answers a request. May block.
 pub type Handler = Arc<dyn Fn(Request) -> Reply + Send + Sync>;
 
-/// A running server; it stops when dropped. A handler that blocks then is left behind, not waited for.
+/// A running server. It stops when dropped, and does not wait for a handler that is still blocked.
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
@@ -46,7 +46,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -101,7 +101,7 @@ pub fn tls_config(chain: &[u8], key: &[u8]) -> io::Result<Arc<ServerConfig>> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|why| bad("the certificate", &why))?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|why| bad("the private key", &why))?;
-    // Named, not the process default: no other crate's choice of provider comes in.
+    // Named, so that no other crate's choice of a default provider matters.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -114,13 +114,13 @@ pub fn tls_config(chain: &[u8], key: &[u8]) -> io::Result<Arc<ServerConfig>> {
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, handler: Handler) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     loop {
-        // A connection that dies before it is accepted is the client's affair; the pause keeps a lack of file
-        // descriptors from becoming a busy loop.
+        // A connection that breaks before it is accepted needs no handling. The pause prevents a busy loop when no file
+        // descriptors are left.
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        // Without this the answer waits for the client's delayed acknowledgement.
+        // Without this the answer would wait for the client's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
         let (tls, handler) = (tls.clone(), handler.clone());
         tokio::spawn(async move {
@@ -138,7 +138,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, handler: Handle
 
 async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, handler: Handler) {
     let service = service_fn(move |request| answer(request, handler.clone()));
-    // An error here is a lost or cut connection: often one that a fault asked for.
+    // An error here is a lost or cut connection, often one that a fault asked for.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -183,7 +183,7 @@ fn render(
         Ending::Whole => Payload { length, data: Some(body), cut: None },
         Ending::Cut => {
             body.truncate(length / 2);
-            // hyper drops what it has buffered when a body fails; the pause lets the first half out.
+            // hyper drops its buffer when a body fails. The pause lets the first half out.
             Payload { length, data: Some(body), cut: Some(Box::pin(tokio::time::sleep(Duration::from_millis(20)))) }
         }
     };
@@ -195,7 +195,7 @@ fn render(
     Ok(answer)
 }
 
-/// A body of known length that may break off.
+/// A body of known length that may break off before its end.
 struct Payload {
     length: usize,
     data: Option<Bytes>,

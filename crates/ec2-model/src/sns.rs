@@ -14,7 +14,7 @@ pub struct Published {
     pub subject: Option<String>,
     /// The message as sent.
     pub message: String,
-    /// `json` when the message holds one text per protocol.
+    /// `json` if the message has one text for each protocol.
     pub message_structure: Option<String>,
     /// Name and string value of the message attributes.
     pub attributes: Vec<(String, String)>,

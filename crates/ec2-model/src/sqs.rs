@@ -1,4 +1,5 @@
-//! Amazon SQS: SendMessage and SendMessageBatch to standard queues. Message attributes and delays are taken and not kept.
+//! Amazon SQS: SendMessage and SendMessageBatch to standard queues. Message attributes and delays are accepted and not
+//! kept.
 
 use md5::{Digest, Md5};
 
@@ -25,7 +26,7 @@ impl Queue {
         }
     }
 
-    /// The end of a queue's URL says which it is, whatever the host: on loopback it is another one.
+    /// The end of a queue's URL identifies the queue. The host does not matter, and on loopback it is different.
     fn is_at(&self, region: &str, url: &str) -> bool {
         let mut parts = url.rsplit('/');
         self.region == region && parts.next() == Some(self.name.as_str()) && parts.next() == Some(self.account.as_str())
@@ -37,7 +38,7 @@ impl Queue {
 /// the batched messages) are both 1 MiB 1,048,576 bytes."
 const MAX_BYTES: usize = 1_048_576;
 
-/// What a fault must name as its action to make one entry of a batch fail.
+/// The action name with which a fault makes one entry of a batch fail.
 const ENTRY: &str = "SendMessageBatchEntry";
 
 pub(crate) fn run(
@@ -62,7 +63,7 @@ pub(crate) fn run(
         .ok_or_else(|| ApiError::new("MissingParameter", "The request must contain the parameter QueueUrl."))?;
     let at = state.queues.iter().position(|queue| queue.is_at(region, url));
     let (at, queue) = at.and_then(|at| Some((at, state.queues.get(at)?))).ok_or_else(no_queue)?;
-    // Queues have no policy here, so only their own account may send.
+    // Queues have no policy in the model, so only the queue's own account may send.
     if queue.account != caller.account {
         let arn = format!("arn:aws:sqs:{region}:{}:{}", queue.account, queue.name);
         return Err(ApiError::new(
@@ -92,7 +93,7 @@ fn send(state: &mut State, at: usize, params: &Params) -> Result<Tree, ApiError>
     Ok(Tree::Map(put(state, at, body)))
 }
 
-/// A body has at least one character, and only those that XML 1.0 knows.
+/// A body has at least one character, and only characters that XML 1.0 allows.
 fn check(body: &str) -> Result<(), ApiError> {
     if body.is_empty() {
         return Err(ApiError::new("MissingParameter", "The request must contain the parameter MessageBody."));
@@ -139,12 +140,12 @@ fn send_batch(state: &mut State, at: usize, params: &Params) -> Result<Tree, Api
             ])),
         }
     }
-    // An absent list is an empty one.
+    // An absent list counts as empty.
     let list = |items: Vec<Tree>| (!items.is_empty()).then_some(Tree::List(items));
     Ok(Tree::map([("Successful", list(successful)), ("Failed", list(failed))]))
 }
 
-/// What refuses the whole batch.
+/// The error that refuses the whole batch.
 fn check_batch(entries: &[Params]) -> Result<(), ApiError> {
     let refuse = |code: &str, message: String| Err(ApiError::new(&format!("AWS.SimpleQueueService.{code}"), message));
     if entries.is_empty() {
@@ -185,7 +186,7 @@ fn check_batch(entries: &[Params]) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The error that a fault for this entry alone gives it; other kinds of fault do nothing here.
+/// The error of a fault for this entry alone. Other kinds of fault do nothing here.
 fn entry_fault(state: &mut State) -> Option<ApiError> {
     match state.faults.hit_named(ENTRY)? {
         FaultKind::ErrorBefore { status, code, message } => Some(ApiError::with_status(status, &code, message)),

@@ -1,4 +1,4 @@
-//! What the model remembers: accounts and Regions with their groups and prefix lists, and the knobs of the world.
+//! The model's state: accounts and Regions with their groups and prefix lists, and the world's settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,24 +16,24 @@ use crate::{
     trail::Actor,
 };
 
-/// Where a group lives: it decides how RevokeSecurityGroupIngress answers rules that are not there.
+/// The VPC of a group. It decides how RevokeSecurityGroupIngress treats rules that do not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vpc {
-    /// The Region's default VPC: no error, `UnknownIpPermissions` tells; groups can be named.
+    /// The Region's default VPC: no error, and `UnknownIpPermissions` lists such rules. Groups can be named.
     Default,
-    /// Any other VPC: `InvalidPermission.NotFound`; groups have only their id.
+    /// Any other VPC: `InvalidPermission.NotFound`. Groups have only their id.
     Other,
 }
 
 /// How long Describe calls do not see a change (Amazon EC2 Developer Guide, "Eventual consistency").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lag {
-    /// Seen at once.
+    /// Visible at once.
     #[default]
     None,
-    /// Not seen by this many Describe calls that would show it.
+    /// Not visible for this many Describe calls that would show the change.
     Calls(u32),
-    /// Not seen for this long on the model's clock.
+    /// Not visible for this long on the model's clock.
     Millis(i64),
 }
 
@@ -53,7 +53,7 @@ impl Pending {
         }
     }
 
-    /// Counts one look; true once the change shows.
+    /// Counts one Describe call. Returns true once the change is visible.
     pub(crate) fn shows(&mut self, now: i64) -> bool {
         match self {
             Self::Calls(0) => true,
@@ -103,13 +103,13 @@ pub(crate) struct PrefixList {
     /// `IPv4` or `IPv6`.
     pub(crate) family: String,
     pub(crate) max_entries: usize,
-    /// Entries by version; the last one is current.
+    /// Entries by version. The last version is current.
     pub(crate) versions: BTreeMap<i64, Vec<Entry>>,
-    /// What the last change did, as the first word of EC2's state names: `create`, `modify`, `restore`.
+    /// The last change, as the first word of EC2's state names: `create`, `modify`, `restore`.
     pub(crate) change: &'static str,
-    /// Until then the last change is in progress.
+    /// The last change is in progress until this time.
     pub(crate) settles: i64,
-    /// What is current while the last change is in progress.
+    /// The current version while the last change is in progress.
     pub(crate) before: i64,
 }
 
@@ -157,7 +157,7 @@ impl Place {
     }
 }
 
-/// What every operation may use and change besides its place.
+/// The state that every operation may use and change besides its place.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) ids: Ids,
@@ -166,7 +166,7 @@ pub(crate) struct Core {
     pub(crate) created_lag: Lag,
     pub(crate) removed_lag: Lag,
     pub(crate) rules_per_group: usize,
-    /// Whether a Region is enabled, where an account has chosen.
+    /// For each choice of an account, whether the Region is enabled.
     pub(crate) region_choices: BTreeMap<(String, String), bool>,
     /// How long a change of a prefix list is in progress, in milliseconds.
     pub(crate) prefix_list_lag: i64,
@@ -182,7 +182,7 @@ impl Core {
     }
 }
 
-/// What a world remembers of the calls.
+/// Whether a world keeps calls and records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keeping {
     Everything,
@@ -195,7 +195,7 @@ pub(crate) struct State {
     pub(crate) places: BTreeMap<(String, String), Place>,
     pub(crate) roles: BTreeMap<(String, String), Vec<RoleTrust>>,
     pub(crate) sessions: BTreeMap<String, Session>,
-    /// Account and action of what no policy allows.
+    /// The denied calls: account and action.
     pub(crate) denied: BTreeSet<(String, String)>,
     pub(crate) faults: Faults,
     pub(crate) buckets: Buckets,
@@ -213,7 +213,7 @@ pub(crate) struct State {
     pub(crate) actor: Actor,
 }
 
-/// 2026-01-01T00:00:00Z: where the clock of a new world stands.
+/// 2026-01-01T00:00:00Z: the time in a new world.
 const START: i64 = 1_767_225_600_000;
 
 impl State {
@@ -251,7 +251,7 @@ impl State {
         }
     }
 
-    /// The account in the Region, with its two VPCs; both come into being at the first look.
+    /// The account in the Region, with its two VPCs. Both are made on first use.
     pub(crate) fn place(&mut self, account: &str, region: &str) -> (&mut Core, &mut Place) {
         let core = &mut self.core;
         let place = self.places.entry((account.to_owned(), region.to_owned())).or_insert_with(|| Place {

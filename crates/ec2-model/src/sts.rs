@@ -72,7 +72,7 @@ fn assume_role(state: &mut State, caller: &Caller, params: &Params) -> Result<Tr
     Ok(Tree::Map(vec![("Credentials", credentials), ("AssumedRoleUser", user)]))
 }
 
-/// A new session of a role, whose keys are good from now on.
+/// A new session of a role, whose keys are valid from now on.
 pub(crate) fn open_session(
     state: &mut State,
     account: &str,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::params::Params;
 
-/// Whether the buckets are looked at.
+/// Whether calls are throttled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Throttling {
     On,
@@ -37,12 +37,12 @@ fn limits(action: &str, params: &Params) -> (i64, i64) {
 }
 
 impl Buckets {
-    /// Drops the buckets of an account in a Region: they are full again.
+    /// Drops the buckets of an account in a Region, so that they are full again.
     pub(crate) fn forget(&mut self, account: &str, region: &str) {
         self.0.retain(|(a, r, _), _| a != account || r != region);
     }
 
-    /// Takes a token at time `now` (milliseconds); false when there is none.
+    /// Takes a token at time `now` (milliseconds). Returns false if there is none.
     pub(crate) fn take(&mut self, account: &str, region: &str, action: &str, params: &Params, now: i64) -> bool {
         let (capacity, refill) = limits(action, params);
         let key = (account.to_owned(), region.to_owned(), action.to_owned());

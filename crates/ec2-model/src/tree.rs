@@ -1,4 +1,4 @@
-//! An answer as a tree, written once and rendered for the caller as XML or JSON, and in CloudTrail's two styles of JSON.
+//! An answer as a tree: built once, and rendered as XML or JSON for the caller, and in CloudTrail's two styles of JSON.
 
 use serde_json::{Map, Value, json};
 
@@ -32,7 +32,7 @@ impl From<i32> for Tree {
 }
 
 impl Tree {
-    /// A map without its absent members: AWS leaves them out.
+    /// A map without its absent members, which AWS omits.
     pub(crate) fn map<const N: usize>(members: [(&'static str, Option<Tree>); N]) -> Self {
         Self::Map(members.into_iter().filter_map(|(name, tree)| Some((name, tree?))).collect())
     }
@@ -132,8 +132,8 @@ pub(crate) fn legacy_list(items: Vec<Value>) -> Value {
     if items.is_empty() { Value::Object(Map::new()) } else { json!({ "items": items }) }
 }
 
-/// The type that CloudTrail's XML-to-JSON converter sees in a text: `"true"` is a boolean, `"-1"` a number, a number
-/// with leading zeros (an account id) stays text.
+/// The type that CloudTrail's XML-to-JSON converter guesses for a text: `"true"` becomes a boolean and `"-1"` a number.
+/// A number with leading zeros (an account id) stays a text.
 pub(crate) fn guess(text: &str) -> Value {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let leading_zero = digits.len() > 1 && digits.starts_with('0');

@@ -1,5 +1,5 @@
-//! Calls that people make: each does what the API call does and leaves its CloudTrail record, but is no HTTP call, is not
-//! logged as one, and meets no fault and no throttle.
+//! Calls that people make. Each has the effect of the API call and leaves its CloudTrail record, but it is not an HTTP
+//! call, is not logged as one, and meets no fault and no throttle.
 
 use crate::{
     ApiError, Permission, RuleChange, Source, Vpc, World,
@@ -11,13 +11,13 @@ use crate::{
 };
 
 impl World {
-    /// CreateSecurityGroup; the id of the group. An empty id when EC2 refuses, which for a test's own name means that it is
-    /// taken; [`World::try_create_group`] says why.
+    /// CreateSecurityGroup. Returns the id of the group, or an empty id when EC2 refuses, which for a test's own name
+    /// means that the name exists. [`World::try_create_group`] returns the reason.
     pub fn create_group(&self, account: &str, region: &str, name: &str, vpc: Vpc) -> String {
         self.try_create_group(account, region, name, vpc).unwrap_or_default()
     }
 
-    /// CreateSecurityGroup; the id of the group.
+    /// CreateSecurityGroup. Returns the id of the group.
     pub fn try_create_group(&self, account: &str, region: &str, name: &str, vpc: Vpc) -> Result<String, ApiError> {
         let vpc = self.vpc_id(account, region, vpc);
         let mut params = Params::default();
@@ -33,8 +33,8 @@ impl World {
         self.user(account, region, "DeleteSecurityGroup", named(group)).map(drop)
     }
 
-    /// AuthorizeSecurityGroupIngress with `IpPermissions`; the ids of the new rules. `group` is an id or, in the default
-    /// VPC, a name.
+    /// AuthorizeSecurityGroupIngress with `IpPermissions`. Returns the ids of the new rules. `group` is an id or, in
+    /// the default VPC, a name.
     pub fn authorize(
         &self,
         account: &str,
@@ -46,7 +46,7 @@ impl World {
         Ok(rule_ids(&answer, "securityGroupRuleSet"))
     }
 
-    /// AuthorizeSecurityGroupEgress with `IpPermissions`; the ids of the new rules.
+    /// AuthorizeSecurityGroupEgress with `IpPermissions`. Returns the ids of the new rules.
     pub fn authorize_egress(
         &self,
         account: &str,
@@ -58,8 +58,8 @@ impl World {
         Ok(rule_ids(&answer, "securityGroupRuleSet"))
     }
 
-    /// AuthorizeSecurityGroupIngress with the flat parameters of EC2's first years, which have one IPv4 source; the id of
-    /// the new rule.
+    /// AuthorizeSecurityGroupIngress with the flat parameters of EC2's first years, which have one IPv4 source. Returns
+    /// the id of the new rule.
     pub fn authorize_flat(
         &self,
         account: &str,
@@ -107,7 +107,7 @@ impl World {
         self.user(account, region, "ModifySecurityGroupRules", params).map(drop)
     }
 
-    /// RevokeSecurityGroupIngress by rule ids; the ids that were revoked.
+    /// RevokeSecurityGroupIngress by rule ids. Returns the ids that were revoked.
     pub fn revoke(&self, account: &str, region: &str, group: &str, rules: &[&str]) -> Result<Vec<String>, ApiError> {
         let mut params = named(group);
         for (rule, number) in rules.iter().zip(1..) {
@@ -117,7 +117,7 @@ impl World {
         Ok(rule_ids(&answer, "revokedSecurityGroupRuleSet"))
     }
 
-    /// RevokeSecurityGroupIngress by properties; the ids that were revoked.
+    /// RevokeSecurityGroupIngress by properties. Returns the ids that were revoked.
     pub fn revoke_permissions(
         &self,
         account: &str,
@@ -129,7 +129,8 @@ impl World {
         Ok(rule_ids(&answer, "revokedSecurityGroupRuleSet"))
     }
 
-    /// CreateManagedPrefixList; the id of the list. The family is that of the first CIDR, IPv4 for none.
+    /// CreateManagedPrefixList. Returns the id of the list. The family is that of the first CIDR, or IPv4 without a
+    /// CIDR.
     pub fn create_prefix_list(
         &self,
         account: &str,
@@ -182,8 +183,8 @@ impl World {
         place.prefix_list(list).map(|list| list.current(core.now).0)
     }
 
-    /// Any EC2 call with its Query parameters, for what the other calls here cannot say: `DryRun`, mixed forms, nonsense.
-    /// Tells only whether it succeeded.
+    /// Any EC2 call with its Query parameters, for requests that the other methods cannot make: `DryRun`, mixed forms,
+    /// nonsense. Returns only whether the call succeeded.
     pub fn user_call(
         &self,
         account: &str,
@@ -221,7 +222,7 @@ impl World {
     }
 }
 
-/// An id goes as `GroupId`, anything else as `GroupName`.
+/// An id is sent as `GroupId`, any other text as `GroupName`.
 fn named(group: &str) -> Params {
     let mut params = Params::default();
     params.push(if group.starts_with("sg-") { "GroupId" } else { "GroupName" }, group);

@@ -1,4 +1,4 @@
-//! The handle that tests and servers hold, with its knobs.
+//! The handle for tests and servers, with its settings.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,25 +29,27 @@ use crate::{
 pub struct World(Arc<Mutex<State>>);
 
 impl World {
-    /// An empty world; equal seeds and equal calls give equal ids. Its clock stands at 2026-01-01T00:00:00Z.
+    /// An empty world. Equal seeds and equal calls give equal ids. Its clock stands at 2026-01-01T00:00:00Z.
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State::new(seed))))
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // A test that panicked while it held the lock has left whole values: every call works on copies until it is sure.
+        // A test that panicked while it held the lock has left complete values, because every call works on copies
+        // until it succeeds.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers one HTTP request, at once and without I/O.
     ///
-    /// The account and the Region come from the credential scope of the `Authorization` header: a 12-digit access key is
-    /// the account, keys from AssumeRole stand for the role's account until they expire.
+    /// The account and the Region come from the credential scope of the `Authorization` header. A 12-digit access key
+    /// is the account. Keys from AssumeRole stand for the role's account until they expire.
     pub fn handle(&self, request: &Request) -> Reply {
         dispatch::handle(&mut self.state(), request)
     }
 
-    /// The rules of a group, inbound and outbound, oldest first; empty for an unknown group. The lag does not hide any.
+    /// The rules of a group, inbound and outbound, oldest first. Empty for an unknown group. The lag hides none of
+    /// them.
     pub fn rules(&self, account: &str, region: &str, group: &str) -> Vec<Rule> {
         let mut state = self.state();
         let (_, place) = state.place(account, region);
@@ -60,7 +62,7 @@ impl World {
         self.state().place(account, region).1.vpc_id(vpc).to_owned()
     }
 
-    /// CloudTrail's records of all calls since the last take, user calls and HTTP calls, in order.
+    /// CloudTrail's records of all calls since this was last called, user calls and HTTP calls, in order.
     pub fn take_records(&self) -> Vec<Value> {
         std::mem::take(&mut self.state().records)
     }
@@ -85,17 +87,18 @@ impl World {
         self.state().core.now
     }
 
-    /// Puts a fault in the way of a coming HTTP call.
+    /// Adds a fault, which a later HTTP call meets.
     pub fn inject(&self, fault: Fault) {
         self.state().faults.inject(fault);
     }
 
-    /// From now on every HTTP call of `action` by credentials of `account` is unauthorized, as when its policy lacks it.
+    /// From now on every HTTP call of `action` by credentials of `account` is unauthorized, as if its policy lacked the
+    /// action.
     pub fn deny(&self, account: &str, action: &str) {
         self.state().denied.insert((account.into(), action.into()));
     }
 
-    /// Takes a [`World::deny`] back.
+    /// Ends a [`World::deny`].
     pub fn permit(&self, account: &str, action: &str) {
         self.state().denied.remove(&(account.into(), action.into()));
     }
@@ -105,29 +108,30 @@ impl World {
         self.state().throttling = if on { Throttling::On } else { Throttling::Off };
     }
 
-    /// Takes a token out of EC2's bucket for `action`, as any other caller of the account would; false when there is none.
-    /// User calls meet no throttle by themselves: who shares the account's buckets with the guard draws here first.
+    /// Takes a token from EC2's bucket for `action`, as another caller of the account would. Returns false if the
+    /// bucket is empty. User calls themselves are not throttled: a simulated caller that shares the account's buckets
+    /// calls this first.
     pub fn draw(&self, account: &str, region: &str, action: &str) -> bool {
         let mut state = self.state();
         let now = state.core.now;
         state.buckets.take(account, region, action, &Params::default(), now)
     }
 
-    /// From now on new groups and rules show up in Describe calls only after `created`, and revoked rules go away only
+    /// From now on Describe calls show new groups and rules only after `created`, and stop showing revoked rules only
     /// after `removed`.
     pub fn set_visibility_lag(&self, created: Lag, removed: Lag) {
         let mut state = self.state();
         (state.core.created_lag, state.core.removed_lag) = (created, removed);
     }
 
-    /// From now on new versions of prefix lists become current only after `millis`; until then the state is
+    /// From now on new versions of prefix lists become current only after `millis`. Until then the state is
     /// `…-in-progress` and another change is refused.
     pub fn set_prefix_list_lag(&self, millis: i64) {
         self.state().core.prefix_list_lag = millis;
     }
 
-    /// Makes a prefix list that AWS manages, such as `com.amazonaws.eu-west-1.s3`: every account of the Region has it.
-    /// The family is that of the first CIDR, IPv4 for none; an empty id when a CIDR is malformed.
+    /// Makes a prefix list that AWS manages, such as `com.amazonaws.eu-west-1.s3`. Every account of the Region has it.
+    /// The family is that of the first CIDR, or IPv4 without a CIDR. Returns an empty id if a CIDR is malformed.
     pub fn create_aws_prefix_list(&self, region: &str, name: &str, cidrs: &[&str]) -> String {
         let mut state = self.state();
         let Ok(list) = ec2::prefix_lists::aws(&mut state.core, name, cidrs) else { return String::new() };
@@ -144,12 +148,12 @@ impl World {
         self.state().core.rules_per_group = limit;
     }
 
-    /// Who the coming user calls are made by; the IAM user `operator` in a new world.
+    /// Sets the caller of later user calls. In a new world it is the IAM user `operator`.
     pub fn set_actor(&self, actor: Actor) {
         self.state().actor = actor;
     }
 
-    /// Makes an object that GetObject and ListObjectsV2 find, and its bucket.
+    /// Makes an object for GetObject and ListObjectsV2, and its bucket.
     pub fn put_object(&self, bucket: &str, key: &str, bytes: impl Into<Vec<u8>>) {
         let mut state = self.state();
         state.s3_buckets.insert(bucket.into());
@@ -157,7 +161,7 @@ impl World {
         state.objects.insert((bucket.into(), key.into()), object);
     }
 
-    /// Makes an SQS queue; its URL.
+    /// Makes an SQS queue. Returns its URL.
     pub fn create_queue(&self, account: &str, region: &str, name: &str) -> String {
         let queue = Queue::new(account, region, name);
         let url = queue.url.clone();
@@ -165,7 +169,7 @@ impl World {
         url
     }
 
-    /// Takes the bodies of all messages of a queue, oldest first; none for an unknown queue.
+    /// Takes the bodies of all messages of a queue, oldest first. Empty for an unknown queue.
     pub fn take_messages(&self, url: &str) -> Vec<String> {
         let mut state = self.state();
         let queue = state.queues.iter_mut().find(|queue| queue.url == url);
@@ -173,7 +177,7 @@ impl World {
     }
 
     /// Makes the organization: its management account, and its accounts with their states, `ACTIVE`, `SUSPENDED`,
-    /// `PENDING_CLOSURE`, `CLOSED` or `PENDING_ACTIVATION`. A management account that is not among them is added as
+    /// `PENDING_CLOSURE`, `CLOSED` or `PENDING_ACTIVATION`. A management account that is not in the list is added as
     /// active.
     pub fn set_organization(&self, management_account: &str, accounts: &[(&str, &str)]) {
         let mut accounts = accounts.iter().map(|(id, state)| ((*id).into(), (*state).into())).collect::<Vec<_>>();
@@ -188,27 +192,27 @@ impl World {
         self.state().core.region_choices.insert((account.into(), region.into()), true);
     }
 
-    /// Takes a Region from the account: its EC2 calls there fail from now on. AWS lets accounts do this to opt-in Regions
-    /// only; the model does it to any.
+    /// Disables a Region for the account: its EC2 calls there fail from now on. AWS lets accounts disable only opt-in
+    /// Regions; the model disables any.
     pub fn disable_region(&self, account: &str, region: &str) {
         self.state().core.region_choices.insert((account.into(), region.into()), false);
     }
 
-    /// Makes a role that AssumeRole accepts from every caller, if the external id fits.
+    /// Makes a role that every caller with the right external id may assume.
     pub fn allow_role(&self, account: &str, role_name: &str, external_id: Option<&str>) {
         let trust = RoleTrust { external_id: external_id.map(Into::into), trusted: None };
         self.state().roles.insert((account.into(), role_name.into()), vec![trust]);
     }
 
-    /// Makes a role that AssumeRole accepts from one principal, if the external id fits: the ARN of a user, a role, a
-    /// session or an account's `root`, or an account. Once more for the same role lets one more principal in.
+    /// Makes a role that one principal with the right external id may assume: the ARN of a user, a role, a session or
+    /// an account's `root`, or an account. Calling this again for the same role adds a principal.
     pub fn allow_role_for(&self, account: &str, role_name: &str, external_id: Option<&str>, trusted_role_arn: &str) {
         let trust = RoleTrust { external_id: external_id.map(Into::into), trusted: Some(trusted_role_arn.into()) };
         self.state().roles.entry((account.into(), role_name.into())).or_default().push(trust);
     }
 
-    /// Credentials of a session of a role, good for an hour, as Lambda gives its functions those of their role. No call,
-    /// and no trust is asked.
+    /// Credentials of a session of a role, valid for an hour, as Lambda gives a function those of its role. No call is
+    /// recorded, and the role's trust policy is not checked.
     pub fn role_credentials(&self, account: &str, role_name: &str, session_name: &str) -> Credentials {
         let mut state = self.state();
         let session = sts::open_session(&mut state, account, role_name, session_name, 3600, None);
@@ -216,8 +220,8 @@ impl World {
         Credentials { access_key_id: session.key, secret_access_key, session_token: session.token }
     }
 
-    /// Drops what is in an account's Region: groups, rules, prefix lists, token buckets and CloudTrail records, and the
-    /// account's expired credentials. The next look finds new VPCs, as in a new account.
+    /// Drops everything in an account's Region: groups, rules, prefix lists, token buckets and CloudTrail records, and
+    /// the account's expired credentials. The next call finds new VPCs, as in a new account.
     pub fn forget(&self, account: &str, region: &str) {
         let mut state = self.state();
         let now = state.core.now;
@@ -231,13 +235,13 @@ impl World {
         state.sessions.retain(|_, session| session.account != account || session.expires > now);
     }
 
-    /// Turns the keeping of CloudTrail records and of [`World::calls`] on or off, for simulations that are too big for
-    /// them; on in a new world. What has been kept stays.
+    /// Turns the keeping of CloudTrail records and of [`World::calls`] on or off, for simulations that are too large
+    /// for them. On in a new world. Earlier records and calls are kept.
     pub fn set_records(&self, on: bool) {
         self.state().keeps = if on { Keeping::Everything } else { Keeping::Counts };
     }
 
-    /// How many HTTP calls there were so far, by action. They are counted even while nothing is kept.
+    /// How many HTTP calls there have been, by action. They are counted even while none is kept.
     pub fn call_counts(&self) -> BTreeMap<String, usize> {
         self.state().call_counts.clone()
     }

@@ -1,5 +1,5 @@
-//! One account in one Region: the attacker's rules and everybody else's, since when each group is open, and what the guard
-//! takes away.
+//! One account in one Region: the attacker's rules and everyone else's, since when each group is open, and which rules
+//! the function revokes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,45 +9,45 @@ use super::instance::START;
 use crate::harness::ACCOUNT;
 use crate::simulation::judge::{Lists, Rule, Shape, exposing};
 
-/// A rule that was lawful so long before it was revoked was lawful at the look that the write rests on: a look may be a
-/// second old (`FRESH` in the guard).
+/// A rule that was lawful this long before its revoke was lawful at the look that the revoke rests on: a look may be
+/// one second old (`FRESH` in src/pipeline/remediate.rs).
 const FRESH: u64 = 1_000;
 
-/// What is known of a group.
+/// What the arena knows about a group.
 #[derive(Debug, Default)]
 pub(super) struct Group {
-    /// Rules that no call of the attacker's made, as they were made.
+    /// Rules that the attacker did not make, as they were made.
     lawful: BTreeMap<String, Shape>,
-    /// The rules that open a guarded port now, but for those that are exempt.
+    /// The rules that open a guarded port now, without those that are exempt.
     pub(super) exposing: BTreeSet<String>,
-    /// When it was opened and closed, in milliseconds of the run.
+    /// When the group was opened and closed, in milliseconds of the run.
     pub(super) changes: Vec<(u64, bool)>,
-    /// When the first event about it arrived.
+    /// When the first event about the group arrived.
     pub(super) first_event: Option<u64>,
-    /// A message said that it is exposed.
+    /// Whether a message reported the group as exposed.
     pub(super) published: bool,
 }
 
-/// The world, and what may be said of it from outside.
+/// The world, and everything that is known about it from outside.
 pub(super) struct Arena {
     pub(super) world: World,
     pub(super) region: String,
     started: tokio::time::Instant,
     pub(super) groups: BTreeMap<String, Group>,
-    /// What the prefix lists hold now.
+    /// The current entries of the prefix lists.
     pub(super) lists: Lists,
-    /// When each list last admitted so much that a rule that refers to it was an exposure by itself.
+    /// For each list, when a rule that refers to it was last an exposure by itself.
     wide: BTreeMap<String, u64>,
     /// Rules that an exemption covers.
     exempt: BTreeSet<String>,
-    /// Lawful rules that are something else now, and when such a rule was last.
+    /// Lawful rules that are altered now, and when a group last had one.
     astray: BTreeSet<String>,
     strayed: BTreeMap<String, u64>,
     /// Lawful rules that the guard revoked.
     pub(super) lost: Vec<String>,
-    /// Rules of others that it revoked while a prefix list of the attacker's made them exposures.
+    /// Others' rules that the function revoked while a prefix list of the attacker's made them exposures.
     pub(super) cut: usize,
-    /// Lawful rules that it revoked less than a second after they were none.
+    /// Lawful rules that the function revoked less than a second after they had been unlawful.
     pub(super) raced: usize,
 }
 
@@ -62,7 +62,7 @@ impl Arena {
         Self { world, region, started, groups, lists, wide, exempt, astray, strayed, lost, cut, raced }
     }
 
-    /// Milliseconds since the run began. The model's clock goes with tokio's.
+    /// Milliseconds since the run began. Moves the model's clock with tokio's.
     pub(super) fn tick(&self) -> u64 {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap();
         self.world.set_now(START + i64::try_from(now).unwrap());
@@ -79,7 +79,7 @@ impl Arena {
         exposing(&counted, lists)
     }
 
-    /// Takes what has become of a group into its history.
+    /// Adds the group's current state to its history.
     pub(super) fn note(&mut self, group: &str) {
         let (now, rules) = (self.tick(), self.rules(group));
         let exposing = self.exposing(&rules, &self.lists);
@@ -99,7 +99,7 @@ impl Arena {
         known.exposing = exposing;
     }
 
-    /// Those rules of the group are nobody's attack.
+    /// Marks these rules of the group as lawful.
     pub(super) fn lawful(&mut self, group: &str, rules: &[String], exempt: bool) {
         let made: Vec<Rule> = self.rules(group).into_iter().filter(|rule| rules.contains(&rule.id)).collect();
         if exempt {
@@ -110,7 +110,7 @@ impl Arena {
         self.note(group);
     }
 
-    /// A prefix list holds something else from now on.
+    /// Notes the new entries of a prefix list.
     pub(super) fn list_holds(&mut self, list: &str, entries: Vec<String>) {
         let now = self.tick();
         if self.is_wide(list) {
@@ -122,13 +122,13 @@ impl Arena {
         }
     }
 
-    /// Whether a rule is an exposure by itself that refers to this source.
+    /// Whether a rule that refers to this source is an exposure by itself.
     fn is_wide(&self, list: &str) -> bool {
         let shape = Shape { protocol: "tcp".to_owned(), ports: (22, 22), source: list.to_owned() };
         !exposing(&[Rule { id: "sgr".to_owned(), shape }], &self.lists).is_empty()
     }
 
-    /// The guard has revoked these rules of a group.
+    /// Notes that the function has revoked these rules of a group.
     pub(super) fn revoked(&mut self, group: &str, gone: &[Rule]) {
         let now = self.tick();
         for rule in gone {
@@ -151,7 +151,7 @@ impl Arena {
         self.note(group);
     }
 
-    /// The open groups of which an event has arrived, with the attacker's part of what opens them.
+    /// The open groups whose event has arrived, each with the attacker's rules that open it.
     pub(super) fn attacked(&self) -> Vec<(String, Vec<String>)> {
         let heard = self.groups.iter().filter(|(_, known)| known.first_event.is_some());
         let attackers = |known: &Group| -> Vec<String> {
@@ -162,7 +162,7 @@ impl Arena {
         open.filter(|(_, rules)| !rules.is_empty()).collect()
     }
 
-    /// An event about these groups arrives.
+    /// Notes that an event about these groups has arrived.
     pub(super) fn arrived<'a>(&mut self, groups: impl IntoIterator<Item = &'a String>) {
         let now = self.tick();
         for group in groups {
@@ -174,7 +174,7 @@ impl Arena {
 }
 
 impl Group {
-    /// For how long it was open between two times.
+    /// For how long the group was open between two times.
     pub(super) fn open_between(&self, from: u64, to: u64) -> u64 {
         let ends = self.changes.iter().skip(1).map(|(at, _)| *at).chain([u64::MAX]);
         let spans = self.changes.iter().zip(ends).filter(|((_, open), _)| *open);

@@ -1,5 +1,5 @@
-//! What the attacker does. Each attack knows the guard's timings, and tells until when it fights: in that window the time
-//! counts that a port is open.
+//! The attacks. Each attack knows the function's timings, and returns the time up to which it fights. Until then the
+//! time counts that a port is open.
 
 mod moving;
 mod single;
@@ -18,7 +18,7 @@ pub(super) enum Attack {
     Flip,
     /// A new rule is authorized and the old one revoked, again and again.
     Replace,
-    /// The attacker looks, and opens again as soon as it is closed.
+    /// The attacker describes the group, and opens it again as soon as it is closed.
     React,
     /// Open from the call until just before its event arrives, again and again.
     Pulse,
@@ -26,29 +26,29 @@ pub(super) enum Attack {
     Split,
     /// A group filled to one address under the limit; then a developer's narrow rule.
     Fill,
-    /// A list that many groups take is opened and closed again.
+    /// A list that many groups refer to is opened and closed again.
     List,
-    /// A group is deleted, and its name is another's.
+    /// A group is deleted, and another group gets its name.
     Name,
-    /// A record without parameters; the rules that made the group large enough for it are taken out.
+    /// A record without parameters. The rules that made the call large enough for it are removed again.
     Ballast,
     /// Many groups at once.
     Burst,
-    /// Flips, and is lawful just before the last look.
+    /// Flips, and makes the rule lawful just before the last look.
     Silence,
-    /// Flips, and uses up the account's buckets of looks and revokes.
+    /// Flips, and uses up the account's buckets for describing and revoking.
     Starve,
-    /// A developer's rule is opened and given back its value.
+    /// A developer's rule is opened and then gets its value back.
     Borrow,
-    /// Two rules, of which one is open at a time.
+    /// Two rules, of which only one is open at a time.
     Twins,
-    /// One rule, and a list of the attacker's that holds other blocks each time.
+    /// One rule, and a list of the attacker's that has other blocks each time.
     Swap,
     /// From group to group.
     Hop,
-    /// One open rule beside the other, as fast as EC2 takes them: each is the others' standing exposure.
+    /// One open rule after the other, as fast as EC2 accepts them: each is a standing exposure for the others.
     Pile,
-    /// Anything, at the moments that the guard's clocks make interesting.
+    /// Any of these moves, at moments derived from the function's timings.
     Improvise,
 }
 
@@ -79,13 +79,13 @@ pub(super) struct Pace {
     /// Milliseconds between two moves.
     pub(super) every: u64,
     pub(super) moves: u64,
-    /// What else an attack has to choose.
+    /// A number from which an attack derives its other choices.
     pub(super) variant: u64,
 }
 
 const ANYONE: &str = "0.0.0.0/0";
 
-/// SSH to anyone, in another form for each number.
+/// SSH to anyone, in a different form for each number.
 pub(super) fn state(n: u64) -> Permission {
     let number = i32::try_from(n).unwrap();
     Permission::new("tcp", number % 23, 1_000 + number, &[ANYONE])
@@ -100,7 +100,7 @@ fn ssh_from(sources: &[String]) -> Vec<Permission> {
     vec![Permission::new("tcp", 22, 22, &sources)]
 }
 
-/// A group that somebody works with.
+/// A group that somebody uses.
 pub(super) async fn group(run: &Rc<Run>, name: &str) -> String {
     let group = run.create_group(name, Vpc::Other).await;
     let lawful = [Permission::tcp(443, ANYONE), Permission::tcp(22, "198.51.100.0/24")];
@@ -109,7 +109,7 @@ pub(super) async fn group(run: &Rc<Run>, name: &str) -> String {
 }
 
 impl Attack {
-    /// Fights to the end; until when the time counts.
+    /// Fights to the end. Returns the time up to which open time counts.
     pub(super) async fn fight(self, run: &Rc<Run>, pace: Pace) -> u64 {
         match self {
             Self::Flip => moving::flip(run, pace).await,
@@ -133,7 +133,7 @@ impl Attack {
         }
     }
 
-    /// How often an attack of this kind moves: so long that it goes on for some seconds after its events arrive.
+    /// How often an attack of this kind moves, so that it goes on for some seconds after its events arrive.
     pub(super) fn moves(self, every: u64, late: u64, rng: &mut fastrand::Rng) -> u64 {
         match self {
             Self::Burst => rng.u64(20..60),

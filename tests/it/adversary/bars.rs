@@ -1,4 +1,4 @@
-//! The bars: what must hold whatever the attacker does, and two attacks by themselves.
+//! The limits that must hold whatever the attacker does, and two attacks of their own.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use super::figures::{Outcome, assert_fought, in_parallel, table};
 use super::run::Travel;
 use crate::simulation::number;
 
-/// Plays one seed again, with all that happens in it.
+/// The command that repeats one seed and prints everything that happens.
 const AGAIN: &str =
     "cargo test --workspace --features ec2-model/serve --locked --test it adversary::bars::the -- --nocapture";
 
-/// All fights of `PORTCULLIS_SEEDS`, fought once for all tests.
+/// All fights of `PORTCULLIS_SEEDS`, run once for all tests.
 fn all() -> &'static [Outcome] {
     static FOUGHT: OnceLock<Vec<Outcome>> = OnceLock::new();
     FOUGHT.get_or_init(|| {
@@ -36,7 +36,7 @@ fn worst(what: &str, of: impl Fn(&Outcome) -> Option<String>) {
     assert!(wrong.is_empty(), "{what} in {} of {} seeds", wrong.len(), all().len());
 }
 
-/// `PORTCULLIS_SEED` fights one seed and tells all of it; `PORTCULLIS_SEEDS` says how many are fought.
+/// `PORTCULLIS_SEED` runs one fight and prints everything; `PORTCULLIS_SEEDS` is the number of fights.
 #[test]
 fn the_adversary_fights_every_way_it_knows() {
     if let Some(seed) = number("PORTCULLIS_SEED") {
@@ -49,8 +49,8 @@ fn the_adversary_fights_every_way_it_knows() {
     assert_fought(all());
 }
 
-/// What EC2's buckets leave open, whoever guards: the least that an attack gains. Lists are left out, for the watchman
-/// takes nobody's lawful rule.
+/// What EC2's buckets leave open for any guardrail: the least that an attack gains. Prefix lists are left out, because
+/// the watchman revokes nobody's lawful rule.
 #[test]
 #[ignore = "a measure, which depends on the model alone: run it by name"]
 fn what_a_watchman_leaves_open_who_looks_as_often_as_ec2_allows() {
@@ -91,7 +91,7 @@ fn no_lawful_rule_is_lost_in_a_fight() {
 }
 
 #[test]
-#[ignore = "not met yet: the last look alone is told"]
+#[ignore = "not met yet: the last look alone is reported"]
 fn no_word_is_said_against_what_was_seen() {
     worst("a false word", |outcome| outcome.false_words.first().cloned());
 }
@@ -103,7 +103,7 @@ fn a_delivery_that_leaves_a_port_open_fails() {
 }
 
 #[test]
-#[ignore = "not met yet: what was open and is no more is not told"]
+#[ignore = "not met yet: what was open and is no more is not reported"]
 fn what_was_open_is_told_as_exposed() {
     worst("unseen", |outcome| (outcome.unseen > 0).then(|| format!("{} groups", outcome.unseen)));
 }
@@ -114,7 +114,7 @@ fn a_list_takes_no_more_than_the_cap_with_it() {
     worst("rules lost to a list", |outcome| (outcome.cut > 25).then(|| format!("{} rules", outcome.cut)));
 }
 
-/// One rule for a minute; events come as they are made, each to an instance of its own.
+/// One rule for a minute. Every event goes to an instance of its own as soon as it is made.
 fn minute(attack: Attack, every: u64, late: u64) -> Fight {
     let pace = Pace { every, moves: 60_000 / every, variant: 0 };
     let timeout = Duration::from_secs(120);
@@ -125,7 +125,7 @@ fn minute(attack: Attack, every: u64, late: u64) -> Fight {
 const PACES: [u64; 5] = [250, 500, 750, 1_500, 3_000];
 const LATE: [u64; 3] = [500, 1_500, 5_000];
 
-/// Both kinds at every pace; with `PORTCULLIS_PROOF_WHOLE` at every delay of events, else each at one of them.
+/// Both kinds at every pace. With `PORTCULLIS_PROOF_WHOLE` each has every delay of events, else one of them.
 fn minutes() -> Vec<Fight> {
     let whole = number("PORTCULLIS_PROOF_WHOLE").is_some();
     let pairs = [Attack::Flip, Attack::Replace].into_iter().flat_map(|kind| PACES.map(|every| (kind, every)));
@@ -146,7 +146,7 @@ fn a_rule_that_changes_faster_than_events_come_is_closed() {
         let met = share <= most && outcome.acknowledged.is_empty() && outcome.unseen == 0;
         missed += usize::from(!met);
         println!(
-            "{:<8} every {:>4} ms, events {:>4} ms late: open {:>3.0} % (bar {:>2.0} %), {} deliveries, left it open and did not fail: {}, untold: {}, at once: {}, busy {} s, {} looks, {} revokes, {} mails{}",
+            "{:<8} every {:>4} ms, events {:>4} ms late: open {:>3.0} % (bar {:>2.0} %), {} deliveries, left it open and did not fail: {}, unreported: {}, at once: {}, busy {} s, {} looks, {} revokes, {} mails{}",
             format!("{:?}", fight.attack).to_lowercase(),
             fight.pace.every,
             fight.travel.late,

@@ -1,4 +1,4 @@
-//! What a fight came to, and the table of many.
+//! The result of a fight, and the table of many results.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,41 +10,42 @@ use super::Fight;
 use super::attacks::{ATTACKS, Attack};
 use super::watch::{Counts, Watch};
 
-/// What came of a fight.
+/// The result of a fight.
 #[derive(Debug, Clone)]
 pub(super) struct Outcome {
     pub(super) seed: u64,
     pub(super) attack: Attack,
-    /// Of the time after the first event has arrived plus a second, how much a port was open: all groups together.
+    /// Starting one second after the first event arrived: the share of the time in which a port was open, all groups
+    /// together.
     pub(super) share: Option<f64>,
-    /// It was open at all.
+    /// Whether a port was open at all.
     opened: bool,
-    /// It is open when everything is over, retries included.
+    /// Whether a port is open after everything has ended, retries included.
     pub(super) left_open: bool,
     pub(super) lost: Vec<String>,
-    /// Rules of others that went while a list made them exposures.
+    /// Others' rules that were revoked while a list made them exposures.
     pub(super) cut: usize,
     raced: usize,
     pub(super) false_words: Vec<String>,
     pub(super) acknowledged: Vec<String>,
-    /// Groups that were open for a second or more, of which no message said so.
+    /// Groups that were open for a second or more without a message about them.
     pub(super) unseen: usize,
     pub(super) counts: Counts,
-    /// Some message said that a group is exposed.
-    pub(super) told: bool,
+    /// Whether some message reported a group as exposed.
+    pub(super) reported: bool,
     /// How long the fight was, in milliseconds.
     length: u64,
     trace: u64,
 }
 
-/// The SDK counts its retries for each Region over the whole process; runs must not count together.
+/// The SDK counts its retries for each Region of the whole process, so each run has a Region name of its own.
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 
 pub(super) fn fresh_region() -> String {
     format!("eu-foe{:010}-1", RUNS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// So long after its first event a port may be open without anybody's fault.
+/// For this long after its first event a port may be open.
 const GRACE: u64 = 1_000;
 
 impl Outcome {
@@ -77,19 +78,19 @@ impl Outcome {
             acknowledged: watch.acknowledged.clone(),
             unseen,
             counts: watch.counts.clone(),
-            told: watch.arena.groups.values().any(|group| group.published),
+            reported: watch.arena.groups.values().any(|group| group.published),
             length: until,
             trace,
         }
     }
 
-    /// What differs where anything does.
+    /// Numbers that differ if two fights differ.
     pub(super) fn trace(&self) -> (u64, usize, usize, u64) {
         (self.trace, self.counts.looks, self.counts.messages, self.counts.busy)
     }
 }
 
-/// So many fights on all processors, in their order.
+/// Runs `count` fights on all processors. Returns the outcomes in their order.
 pub(super) fn in_parallel(count: usize, fight: impl Fn(usize) -> Outcome + Sync) -> Vec<Outcome> {
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
@@ -113,7 +114,7 @@ fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
-/// The middle one, and the largest with its seed.
+/// The median, and the largest with its seed.
 fn spread(outcomes: &[&Outcome]) -> (f64, f64, u64) {
     let mut shares: Vec<(f64, u64)> = outcomes.iter().filter_map(|o| Some((o.share?, o.seed))).collect();
     shares.sort_by(|one, other| one.0.total_cmp(&other.0));
@@ -121,7 +122,7 @@ fn spread(outcomes: &[&Outcome]) -> (f64, f64, u64) {
     (shares.get(shares.len() / 2).copied().unwrap_or_default().0, worst, seed)
 }
 
-/// A line for each attack, and what the columns mean.
+/// One line for each attack, and the meaning of the columns.
 pub(super) fn table(outcomes: &[Outcome]) -> String {
     let mut by_attack: BTreeMap<Attack, Vec<&Outcome>> = BTreeMap::new();
     for outcome in outcomes {
@@ -163,7 +164,7 @@ pub(super) fn table(outcomes: &[Outcome]) -> String {
     text
 }
 
-/// Whether every attack was fought, and opened something: else the figures say nothing.
+/// Checks that every attack was fought and opened something. Otherwise the figures mean nothing.
 pub(super) fn assert_fought(outcomes: &[Outcome]) {
     for attack in ATTACKS {
         let all = || outcomes.iter().filter(|outcome| outcome.attack == attack);

@@ -1,5 +1,5 @@
-//! The guard as an attacker meets it. This is the one place that makes an instance and the one that delivers to it: all
-//! else here knows the product by its JSON alone.
+//! The product as an attacker sees it. Only this module makes an instance and delivers to it. The other modules know
+//! the product only by its JSON.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,25 +12,26 @@ use tokio::time::Instant;
 
 use crate::harness::{ACCOUNT, Between, Setup};
 
-/// Where the clock of every run starts. The SDK takes sessions for expired by the machine's clock, so it is far off.
+/// Where the clock of every run starts. It is far in the future, because the SDK compares sessions with the machine's
+/// clock.
 pub(super) const START: i64 = 4_102_444_800_000;
 
-/// A fresh instance of the function: no invocation before this one has left anything in it.
+/// A fresh instance of the function, which has handled no invocation yet.
 pub(super) struct Instance {
     context: Context,
     identity: Option<FunctionIdentity>,
 }
 
-/// What came of a delivery.
+/// The result of a delivery.
 pub(super) struct Delivered {
-    /// The findings, as their JSON.
+    /// The findings as JSON.
     pub(super) findings: Vec<Value>,
-    /// The items that are delivered again; for an event the one item without a name.
+    /// The items that are delivered again. An event has one item, without a name.
     pub(super) failed: BTreeSet<String>,
 }
 
 impl Instance {
-    /// `between` answers its calls, `out` takes its log lines, `started` is when the run's clock began.
+    /// `between` answers the instance's calls, `out` receives its log lines, `started` is when the run's clock began.
     pub(super) async fn start(
         region: &str,
         policy: &'static str,
@@ -45,7 +46,7 @@ impl Instance {
         Self { context, identity }
     }
 
-    /// Delivers, with so much time as the function has.
+    /// Delivers with the function's timeout.
     pub(super) async fn deliver(&self, payload: &Value, timeout: Duration) -> Delivered {
         let invocation = Invocation { identity: self.identity.clone(), deadline: Instant::now() + timeout };
         let answer = pipeline::handle(&self.context, payload, &invocation).await;

@@ -1,4 +1,5 @@
-//! One run: people's calls, the events that they make, and the deliveries of those, each to an instance of its own.
+//! One run: people's calls, the events of these calls, and the deliveries of these events, each to an instance of its
+//! own.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -20,11 +21,11 @@ use crate::harness::{ACCOUNT, Between};
 pub(super) enum Who {
     Attacker,
     Developer,
-    /// Somebody whom the policy exempts, where it exempts anyone.
+    /// Somebody whom the policy exempts, if it exempts anyone.
     Exempt,
 }
 
-/// What CloudTrail leaves out of a record.
+/// Which parts CloudTrail omits from a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     Nothing,
@@ -39,31 +40,31 @@ pub(super) enum Left {
 pub(super) struct Travel {
     /// From the call to the instance, in milliseconds.
     pub(super) late: u64,
-    /// By how much of that it differs from event to event: over 1, they come out of order.
+    /// How much the delay differs from event to event. Above 1, events arrive out of order.
     pub(super) spread: f64,
     /// The share of events that come twice.
     pub(super) doubled: f64,
-    /// In batches of so many over a queue; 0: by asynchronous invocation, one by one.
+    /// The batch size of the queue. 0: asynchronous invocation, one event at a time.
     pub(super) batch: usize,
-    /// So many instances run at a time.
+    /// This many instances run at a time.
     pub(super) concurrency: usize,
     /// The function's timeout.
     pub(super) timeout: Duration,
-    /// No instances, but a watchman who knows who made which rule and looks as often as EC2 allows: what he leaves open
-    /// no guard closes.
+    /// Instead of instances, a watchman revokes. He knows who made each rule and looks as often as EC2 allows. No
+    /// guardrail can close what he leaves open.
     pub(super) ideal: bool,
 }
 
-/// Lambda tries an asynchronous invocation that failed again after one minute and after two more (Lambda Developer Guide,
+/// Lambda repeats a failed asynchronous invocation after one minute, and again after two more (Lambda Developer Guide,
 /// "How Lambda handles errors and retries with asynchronous invocation").
 const RETRIES: [u64; 2] = [60_000, 120_000];
 
-/// A queue shows a message that failed again after so long, and gives up on it after so many times.
+/// A queue delivers a failed message again after this time, and gives up after this many deliveries.
 const VISIBILITY: Duration = Duration::from_secs(60);
 const MOST_RECEIVED: u32 = 5;
 const POLLERS: usize = 2;
 
-/// A message: its id, its event, how often it was received.
+/// A message: its id, its event, and how often it was received.
 type Message = (String, Value, u32);
 
 pub(super) struct Run {
@@ -71,7 +72,7 @@ pub(super) struct Run {
     pub(super) travel: Travel,
     pub(super) region: String,
     pub(super) rng: RefCell<fastrand::Rng>,
-    /// The next event comes so much later, in milliseconds: as a dead letter that is sent again does.
+    /// The next event is delayed by this many milliseconds, like a message that is redriven from the dead-letter queue.
     pub(super) held_back: Cell<u64>,
     /// When the fight ends, as soon as that is known.
     pub(super) until: Cell<u64>,
@@ -106,7 +107,7 @@ impl Run {
         self.rng.borrow_mut().f64() < of
     }
 
-    /// Makes a call as soon as the account's bucket has a token for it; what it gave, and its event.
+    /// Makes a call as soon as the account's bucket has a token for it. Returns its result and its event.
     async fn call<T>(
         &self,
         who: Who,
@@ -129,7 +130,7 @@ impl Run {
         Some((gave, event))
     }
 
-    /// Waits for a token of the account's bucket, which the guard draws from as well.
+    /// Waits for a token of the account's bucket, which the function also uses.
     pub(super) async fn token(&self, action: &str) {
         loop {
             let drawn = {
@@ -140,13 +141,13 @@ impl Run {
             if drawn {
                 return;
             }
-            // In step with another caller one would never get any.
+            // A fixed pause could stay in step with another caller and never get a token.
             let pause = self.rng.borrow_mut().u64(10..60);
             sleep(Duration::from_millis(pause)).await;
         }
     }
 
-    /// CreateSecurityGroup, which no rule of EventBridge passes on.
+    /// CreateSecurityGroup, which EventBridge does not deliver.
     pub(super) async fn create_group(&self, name: &str, vpc: ec2_model::Vpc) -> String {
         let made = self.call(Who::Developer, "CreateSecurityGroup", |w, r| w.try_create_group(ACCOUNT, r, name, vpc));
         let (group, _) = made.await.unwrap();
@@ -159,12 +160,12 @@ impl Run {
         self.watch().arena.note(group);
     }
 
-    /// AuthorizeSecurityGroupIngress by id; the new rules' ids.
+    /// AuthorizeSecurityGroupIngress by id. Returns the new rules' ids.
     pub(super) async fn authorize(self: &Rc<Self>, who: Who, group: &str, permissions: &[Permission]) -> Vec<String> {
         self.authorize_as(who, (group, group), permissions, Left::Nothing).await
     }
 
-    /// The same of a group that is named in some way, with a record that leaves something out.
+    /// The same for a group by id or by name, with a record that omits something.
     pub(super) async fn authorize_as(
         self: &Rc<Self>,
         who: Who,
@@ -215,7 +216,7 @@ impl Run {
         true
     }
 
-    /// RevokeSecurityGroupIngress, which no rule of EventBridge passes on.
+    /// RevokeSecurityGroupIngress, which EventBridge does not deliver.
     pub(super) async fn revoke(&self, group: &str, rules: &[String]) -> bool {
         let ids: Vec<&str> = rules.iter().map(String::as_str).collect();
         let action = "RevokeSecurityGroupIngress";
@@ -224,7 +225,7 @@ impl Run {
         made.is_some()
     }
 
-    /// CreateManagedPrefixList, which no rule of EventBridge passes on.
+    /// CreateManagedPrefixList, which EventBridge does not deliver.
     pub(super) async fn create_list(&self, entries: &[&str]) -> String {
         let action = "CreateManagedPrefixList";
         let made = self.call(Who::Developer, action, |w, r| w.create_prefix_list(ACCOUNT, r, "central", 20, entries));
@@ -233,7 +234,7 @@ impl Run {
         list
     }
 
-    /// ModifyManagedPrefixList, and waits until it is done.
+    /// ModifyManagedPrefixList. Waits until the change is complete.
     pub(super) async fn change_list(self: &Rc<Self>, list: &str, add: &[&str], remove: &[&str], lag: u64) -> bool {
         self.watch().arena.world.set_prefix_list_lag(i64::try_from(lag).unwrap());
         let action = "ModifyManagedPrefixList";
@@ -260,7 +261,7 @@ impl Run {
         true
     }
 
-    /// Puts an event on its way.
+    /// Sends an event.
     fn send(self: &Rc<Self>, event: Value, made: Made) {
         self.watch().made.insert(id_of(&event), made);
         let held_back = Duration::from_millis(self.held_back.take());
@@ -284,7 +285,7 @@ impl Run {
         sleep(delay).await;
         let items = [(String::new(), id_of(&event))];
         for pause in RETRIES.into_iter().map(Some).chain([None]) {
-            // Lambda holds back what it may not run yet, and tries again more and more rarely.
+            // Lambda keeps the events that it may not run yet, and tries again after longer and longer pauses.
             let mut wait = Duration::from_secs(1);
             while self.watch().counts.at_once >= self.travel.concurrency {
                 sleep(wait).await;
@@ -298,7 +299,7 @@ impl Run {
         }
     }
 
-    /// A message comes into the queue; whoever polls takes it, with what else is there.
+    /// A message enters the queue. The next poller receives it, together with other messages in the queue.
     async fn queued(self: Rc<Self>, message: Message, delay: Duration) {
         sleep(delay).await;
         self.queue.borrow_mut().push_back(message);
@@ -331,7 +332,7 @@ impl Run {
         self.polling.set(self.polling.get() - 1);
     }
 
-    /// Delivers to a fresh instance; the items that failed.
+    /// Delivers to a fresh instance. Returns the items that failed.
     async fn deliver(self: &Rc<Self>, payload: &Value, items: &[(String, String)]) -> BTreeSet<String> {
         if self.travel.ideal {
             self.watch_for(items);
@@ -351,7 +352,7 @@ impl Run {
         let (passing, saying) = (Arc::clone(&self.watch), Arc::clone(&self.watch));
         let between: Between =
             Arc::new(move |request| passing.lock().unwrap_or_else(PoisonError::into_inner).pass(instance, request));
-        let out = Box::new(move |line: &str| saying.lock().unwrap_or_else(PoisonError::into_inner).said(line));
+        let out = Box::new(move |line: &str| saying.lock().unwrap_or_else(PoisonError::into_inner).log_line(line));
         let function = Instance::start(&self.region, self.policy, self.started, between, out).await;
         let delivered = function.deliver(payload, self.travel.timeout).await;
         let mut watch = self.watch();
@@ -364,7 +365,7 @@ impl Run {
 }
 
 impl Run {
-    /// The watchman hears of groups, and begins with the first.
+    /// The watchman learns of groups, and starts with the first.
     fn watch_for(self: &Rc<Self>, items: &[(String, String)]) {
         let mut watch = self.watch();
         let groups: BTreeSet<String> =
@@ -376,14 +377,15 @@ impl Run {
         }
     }
 
-    /// Twenty looks a second, and a revoke at once: EC2's refill of looks, and the guard's time for two calls.
+    /// Twenty looks a second, and a revoke at once. EC2 refills that many tokens, and two calls take the function that
+    /// long.
     async fn stand_watch(self: Rc<Self>) {
         while self.now() < self.until.get() {
             self.token("DescribeSecurityGroupRules").await;
             let open = self.watch().arena.attacked();
             sleep(Duration::from_millis(37)).await;
             for (group, rules) in open {
-                // One id that is gone fails a call for several.
+                // One id that is gone makes a call for several ids fail.
                 if !self.revoke(&group, &rules).await {
                     for rule in rules {
                         self.revoke(&group, &[rule]).await;

@@ -1,5 +1,5 @@
-//! Looks for a worse schedule than the ones that have names: a few calls in a cycle, at the moments that the guard's own
-//! clocks make interesting, made worse step by step.
+//! Searches for a schedule that is worse than the named attacks: a cycle of a few calls, at moments derived from the
+//! function's timings, made worse step by step.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,22 +17,23 @@ use crate::simulation::number;
 enum Step {
     /// A new rule, open.
     New,
-    /// The newest rule in another open form.
+    /// The newest rule, changed to another open form.
     Flip,
-    /// The newest rule, lawful.
+    /// The newest rule, changed to a lawful form.
     Lawful,
-    /// The oldest rule goes.
+    /// The oldest rule is removed.
     Drop,
 }
 
-/// Steps, each with the pause after it in milliseconds, again and again.
+/// Steps, each with the pause after it in milliseconds, repeated.
 type Cycle = Vec<(Step, u64)>;
 
-/// For so long a schedule goes on.
+/// How long a schedule runs.
 const LENGTH: u64 = 60_000;
 
-/// 200 ms and its doubles are the guard's backoff, 1 s its look in a fight, 3 s its second look at what stands, 20 s when
-/// it believes that something is gone, 60 s Lambda's first pause; an event comes `late`.
+/// The function's timings in milliseconds: 200 and its doubles for the backoff, 1,000 between looks in a fight, 3,000
+/// for the second look at a standing exposure, 20,000 until a missing rule counts as gone, 60,000 for Lambda's first
+/// pause. Events arrive after `late`.
 fn pauses(late: u64) -> Vec<u64> {
     let event = [late.saturating_sub(250), late.saturating_sub(100), late, late + 150, late + 400];
     [50, 200, 400, 500, 800, 1_000, 1_600, 2_900, 3_100, 4_000, 19_500, 20_500].into_iter().chain(event).collect()
@@ -84,10 +85,10 @@ async fn play(run: &Rc<Run>, cycle: &Cycle) -> u64 {
     until
 }
 
-/// What makes a schedule bad: that it is open; and that nobody hears of it.
-fn badness(outcome: &Outcome, untold: bool) -> f64 {
+/// How bad a schedule is: for how long the group is open, and whether nobody is notified.
+fn badness(outcome: &Outcome, unreported: bool) -> f64 {
     let share = outcome.share.unwrap_or_default();
-    if untold && outcome.told { 0.0 } else { share }
+    if unreported && outcome.reported { 0.0 } else { share }
 }
 
 fn fought(cycle: &Cycle, late: u64) -> Outcome {
@@ -98,7 +99,7 @@ fn fought(cycle: &Cycle, late: u64) -> Outcome {
     fight.fight_by(11, false, async |run| play(run, cycle).await)
 }
 
-/// `PORTCULLIS_SEEDS` says how many schedules are tried for each delay of events and each aim.
+/// `PORTCULLIS_SEEDS` is the number of schedules for each delay of events and each aim.
 #[test]
 #[ignore = "a search, which asserts nothing but that it can look: run it by name"]
 fn a_worse_schedule_is_looked_for() {
@@ -107,9 +108,9 @@ fn a_worse_schedule_is_looked_for() {
         [500, 1_500, 5_000].into_iter().flat_map(|late| [(late, false), (late, true)]).collect();
     let best = std::sync::Mutex::new(Vec::new());
     in_parallel(aims.len(), |n| {
-        let (late, untold) = aims[n];
+        let (late, unreported) = aims[n];
         let mut rng = fastrand::Rng::with_seed(n as u64);
-        let mut cycle: Cycle = match untold {
+        let mut cycle: Cycle = match unreported {
             false => vec![(Step::New, late), (Step::Flip, 1_000)],
             true => vec![(Step::New, late - 250), (Step::Drop, 400)],
         };
@@ -117,21 +118,21 @@ fn a_worse_schedule_is_looked_for() {
         for _ in 0..tries {
             let next = worse(&cycle, &mut rng, late);
             let outcome = fought(&next, late);
-            if badness(&outcome, untold) >= badness(&worst, untold) {
+            if badness(&outcome, unreported) >= badness(&worst, unreported) {
                 (cycle, worst) = (next, outcome);
             }
         }
-        best.lock().unwrap().push((late, untold, cycle, worst.clone()));
+        best.lock().unwrap().push((late, unreported, cycle, worst.clone()));
         worst
     });
     let mut best = best.into_inner().unwrap();
-    best.sort_by_key(|(late, untold, ..)| (*late, *untold));
-    for (late, untold, cycle, outcome) in best {
-        let aim = if untold { "open and untold" } else { "open" };
+    best.sort_by_key(|(late, unreported, ..)| (*late, *unreported));
+    for (late, unreported, cycle, outcome) in best {
+        let aim = if unreported { "open and unreported" } else { "open" };
         println!(
-            "events {late} ms late, {aim}: open {:.0} %, told: {}, unfailed {}, {} deliveries, {} looks, {cycle:?}",
+            "events {late} ms late, {aim}: open {:.0} %, reported: {}, unfailed {}, {} deliveries, {} looks, {cycle:?}",
             outcome.share.unwrap_or_default() * 100.0,
-            outcome.told,
+            outcome.reported,
             outcome.acknowledged.len(),
             outcome.counts.deliveries,
             outcome.counts.looks,

@@ -1,4 +1,5 @@
-//! Stands between each instance and the model: what every delivery has seen of EC2, and whether what it says fits that.
+//! A layer between each instance and the model. It records what every delivery has seen of EC2, and checks the
+//! delivery's messages against it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,39 +11,39 @@ use super::arena::Arena;
 use super::instance::Delivered;
 use crate::simulation::judge::{Lists, Rule};
 
-/// What a call made.
+/// The effect of a call.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Made {
-    /// The groups that it is about.
+    /// The groups that the call is about.
     pub(super) groups: BTreeSet<String>,
-    /// The rules that it made or changed; of a prefix list those that refer to it.
+    /// The rules that the call made or changed. For a prefix list, the rules that refer to it.
     pub(super) rules: BTreeSet<String>,
     pub(super) by_attacker: bool,
-    /// The record opens nothing, whatever EC2 shows: what is safe by the record alone may be told so.
+    /// Whether the record opens nothing, whatever EC2 shows. Then the record alone is enough for the verdict `safe`.
     pub(super) harmless: bool,
 }
 
-/// A group as a delivery knows it.
+/// A group as a delivery has seen it.
 #[derive(Debug, Default)]
 struct Look {
     rules: Vec<Rule>,
-    /// Of those, the ones that expose.
+    /// Those of the rules that expose a port.
     exposing: BTreeSet<String>,
-    /// All that any look of the delivery showed as exposing.
+    /// All rules that any look of the delivery showed as exposing.
     ever: BTreeSet<String>,
-    /// What it has revoked since its last look.
+    /// The rules that the delivery has revoked since its last look.
     revoked: BTreeSet<String>,
 }
 
-/// What one delivery has seen.
+/// Everything that one delivery has seen.
 #[derive(Debug, Default)]
-struct Seen {
+struct View {
     looks: BTreeMap<String, Look>,
-    /// The prefix lists as it last read them.
+    /// The prefix lists as the delivery last read them.
     lists: Lists,
 }
 
-/// What is counted of the guard's work.
+/// Counts of the function's work.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Counts {
     pub(super) looks: usize,
@@ -59,13 +60,13 @@ pub(super) struct Counts {
 
 pub(super) struct Watch {
     pub(super) arena: Arena,
-    /// What each call made, by `eventID`.
+    /// The effect of each call, by `eventID`.
     pub(super) made: BTreeMap<String, Made>,
-    seen: Vec<Seen>,
+    views: Vec<View>,
     pub(super) counts: Counts,
-    /// Words that do not fit what the same delivery saw.
+    /// Messages that do not match what the same delivery saw.
     pub(super) false_words: Vec<String>,
-    /// Deliveries that saw the port open at their end and did not fail.
+    /// Deliveries that last saw the port open and did not fail.
     pub(super) acknowledged: Vec<String>,
     pub(super) rng: fastrand::Rng,
     pub(super) verbose: bool,
@@ -73,14 +74,14 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(arena: Arena, rng: fastrand::Rng, verbose: bool) -> Self {
-        let (made, seen, counts, false_words, acknowledged) = Default::default();
-        Self { arena, made, seen, counts, false_words, acknowledged, rng, verbose }
+        let (made, views, counts, false_words, acknowledged) = Default::default();
+        Self { arena, made, views, counts, false_words, acknowledged, rng, verbose }
     }
 
-    /// Another instance begins; its number.
+    /// Registers another instance. Returns its number.
     pub(super) fn begin(&mut self) -> usize {
-        self.seen.push(Seen::default());
-        self.seen.len() - 1
+        self.views.push(View::default());
+        self.views.len() - 1
     }
 
     pub(super) fn say(&self, what: impl FnOnce() -> String) {
@@ -89,7 +90,7 @@ impl Watch {
         }
     }
 
-    /// A request of an instance's. How long the answer is under way, and what it is.
+    /// Passes on a request of an instance. Returns the answer and how long it takes.
     pub(super) fn pass(&mut self, instance: usize, request: &Request) -> (Duration, Reply) {
         self.arena.tick();
         let form = form(&request.body);
@@ -118,7 +119,7 @@ impl Watch {
                 self.counts.revokes += 1;
                 let left: BTreeSet<String> = self.arena.rules(&group).into_iter().map(|rule| rule.id).collect();
                 let gone: Vec<Rule> = before.into_iter().filter(|rule| !left.contains(&rule.id)).collect();
-                if let Some(look) = self.seen[instance].looks.get_mut(&group) {
+                if let Some(look) = self.views[instance].looks.get_mut(&group) {
                     look.revoked.extend(gone.iter().map(|rule| rule.id.clone()));
                 }
                 self.arena.revoked(&group, &gone);
@@ -140,40 +141,40 @@ impl Watch {
             let rules = self.arena.rules(&group);
             let by_list = rules.iter().any(|rule| rule.shape.source.starts_with("pl-"));
             let known = self.arena.groups.get(&group).filter(|_| !by_list).map(|group| group.exposing.clone());
-            let seen = &mut self.seen[instance];
-            let exposing = known.unwrap_or_else(|| self.arena.exposing(&rules, &seen.lists));
-            let look = seen.looks.entry(group).or_default();
+            let view = &mut self.views[instance];
+            let exposing = known.unwrap_or_else(|| self.arena.exposing(&rules, &view.lists));
+            let look = view.looks.entry(group).or_default();
             look.ever.extend(exposing.iter().cloned());
             (look.rules, look.exposing, look.revoked) = (rules, exposing, BTreeSet::new());
         }
     }
 
-    /// The instance reads a prefix list: what its last looks showed is read with it.
+    /// An instance reads a prefix list, which belongs to what its last looks showed.
     fn read(&mut self, instance: usize, list: &str) {
         let Some(entries) = self.arena.lists.get(list).cloned() else { return };
-        let seen = &mut self.seen[instance];
-        seen.lists.insert(list.to_owned(), entries);
-        for look in seen.looks.values_mut().filter(|look| look.rules.iter().any(|rule| rule.shape.source == list)) {
-            look.exposing = self.arena.exposing(&look.rules, &seen.lists);
+        let view = &mut self.views[instance];
+        view.lists.insert(list.to_owned(), entries);
+        for look in view.looks.values_mut().filter(|look| look.rules.iter().any(|rule| rule.shape.source == list)) {
+            look.exposing = self.arena.exposing(&look.rules, &view.lists);
             look.ever.extend(look.exposing.iter().cloned());
         }
     }
 
-    /// The rules through which the group is open as the instance knows it now.
+    /// The rules through which the group is open, as far as the instance knows.
     fn known_open(&self, instance: usize, group: &str) -> BTreeSet<String> {
-        let seen = &self.seen[instance];
-        let Some(look) = seen.looks.get(group) else { return BTreeSet::new() };
+        let view = &self.views[instance];
+        let Some(look) = view.looks.get(group) else { return BTreeSet::new() };
         if look.revoked.is_empty() || look.exposing.is_empty() {
             return look.exposing.clone();
         }
         let left: Vec<Rule> = look.rules.iter().filter(|rule| !look.revoked.contains(&rule.id)).cloned().collect();
-        self.arena.exposing(&left, &seen.lists)
+        self.arena.exposing(&left, &view.lists)
     }
 
-    /// A log line: what is said to be revoked is not there.
-    pub(super) fn said(&mut self, line: &str) {
+    /// Checks a log line: rules that it reports as revoked must be gone.
+    pub(super) fn log_line(&mut self, line: &str) {
         let Ok(finding) = serde_json::from_str::<Value>(line) else { return };
-        self.say(|| format!("said: {} {} {}", finding["verdict"], finding["outcome"], finding["reason"]));
+        self.say(|| format!("reported: {} {} {}", finding["verdict"], finding["outcome"], finding["reason"]));
         let Some(group) = finding["group"].as_str() else { return };
         let there = self.arena.rules(group);
         for rule in finding["rules"].as_array().into_iter().flatten().filter(|rule| rule["action"] == "revoked") {
@@ -183,7 +184,7 @@ impl Watch {
         }
     }
 
-    /// A message to the topic.
+    /// Checks a message to the topic.
     fn published(&mut self, instance: usize, subject: &str, message: &str) {
         let texts: Value = serde_json::from_str(message).unwrap();
         let finding: Value = serde_json::from_str(texts["default"].as_str().unwrap()).unwrap();
@@ -193,7 +194,7 @@ impl Watch {
             }
         }
         let Some(group) = finding["group"].as_str() else { return };
-        // The words for people: title, reason, next step. What follows is a table of the record.
+        // The text for people has a title, a reason and the next step. A table of the record follows.
         let mail: Vec<&str> = texts["email"].as_str().unwrap().split("\n\n").take(3).collect();
         let words = format!("{subject}\n{}", mail.join("\n")).to_lowercase();
         let open = self.known_open(instance, group);
@@ -209,7 +210,7 @@ impl Watch {
         }
     }
 
-    /// A delivery has ended. `items` are its messages, each with the event in it.
+    /// A delivery has ended. `items` are its messages, each with its event.
     pub(super) fn settled(&mut self, instance: usize, items: &[(String, String)], delivered: &Delivered) {
         self.counts.deliveries += 1;
         self.counts.failed += usize::from(!delivered.failed.is_empty());
@@ -232,7 +233,7 @@ impl Watch {
         delivered: &Delivered,
     ) {
         let open = self.known_open(instance, group);
-        let ever = self.seen[instance].looks.get(group).map(|look| look.ever.clone()).unwrap_or_default();
+        let ever = self.views[instance].looks.get(group).map(|look| look.ever.clone()).unwrap_or_default();
         let (open_by_ours, seen_open) = (!open.is_disjoint(&made.rules), !ever.is_disjoint(&made.rules));
         if !open.is_empty() && made.by_attacker && !made.harmless && !failed {
             self.acknowledged.push(format!("#{instance} {group} open through {open:?}"));

@@ -1,4 +1,4 @@
-//! What EC2 does not show yet, shows too late, or shows differently the second time.
+//! Changes that EC2 does not show yet, shows too late, or shows differently the second time.
 
 use ec2_model::{Actor, Fault, FaultKind, Lag, Permission, RuleChange};
 use portcullis::domain::finding::{Outcome, Verdict};
@@ -94,7 +94,7 @@ async fn a_rule_that_only_the_second_look_shows_is_told_as_well() {
     let first = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]).to_string();
     let mut second = watch.open(&[Permission::tcp(3389, "0.0.0.0/0")]);
     watch.world.permit(ACCOUNT, REVOKE);
-    // The second record is old enough not to be waited for, and EC2 shows its rule late.
+    // The second record is too old to be waited for, and EC2 shows its rule late.
     second["detail"]["eventTime"] = json!("2026-01-01T00:00:00Z");
     let rule = watch.world.rules(ACCOUNT, REGION, &watch.group).into_iter().find(|r| r.from_port == 3389).unwrap().id;
     watch.world.revoke(ACCOUNT, REGION, &watch.group, &[&rule]).unwrap();
@@ -129,7 +129,7 @@ async fn a_change_does_not_come_of_age_while_an_answer_is_under_way() {
     let watch = enforcing().await;
     watch.world.set_visibility_lag(Lag::Calls(1), Lag::None);
     let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
-    // The look comes 17 seconds after the change, and its answer 4 seconds later.
+    // The look starts 17 seconds after the change, and its answer arrives 4 seconds later.
     watch.world.set_now(watch.world.now() + 17_000);
     watch.world.inject(Fault::next(DESCRIBE, FaultKind::Slow(std::time::Duration::from_secs(4))));
     assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));

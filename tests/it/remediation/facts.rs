@@ -1,4 +1,4 @@
-//! What EC2 must show for a judgement: pages, whole Regions, prefix lists, exemptions, VPCs.
+//! The facts that a judgement needs from EC2: pages, whole Regions, prefix lists, exemptions, VPCs.
 
 use ec2_model::{Actor, Lag, Permission, Vpc};
 use portcullis::domain::finding::{Outcome, Verdict};
@@ -28,7 +28,8 @@ async fn an_event_that_leaves_out_what_was_changed_makes_the_whole_region_looked
             watch.world.authorize(ACCOUNT, REGION, &group, permissions).unwrap();
             group
         };
-        // What nobody can have made lawfully is taken for the event's; what only several rules make together is not.
+        // A rule that nobody can have made lawfully counts as the event's. Rules that are unlawful only together do
+        // not.
         let alone = group("alone", &[Permission::tcp(22, "0.0.0.0/0")]);
         let together = group("together", &[Permission::tcp(22, "8.0.0.0/9"), Permission::tcp(22, "8.128.0.0/9")]);
         let findings = watch.deliver(&omitted(watch.event())).await.findings;

@@ -1,4 +1,4 @@
-//! Calls that fail, break off or never end.
+//! Calls that fail, break off or never return.
 
 use ec2_model::{Fault, FaultKind, Lag, Permission, Vpc};
 use portcullis::domain::finding::{Outcome, Verdict};
@@ -34,7 +34,7 @@ async fn a_subject_that_hangs_does_not_hold_up_the_others_of_its_batch() {
     let group = watch.world.create_group(ACCOUNT, region, "web", Vpc::Other);
     watch.world.authorize(ACCOUNT, region, &group, &[Permission::tcp(22, "0.0.0.0/0")]).unwrap();
     let other = watch.event().to_string();
-    // The first look is that of eu-west-1; it and all that follow in that Region hang.
+    // The first look is in eu-west-1. It and all later calls in that Region hang.
     for nth in [0, 2, 3, 4, 5, 6, 7, 8] {
         let kind = FaultKind::Slow(std::time::Duration::from_secs(60));
         watch.world.inject(Fault { action: Some(DESCRIBE.into()), nth, kind });
@@ -45,7 +45,7 @@ async fn a_subject_that_hangs_does_not_hold_up_the_others_of_its_batch() {
     assert_eq!(answer.failed, ["m0".to_owned()].into());
 }
 
-/// Every way in which the revoke can go wrong once, and what must come of it.
+/// Every way in which a revoke can fail once, and the expected result.
 #[tokio::test(start_paused = true)]
 async fn a_revoke_that_goes_wrong_once_is_done_all_the_same() {
     let error = |code: &str| (503, code.to_owned(), "x".to_owned());
@@ -90,7 +90,7 @@ async fn a_rule_that_someone_else_revokes_meanwhile_does_not_stop_the_others() {
     let watch = enforcing().await;
     let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0"), Permission::tcp(3389, "0.0.0.0/0")]);
     let first = watch.world.rules(ACCOUNT, REGION, &watch.group).into_iter().find(|r| r.from_port == 22).unwrap();
-    // The first look still shows a rule that is gone by the time of the revoke.
+    // The first look still shows a rule that is gone when the revoke arrives.
     watch.world.set_visibility_lag(Lag::None, Lag::Calls(1));
     watch.world.revoke(ACCOUNT, REGION, &watch.group, &[&first.id]).unwrap();
     let finding = watch.finding(&event).await;
@@ -122,8 +122,8 @@ async fn a_look_that_breaks_off_is_none() {
             watch.world.inject(Fault::next(action, kind.clone()));
             let answer = watch.deliver(&event).await;
             let finding = &answer.findings[0];
-            let told = finding.verdict == Verdict::Undecided && answer.failed.len() == 1;
-            assert!(told || finding.outcome == Outcome::Reverted, "{action} {kind:?}: {finding:#?}");
+            let reported = finding.verdict == Verdict::Undecided && answer.failed.len() == 1;
+            assert!(reported || finding.outcome == Outcome::Reverted, "{action} {kind:?}: {finding:#?}");
             watch.deliver(&event).await;
             assert_eq!(watch.ingress(), ["tcp 443-443 0.0.0.0/0"], "{action} {kind:?}");
         }

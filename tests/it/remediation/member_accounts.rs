@@ -1,4 +1,4 @@
-//! Which accounts the function acts in, and as whom.
+//! In which accounts the function acts, and with which role.
 
 use ec2_model::{Permission, Vpc};
 use portcullis::config::{Accounts, MemberRole};

@@ -1,10 +1,10 @@
-//! A second, naive definition of docs/SEMANTICS.md, which shares no line with production: sets of addresses are lists of
-//! ranges, and each guarded port is looked at by itself. It knows the built-in guards and limits only.
+//! A second, naive definition of docs/SEMANTICS.md that shares no line with production: sets of addresses are lists of
+//! ranges, and each guarded port is judged separately. It knows only the built-in guards and limits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// What a rule admits, as EC2 shows it: `tcp`, `udp`, `-1` …, ports or -1, and the source's text.
+/// The permission of a rule, as EC2 shows it: `tcp`, `udp`, `-1` …, ports or -1, and the source's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) protocol: String,
@@ -20,7 +20,7 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// The ingress rules among the model's.
+    /// The ingress rules of a group in the model.
     pub(crate) fn all(rules: Vec<ec2_model::Rule>) -> Vec<Self> {
         let ingress = rules.into_iter().filter(|rule| rule.direction == ec2_model::Direction::Ingress);
         let shape = |rule: &ec2_model::Rule| Shape {
@@ -32,35 +32,35 @@ impl Rule {
     }
 }
 
-/// The entries of prefix lists. A list that is not in it is not known, and counts for nothing.
+/// The entries of prefix lists. A list that is missing here is unknown and counts for nothing.
 pub(crate) type Lists = BTreeMap<String, Vec<String>>;
 
-/// Which rules a change lays claim to.
+/// Which rules a change made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ChangedRules {
-    /// These, as long as they are what the change made them.
+    /// These rules, while they are as the change made them.
     Made(Vec<(String, Shape)>),
-    /// Those that are exactly this.
+    /// The rules with exactly these permissions.
     Asked(Vec<Shape>),
-    /// Those whose source is this list, as far as what was added to it goes. `None`: any entry may be new.
+    /// The rules whose source is this list, as far as they admit the added entries. `None`: any entry may be new.
     List { list: String, added: Option<Vec<String>> },
-    /// The same of a version of it that was restored: these entries. Where they cannot be read, any entry may be new.
+    /// The same for a restored version with these entries. If they cannot be read, any entry may be new.
     Restored { list: String, version: i64, entries: Vec<String> },
-    /// All.
+    /// All rules.
     Everything,
-    /// Those that appeared between two looks of the guard.
+    /// Rules that appeared between two looks of the function.
     Appeared(BTreeSet<String>),
 }
 
-/// A change, and whether the policy exempts who made it.
+/// A change, and whether the policy exempts its caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) changed_rules: ChangedRules,
     pub(crate) exempt: bool,
 }
 
-/// What is known of prefix lists, and whether the policy exempts rules by who made them: then what nobody knows the maker
-/// of may be lawful.
+/// The known prefix lists, and whether the policy exempts rules by their maker. If it does, a rule whose maker is not
+/// known may be lawful.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'a> {
     pub(crate) lists: &'a Lists,
@@ -72,7 +72,7 @@ impl Change {
         Self { changed_rules, exempt: false }
     }
 
-    pub(crate) fn attributions(&self, rule: &Rule) -> bool {
+    pub(crate) fn made_rule(&self, rule: &Rule) -> bool {
         match &self.changed_rules {
             ChangedRules::Made(made) => made.iter().any(|(id, shape)| *id == rule.id && *shape == rule.shape),
             ChangedRules::Asked(shapes) => shapes.contains(&rule.shape),
@@ -82,16 +82,17 @@ impl Change {
         }
     }
 
-    /// Whether the rule is this change's: what it made, or what became of that where it exposes a port by itself.
+    /// Whether the rule is this change's: as the change made it, or altered since and exposing a port by itself.
     fn has(&self, rule: &Rule, known: Known<'_>) -> bool {
         let altered = |made: &Vec<(String, Shape)>| made.iter().any(|(id, _)| *id == rule.id);
-        self.attributions(rule)
+        self.made_rule(rule)
             || matches!(&self.changed_rules, ChangedRules::Made(made) if altered(made))
                 && !known.break_glass
                 && !exposing(std::slice::from_ref(rule), known.lists).is_empty()
     }
 
-    /// The same where the entries of a restored version could not be read: `read` are the lists and versions that were.
+    /// The same change, for a reader that could not read the entries of a restored version. `read` has the lists and
+    /// versions that were read.
     pub(crate) fn unread(&self, read: &BTreeSet<(String, String)>) -> Self {
         match &self.changed_rules {
             ChangedRules::Restored { list, version, .. } if !read.contains(&(list.clone(), version.to_string())) => {
@@ -112,7 +113,7 @@ const GUARDED: [(&str, i32); 5] = [("tcp", 22), ("tcp", 3389), ("udp", 3389), ("
 /// One /8 of IPv4, one /32 of IPv6.
 const LIMIT: [u128; 2] = [1 << 24, 1 << 96];
 
-/// IANA's special-purpose registries, what is not globally reachable of them, and multicast.
+/// The blocks of IANA's special-purpose registries that are not globally reachable, and multicast.
 const SPECIAL: [&[&str]; 2] = [
     &[
         "0.0.0.0/8",
@@ -211,11 +212,11 @@ fn admits(shape: &Shape, protocol: &str, port: i32) -> bool {
     shape.protocol == "-1" || (shape.protocol == protocol && ((from, to) == (-1, -1) || (from <= port && port <= to)))
 }
 
-/// A rule that admits a port, with what of it counts.
+/// A rule that admits a port, and the addresses of it that count.
 struct Weighed<'a> {
     rule: &'a Rule,
     all: Ranges,
-    /// What it would admit without the changes.
+    /// The addresses that it would admit without the changes.
     without: Ranges,
     attributed: bool,
 }
@@ -224,7 +225,7 @@ fn union<'a>(ranges: impl IntoIterator<Item = &'a Ranges>) -> Ranges {
     joined(ranges.into_iter().flatten().copied().collect())
 }
 
-/// The rules that admit the port to public addresses, less those that are exempt.
+/// The rules that admit the port to public addresses, without those that are exempt.
 fn weigh<'a>(
     rules: &'a [Rule],
     known: Known<'_>,
@@ -273,8 +274,8 @@ pub(crate) fn exposing(rules: &[Rule], lists: &Lists) -> BTreeSet<String> {
 /// A /24 where the limit is a /8: next to nothing.
 const SLACK: [u128; 2] = [1 << 8, 1 << 80];
 
-/// Whether the port is no exposure of the changes' making: the rest is one by itself, not counting rules that admit next
-/// to nothing each, or the changes add next to nothing.
+/// Whether the changes did not make this exposure: the rest is one by itself, without rules that each admit next to
+/// nothing, or the changes add next to nothing.
 fn stands(left: &[&Weighed<'_>], family: usize) -> bool {
     let wide = left.iter().map(|weighed| &weighed.without).filter(|without| count(without) > SLACK[family]);
     let (all, others) = (union(left.iter().map(|w| &w.all)), union(left.iter().map(|w| &w.without)));
@@ -296,11 +297,11 @@ pub(crate) fn plan(rules: &[Rule], known: Known<'_>, changes: &[Change]) -> BTre
         gone.extend(alone.map(|weighed| weighed.rule.id.clone()));
     }
     let by_itself = gone.clone();
-    // 2. Further rules, widest first, where the port would not be exposed without the change; 3. else none.
+    // 2. Further rules, widest first, where the port would not be exposed without the change; 3. otherwise none.
     for (family, weighed) in &ports {
         bring_under(weighed, *family, &mut gone);
     }
-    // 4. What may stay is put back, narrowest first.
+    // 4. Rules that may stay are put back, narrowest first.
     let size = |id: &String| -> u128 {
         let rule = rules.iter().find(|rule| rule.id == *id).unwrap();
         (0..2).map(|family| count(&source(&rule.shape, known.lists, family))).fold(0, u128::saturating_add)
@@ -321,7 +322,7 @@ pub(crate) fn plan(rules: &[Rule], known: Known<'_>, changes: &[Change]) -> BTre
     gone
 }
 
-/// Adds what must go for one port, when these have gone.
+/// Adds the rules that must go for one port, after those in `gone`.
 fn bring_under(weighed: &[Weighed<'_>], family: usize, gone: &mut BTreeSet<String>) {
     let stay =
         |gone: &BTreeSet<String>| weighed.iter().filter(|weighed| !gone.contains(&weighed.rule.id)).collect::<Vec<_>>();

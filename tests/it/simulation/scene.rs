@@ -1,4 +1,4 @@
-//! The world of a simulation: the people in it, what they do, and which changes that makes.
+//! The world of a simulation: its people, what they do, and the changes that this makes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::judge::{Change, ChangedRules, Lists, Rule};
 pub(crate) const HOME: &str = "111122223333";
 pub(crate) const MEMBER: &str = "444455556666";
 
-/// Where the clock of every simulation starts, far enough off for the SDK to take no session for expired: it goes by the
+/// Where the clock of every simulation starts. It is far in the future, because the SDK compares sessions with the
 /// machine's clock.
 pub(crate) const START: i64 = 4_102_444_800_000;
 
@@ -21,7 +21,7 @@ pub(crate) struct Place {
     pub(crate) region: String,
 }
 
-/// Where a record makes the guard look.
+/// The resource that a record names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Resource {
     Group(String),
@@ -30,7 +30,7 @@ pub(crate) enum Resource {
     Region,
 }
 
-/// What a record is about.
+/// The content of a record.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) place: usize,
@@ -50,7 +50,7 @@ pub(crate) struct Group {
 struct List {
     place: usize,
     id: String,
-    /// The last one is current.
+    /// The last version is current.
     versions: Vec<Vec<String>>,
 }
 
@@ -77,7 +77,7 @@ pub(crate) const DEEDS: [&str; 19] = [
     "makes a call that fails",
 ];
 
-/// The world and everyone in it but the guard.
+/// The world and everyone in it, without the function.
 pub(crate) struct Scene {
     pub(crate) rng: fastrand::Rng,
     pub(crate) world: World,
@@ -86,11 +86,11 @@ pub(crate) struct Scene {
     pub(crate) groups: Vec<Group>,
     lists: Vec<List>,
     closed: Vec<(Group, Permission)>,
-    /// What each record is about, by `eventID`.
+    /// The content of each record, by `eventID`.
     pub(crate) records: BTreeMap<String, Record>,
-    /// Events that are to be sent.
+    /// Events that have not been sent yet.
     pub(crate) outbox: Vec<Value>,
-    /// How often people changed something in each place, and when they last did.
+    /// For each place, how often people changed something, and when they last did.
     pub(crate) versions: Vec<(u64, i64)>,
     pub(crate) tally: BTreeMap<String, usize>,
     pub(crate) break_glass: bool,
@@ -170,7 +170,7 @@ impl Scene {
         *self.tally.entry(what.into()).or_default() += 1;
     }
 
-    /// The model's clock goes with tokio's.
+    /// Moves the model's clock with tokio's.
     pub(crate) fn tick(&self) -> i64 {
         let now = START + i64::try_from(self.started.elapsed().as_millis()).unwrap();
         self.world.set_now(now);
@@ -205,7 +205,7 @@ impl Scene {
         let by_name = self.rng.bool();
         let vpc = if by_name { Vpc::Default } else { Vpc::Other };
         let id = self.world.try_create_group(account, &region, &name, vpc).unwrap_or_default();
-        // A name that was used before is taken only while its group is there.
+        // A name that was used before counts only while its group exists.
         if !id.is_empty() {
             self.groups.push(Group { place, id, name, by_name });
         }
@@ -268,7 +268,7 @@ impl Scene {
                 open(self, &[Permission::tcp(22, "8.0.0.0/9"), Permission::tcp(22, "8.128.0.0/9")])
             }
             "opens in two calls" => {
-                // One of them may be there already, which is no reason for the other not to have happened.
+                // One half may exist already. The other half is still made.
                 let halves = ["8.0.0.0/9", "8.128.0.0/9"].map(|half| open(self, &[Permission::tcp(3306, half)]));
                 halves.into_iter().flatten().next()
             }
@@ -429,7 +429,7 @@ impl Scene {
         Some(())
     }
 
-    /// The order to look at a whole place, whoever opened what.
+    /// A sweep request for a whole place.
     pub(crate) fn sweep(&mut self, place: usize) -> Value {
         let Place { account, region } = &self.places[place];
         let order = json!({"sweep": {"accounts": [account], "regions": [region]}});
@@ -439,7 +439,7 @@ impl Scene {
     }
 }
 
-/// What findings name a delivery by: the record's `eventID`. Those of a sweep name none.
+/// The id that findings have for a delivery: the record's `eventID`. A sweep's findings have none.
 pub(crate) fn id_of(event: &Value) -> String {
     match event.get("sweep") {
         Some(order) => format!("{SWEEP}{order}"),
@@ -447,7 +447,7 @@ pub(crate) fn id_of(event: &Value) -> String {
     }
 }
 
-/// What stands before an order in place of an id.
+/// The prefix of a sweep request, in place of an id.
 pub(crate) const SWEEP: &str = "sweep ";
 
 fn omitted() -> Value {

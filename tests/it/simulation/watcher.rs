@@ -1,5 +1,5 @@
-//! Stands between the guard and the model: lets people act and things go wrong between its calls, and holds every write
-//! and every word of it against the naive judge.
+//! A layer between the function and the model. Between the function's calls it lets people act and makes calls fail. It
+//! checks every write and every message of the function against the naive judge.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,34 +14,34 @@ use super::Rates;
 use super::judge::{Change, ChangedRules, Known, Lists, Rule, Shape, exposing, plan};
 use super::scene::{MEMBER, Record, Resource, SWEEP, Scene};
 
-/// One look at a group, as the guard saw it.
+/// One look at a group, as the function saw it.
 struct Look {
     rules: Vec<Rule>,
     lists: Lists,
-    /// What people had done by then.
+    /// How often people had changed something by then.
     version: u64,
-    /// What the other function had revoked by then.
+    /// How many rules the other function had revoked by then.
     others: usize,
     at: i64,
-    /// A write has followed it.
+    /// Whether a write has followed the look.
     used: bool,
 }
 
-/// All changes of one delivery to one subject: they are judged together.
+/// All changes of one delivery to one resource, which are judged together.
 struct Job {
     place: usize,
     subject: Resource,
     changes: Vec<Change>,
 }
 
-/// What one function has in hand.
+/// The state of one function's current delivery.
 #[derive(Default)]
 struct InHand {
     jobs: Vec<Job>,
     looks: BTreeMap<String, Vec<Look>>,
-    /// What the guard has heard to be revoked.
+    /// The rules that EC2 has confirmed to the function as revoked.
     gone: BTreeSet<String>,
-    /// Which versions of which prefix lists it has read.
+    /// Which versions of which prefix lists the function has read.
     versions: BTreeSet<(String, String)>,
 }
 
@@ -52,12 +52,12 @@ pub(crate) struct Watcher {
     pub(crate) scene: Scene,
     pub(crate) rates: Rates,
     in_hand: [InHand; 2],
-    /// What each function left in a standing exposure of a group: it judges that again with what comes later.
+    /// The changes that each function left in a standing exposure of a group. It judges them again with later changes.
     unsettled: BTreeMap<(usize, String), Vec<Change>>,
     writes: Writes,
     pub(crate) wrong: Vec<String>,
     trace: DefaultHasher,
-    /// So many more deeds may happen between calls.
+    /// How many more things people may do between calls.
     pub(crate) deeds_left: usize,
 }
 
@@ -81,7 +81,7 @@ fn any_fault(rng: &mut fastrand::Rng) -> (&'static str, FaultKind) {
     }
 }
 
-/// The body of an answer that the guard can read.
+/// The body of an answer that the function can read.
 fn readable(reply: &Reply) -> Option<&[u8]> {
     let whole = |response: &Response| response.status == 200 && response.body.trim_ascii_end().ends_with(b"Response>");
     match reply {
@@ -91,7 +91,7 @@ fn readable(reply: &Reply) -> Option<&[u8]> {
     }
 }
 
-/// The text of the first element of that name.
+/// The text of the first element with this name.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
@@ -106,9 +106,9 @@ fn escaped(xml: &str) -> BTreeMap<String, Vec<Rule>> {
             continue;
         }
         let id = item.split_once('<').unwrap().0.to_owned();
-        // The group of the rule stands before its id; its ARN does not name it, so it is looked up by the caller.
+        // The group's id comes before the rule's id. The rule's ARN does not name the group.
         let source = ["cidrIpv4", "cidrIpv6", "prefixListId", "groupId"].into_iter().find_map(|name| {
-            // What follows the rule's own end belongs to the next one.
+            // Text after the rule's end belongs to the next rule.
             element(item.split("</item>").next().unwrap(), name)
         });
         let port = |name| text(name).parse().unwrap();
@@ -138,7 +138,7 @@ impl Watcher {
         self.trace.finish()
     }
 
-    /// Takes something into the trace. Regions are named anew in each run.
+    /// Adds a line to the trace. Region names are replaced, because each run has its own.
     fn note(&mut self, what: &str) {
         let mut what = what.to_owned();
         for (n, place) in self.scene.places.iter().enumerate() {
@@ -177,7 +177,7 @@ impl Watcher {
         self.in_hand[function] = InHand { jobs: jobs.collect(), ..InHand::default() };
     }
 
-    /// A request of the guard's. How long the reply is under way, and what it is.
+    /// Passes on a request of the function. Returns the reply and how long it takes.
     pub(crate) fn pass(&mut self, function: usize, request: &Request) -> (Duration, Reply) {
         self.scene.tick();
         if self.scene.chance(self.rates.between) {
@@ -261,7 +261,7 @@ impl Watcher {
         }
         self.writes[function] += removed.len();
         if !removed.is_empty() {
-            // EC2 may go on showing what is gone.
+            // EC2 may still show rules that are gone.
             self.scene.versions[place].1 = self.scene.tick();
         }
         let others = self.writes[1 - function];
@@ -284,8 +284,8 @@ impl Watcher {
         };
         let break_glass = self.scene.break_glass;
         let may_go = |n: usize, look: &Look, changes: &[Change]| {
-            // What the first look did not show has appeared, and so has what some look showed as something else; unless a
-            // lawful caller may have made it.
+            // A rule appeared if the first look did not show it, or if some look showed it differently, unless a lawful
+            // caller may have made it.
             let is_new = |rule: &&Rule| {
                 let shown = |look: &Vec<Rule>| look.iter().find(|other| other.id == rule.id).cloned();
                 let others = looks_of_group[..=n].iter().filter_map(shown).any(|other| other != **rule);
@@ -318,14 +318,15 @@ impl Watcher {
             self.wrong(format!("a write without a look of the same turn: {ids:?} of {group}"));
         }
         if !planned {
-            // With two looks at a time under way nobody can tell which entries of a list belong to which.
+            // With two looks under way at a time, nobody can tell which list entries belong to which look.
             match alone || self.scene.lists(place).is_empty() {
                 true => self.wrong(format!("more than had to go by what the guard saw: {ids:?} of {group}")),
                 false => self.scene.count("writes not held against the look"),
             }
         }
         let unlawful = exposing(before, &self.scene.lists(place));
-        // Nobody can ask EC2 to revoke a rule only if nothing has changed since; what has, is all that excuses this.
+        // EC2 has no conditional revoke. So a rule that is lawful now may be revoked only if something has changed
+        // since the look.
         let unseen = seen != (self.scene.versions[place].0, others) || self.rates.lag > 0;
         for rule in removed.iter().filter(|rule| !unlawful.contains(&rule.id)) {
             match unseen {
@@ -338,51 +339,52 @@ impl Watcher {
         }
     }
 
-    /// Never lie: a line of the guard's log.
-    pub(crate) fn said(&mut self, line: &str) {
+    /// Never report falsely: checks a line of the function's log.
+    pub(crate) fn log_line(&mut self, line: &str) {
         self.scene.tick();
-        let said: Value = serde_json::from_str(line).unwrap();
-        if said.get("verdict").is_none() {
+        let finding: Value = serde_json::from_str(line).unwrap();
+        if finding.get("verdict").is_none() {
             return;
         }
         self.note(line);
         self.scene.count(format!(
             "finding: {} {}",
-            said["verdict"].as_str().unwrap(),
-            said["outcome"].as_str().unwrap()
+            finding["verdict"].as_str().unwrap(),
+            finding["outcome"].as_str().unwrap()
         ));
-        let (account, region) = (said["account"].as_str(), said["region"].as_str());
+        let (account, region) = (finding["account"].as_str(), finding["region"].as_str());
         let place =
             self.scene.places.iter().position(|p| Some(p.account) == account && Some(p.region.as_str()) == region);
-        let (Some(place), Some(group)) = (place, said["group"].as_str()) else { return };
+        let (Some(place), Some(group)) = (place, finding["group"].as_str()) else { return };
         let there = self.scene.rules(place, group);
-        let rules = said["rules"].as_array().unwrap();
+        let rules = finding["rules"].as_array().unwrap();
         for rule in rules.iter().filter(|rule| rule["action"] == "revoked") {
             if there.iter().any(|known| rule["id"] == known.id.as_str()) {
-                self.wrong(format!("said to be revoked, and is there: {rule}"));
+                self.wrong(format!("reported as revoked, and is there: {rule}"));
             }
         }
         let revoked = rules.iter().any(|rule| rule["action"] == "revoked");
-        if (said["outcome"] == "reverted") != (revoked && said["outcome"] != "failed") {
-            self.wrong(format!("the outcome does not fit the rules: {said}"));
+        if (finding["outcome"] == "reverted") != (revoked && finding["outcome"] != "failed") {
+            self.wrong(format!("the outcome does not fit the rules: {finding}"));
         }
     }
 
-    /// Never lose a signal: a delivery has ended. `items` are the messages in it, each with the event that it holds.
+    /// Never lose a signal: a delivery has ended. `items` are its messages, each with its event.
     pub(crate) fn settled(&mut self, function: usize, items: &[(String, String)], answer: &Answer) {
         self.scene.tick();
         for (item, id) in items {
             let of = |finding: &&Finding| finding.id.as_ref().map_or(id.starts_with(SWEEP), |of| of == id);
-            let told: Vec<&Finding> = answer.findings.iter().filter(of).collect();
-            let again = told.iter().any(|finding| finding.needs_retry());
-            if told.is_empty() {
+            let reported: Vec<&Finding> = answer.findings.iter().filter(of).collect();
+            let again = reported.iter().any(|finding| finding.needs_retry());
+            if reported.is_empty() {
                 self.wrong(format!("dropped in silence: {id}"));
             }
             if again && !answer.failed.contains(item) {
                 self.wrong(format!("needs another delivery and asks for none: {id}"));
             }
             let Some(record) = self.scene.records.get(id).cloned() else { continue };
-            for finding in told.iter().filter(|finding| finding.exposures.iter().any(|exposure| exposure.standing)) {
+            for finding in reported.iter().filter(|finding| finding.exposures.iter().any(|exposure| exposure.standing))
+            {
                 let group = finding.group.clone().unwrap_or_default();
                 self.unsettled.entry((function, group)).or_default().push(record.change.clone());
             }
@@ -392,7 +394,7 @@ impl Watcher {
         }
     }
 
-    /// Whether something that the change exposes is left although the guard says that it is done.
+    /// Checks that nothing that the change exposes is left when the function reports it as done.
     fn left(&mut self, function: usize, id: &str, record: &Record) {
         let Record { place, subject, change } = record;
         let break_glass = self.scene.break_glass;
@@ -408,15 +410,15 @@ impl Watcher {
             let hand = &self.in_hand[function];
             let looks = hand.looks.get(&group).map_or(&[][..], Vec::as_slice);
             let Some(look) = looks.last() else {
-                // Nothing was looked at. That is right only of what can expose nothing.
+                // The function did not look. That is correct only for a change that can expose nothing.
                 if !plan(&rules, Known { lists: &lists, break_glass }, &changes)
                     .iter()
-                    .any(|id| rules.iter().any(|r| r.id == *id && change.attributions(r)))
+                    .any(|id| rules.iter().any(|r| r.id == *id && change.made_rule(r)))
                 {
                     continue;
                 }
                 if version == 0 || matches!(subject, Resource::Group(_)) {
-                    self.wrong(format!("said to be done without a look: {id} in {group}"));
+                    self.wrong(format!("reported as done without a look: {id} in {group}"));
                 }
                 continue;
             };
@@ -426,7 +428,7 @@ impl Watcher {
             }
             let lag = self.rates.lag;
             if lag > 0 && look.at - touched <= lag {
-                // EC2 may not have shown everything yet; but it has shown what the change made.
+                // EC2 may not have shown everything yet, but it has shown the rules of the change.
                 let made = match &change.changed_rules {
                     ChangedRules::Made(made) => made.clone(),
                     ChangedRules::Asked(_)
@@ -442,24 +444,24 @@ impl Watcher {
                 if let Some(rule) = rules.iter().find(unseen).cloned() {
                     let known = Known { lists: &lists, break_glass };
                     if !plan(std::slice::from_ref(&rule), known, &changes).is_empty() {
-                        self.wrong(format!("said to be done before it was seen: {rule:?} of {id} in {group}"));
+                        self.wrong(format!("reported as done before it was seen: {rule:?} of {id} in {group}"));
                     }
                     continue;
                 }
-                // Of what it saw there is nothing to do. A rule that is gone and still shown may have made a standing
-                // exposure of the rest, which is told as such and left to the sweep.
+                // The function saw nothing to do. A rule that is gone and still shown may have made the rest a standing
+                // exposure, which is reported as standing and left to the sweep.
                 rules = look.rules.iter().filter(|rule| !hand.gone.contains(&rule.id)).cloned().collect();
                 lists = look.lists.clone();
             }
             let planned = plan(&rules, Known { lists: &lists, break_glass }, &changes);
-            if let Some(rule) = rules.iter().find(|rule| planned.contains(&rule.id) && change.attributions(rule)) {
+            if let Some(rule) = rules.iter().find(|rule| planned.contains(&rule.id) && change.made_rule(rule)) {
                 let rule = rule.clone();
-                self.wrong(format!("said to be done, and open: {rule:?} of {id} in {group}"));
+                self.wrong(format!("reported as done, and open: {rule:?} of {id} in {group}"));
             }
         }
     }
 
-    /// What the internet reaches where the guard may write.
+    /// The ports that the internet reaches in accounts where the function may write.
     pub(crate) fn exposed(&self) -> BTreeSet<String> {
         let mut exposed = BTreeSet::new();
         for group in self.scene.groups.iter().filter(|group| !self.alert(group.place)) {

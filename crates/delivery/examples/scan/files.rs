@@ -1,4 +1,5 @@
-//! Log files like CloudTrail's, made up from a seed: always the same, so they are made once and kept beside the program.
+//! Log files like CloudTrail's, generated from a seed. They are always the same, so they are made once and kept next to
+//! the program.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 pub(crate) const FILES: usize = 200;
 pub(crate) const RECORDS: usize = 5000;
-/// One record in so many is a call to be judged.
+/// One record in this many is of a call that is judged.
 pub(crate) const ONE_IN: usize = 100;
 
 /// The files' contents, gzip.
@@ -19,7 +20,7 @@ pub(crate) fn made_once() -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
     let folder = target.join(format!("log-files-{FILES}-{RECORDS}-{ONE_IN}"));
     if !folder.is_dir() {
         eprintln!("making {FILES} log files in {}, once", folder.display());
-        // Complete, or not there.
+        // The folder gets its name only when it is complete.
         let unfinished = folder.with_extension("unfinished");
         std::fs::create_dir_all(&unfinished)?;
         make(&unfinished)?;
@@ -50,7 +51,7 @@ fn text(seed: u64) -> String {
     for n in 0..RECORDS {
         let record = if n % ONE_IN == ONE_IN / 2 { security_group_write(&mut dice) } else { any(&mut dice) };
         let comma = if n == 0 { "" } else { "," };
-        // As CloudTrail escapes them.
+        // CloudTrail escapes these characters.
         let record = record.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
         let _ = write!(text, "{comma}{record}");
     }

@@ -1,5 +1,6 @@
-//! Times the reader of log files beside libdeflate alone: 200 files of 5,000 records, one in a hundred of them a call to
-//! be judged, read from memory on all cores, each file by both in turns. `make bench` runs it.
+//! A benchmark for `make bench`, as an example because it needs a program of its own. It times the reader of log files
+//! and libdeflate alone: 200 files of 5,000 records, of which one in a hundred is of a call that is judged. Both read
+//! every file from memory, on all cores, in turns.
 //!
 //!     cargo run --release -p portcullis-delivery --example scan -- [--rounds N] [--json] [--bar]
 //!
@@ -29,7 +30,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let files = files::made_once()?;
     let threads = std::thread::available_parallelism()?.get();
     let (mut alone, mut reader) = (Vec::new(), Vec::new());
-    // The first round fills caches and counts for nothing.
+    // The first round fills the caches and is not counted.
     for round in 0..=rounds {
         let times = Times::default();
         let (times_of, files_of) = (&times, files.as_slice());
@@ -66,12 +67,13 @@ struct Times {
     next: AtomicUsize,
     alone: AtomicU64,
     reader: AtomicU64,
-    /// Files that libdeflate could unzip and records that the reader found.
+    /// How many files libdeflate could unzip, and how many records the reader found.
     found: AtomicUsize,
 }
 
 impl Times {
-    /// One thread's share of the files, each by both: what else the machine does at that moment is the same to both.
+    /// Runs one thread's share of the files. Both read each file in turn, so other work on the machine slows both
+    /// equally.
     #[expect(clippy::disallowed_methods, reason = "it measures time")]
     fn of(&self, files: &[Vec<u8>], turn: usize) {
         let (mut inflate, mut scratch) = (Inflate::default(), Scratch::default());

@@ -286,7 +286,7 @@ fn what_may_hold_records_beside_an_empty_list_is_not_passed_over() {
     assert!(!silent_json(&double), "nobody knows what is in an object with a double key");
     let beside = json!({"Records": [record()], "Events": json!([record()]).to_string()});
     assert!(matches!(payloads_of(&beside)[..], [Payload::Record { .. }, Payload::Unreadable(_)]));
-    // Real ones, with all that AWS puts beside.
+    // Real keys, with the other files that AWS writes.
     let key = "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2026/11/21/x.json.gz";
     let created = json!({"version": "0", "id": "1", "detail-type": "Object Created", "source": "aws.s3",
         "account": "111122223333", "time": "2026-11-21T10:00:00Z", "region": "eu-west-1",

@@ -1,16 +1,16 @@
-//! A place in a text → the innermost JSON object around it.
+//! Finds the innermost JSON object around an offset in a text.
 //!
-//! The text is not read from its beginning, so nobody knows whether a brace stands in a string. From the place back over
-//! every `{`, nearest first, each is taken for the beginning of an object and followed to its end; the first that ends
-//! behind the place is the one. It is sound because the place is text that can only stand inside a string (a capital
-//! letter, or a backslash): begun at a `{` that is itself inside a string, the reading takes every string for what is
-//! between strings and the other way round (JSON escapes quotes inside strings, and has no backslash outside of them, so
-//! the two readings change over at the same quotes), and so it cannot get past the place: there it is between strings,
-//! where no such byte may be.
+//! The text is not read from its beginning, so nobody knows which braces are inside strings. The search goes back from
+//! the offset over every `{`, nearest first. It takes each one as the beginning of an object and follows it to its end.
+//! The first one that ends after the offset is the object. This is correct because the byte at the offset can only be
+//! inside a string: it is a capital letter or a backslash. Suppose a `{` is itself inside a string. A reading that
+//! begins there takes strings for the text between strings, and the text between strings for strings. JSON escapes
+//! quotes inside strings and has no backslash outside them, so both readings switch at the same quotes. Then the byte
+//! at the offset is between strings for this reading, where no such byte is allowed, and the reading fails there.
 //!
-//! Only strings and brackets are followed: what is found is parsed in full by others. Each byte is followed a fixed
-//! number of times, whatever the text and however many places are asked for: an object is followed once, and no `{` is
-//! looked at again for a later place.
+//! Only strings and brackets are followed. Other code parses the found object in full. Each byte is followed a fixed
+//! number of times, for any text and any number of offsets: an object is followed once, and no `{` is checked again for
+//! a later offset.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -22,39 +22,39 @@ use super::LONGEST_RECORD;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part<'a> {
     pub(super) bytes: &'a [u8],
-    /// Where in the text it begins.
+    /// The offset in the text where the part begins.
     pub(super) base: usize,
-    /// Nothing follows.
+    /// No text follows the part.
     pub(super) is_last: bool,
 }
 
-/// What is around a place.
+/// The object around an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Around {
-    /// This object, for the first time: from here to before there.
+    /// This object, found for the first time: its first offset, and the offset after its end.
     Object(usize, usize),
-    /// An object that an earlier place was in.
+    /// An object that was found for an earlier offset.
     Known,
-    /// An object that begins here, beyond the limit.
+    /// An object that begins here and is longer than the limit.
     TooLong(usize),
     /// An object that begins here and does not end.
     Unfinished(usize),
-    /// The same; there may be more to come.
+    /// The same, but more text may follow.
     Pending(usize),
-    /// None, as far back as a record may reach.
+    /// No object, as far back as a record may reach.
     Nothing,
 }
 
-/// Where a `{` leads to.
+/// The result of following a `{`.
 #[derive(Debug, Clone, Copy)]
 enum Leads {
-    /// To before here.
+    /// The object ends before this offset.
     To(usize),
-    /// Nowhere: it is no object.
+    /// It is not an object.
     Nowhere,
-    /// Beyond the limit.
+    /// It is longer than the limit.
     TooFar,
-    /// To the end of what is there.
+    /// The text ends first.
     OnAndOn,
 }
 
@@ -62,27 +62,27 @@ enum Leads {
 struct Object {
     begin: usize,
     end: usize,
-    /// No `{` between `begin` and here belongs to an object that reaches beyond here.
+    /// No `{` between `begin` and this offset belongs to an object that ends after this offset.
     known: usize,
 }
 
-/// Finds the objects around places that are asked for in ascending order.
+/// Finds the objects around offsets that are given in ascending order.
 #[derive(Debug, Default)]
 pub(super) struct Finder {
-    /// Those that were found: each begins after all `{` that are known through the one before it.
+    /// The found objects. Each begins after all `{` that the object before it has ruled out.
     found: VecDeque<Object>,
     leads: HashMap<usize, Leads>,
     prune_at: usize,
-    /// No `{` before here belongs to an object that reaches beyond here.
+    /// No `{` before this offset belongs to an object that ends after this offset.
     known: usize,
 }
 
-/// Shorter ways into nowhere are not remembered.
+/// Failed readings shorter than this are not remembered.
 const SHORT: usize = 64;
 
 impl Finder {
-    /// The object around the place, an offset of the text; what is from [`LONGEST_RECORD`] bytes before it on must be in
-    /// the part.
+    /// The object around the offset `place` of the text. The part must contain everything from [`LONGEST_RECORD`] bytes
+    /// before it on.
     pub(super) fn around(&mut self, part: Part<'_>, place: usize) -> Around {
         let reach = place.saturating_sub(LONGEST_RECORD).max(part.base);
         self.forget(reach);
@@ -98,7 +98,7 @@ impl Finder {
                         return Around::Object(begin, end);
                     }
                     Leads::To(_) | Leads::Nowhere => {}
-                    // Whatever goes on this far goes on beyond the place, and so does what is around it.
+                    // An object this long ends after the offset, and so does every object around it.
                     Leads::TooFar => {
                         self.nothing_before(place);
                         return Around::TooLong(begin);
@@ -157,9 +157,9 @@ impl Finder {
         leads
     }
 
-    /// Where the `{` leads to, and the index where that is known.
+    /// The result of following the `{`, and the index up to which it was followed.
     fn lead(&mut self, base: usize, bytes: &[u8], begin: usize) -> (Leads, usize) {
-        // Of each open bracket its index, and whether it is a `{`.
+        // For each open bracket, its index and whether it is a `{`.
         let mut open: Vec<(usize, bool)> = Vec::new();
         let mut at = begin;
         while let Some(byte) = bytes.get(at) {
@@ -202,7 +202,7 @@ impl Finder {
     }
 }
 
-/// The index behind the string's closing quote.
+/// The index after the string's closing quote.
 fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let found = at + memchr2(b'"', b'\\', bytes.get(at..)?)?;

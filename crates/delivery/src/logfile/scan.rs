@@ -1,12 +1,12 @@
-//! Plain text → the records in it that are calls of ours, without reading the others.
+//! Finds the records of relevant calls in a plain text, without reading the other records.
 //!
-//! The names of the calls are searched for as text, by a look at every eighteenth byte. The innermost object around a name
-//! ([`around`]) is the only one that can have the name as its own `eventName`; if it has, it is a record of ours, and else
-//! the name was text in something else. So it does not matter in which order keys come, what white space is between them,
-//! what strings hold, and whether the text is one document or one a line.
+//! The calls' names are searched for as text, at every eighteenth byte. Only the innermost object around a name
+//! ([`around`]) can have the name as its own `eventName`. If it has, the object is a record of a relevant call; if not,
+//! the name was other text. So the order of the keys, the white space and the content of strings do not matter, and the
+//! text may be one document or one document a line.
 //!
-//! JSON may write any letter as `\u00…`, so such a letter counts as a name: CloudTrail writes `<`, `>` and `&` so, and
-//! no letter.
+//! JSON may write any letter as `\u00…`, so such a letter counts as a possible name. CloudTrail writes `<`, `>` and `&`
+//! so, and no letter.
 
 use std::sync::LazyLock;
 
@@ -18,35 +18,35 @@ use serde_json::Value;
 use super::around::{Around, Finder, Part};
 use super::{Error, Found, LONGEST_RECORD, Record};
 
-/// Six bytes of a name, the name, and where in it they are.
+/// Six bytes of a name, the name, and their offset in it.
 type Gram = (u64, &'static [u8], usize);
 
-/// So many bytes of every name are looked for: as many as the shortest has.
+/// This many bytes of every name are searched for: the length of the shortest name.
 pub(super) const SHORTEST: usize = 23;
-/// How many bytes are looked at: fewer are often in other words, and with more there are more looks.
+/// How many bytes are compared. Fewer occur often in other words, and more would need more checks.
 const LENGTH: usize = 6;
-/// No occurrence of a name lies between two looks that are so far apart.
+/// Two checks this far apart miss no occurrence of a name.
 const STRIDE: usize = SHORTEST - LENGTH + 1;
 
 static GRAMS: LazyLock<Grams> = LazyLock::new(Grams::new);
 
-/// What to look for at every [`STRIDE`]th byte: the names are so long that this is much faster than to look at every
-/// byte for each of them.
+/// What is searched for at every [`STRIDE`]th byte. The names are long, so this is much faster than searching for each
+/// of them at every byte.
 struct Grams {
-    /// In the order of their [`slot`]s.
+    /// The grams in the order of their [`slot`]s.
     all: Vec<Gram>,
-    /// Of each slot the first gram, counted from one.
+    /// For each hash slot, the 1-based index of its first gram in `all`; 0 if it has none.
     first: Box<[u8; SLOTS]>,
 }
 
 const SLOTS: usize = 1 << 13;
 
-/// The first bytes of eight, which is how many a register takes.
+/// The gram at the beginning of eight bytes, which fill one register.
 fn gram(bytes: [u8; 8]) -> u64 {
     u64::from_le_bytes(bytes) << (64 - 8 * LENGTH)
 }
 
-/// A gram's bytes, where there may be no more of them.
+/// The bytes at the end of a text, filled up to eight.
 fn filled(bytes: &[u8]) -> [u8; 8] {
     let mut eight = [0; 8];
     eight.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
@@ -76,19 +76,19 @@ impl Grams {
         Self { all, first }
     }
 
-    /// The first gram in the slot of these bytes, counted from one; 0 for none.
+    /// The 1-based index of the first gram in the slot of these bytes; 0 if there is none.
     fn first(&self, bytes: [u8; 8]) -> u8 {
         self.first.get(slot(gram(bytes))).copied().unwrap_or_default()
     }
 
-    /// Whether one of four looks may meet a name.
+    /// Whether a name may be at one of the four checked offsets.
     fn is_in(&self, four: &[u8; 4 * STRIDE]) -> bool {
         let (looks, _) = four.as_chunks::<STRIDE>();
         let of = |[a, b, c, d, e, f, g, h, ..]: &[u8; STRIDE]| self.first([*a, *b, *c, *d, *e, *f, *g, *h]);
         looks.iter().fold(0, |any, look| any | of(look)) != 0
     }
 
-    /// Where the name begins of which these are bytes.
+    /// The offset of the name to which the bytes at `at` belong.
     fn name(&self, text: &[u8], at: usize) -> Option<usize> {
         let bytes = filled(text.get(at..at + LENGTH)?);
         let others = usize::from(self.first(bytes)).checked_sub(1)?;
@@ -101,40 +101,40 @@ impl Grams {
     }
 }
 
-/// How much is searched at a time: less than the processor's nearest cache holds.
+/// How many bytes are searched at a time, so that they fit in the processor's nearest cache.
 const PIECE: usize = 16 << 10;
 
-/// How many bytes there must be to see what begins at the first of them.
+/// How many bytes are needed to recognise a name that begins at the first of them.
 pub(super) const LONGEST_NEEDLE: usize = 32;
 
 /// Finds the records in a whole text.
-pub fn scan<'a>(text: &'a [u8], mut tell: impl FnMut(Found<'a>)) {
+pub fn scan<'a>(text: &'a [u8], mut report: impl FnMut(Found<'a>)) {
     let mut search = Search::default();
-    search.run(Part { bytes: text, base: 0, is_last: true }, &mut tell);
+    search.run(Part { bytes: text, base: 0, is_last: true }, &mut report);
     let last = text.iter().rev().find(|byte| !byte.is_ascii_whitespace());
-    ends_well(last.copied(), text.len(), tell);
+    ends_well(last.copied(), text.len(), report);
 }
 
-/// A document is an object, or in theory an array of them.
-fn ends_well<'a>(last: Option<u8>, length: usize, mut tell: impl FnMut(Found<'a>)) {
+/// A document is an object, or in theory an array of objects.
+fn ends_well<'a>(last: Option<u8>, length: usize, mut report: impl FnMut(Found<'a>)) {
     if !matches!(last, Some(b'}' | b']')) {
-        tell(Err(Error::EndsEarly { length }));
+        report(Err(Error::EndsEarly { length }));
     }
 }
 
 #[derive(Debug, Default)]
 struct Search {
     around: Finder,
-    /// All before this offset has been searched.
+    /// Everything before this offset has been searched.
     searched: usize,
     places: Vec<usize>,
-    /// The last place was in no object that could be read.
-    is_trouble: bool,
+    /// The name before was not in an object that could be read.
+    is_unreadable: bool,
 }
 
 impl Search {
-    /// Searches what has not been searched. Returns the offset of an object that must be seen to its end first.
-    fn run<'a>(&mut self, part: Part<'a>, tell: &mut impl FnMut(Found<'a>)) -> Option<usize> {
+    /// Searches the rest. Returns the offset of an object that must first be complete.
+    fn run<'a>(&mut self, part: Part<'a>, report: &mut impl FnMut(Found<'a>)) -> Option<usize> {
         let length = part.bytes.len();
         let end = part.base + if part.is_last { length } else { length.saturating_sub(LONGEST_NEEDLE - 1) };
         while self.searched < end {
@@ -143,7 +143,7 @@ impl Search {
             places_between(part, self.searched, until, &mut places);
             let mut pending = None;
             for place in places.drain(..) {
-                if let Around::Pending(object) = self.look(part, place, tell) {
+                if let Around::Pending(object) = self.look(part, place, report) {
                     pending = Some((place, object));
                     break;
                 }
@@ -158,31 +158,31 @@ impl Search {
         None
     }
 
-    fn look<'a>(&mut self, part: Part<'a>, place: usize, tell: &mut impl FnMut(Found<'a>)) -> Around {
+    fn look<'a>(&mut self, part: Part<'a>, place: usize, report: &mut impl FnMut(Found<'a>)) -> Around {
         let around = self.around.around(part, place);
         if let Around::Pending(_) = around {
             return around;
         }
-        let is_trouble = matches!(around, Around::TooLong(_) | Around::Unfinished(_) | Around::Nothing);
-        let was_trouble = std::mem::replace(&mut self.is_trouble, is_trouble);
+        let is_unreadable = matches!(around, Around::TooLong(_) | Around::Unfinished(_) | Around::Nothing);
+        let was_unreadable = std::mem::replace(&mut self.is_unreadable, is_unreadable);
         match around {
             Around::Object(begin, end) => {
                 let object = part.bytes.get(begin - part.base..end - part.base).unwrap_or_default();
                 if let Some(found) = record(object, begin) {
-                    tell(found);
+                    report(found);
                 }
             }
-            Around::TooLong(offset) => tell(Err(Error::TooLong { offset })),
-            Around::Unfinished(offset) => tell(Err(Error::EndsInside { offset })),
-            // Once for each damage, not for each name after it.
-            Around::Nothing if !was_trouble => tell(Err(Error::Astray { offset: place })),
+            Around::TooLong(offset) => report(Err(Error::TooLong { offset })),
+            Around::Unfinished(offset) => report(Err(Error::EndsInside { offset })),
+            // One error for each damage, not for each name after it.
+            Around::Nothing if !was_unreadable => report(Err(Error::Astray { offset: place })),
             Around::Nothing | Around::Known | Around::Pending(_) => {}
         }
         around
     }
 }
 
-/// Where something begins that can be a name, in ascending order.
+/// The offsets where a name may begin, in ascending order.
 fn places_between(part: Part<'_>, from: usize, until: usize, places: &mut Vec<usize>) {
     let (text, from, until) = (part.bytes, from - part.base, until - part.base);
     let grams = &*GRAMS;
@@ -190,7 +190,7 @@ fn places_between(part: Part<'_>, from: usize, until: usize, places: &mut Vec<us
     let (fours, rest) = looked_at.as_chunks::<{ 4 * STRIDE }>();
     let mut look = |n: usize| places.extend(grams.name(text, from + n * STRIDE).map(|place| part.base + place));
     let mut n = 0;
-    // Four at a time, because there is hardly ever anything in them.
+    // Four checks at a time, because hardly any of them hits.
     while let Some(more) = fours.get(n..).and_then(|fours| fours.iter().position(|four| grams.is_in(four))) {
         n += more;
         (4 * n..4 * n + 4).for_each(&mut look);
@@ -201,12 +201,12 @@ fn places_between(part: Part<'_>, from: usize, until: usize, places: &mut Vec<us
     let backslashes = memchr_iter(b'\\', text.get(from..until).unwrap_or_default()).map(|at| from + at);
     let is_letter = |at: &usize| matches!(text.get(*at..), Some([_, b'u', b'0', b'0', b'4'..=b'7', ..]));
     places.extend(backslashes.filter(is_letter).map(|at| part.base + at));
-    // A long name may have been seen twice.
+    // Two checks may hit the same long name.
     places.sort_unstable();
     places.dedup();
 }
 
-/// The object if it is a record of ours.
+/// The object, if it is a record of a relevant call.
 fn record(bytes: &[u8], offset: usize) -> Option<Found<'_>> {
     let mut is_ours = false;
     let read = serde_json::Deserializer::from_slice(bytes).deserialize_map(Fields { is_ours: &mut is_ours });
@@ -217,8 +217,8 @@ fn record(bytes: &[u8], offset: usize) -> Option<Found<'_>> {
     }
 }
 
-/// Looks for an object's own `eventName`, or one of them, that is a call of ours. What is behind it is not read, which
-/// ends in an error that nobody needs.
+/// Searches an object for its own `eventName`, or one of several, that names a relevant call. The search then stops
+/// with an error that nobody reads, so the rest of the object is not parsed.
 struct Fields<'a> {
     is_ours: &'a mut bool,
 }
@@ -266,39 +266,39 @@ impl Visitor<'_> for Key {
     }
 }
 
-/// Finds the records in a text that arrives in chunks: the same as [`scan`] does, however it is cut. It keeps what a
-/// record may reach back and forth, three MiB at most.
+/// Finds the records in a text that arrives in chunks, and finds the same as [`scan`], however the text is cut. It
+/// keeps as much text as a record may need before and after a name: at most three MiB.
 #[derive(Debug, Default)]
 pub struct Scanner {
     search: Search,
     text: Vec<u8>,
-    /// Where `text` begins.
+    /// The offset at which `text` begins.
     base: usize,
-    /// Nothing can be found before the text reaches this offset.
+    /// No record can be found before the text reaches this offset.
     wait: usize,
     last: Option<u8>,
 }
 
-/// So much is kept longer than it must be, so as not to move the rest for every chunk.
+/// This much more text is kept than needed, so that the rest is not moved for every chunk.
 const SLACK: usize = LONGEST_RECORD / 2;
 
 impl Scanner {
-    /// The next chunk.
-    pub fn push(&mut self, chunk: &[u8], mut tell: impl FnMut(Found<'_>)) {
+    /// Takes the next chunk.
+    pub fn push(&mut self, chunk: &[u8], mut report: impl FnMut(Found<'_>)) {
         for piece in chunk.chunks(PIECE) {
             self.text.extend_from_slice(piece);
             let last = piece.iter().rev().find(|byte| !byte.is_ascii_whitespace());
             self.last = last.copied().or(self.last);
             if self.base + self.text.len() >= self.wait {
-                self.run(false, &mut tell);
+                self.run(false, &mut report);
             }
         }
     }
 
-    /// The end of the text.
-    pub fn finish(mut self, mut tell: impl FnMut(Found<'_>)) {
-        self.run(true, &mut tell);
-        ends_well(self.last, self.base + self.text.len(), tell);
+    /// Ends the text.
+    pub fn finish(mut self, mut report: impl FnMut(Found<'_>)) {
+        self.run(true, &mut report);
+        ends_well(self.last, self.base + self.text.len(), report);
     }
 
     /// How many bytes are kept.
@@ -307,15 +307,15 @@ impl Scanner {
         self.text.capacity()
     }
 
-    /// Whatever is complete.
-    pub(super) fn flush(&mut self, mut tell: impl FnMut(Found<'_>)) {
-        self.run(false, &mut tell);
+    /// Searches everything that is complete.
+    pub(super) fn flush(&mut self, mut report: impl FnMut(Found<'_>)) {
+        self.run(false, &mut report);
     }
 
-    fn run(&mut self, is_last: bool, tell: &mut impl FnMut(Found<'_>)) {
+    fn run(&mut self, is_last: bool, report: &mut impl FnMut(Found<'_>)) {
         let part = Part { bytes: &self.text, base: self.base, is_last };
-        if let Some(object) = self.search.run(part, tell) {
-            // When it is twice as long as now, so that it is not followed again for every byte.
+        if let Some(object) = self.search.run(part, report) {
+            // Waits until the object is twice as long, so that it is not followed again for every byte.
             let length = self.base + self.text.len() - object;
             self.wait = object + (2 * length).min(LONGEST_RECORD);
         }

@@ -36,13 +36,13 @@ fn streamed<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Vec<Parsed> {
     all
 }
 
-/// The ids of what was found; the error where there is one.
+/// The ids of the records found, or the error.
 fn ids(found: &[Parsed]) -> Vec<String> {
     let id = |record: &Value| record["eventID"].as_str().unwrap_or("a record without an id").to_owned();
     found.iter().map(|found| found.as_ref().map_or_else(ToString::to_string, id)).collect()
 }
 
-fn ours(id: &str) -> Value {
+fn relevant(id: &str) -> Value {
     json!({"eventVersion": "1.11", "eventName": "AuthorizeSecurityGroupIngress", "eventID": id})
 }
 
@@ -58,7 +58,7 @@ fn log(records: &[Value]) -> String {
 fn the_names_are_such_as_the_search_relies_on() {
     for name in Call::NAMES {
         assert!(name.len() <= scan::LONGEST_NEEDLE);
-        // No byte that may stand between strings, or the search could be misled by a brace in a string.
+        // A byte that can also stand outside strings would let a brace in a string mislead the search.
         assert!(name.starts_with(|c: char| c.is_ascii_uppercase() && c != 'E'), "{name}");
         assert!(name.len() >= scan::SHORTEST);
     }
@@ -107,7 +107,7 @@ fn a_record_with_many_names_in_it_comes_once() {
     assert_eq!(ids(&whole(log(&[record.clone(), other("x"), record]).as_bytes())), ["1", "1"]);
 }
 
-/// Wherever it stands between two looks, and be it the last that there is.
+/// At any offset between two checked bytes, up to the last offset.
 #[test]
 fn a_name_in_no_object_is_found_at_any_offset() {
     for name in Call::NAMES {
@@ -150,7 +150,7 @@ fn double_keys_are_marked_and_never_hide_a_record() {
 
 #[test]
 fn invalid_utf_8_is_an_error_in_a_record_of_ours_only() {
-    let text = log(&[ours("a"), other("damage-1"), ours("damage-2"), ours("b")]);
+    let text = log(&[relevant("a"), other("damage-1"), relevant("damage-2"), relevant("b")]);
     let damaged = |n: &str| {
         let at = text.find(n).unwrap() + n.len() - 1;
         let mut bytes = text.clone().into_bytes();
@@ -164,7 +164,7 @@ fn invalid_utf_8_is_an_error_in_a_record_of_ours_only() {
 
 #[test]
 fn damage_before_a_record_is_told_and_the_others_still_come() {
-    let good = log(&[ours("a"), ours("b"), ours("c")]);
+    let good = log(&[relevant("a"), relevant("b"), relevant("c")]);
     for (from, to) in [
         ("\"eventID\":\"b\"", "\"eventID:\"b\""),
         ("\"eventID\":\"b\"", "\"eventID\":\\\"b\""),
@@ -174,22 +174,22 @@ fn damage_before_a_record_is_told_and_the_others_still_come() {
         let text = good.replacen(from, to, 1);
         assert_ne!(text, good);
         let found = whole(text.as_bytes());
-        assert_eq!(found.first().and_then(|found| found.as_ref().ok()), Some(&ours("a")), "{text}");
+        assert_eq!(found.first().and_then(|found| found.as_ref().ok()), Some(&relevant("a")), "{text}");
         assert!(found.iter().any(Result::is_err), "{text}: {found:?}");
-        assert_eq!(found.iter().filter_map(|found| found.as_ref().ok()).next_back(), Some(&ours("c")), "{text}");
+        assert_eq!(found.iter().filter_map(|found| found.as_ref().ok()).next_back(), Some(&relevant("c")), "{text}");
     }
 }
 
 #[test]
 fn a_text_that_ends_anywhere_is_an_error_and_what_is_before_the_end_comes() {
-    let text = log(&[ours("a"), other("x"), ours("b")]);
+    let text = log(&[relevant("a"), other("x"), relevant("b")]);
     let ends: Vec<usize> =
-        ["a", "b"].map(|id| text.find(&ours(id).to_string()).unwrap() + ours(id).to_string().len()).into();
+        ["a", "b"].map(|id| text.find(&relevant(id).to_string()).unwrap() + relevant(id).to_string().len()).into();
     for length in 0..text.len() {
         let found = whole(&text.as_bytes()[..length]);
         let there = ends.iter().filter(|end| **end <= length).count();
         assert_eq!(found.iter().filter(|found| found.is_ok()).count(), there, "{length}");
-        // Behind a whole object it may as well be one document a line.
+        // After a whole object the text may also be one document a line.
         if !matches!(text.as_bytes()[..length].last(), Some(b'}' | b']')) {
             assert!(found.iter().any(Result::is_err), "{length}");
         }
@@ -198,8 +198,8 @@ fn a_text_that_ends_anywhere_is_an_error_and_what_is_before_the_end_comes() {
 
 #[test]
 fn gzip_data_that_ends_anywhere_is_an_error_however_it_arrives() {
-    let file = [gzip(log(&[ours("a")]).as_bytes()), gzip(b"\n"), gzip(log(&[ours("b")]).as_bytes())].concat();
-    let first = gzip(log(&[ours("a")]).as_bytes()).len();
+    let file = [gzip(log(&[relevant("a")]).as_bytes()), gzip(b"\n"), gzip(log(&[relevant("b")]).as_bytes())].concat();
+    let first = gzip(log(&[relevant("a")]).as_bytes()).len();
     let joints = [first, first + gzip(b"\n").len()];
     for length in 1..file.len() {
         let cut = &file[..length];
@@ -208,7 +208,7 @@ fn gzip_data_that_ends_anywhere_is_an_error_however_it_arrives() {
         assert_eq!(found.iter().all(Result::is_ok), is_whole, "{length}: {found:?}");
         assert_eq!(found, streamed(cut.chunks(1)), "{length}");
         if length >= first {
-            assert_eq!(found[0], Ok(ours("a")));
+            assert_eq!(found[0], Ok(relevant("a")));
         }
     }
     assert_eq!(ids(&whole(&file)), ["a", "b"]);
@@ -216,26 +216,26 @@ fn gzip_data_that_ends_anywhere_is_an_error_however_it_arrives() {
 
 #[test]
 fn members_are_joined_wherever_the_text_was_cut() {
-    let text = log(&[ours("a"), other("x"), ours("b")]);
+    let text = log(&[relevant("a"), other("x"), relevant("b")]);
     for cut in 0..=text.len() {
         let (one, two) = text.as_bytes().split_at(cut);
         let file = [gzip(one), gzip(b""), gzip(two)].concat();
         assert_eq!(ids(&whole(&file)), ["a", "b"], "{cut}");
         assert_eq!(ids(&streamed(file.chunks(7))), ["a", "b"], "{cut}");
     }
-    let same = gzip(format!("{}\n", ours("a")).as_bytes());
+    let same = gzip(format!("{}\n", relevant("a")).as_bytes());
     for times in [2, 3, 100] {
         assert_eq!(whole(&same.repeat(times)).len(), times);
     }
-    // The last member is the shortest: its length says nothing about the others'.
-    let long = log(&vec![ours("a"); 5000]);
+    // The last member is the shortest, so its length tells nothing about the others.
+    let long = log(&vec![relevant("a"); 5000]);
     assert_eq!(whole(&[gzip(long.as_bytes()), gzip(b"\n")].concat()).len(), 5000);
 }
 
 #[test]
 fn whatever_follows_the_last_member_is_an_error() {
-    let good = gzip(log(&[ours("a")]).as_bytes());
-    let length = u32::try_from(log(&[ours("a")]).len()).unwrap().to_le_bytes();
+    let good = gzip(log(&[relevant("a")]).as_bytes());
+    let length = u32::try_from(log(&[relevant("a")]).len()).unwrap().to_le_bytes();
     let garbage: [&[u8]; 6] = [b"\0", b"{}", &[0x1f], &[0x1f, 0x8b, 8], &length, &good[..good.len() - 1]];
     for garbage in garbage {
         let file = [&good[..], garbage].concat();
@@ -250,11 +250,11 @@ fn whatever_follows_the_last_member_is_an_error() {
 
 #[test]
 fn a_damaged_trailer_is_not_looked_for_elsewhere() {
-    let first = gzip(log(&[ours("a")]).as_bytes());
+    let first = gzip(log(&[relevant("a")]).as_bytes());
     let mut damaged = first.clone();
     damaged[first.len() - TRAILER_BYTES] ^= 1;
-    // The trailer that the first member should have follows later: behind a copy of it, or behind what is no data.
-    let copied = [damaged, gzip(log(&[ours("b")]).as_bytes()), first.clone()].concat();
+    // A later trailer matches the first member: after a copy of its data, or after bytes that are no data.
+    let copied = [damaged, gzip(log(&[relevant("b")]).as_bytes()), first.clone()].concat();
     let (body, trailer) = first.split_at(first.len() - TRAILER_BYTES);
     let between = [body, b"\"cidrIpv6\":\"::/0\"", trailer].concat();
     for file in [copied, between] {
@@ -264,12 +264,12 @@ fn a_damaged_trailer_is_not_looked_for_elsewhere() {
     }
 }
 
-/// The check sum and the length behind each member's data.
+/// The checksum and the length after each member's data.
 const TRAILER_BYTES: usize = 8;
 
 #[test]
 fn headers_may_have_everything_that_gzip_knows() {
-    let text = log(&[ours("a")]);
+    let text = log(&[relevant("a")]);
     let builder = flate2::GzBuilder::new().filename("log.json").comment("a comment").extra(vec![1, 2, 3]).mtime(7);
     let mut encoder = builder.write(Vec::new(), Compression::best());
     encoder.write_all(text.as_bytes()).unwrap();
@@ -280,10 +280,10 @@ fn headers_may_have_everything_that_gzip_knows() {
     assert!(matches!(whole(&file).as_slice(), [Err(Error::Damaged { .. })]));
 }
 
-/// RFC 1952, 2.3.1: the lower half of the header's check sum, which hardly anybody writes.
+/// RFC 1952, 2.3.1: the lower half of the header's checksum, which hardly any program writes.
 #[test]
 fn a_headers_own_check_sum_is_held_against_it() {
-    let plain = gzip(log(&[ours("a")]).as_bytes());
+    let plain = gzip(log(&[relevant("a")]).as_bytes());
     let (head, body) = plain.split_at(10);
     let mut head = head.to_vec();
     head[3] |= 2;
@@ -300,13 +300,14 @@ fn a_headers_own_check_sum_is_held_against_it() {
 
 #[test]
 fn flipped_bits_are_errors_or_change_nothing() {
-    let text = log(&[ours("a"), other("x"), ours("b")]);
+    let text = log(&[relevant("a"), other("x"), relevant("b")]);
     let good = gzip(text.as_bytes());
     for bit in 0..good.len() * 8 {
         let mut file = good.clone();
         file[bit / 8] ^= 1 << (bit % 8);
         let found = whole(&file);
-        // Of the header, time, system and the like are free, and so is what fills the last byte of the deflated data.
+        // The header's time, system and similar fields may change without an error, and so may the unused bits in the
+        // last byte of the deflated data.
         assert!(ids(&found) == ["a", "b"] || found.iter().any(Result::is_err), "{bit}: {found:?}");
     }
 }
@@ -321,7 +322,7 @@ fn a_bomb_is_an_error_and_takes_no_memory() {
     let mut found = Vec::new();
     let mut stream = Stream::default();
     assert_eq!(stream.unzip.most, MOST_UNZIPPED);
-    // So that it does not take the test minutes.
+    // A smaller limit, or the test would take minutes.
     stream.unzip.most = 41 << 20;
     for _ in 0..3 {
         stream.push(&member, |each| found.push(parsed(each)));
@@ -334,18 +335,18 @@ fn a_bomb_is_an_error_and_takes_no_memory() {
 #[test]
 fn an_object_that_goes_on_and_on_is_an_error_and_the_next_record_comes() {
     let long = json!({"eventName": "AuthorizeSecurityGroupIngress", "x": "y".repeat(LONGEST_RECORD)});
-    for text in [log(&[long.clone(), ours("b")]), log(&[ours("a"), long, ours("b")])] {
+    for text in [log(&[long.clone(), relevant("b")]), log(&[relevant("a"), long, relevant("b")])] {
         let found = whole(text.as_bytes());
         let is_long = |found: &&Parsed| matches!(found, Err(Error::TooLong { .. }));
         assert_eq!(found.iter().filter(is_long).count(), 1, "{:?}", ids(&found));
-        assert_eq!(found.last(), Some(&Ok(ours("b"))));
+        assert_eq!(found.last(), Some(&Ok(relevant("b"))));
         assert_eq!(found, streamed(text.as_bytes().chunks(100_000)));
     }
-    // The longest that is read.
+    // The longest record that is read.
     let frame = json!({"eventName": "AuthorizeSecurityGroupIngress", "x": ""}).to_string().len();
     let fits = json!({"eventName": "AuthorizeSecurityGroupIngress", "x": "y".repeat(LONGEST_RECORD - frame)});
-    assert_eq!(whole(log(&[fits.clone(), ours("b")]).as_bytes()), [Ok(fits.clone()), Ok(ours("b"))]);
-    assert_eq!(streamed(log(&[fits.clone(), ours("b")]).as_bytes().chunks(999)), [Ok(fits), Ok(ours("b"))]);
+    assert_eq!(whole(log(&[fits.clone(), relevant("b")]).as_bytes()), [Ok(fits.clone()), Ok(relevant("b"))]);
+    assert_eq!(streamed(log(&[fits.clone(), relevant("b")]).as_bytes().chunks(999)), [Ok(fits), Ok(relevant("b"))]);
 }
 
 #[test]
@@ -358,7 +359,7 @@ fn texts_made_to_take_long_do_not() {
     let array = json!({"a": (["{", ":[{"].repeat(many / 4)), "c": vec![name; many / 10]}).to_string();
     let escapes = "\\u0041{".repeat(many / 10);
     for text in [nested, names, inverted, array, escapes, format!("{{\"{name}").repeat(many / 10)] {
-        // Quadratic would be hours; the limit is far from what a slow machine needs.
+        // A quadratic search would take hours. The limit leaves room for a slow machine.
         let begun = now();
         whole(text.as_bytes());
         streamed(text.as_bytes().chunks(1000));
@@ -373,7 +374,8 @@ fn now() -> std::time::Instant {
 
 #[test]
 fn a_log_file_is_told_by_its_beginning() {
-    for text in [log(&[ours("a")]), log(&[other("a")]), "\n{ \"Records\" : [ ] }".to_owned(), log(&[ours("a")]) + "cut"]
+    for text in
+        [log(&[relevant("a")]), log(&[other("a")]), "\n{ \"Records\" : [ ] }".to_owned(), log(&[relevant("a")]) + "cut"]
     {
         assert!(is_log_file(text.as_bytes()), "{text}");
     }
@@ -381,18 +383,18 @@ fn a_log_file_is_told_by_its_beginning() {
     let batch = json!({"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": "{}"}]});
     let notification = json!({"Records": [{"EventVersion": "1.0", "EventSource": "aws:sns", "Sns": {}}]});
     for other in
-        [notice, batch, notification, json!({"A": 1, "Records": []}), ours("a"), json!([]), json!({"Records": [1]})]
+        [notice, batch, notification, json!({"A": 1, "Records": []}), relevant("a"), json!([]), json!({"Records": [1]})]
     {
         assert!(!is_log_file(other.to_string().as_bytes()), "{other}");
     }
-    let zipped = gzip(log(&[other("x"), ours("a")]).as_bytes());
+    let zipped = gzip(log(&[other("x"), relevant("a")]).as_bytes());
     assert!(begins_log_file(&zipped) && begins_log_file(&zipped[..zipped.len() - 9]));
     let mut count = 0;
     let mut scratch = Scratch::default();
     assert_eq!(read_log_file(&zipped, &mut scratch, |_| count += 1), Content::LogFile);
     assert_eq!(read_log_file(&zipped[..zipped.len() - 1], &mut scratch, |_| count += 1), Content::LogFile);
     assert_eq!(count, 3, "the record, the record, the damage");
-    let event = ours("a").to_string();
+    let event = relevant("a").to_string();
     let zipped = gzip(event.as_bytes());
     assert_eq!(read_log_file(&zipped, &mut scratch, |_| panic!("it is no log file")), Content::Other(event.as_bytes()));
     assert_eq!(read_log_file(&zipped[..20], &mut scratch, |_| panic!("it is no log file")), Content::Unclear);
@@ -401,7 +403,7 @@ fn a_log_file_is_told_by_its_beginning() {
 
 // --- Against a parse of everything -----------------------------------------------------------------------------------
 
-/// Every object with a name of ours as its own `eventName`, whatever is around it.
+/// Every object with one of the calls' names as its own `eventName`, whatever is around it.
 fn all_of_ours(document: &Value, all: &mut Vec<String>) {
     match document {
         Value::Object(fields) => {
@@ -415,7 +417,7 @@ fn all_of_ours(document: &Value, all: &mut Vec<String>) {
     }
 }
 
-/// Strings that look like JSON, whole, in part and turned inside out.
+/// Strings that look like JSON: whole, in part and reversed.
 fn nasty() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         Just("{"),
@@ -463,7 +465,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A document as text, in several manners of writing.
+/// The text of a document, in several spellings.
 fn document() -> impl Strategy<Value = String> {
     let objects = proptest::collection::vec(proptest::collection::vec((key(), value()), 0..5), 1..6);
     (objects, 0..4).prop_map(|(objects, manner)| {
@@ -473,7 +475,7 @@ fn document() -> impl Strategy<Value = String> {
             0 => json!({"Records": objects}).to_string(),
             1 => serde_json::to_string_pretty(&json!({"Records": objects})).unwrap(),
             2 => objects.iter().map(|object| format!("{object}\n")).collect(),
-            // Letters as escapes, in strings and keys alike.
+            // Letters written as escapes, in strings and in keys.
             _ => json!({"Records": objects}).to_string().replace("Sec", "S\\u0065c").replace("eventN", "event\\u004e"),
         }
     })
@@ -515,8 +517,8 @@ proptest! {
         prop_assert_eq!(whole(&file), whole(text.as_bytes()));
     }
 
-    /// The innermost object around every place where a string holds a capital letter, asked for one after the other,
-    /// against one that reads everything from the beginning.
+    /// Finds the innermost object around every capital letter in a string, one letter after the other, and compares it
+    /// with a reader that starts at the beginning of the text.
     #[test]
     fn the_innermost_object_is_found_for_any_place(text in document()) {
         let mut finder = Finder::default();
@@ -545,7 +547,7 @@ proptest! {
         bytes[at] = byte;
         let found = whole(&bytes);
         prop_assert_eq!(&streamed(bytes.chunks(chunk)), &found);
-        // What parses as a whole is read as a whole.
+        // A text that parses as a whole must be read as a whole.
         if let Ok(document) = json::parse(&bytes) {
             let mut all = Vec::new();
             all_of_ours(&serde_json::to_value(document).unwrap(), &mut all);
@@ -558,7 +560,7 @@ proptest! {
     }
 }
 
-/// The places of the capital letters inside strings, each with the innermost object around it.
+/// The offsets of the capital letters in strings, each with the innermost object around it.
 fn capitals(text: &str) -> Vec<(usize, Option<(usize, usize)>)> {
     let bytes = text.as_bytes();
     let (mut open, mut ends) = (Vec::new(), std::collections::HashMap::new());

@@ -1,7 +1,7 @@
-//! Gzip data → plain text: whole in a buffer, or as it arrives. What is no gzip data is plain text.
+//! Unzips gzip data: as a whole into a buffer, or in chunks as they arrive. Data that is not gzip is plain text.
 //!
-//! A file may have several members, one after the other (RFC 1952, 2.2): trails write one, whoever joins files writes
-//! more. What follows the last and is no member is an error.
+//! A file may have several members, one after the other (RFC 1952, 2.2). Trails write one, and programs that join files
+//! write more. Bytes after the last member that are not a member are an error.
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use libdeflater::{DecompressionError, Decompressor};
@@ -9,29 +9,30 @@ use memchr::memmem;
 
 use super::{Error, MOST_UNZIPPED, PIECE};
 
-/// What every member begins with: the magic number, and deflate, the only method there is.
+/// The first bytes of every member: the magic number, and deflate, which is the only method.
 const MEMBER: [u8; 3] = [0x1f, 0x8b, 8];
-/// What tells gzip data from text.
+/// The first bytes of gzip data.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// Check sum and length of the plain text, which end a member.
+/// The checksum and the length of the plain text, at the end of a member.
 const TRAILER: usize = 8;
 
-/// What is unzipped into a buffer at the most, in bytes; more goes piece by piece.
+/// At most this many bytes are unzipped into a buffer. A longer text is read in chunks.
 const MOST_WHOLE: usize = 32 << 20;
-/// The end of each member is searched for in the whole file, so a file of very many goes piece by piece as well.
+/// The end of each member is searched for in the whole file. So a file with more members than this is read in chunks
+/// too.
 const MOST_MEMBERS: usize = 64;
-/// Deflate packs no tighter than this, so what says that it does is not believed.
+/// Deflate compresses at most this much, so a length field that claims more is ignored.
 const TIGHTEST: usize = 1032;
 
-/// Memory for the plain text of one file after the other.
+/// Memory for the plain text, used for one file after the other.
 #[derive(Default)]
 pub struct Scratch {
     decompressor: Decompressor,
     text: Vec<u8>,
 }
 
-/// The plain text of a whole file. `None`: it is larger than a buffer should be, or it is damaged; to be read as a
-/// [`super::Stream`].
+/// The plain text of a whole file. `None` if it is larger than a buffer may be, or damaged: then the file must be read
+/// as a [`super::Stream`].
 pub(super) fn plain<'a>(file: &'a [u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
     if !file.starts_with(&MAGIC) && !MAGIC.starts_with(file) || file.is_empty() {
         return Some(file);
@@ -52,12 +53,13 @@ pub(super) fn plain<'a>(file: &'a [u8], scratch: &'a mut Scratch) -> Option<&'a 
 }
 
 impl Scratch {
-    /// Unzips the first member to the buffer from there on. How long it is, packed and unpacked.
+    /// Unzips the first member into the buffer at `from`. Returns its compressed and its plain length.
     fn member(&mut self, file: &[u8], from: usize) -> Option<(usize, usize)> {
         if !matches!(header(file), Header::Complete) {
             return None;
         }
-        // A member ends with its length: of several this is the last one's, of a damaged file it is anything.
+        // A member ends with its plain length. If the file has several members, this is the last one's; if the file is
+        // damaged, it can be anything.
         let hint = usize::try_from(u32::from_le_bytes(*file.last_chunk()?)).ok()?;
         let most = MOST_WHOLE - from;
         let mut room = hint.max(1);
@@ -82,10 +84,10 @@ impl Scratch {
     }
 }
 
-/// Where the file's first member ends, whose plain text this is. libdeflate does not say, but it has held the trailer
-/// against the text. So if the text's length stands nowhere but at the end of the file, the member ends there. Else its
-/// end is behind the trailer of just this text, and there the file ends or another member begins. `None`: it is not so,
-/// or there is more than one such trailer to choose from.
+/// Where the file's first member ends, given its plain text. libdeflate does not return it, but it has checked the text
+/// against the trailer. If the text's length occurs only at the end of the file, the member ends there. Otherwise the
+/// member ends after the trailer of exactly this text, and there the file ends or another member begins. `None` if that
+/// is not so, or if more than one such trailer exists.
 fn member_end(file: &[u8], text: &[u8]) -> Option<usize> {
     let length = u32::try_from(text.len()).ok()?.to_le_bytes();
     if memmem::find(file, &length)? + length.len() == file.len() {
@@ -98,7 +100,7 @@ fn member_end(file: &[u8], text: &[u8]) -> Option<usize> {
     (other.is_none() && (rest.is_empty() || rest.starts_with(&MEMBER))).then_some(end)
 }
 
-/// The beginning of the text of a file, or of the beginning of a file: about so much, or less if it ends or is damaged.
+/// The beginning of a file's text: about `most` bytes, or fewer if the file ends or is damaged.
 pub(super) fn beginning(file: &[u8], most: usize) -> Vec<u8> {
     let mut text = Vec::new();
     let mut unzip = Unzip::default();
@@ -111,35 +113,35 @@ pub(super) fn beginning(file: &[u8], most: usize) -> Vec<u8> {
     text
 }
 
-/// Unzips what arrives in chunks, in a hundred KiB of memory.
+/// Unzips chunks as they arrive, in a hundred KiB of memory.
 #[derive(Debug)]
 pub(super) struct Unzip {
     state: State,
     inflate: Decompress,
     sum: Crc,
-    /// How much there was.
+    /// How many bytes have arrived.
     packed: u64,
     unpacked: u64,
-    /// How much there may be.
+    /// How many bytes may be unzipped.
     pub(super) most: u64,
     text: Vec<u8>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Nothing has been seen but this.
+    /// Too few bytes have arrived to decide. These are all of them.
     Unknown(Vec<u8>),
-    /// No gzip data.
+    /// Not gzip data.
     Plain,
-    /// A member's first bytes, or none yet.
+    /// The first bytes of a member, or none yet.
     Header(Vec<u8>),
     /// Deflated data.
     Body,
-    /// A member's last bytes.
+    /// The last bytes of a member.
     Trailer(Vec<u8>),
 }
 
-/// A header's texts, the file's name for one, are not bounded; CloudTrail writes none.
+/// The texts in a header, such as the file's name, have no limit of their own. CloudTrail writes none.
 const LONGEST_HEADER: usize = 64 << 10;
 
 impl Default for Unzip {
@@ -157,17 +159,17 @@ impl Default for Unzip {
 }
 
 impl Unzip {
-    /// The next chunk.
-    pub(super) fn push(&mut self, mut chunk: &[u8], mut tell: impl FnMut(&[u8])) -> Result<(), Error> {
+    /// Takes the next chunk.
+    pub(super) fn push(&mut self, mut chunk: &[u8], mut emit: impl FnMut(&[u8])) -> Result<(), Error> {
         while !chunk.is_empty() {
-            let taken = self.step(chunk, &mut tell)?;
+            let taken = self.step(chunk, &mut emit)?;
             self.packed += to_u64(taken);
             chunk = chunk.get(taken..).unwrap_or_default();
         }
         Ok(())
     }
 
-    /// The end of the file.
+    /// Ends the file.
     pub(super) fn finish(&mut self) -> Result<(), Error> {
         match &self.state {
             State::Unknown(bytes) if bytes.is_empty() => Ok(()),
@@ -179,8 +181,8 @@ impl Unzip {
         }
     }
 
-    /// Takes some of the chunk, which is not empty, and says how much.
-    fn step(&mut self, chunk: &[u8], tell: &mut impl FnMut(&[u8])) -> Result<usize, Error> {
+    /// Takes some bytes of the chunk, which is not empty. Returns how many.
+    fn step(&mut self, chunk: &[u8], emit: &mut impl FnMut(&[u8])) -> Result<usize, Error> {
         match &mut self.state {
             State::Unknown(bytes) => {
                 bytes.extend(chunk.first());
@@ -190,13 +192,13 @@ impl Unzip {
                     let bytes = std::mem::take(bytes);
                     self.state = State::Plain;
                     self.count(bytes.len())?;
-                    tell(&bytes);
+                    emit(&bytes);
                 }
                 Ok(1)
             }
             State::Plain => {
                 self.count(chunk.len())?;
-                tell(chunk);
+                emit(chunk);
                 Ok(chunk.len())
             }
             State::Header(bytes) => {
@@ -213,7 +215,7 @@ impl Unzip {
                 }
                 Ok(1)
             }
-            State::Body => self.inflate(chunk, tell),
+            State::Body => self.inflate(chunk, emit),
             State::Trailer(bytes) => {
                 bytes.extend(chunk.first());
                 if bytes.len() == TRAILER {
@@ -228,9 +230,9 @@ impl Unzip {
         }
     }
 
-    fn inflate(&mut self, chunk: &[u8], tell: &mut impl FnMut(&[u8])) -> Result<usize, Error> {
+    fn inflate(&mut self, chunk: &[u8], emit: &mut impl FnMut(&[u8])) -> Result<usize, Error> {
         let mut taken = 0;
-        // Until it has given all that it holds back, too.
+        // Repeats until the decompressor returns everything that it holds back.
         loop {
             let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
             let input = chunk.get(taken..).unwrap_or_default();
@@ -242,7 +244,7 @@ impl Unzip {
             self.count(gave)?;
             let text = self.text.get(..gave).unwrap_or_default();
             self.sum.update(text);
-            tell(text);
+            emit(text);
             if status == Status::StreamEnd {
                 self.state = State::Trailer(Vec::with_capacity(TRAILER));
                 return Ok(taken);
@@ -304,7 +306,7 @@ fn header(bytes: &[u8]) -> Header {
         let Some(expected) = rest.first_chunk() else { return Header::Incomplete };
         let mut sum = Crc::new();
         sum.update(bytes.get(..bytes.len() - rest.len()).unwrap_or_default());
-        // The lower half of it.
+        // The lower half of the checksum.
         if sum.sum() & 0xffff != u32::from(u16::from_le_bytes(*expected)) {
             return Header::Wrong("the check sum of the header is not its own");
         }

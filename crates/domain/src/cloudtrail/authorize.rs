@@ -21,7 +21,7 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>) -> Result<Described,
         Part::Absent if listed.is_empty() => {
             return Err("requestParameters is missing, expected what the call asked for".to_owned());
         }
-        // The answer alone says everything, if it lists rules.
+        // An answer that lists rules is enough by itself.
         Part::Omitted | Part::Absent => (None, None, Asked { permissions: Vec::new(), all: !listed.is_empty() }),
     };
     let answered_group = listed.iter_mut().find_map(|rule| rule.group.take());
@@ -44,7 +44,8 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>) -> Result<Described,
         ChangedRules::Any
     };
     let recorded_rules = asked.all.then(|| {
-        // The answer is canonical and carries the ids. What was asked and is not in it is not let out of sight.
+        // The answer is canonical and has the rules' ids. Permissions that were asked for and are missing from the
+        // answer are kept too.
         let is_missing = |asked: &Permission| listed.iter().all(|rule| rule.permission != *asked);
         let missing = asked.permissions.into_iter().filter(is_missing).map(|permission| (None, permission));
         let missing: Vec<_> = missing.collect();
@@ -53,7 +54,7 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>) -> Result<Described,
     Ok(Described { resource, changed_rules, recorded_rules })
 }
 
-/// What the request asks for, and whether that is all of it.
+/// The permissions that the request asks for, and whether the record lists all of them.
 struct Asked {
     permissions: Vec<Permission>,
     all: bool,
@@ -92,11 +93,11 @@ fn asked_permissions(request: &Object<'_>) -> Result<Asked, String> {
         for group in list(fields.get("groups"), &groups)? {
             add(group_source(object(group, &groups)?, ["groupId", "groupName", "userId"]));
         }
-        // A kind of source that this version does not know: the record does not say all.
+        // This version does not know this kind of source, so the record does not list everything.
         let unknown = |(key, value): (&str, &Json<'_>)| !PERMISSION_FIELDS.contains(&key) && !is_empty(value);
         asked.all &= !fields.iter().any(unknown);
     }
-    // The legacy flat form stands beside an empty ipPermissions.
+    // CloudTrail writes an empty ipPermissions next to the legacy flat form.
     if request.contains_key("ipProtocol") || request.contains_key("cidrIp") || request.contains_key("cidrIpv6") {
         let traffic = whole.traffic(request, ["ipProtocol", "fromPort", "toPort"])?;
         let mut add = |source| asked.permissions.push(Permission { traffic: traffic.clone(), source });

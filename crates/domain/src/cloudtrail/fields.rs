@@ -1,4 +1,4 @@
-//! Reads the parts and fields of a record. Errors name the place, the value and what is accepted.
+//! Reads the parts and fields of a record. An error names the field, the value and what is accepted.
 
 use std::{fmt, slice};
 
@@ -8,10 +8,10 @@ use crate::json::{Json, Object};
 use crate::rule::{Protocol, Source, Traffic};
 use crate::text::escaped;
 
-/// A part of a record that may be left out.
+/// A part of a record, which CloudTrail may omit.
 pub(super) enum Part<'a> {
     Given(&'a Object<'a>),
-    /// CloudTrail leaves out what is over 100 KB: `{"reason":…,"omitted":true,…}`.
+    /// CloudTrail omits a part above 100 KB: `{"reason":…,"omitted":true,…}`.
     Omitted,
     Absent,
 }
@@ -20,7 +20,7 @@ pub(super) fn part<'a>(record: &'a Json<'_>, name: &str) -> Result<Part<'a>, Str
     match record.get(name) {
         None | Some(Json::Null) => Ok(Part::Absent),
         Some(Json::Object(fields)) => Ok(match fields.get("omitted") {
-            // Bool or string, by what researchers saw; an explicit false is taken at its word.
+            // Researchers have seen both a bool and a string. An explicit false means that nothing was omitted.
             Some(Json::Bool(true)) => Part::Omitted,
             Some(Json::String(word)) if word.eq_ignore_ascii_case("true") => Part::Omitted,
             _ => Part::Given(fields),
@@ -29,13 +29,13 @@ pub(super) fn part<'a>(record: &'a Json<'_>, name: &str) -> Result<Part<'a>, Str
     }
 }
 
-/// The first of several spellings that is there.
+/// The first of several spellings that the object has.
 pub(super) fn field<'a>(fields: &'a Object<'_>, spellings: &[&str]) -> Option<&'a Json<'a>> {
     spellings.iter().find_map(|key| fields.get(key))
 }
 
-/// A list as CloudTrail writes it: `{"items":[…]}`, `{}` when empty; converters also say `item`, leave the brackets off
-/// a single element, or write a plain array.
+/// A list as CloudTrail writes it: `{"items":[…]}`, or `{}` when empty. Converters also write `item`, drop the brackets
+/// around a single element, or write a plain array.
 pub(super) fn list<'a>(value: Option<&'a Json<'_>>, at: &At<'_>) -> Result<&'a [Json<'a>], String> {
     let elements = match value {
         None | Some(Json::Null) => return Ok(&[]),
@@ -77,7 +77,7 @@ pub(super) fn group_source(fields: &Object<'_>, keys: [&str; 3]) -> Source {
     Source::Group(escaped(text.unwrap_or("a security group")))
 }
 
-/// A place in the record. Reads the fields of the object there; errors name the place, and only they write it out.
+/// A path in the record. Reads the fields of the object at that path. The path is written out only for an error.
 #[derive(Clone, Copy)]
 pub(super) enum At<'a> {
     /// A part of the record.
@@ -157,7 +157,7 @@ impl<'a> At<'a> {
         }
     }
 
-    /// Protocol and ports; a converter may have turned `"-1"` and `"22"` into numbers, or numbers into texts.
+    /// Protocol and ports. A converter may have turned `"-1"` and `"22"` into numbers, or numbers into texts.
     pub(super) fn traffic(&self, fields: &Object<'_>, [protocol, from, to]: [&str; 3]) -> Result<Traffic, String> {
         let protocol = match fields.get(protocol) {
             Some(Json::String(word)) => Protocol::from(word.as_ref()),

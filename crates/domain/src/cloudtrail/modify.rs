@@ -37,7 +37,8 @@ pub(super) fn read(request: &Part<'_>) -> Result<Described, String> {
         let at = at.field("SecurityGroupRule");
         let inner = object(outer.get("SecurityGroupRule").unwrap_or(&Json::Null), &at)?;
         let source = at.source(inner, ["CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId"])?;
-        // Where only a part was given, a description say, EC2 knows the rest and the record does not.
+        // A call may change only a part of a rule, such as its description. The record then lacks the rest, and EC2
+        // knows it.
         if matches!(source, Source::Unknown(_)) || !inner.contains_key("IpProtocol") {
             recorded_rules = None;
         } else if let Some(recorded_rules) = recorded_rules.as_mut() {

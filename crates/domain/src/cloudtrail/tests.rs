@@ -9,7 +9,7 @@ use crate::judge::harmless;
 use crate::policy::Policy;
 use crate::rule::Source;
 
-// Records, and the notation in which the tests say what was read.
+// Records, and the notation for what was read.
 
 const GROUP: &str = "sg-0123456789abcdef0";
 
@@ -63,7 +63,7 @@ fn flat() -> Value {
     with(ports, "/cidrIp", json!("0.0.0.0/0"))
 }
 
-/// What `ec2:Authorize…` answers with for one rule.
+/// EC2's answer to an authorize call with these rules.
 fn answer(rules: Value) -> Value {
     json!({"requestId": "r", "_return": true, "securityGroupRuleSet": {"items": rules}})
 }
@@ -81,7 +81,7 @@ fn omitted() -> Value {
     json!({"reason": "requestParameters too large", "omitted": true, "originalSize": 131_072})
 }
 
-/// The value with the node at the pointer replaced or added.
+/// The value, with the node at the pointer replaced or added.
 fn with(mut value: Value, pointer: &str, node: Value) -> Value {
     let (parent, key) = pointer.rsplit_once('/').unwrap();
     let parent = value.pointer_mut(parent).unwrap();
@@ -132,7 +132,7 @@ fn text(permission: &Permission) -> String {
     format!("{} {ports} {unknown}{source}", traffic.protocol())
 }
 
-/// All that the record says, one line a rule; the ids first where it lists them.
+/// All permissions that the record lists, one line a rule. The ids come first where the record has them.
 fn recorded_rules(record: &Value) -> Vec<String> {
     let said = change(record).recorded_rules.expect("the record says all");
     said.iter().map(|(id, p)| id.as_ref().map_or_else(|| text(p), |id| format!("{id}: {}", text(p)))).collect()
@@ -328,7 +328,7 @@ fn a_kind_of_source_that_is_not_known_leaves_the_claim_open() {
     assert_eq!(changed_rules(&flat), ["any"], "a flat request without a source that is known");
 }
 
-// What CloudTrail leaves out.
+// Parts that CloudTrail omits.
 
 #[test]
 fn omitted_parameters_leave_the_answer_to_say_all() {
@@ -446,7 +446,7 @@ fn a_modify_that_gives_only_a_part_leaves_the_rest_to_ec2() {
     }
 }
 
-// What is none of ours.
+// Records that do not matter.
 
 #[test]
 fn what_changed_no_ingress_is_irrelevant_and_says_why() {
@@ -493,7 +493,7 @@ fn an_error_code_of_null_and_a_read_only_that_is_not_true_are_a_success() {
     assert_eq!(change(&older), change(&ssh_from_anywhere()));
 }
 
-// Who, where, when.
+// Caller, place and time.
 
 #[test]
 fn the_record_says_who_did_it_from_where_and_when() {
@@ -576,7 +576,7 @@ fn an_envelope_that_disagrees_with_its_record_is_refused() {
 
 #[test]
 fn what_the_record_says_of_itself_is_kept_short() {
-    // At most 512 bytes, and no half characters.
+    // At most 512 bytes, and no character cut in half.
     for (long, kept) in [("x".repeat(513), 512), ("x".repeat(512), 512), (format!("x{}", "é".repeat(600)), 511)] {
         let event = change(&with(ssh_from_anywhere(), "/userAgent", json!(long))).event;
         assert_eq!(event.user_agent.as_deref(), long.get(..kept));
@@ -646,7 +646,7 @@ fn a_changed_list_claims_what_was_added_to_it_where_the_record_says_that() {
         (json!({"AddEntry": {}}), "pl-1: "),
         (json!({"RemoveEntry": entry("8.0.0.0/8"), "CurrentVersion": 3, "MaxEntries": 9}), "pl-1: "),
         (json!({"RemoveEntries": [], "PrefixListName": "x", "DryRun": false, "xmlns": "http://…"}), "pl-1: "),
-        // What cannot be read, or may be another spelling of an added entry.
+        // Entries that cannot be read, and keys that may be another spelling of an added entry.
         (json!({"AddEntry": entry("8.0.0.0/33")}), "pl-1: any entry"),
         (json!({"AddEntry": [entry("8.0.0.0/8"), {"Description": "x"}]}), "pl-1: any entry"),
         (json!({"AddEntry": 7}), "pl-1: any entry"),

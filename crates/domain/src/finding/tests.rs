@@ -8,7 +8,7 @@ fn rule(id: &str) -> RuleId {
     RuleId::parse(id).unwrap()
 }
 
-/// What became of rules, one each: `sgr-1 revoked`, `sgr-2 failed:UnauthorizedOperation`.
+/// The result for each rule: `sgr-1 revoked`, `sgr-2 failed:UnauthorizedOperation`.
 fn done(became: &str) -> Done {
     let action = |word: &str| match word.split_once(':') {
         Some(("failed", code)) => Action::Failed { error: code.to_owned() },
@@ -36,7 +36,8 @@ fn summary(finding: &Finding) -> (String, String) {
     (format!("{verdict} {outcome}"), finding.rules.iter().map(rule).collect::<Vec<_>>().join(", "))
 }
 
-/// The group's rules; what became of those that had to go; then of the first change: verdict and outcome, rules, reason.
+/// The group's rules; the results for the planned rules; then of the first change's finding: verdict and outcome,
+/// rules, reason.
 #[track_caller]
 fn check(lines: &[&str], became: &str, expected: [&str; 3]) {
     let mode = if became.contains("would_revoke") { Mode::Alert } else { Mode::Enforce };
@@ -47,8 +48,8 @@ fn check(lines: &[&str], became: &str, expected: [&str; 3]) {
     assert_eq!([&*decided, &*rules, &*finding.reason], expected, "{lines:?} {became}");
 }
 
-/// Takes the first change's claim to rules that EC2 does not show too.
-fn claiming(mut case: Case, ids: &[&str]) -> Case {
+/// Adds rules that EC2 does not show to the first change.
+fn with_missing(mut case: Case, ids: &[&str]) -> Case {
     let ChangedRules::Rules(attributed) = &mut case.changes[0].changed_rules else { panic!() };
     attributed.extend(ids.iter().map(|id| rule(id)));
     case
@@ -195,13 +196,13 @@ fn a_standing_exposure_is_told_and_left() {
 
 #[test]
 fn rules_of_the_change_that_are_no_longer_there_need_nothing() {
-    let gone = claiming(Case::of(&[]), &["sgr-8", "sgr-9"]);
+    let gone = with_missing(Case::of(&[]), &["sgr-8", "sgr-9"]);
     let found = finding(&gone, 0, "", Mode::Enforce);
     assert_eq!(summary(&found), ("safe already_gone".to_owned(), "sgr-8 already_gone, sgr-9 already_gone".to_owned()));
     assert_eq!(found.reason, "the rules of this change are no longer there, or no longer what it made them");
     assert!(!found.needs_retry() && !found.is_news());
 
-    let some_left = claiming(Case::of(&["a tcp 22 8.8.8.8/32"]), &["sgr-9"]);
+    let some_left = with_missing(Case::of(&["a tcp 22 8.8.8.8/32"]), &["sgr-9"]);
     let found = finding(&some_left, 0, "", Mode::Enforce);
     assert_eq!(summary(&found), ("safe none".to_owned(), "sgr-1 kept, sgr-9 already_gone".to_owned()));
 
@@ -250,7 +251,7 @@ fn a_failure_of_one_change_is_no_failure_of_the_other() {
     assert_eq!(summary(&finding(&case, 1, became, Mode::Enforce)).0, "exposed reverted");
 }
 
-// What people and machines read.
+// The texts of a finding.
 
 #[test]
 fn a_run_of_ports_is_told_from_first_to_last() {
@@ -345,7 +346,7 @@ fn the_json_of_a_finding_is_the_documented_one() {
 #[test]
 fn keys_that_say_nothing_are_left_out_and_those_that_say_something_are_there() {
     let lines = ["old tcp 22-25 8.0.0.0/8", "a -1 - 9.0.0.0/9", "a tcp 20-30 0.0.0.0/0"];
-    let case = claiming(Case::under("guard: [{name: app, protocol: tcp, ports: [22-25]}]", &lines), &["sgr-9"]);
+    let case = with_missing(Case::under("guard: [{name: app, protocol: tcp, ports: [22-25]}]", &lines), &["sgr-9"]);
     let found = finding(&case, 0, "sgr-3 failed:UnauthorizedOperation", Mode::Enforce);
     let json = serde_json::to_value(&found).unwrap();
     assert_eq!(
@@ -512,7 +513,7 @@ fn a_sweeps_summary_names_what_is_nearly_open_and_why_a_group_is_undecided_at_mo
 fn a_finding_can_be_read_back() {
     let case = Case::of(&["a tcp 22 0.0.0.0/0", "old -1 - 10.0.0.0/8", "a tcp 443 pl-1", "a icmp 3-22 sg-1"]);
     for became in ["sgr-1 revoked", "sgr-1 failed:UnauthorizedOperation", "sgr-1 would_revoke", ""] {
-        let mut case = claiming(case.clone(), &["sgr-9"]);
+        let mut case = with_missing(case.clone(), &["sgr-9"]);
         case.facts.rules[0].description = Some("vpn".to_owned());
         case.facts.rules[0].tags.insert("team".to_owned(), "web".to_owned());
         let written = finding(&case, 0, became, Mode::Enforce);

@@ -1,4 +1,4 @@
-//! An object's fields, and the search for a key that stands twice.
+//! An object's fields, and the search for a duplicate key.
 
 use std::borrow::Cow;
 
@@ -6,15 +6,15 @@ use serde_json::{Map, Value};
 
 use super::Json;
 
-/// A key and what stands under it.
+/// A key and its value.
 pub(super) type Field<'a> = (Cow<'a, str>, Json<'a>);
 
-/// The fields of an object, as the document orders them. No key stands twice.
+/// The fields of an object, in the document's order. No key is duplicate.
 #[derive(Debug, Clone)]
 pub struct Object<'a>(Vec<Field<'a>>);
 
 impl<'a> Object<'a> {
-    /// An object of these fields, or else the last key among them that has stood before.
+    /// An object of these fields. `Err`: the last key that is a duplicate.
     pub(super) fn new(fields: Vec<Field<'a>>) -> Result<Self, Cow<'a, str>> {
         match last_that_stands_twice(&fields) {
             None => Ok(Self(fields)),
@@ -22,27 +22,27 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// What stands under a key.
+    /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Json<'a>> {
-        // Most keys are told apart by their length and their last letter alone.
+        // Length and last byte alone distinguish most keys.
         let last = key.as_bytes().last();
         let is_it = |own: &str| own.len() == key.len() && own.as_bytes().last() == last && own == key;
         self.0.iter().find(|(own, _)| is_it(own)).map(|(_, value)| value)
     }
 
-    /// Whether there is such a key.
+    /// Whether the object has this key.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
 
-    /// All fields, as the document orders them.
+    /// All fields, in the document's order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
         self.0.iter().map(|(key, value)| (key.as_ref(), value))
     }
 
-    /// All keys, as the document orders them.
+    /// All keys, in the document's order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.iter().map(|(key, _)| key)
     }
@@ -66,7 +66,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The order of fields means nothing.
+/// The order of the fields has no meaning.
 impl PartialEq for Object<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.0.len() == other.0.len() && self.in_order() == other.in_order()
@@ -81,10 +81,11 @@ impl<'a> From<&'a Map<String, Value>> for Object<'a> {
     }
 }
 
-/// As many keys are compared with each other. Of more, which whoever writes the document chooses, that would take long.
+/// Up to this many keys are compared pair by pair. A sender can choose to write more keys, and then comparing all pairs
+/// would take too long.
 const FEW: usize = 32;
 
-/// The place of the last key that has stood before.
+/// The index of the last duplicate key.
 fn last_that_stands_twice(fields: &[Field<'_>]) -> Option<usize> {
     if fields.len() > FEW {
         return last_of_many(fields);
@@ -92,7 +93,7 @@ fn last_that_stands_twice(fields: &[Field<'_>]) -> Option<usize> {
     let mut last = None;
     let mut seen = 0_u64;
     for (n, (key, _)) in fields.iter().enumerate() {
-        // Most keys are told from all before them by this bit alone.
+        // This bit alone distinguishes most keys from all keys before them.
         let bit = 1 << (mixed(key.as_bytes()) & 63);
         if seen & bit != 0 && fields.iter().take(n).any(|(before, _)| before == key) {
             last = Some(n);
@@ -109,13 +110,13 @@ fn last_of_many(fields: &[Field<'_>]) -> Option<usize> {
     twice.map(|[_, (_, later)]| *later).max()
 }
 
-/// A number that is another one for most other keys.
+/// A number from 0 to 63 that differs between most keys.
 fn mixed(key: &[u8]) -> u32 {
     let ends = match key {
         [] => 0,
         [first, .., last] => u32::from(*first) << 8 | u32::from(*last),
         [only] => u32::from(*only),
     };
-    // The golden ratio's bits spread them (Knuth, TAOCP 3, 6.4).
+    // The golden ratio's bits spread the numbers (Knuth, TAOCP 3, 6.4).
     (ends << 16 | (key.len() as u32 & 0xffff)).wrapping_mul(0x9e37_79b9) >> 26
 }

@@ -1,4 +1,4 @@
-//! What `serde_json`'s parser is told to make of a document.
+//! Builds [`Json`] from the events of `serde_json`'s parser.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use super::object::{Field, Object};
 use super::{AMBIGUOUS, Json, Owned};
 use crate::text::escaped;
 
-/// So many fields are open at a time in most documents.
+/// Most documents have at most this many open fields at a time.
 const LIKELY: usize = 64;
 
 impl<'de> Deserialize<'de> for Json<'de> {
@@ -27,15 +27,16 @@ impl<'de> Deserialize<'de> for Owned {
     }
 }
 
-/// Reads a value and puts it behind what has been read, under its key; an element of a list has none.
+/// Reads one value and appends it to `read` under its key. An element of a list has an empty key.
 struct Reader<'r, 'de> {
-    /// What has been read of all objects and lists that are still open: one list that grows, instead of one for each.
+    /// The values of all objects and lists that are still open: one list that grows, instead of one list for each
+    /// object.
     read: &'r mut Vec<Field<'de>>,
     key: Cow<'de, str>,
 }
 
 impl<'de> Reader<'_, 'de> {
-    // The value goes right into the list, not by way of the stack.
+    // The value goes directly into the list, without a copy on the stack.
     #[expect(clippy::inline_always, reason = "a fifth of the time it takes to read a document")]
     #[inline(always)]
     #[expect(clippy::unnecessary_wraps, reason = "what a visitor answers")]
@@ -108,7 +109,7 @@ impl<'de> Visitor<'de> for Reader<'_, 'de> {
     }
 }
 
-/// A key, borrowed where it can be: serde's own `Cow` never is.
+/// A key, borrowed where possible. serde's own `Cow` never borrows.
 struct Key<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {

@@ -1,16 +1,17 @@
-//! The reader against a second one, which keeps all fields of an object and looks for a double key afterwards.
+//! Tests the reader against a second reader, which keeps all fields of an object and looks for duplicate keys
+//! afterwards.
 
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
 use super::*;
 
-/// What a document is: `serde_json`'s `Value`, in which the last of two equal keys wins, put right.
+/// The expected value: `serde_json`'s `Value`, corrected where it drops the first of two equal keys.
 fn expected(bytes: &[u8]) -> Result<Value, String> {
     serde_json::from_slice::<Fields>(bytes).map(|all| all.value()).map_err(|error| error.to_string())
 }
 
-/// A value with all fields that its objects have.
+/// A JSON value that keeps all fields of its objects, duplicates too.
 #[derive(Debug)]
 enum Fields {
     Leaf(Value),
@@ -83,7 +84,7 @@ impl<'de> serde::Deserialize<'de> for Fields {
     }
 }
 
-/// Reads it as the second reader does, and is the same in every way of asking.
+/// Checks that both readers read the same, and that every accessor gives the same answer.
 fn agree(bytes: &[u8]) {
     let (read, expected) = (parse(bytes), expected(bytes));
     match (&read, &expected) {
@@ -228,7 +229,7 @@ fn what_is_no_json_is_an_error_and_never_a_panic() {
     assert!(parse(deep(127).as_bytes()).is_ok());
 }
 
-/// Whoever writes the document chooses its keys: so many, all alike to [`object::FEW`]'s quick look, take no time.
+/// A sender chooses the keys. Very many keys that [`object::FEW`]'s quick check cannot distinguish must not take long.
 #[test]
 fn an_object_of_very_many_keys_takes_little_longer_than_its_text() {
     let fields: Vec<String> = (0..300_000).map(|n| format!("\"a{n:06}z\":0")).collect();

@@ -1,4 +1,4 @@
-//! Which rules of the group are whose: the rules that each change made.
+//! Attribution: which rules of the group each change made.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,21 +9,21 @@ use crate::ids::RuleId;
 use crate::net::{AddressSet, Cidr, PerFamily};
 use crate::rule::{Permission, Protocol, Rule, Source};
 
-/// What one change laid claim to.
+/// The rules that one change made.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Attribution {
     /// Indexes into [`Judgement::rules`].
     pub rules: BTreeSet<usize>,
-    /// Rules that it claims and that EC2 does not show (any more): their ids, where the record lists them. Without an id
-    /// also what a prefix list should have in it and has not.
+    /// Rules of the change that EC2 does not show, or no longer shows. Each has its id if the record lists it. An entry
+    /// without id also stands for added prefix-list entries that the list does not show.
     pub missing: Vec<Option<RuleId>>,
-    /// Rules that it made, that are something else now, and that expose nothing by themselves: what they are is another
-    /// change's doing. One that exposes a port by itself stays this change's, among `rules`.
+    /// Rules that the change made, that are altered now, and that expose nothing by themselves. Another change made
+    /// them what they are. An altered rule that exposes a port by itself stays this change's, in `rules`.
     pub replaced: Vec<RuleId>,
 }
 
 impl Attribution {
-    /// Takes back a rule that is something else now and exposes a port by itself.
+    /// Moves an altered rule that exposes a port by itself from `replaced` back to `rules`.
     pub(super) fn take_altered(&mut self, n: usize, id: &RuleId) {
         let before = self.replaced.len();
         self.replaced.retain(|replaced| replaced != id);
@@ -33,20 +33,20 @@ impl Attribution {
     }
 }
 
-/// Whose a rule is.
+/// Who made a rule.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Makers<'a> {
-    /// The changes that made it what it is.
+    /// The changes that made the rule as it is now.
     pub(super) made_by: Vec<&'a Change>,
-    /// The changes that made it, but something else than it is now.
+    /// The changes that made the rule, but not as it is now.
     pub(super) altered_by: Vec<&'a Change>,
-    /// It appeared between two looks.
+    /// Whether the rule appeared between two looks.
     pub(super) appeared: bool,
     /// The entries of its prefix list that appeared between two looks.
     pub(super) appeared_entries: Option<&'a BTreeSet<Cidr>>,
 }
 
-/// For each rule of the group, whose it is.
+/// For each rule of the group, who made it.
 pub(super) fn makers<'a>(changes: &[&'a Change], attributions: &[Attribution], facts: &'a Facts) -> Vec<Makers<'a>> {
     let mut makers: Vec<Makers<'a>> = vec![Makers::default(); facts.rules.len()];
     let is_replaced = attributions.iter().any(|attribution| !attribution.replaced.is_empty());
@@ -68,7 +68,7 @@ pub(super) fn makers<'a>(changes: &[&'a Change], attributions: &[Attribution], f
     makers
 }
 
-/// A group's rules by what changes call them; made once for all changes, and only where one asks.
+/// A group's rules by id and by permission. Built once for all changes, and only if a change needs it.
 struct Index<'a> {
     rules: &'a [Rule],
     by_id: OnceCell<BTreeMap<&'a RuleId, usize>>,
@@ -90,7 +90,7 @@ impl<'a> Index<'a> {
     }
 }
 
-/// For each change, in the order they are given, which rules of the group it made.
+/// Which rules of the group each change made, in the order in which the changes are given.
 #[must_use]
 pub fn attributions(changes: &[&Change], facts: &Facts) -> Vec<Attribution> {
     let index = Index::of(&facts.rules);
@@ -118,10 +118,10 @@ fn attribution(change: &Change, facts: &Facts, index: &Index<'_>) -> Attribution
         }
         ChangedRules::Permissions(permissions) => {
             for permission in permissions {
-                // EC2 keeps no two rules with the same permission in a group, so one match is all there is.
+                // EC2 keeps no two rules with the same permission in a group, so one match is enough.
                 match index.by_permission().get(permission).and_then(|n| Some((n, rules.get(*n)?))) {
-                    // A name is not a group: another may have it by now, and a rule like that. What nobody can have made
-                    // lawfully is taken all the same.
+                    // The record has only the group's name. Another group may have that name by now, with an equal
+                    // rule. Only a rule that nobody can have made lawfully is attributed all the same.
                     Some((_, rule)) if matches!(change.resource, Resource::GroupName(_)) => {
                         attributed.replaced.push(rule.id.clone());
                     }
@@ -133,13 +133,14 @@ fn attribution(change: &Change, facts: &Facts, index: &Index<'_>) -> Attribution
         ChangedRules::PrefixList { list, added, .. } => {
             let refers = |rule: &Rule| matches!(&rule.permission.source, Source::PrefixList(id) if id == list);
             attributed.rules.extend(rules.iter().enumerate().filter(|(_, rule)| refers(rule)).map(|(n, _)| n));
-            // A list takes a while to change. Whether it has can be told only where the record says what was added.
+            // A list takes a while to change. Only a record that lists the added entries can tell whether it has.
             let shows = match facts.prefix_lists.get(list) {
                 Some(Ok(entries)) => {
                     let entries: BTreeSet<&Cidr> = entries.iter().collect();
                     added.as_ref().is_some_and(|added| added.iter().all(|cidr| entries.contains(cidr)))
                 }
-                // No rule that matters refers to it, or it cannot be read, which is a doubt of its own.
+                // No rule that matters refers to the list, or the list cannot be read, which makes the group undecided
+                // anyway.
                 None | Some(Err(_)) => true,
             };
             attributed.missing.extend((!shows).then_some(None));
@@ -148,7 +149,7 @@ fn attribution(change: &Change, facts: &Facts, index: &Index<'_>) -> Attribution
     attributed
 }
 
-/// What a rule would admit without the changes that made it what it is.
+/// The addresses that a rule would admit without the changes that made it.
 pub(super) fn without(counted: &PerFamily<AddressSet>, made_by: &[&Change]) -> PerFamily<AddressSet> {
     let mut added: Vec<Cidr> = Vec::new();
     for change in made_by {
@@ -165,7 +166,7 @@ pub(super) fn without(counted: &PerFamily<AddressSet>, made_by: &[&Change]) -> P
     PerFamily::each(|family| counted.get(family).difference(&AddressSet::from_cidrs(family, &added)))
 }
 
-/// Whether a rule is not what a change made it. What either of them does not know cannot tell them apart.
+/// Whether a rule is not as a change made it. Unknown parts on either side never differ.
 fn differs(made: &Permission, shown: &Permission) -> bool {
     let known = |permission: &Permission| {
         !matches!(permission.source, Source::Unknown(_))

@@ -7,8 +7,8 @@ use crate::net::{AddressSet, Coverage, Family};
 use crate::policy::{Policy, ProtectedPort};
 use crate::rule::{PortRange, Reach};
 
-/// All exposures through the rules that count for a guard, and what is open to half as many addresses at least: in the
-/// policy's order of guards, then by port and family.
+/// All exposures through the rules that count for a guard, and the ports that are open to at least half as many
+/// addresses. Both are in the policy's order of guards, then by port and family.
 pub(super) fn exposures(
     judgement: &Judgement,
     policy: &Policy,
@@ -28,11 +28,11 @@ pub(super) fn exposures(
     all.into_iter().partition(|exposure| exposure.addresses >= *judgement.limit.get(exposure.family))
 }
 
-/// A rule that admits some port of a guard, and the ports that it admits.
+/// The index of a rule that admits some port of a guard, the rule, and the ports that it admits.
 type Admitting<'a> = (usize, &'a JudgedRule, PortRange);
 
-/// What of one guard is open in one family to at least half of the limit, one for each run of ports that the same rules
-/// admit.
+/// The ports of one guard that are open in one family to at least half of the limit, with one exposure for each run of
+/// ports that the same rules admit.
 fn expose(
     judgement: &Judgement,
     guard: &ProtectedPort,
@@ -64,13 +64,13 @@ fn expose(
         addresses,
         standing,
     };
-    // Nearly always every rule admits all of the guard's ports, and that was the count.
+    // Nearly always every rule admits all of the guard's ports, and the count is complete.
     let whole = |(_, _, ports): &Admitting<'_>| ports.contains(guard.ports.from()) && ports.contains(guard.ports.to());
     if admitting.iter().all(whole) {
         let standing = judgement.stands(&all, family);
         return vec![exposure(guard.ports, all, addresses, standing)];
     }
-    // From the lowest port to the highest, rules come and go; the counts are kept while they do.
+    // The walk goes from the lowest port to the highest. Rules begin and end on the way, and the counts follow.
     let mut cuts: BTreeMap<u16, Vec<(usize, &JudgedRule, Step)>> = BTreeMap::new();
     for (n, judged, ports) in &admitting {
         cuts.entry(ports.from().max(guard.ports.from())).or_default().push((*n, judged, Step::Comes));
@@ -97,22 +97,22 @@ fn expose(
     exposures
 }
 
-/// What a rule does at a port, on the way from the lowest to the highest.
+/// Whether a rule begins or ends at a port, on the walk from the lowest to the highest.
 #[derive(Clone, Copy)]
 enum Step {
     Comes,
     Goes,
 }
 
-/// The counts of [`Judgement::stands`], kept while rules come and go.
+/// The counts of [`Judgement::stands`], kept up to date as rules begin and end.
 struct Measures {
     family: Family,
     limit: u128,
     slack: u128,
     all: Coverage,
-    /// Without the changes.
+    /// The addresses without the changes.
     others: Coverage,
-    /// Without the changes, and without the rules that admit next to nothing.
+    /// The same, without the rules that admit next to nothing.
     wide_others: Coverage,
 }
 

@@ -1,12 +1,12 @@
-//! What can be said without EC2: which changes need no look, and which prefix lists matter.
+//! Decisions without EC2: which changes need no look, and which prefix lists matter.
 
 use crate::change::{Change, ChangedRules};
 use crate::net::{AddressSet, Family};
 use crate::policy::{Policy, ProtectedPort};
 use crate::rule::{Permission, Reach, Source};
 
-/// Why a change needs no look at EC2: whatever EC2 shows, what the record says cannot expose a guarded port. `None`:
-/// look.
+/// Why a change needs no look at EC2. Whatever EC2 shows, the permissions in the record cannot expose a guarded port.
+/// `None`: look.
 #[must_use]
 pub fn harmless(change: &Change, policy: &Policy) -> Option<&'static str> {
     if let ChangedRules::PrefixList { added: Some(added), .. } = &change.changed_rules {
@@ -37,7 +37,7 @@ pub fn harmless(change: &Change, policy: &Policy) -> Option<&'static str> {
     Some(reason)
 }
 
-/// Whether the entries of a rule's prefix list matter: it reaches a guarded port.
+/// Whether the entries of a rule's prefix list matter, which is so if the rule may reach a guarded port.
 #[must_use]
 pub fn needs_prefix_list(permission: &Permission, policy: &Policy) -> bool {
     policy.guards().iter().any(|guard| may_reach(permission, guard))

@@ -1,4 +1,4 @@
-//! One rule: what it admits, whose it is, what exempts it, and what cannot be decided about it.
+//! The verdict on one rule: what it admits, who made it, which exemption covers it, and what cannot be decided.
 
 use jiff::Timestamp;
 
@@ -10,19 +10,19 @@ use crate::net::{AddressSet, Cidr, Family, PerFamily};
 use crate::policy::{Candidate, Policy, ProtectedPort};
 use crate::rule::{Reach, Rule, Source};
 
-/// What was worked out about one rule.
+/// The verdict on one rule.
 pub(super) struct RuleVerdict<'a> {
     pub(super) rule: JudgedRule,
-    /// The guards from which an exemption takes it.
+    /// The guards for which an exemption covers the rule.
     pub(super) exempt_from: Vec<&'a str>,
-    /// Why it cannot be decided, where it cannot.
+    /// Why the rule cannot be decided.
     pub(super) undecided: Option<String>,
-    /// It is something else than a change made it, and still that change's.
+    /// Whether a change made the rule, the rule is altered now, and it still counts as that change's.
     pub(super) is_altered: bool,
 }
 
-/// A rule with what its source admits, on its way to a verdict.
-struct Subject<'a> {
+/// A rule with the addresses that its source admits, and everything that the verdict needs.
+struct RuleInGroup<'a> {
     rule: &'a Rule,
     sources: Result<PerFamily<AddressSet>, String>,
     counted: PerFamily<AddressSet>,
@@ -38,17 +38,17 @@ pub(super) fn judge<'a>(
     policy: &'a Policy,
     now: Timestamp,
 ) -> RuleVerdict<'a> {
-    Subject::of(rule, facts, policy, now).judge(makers)
+    RuleInGroup::of(rule, facts, policy, now).judge(makers)
 }
 
-/// Whether a rule exposes a guarded port by itself, and no exemption covers it or could: nobody can have made it
-/// lawfully.
+/// Whether a rule exposes a guarded port by itself and no exemption covers it, whoever made it. Nobody can have made
+/// such a rule lawfully.
 #[must_use]
 pub fn is_unlawful_by_itself(rule: &Rule, facts: &Facts, policy: &Policy, now: Timestamp) -> bool {
-    Subject::of(rule, facts, policy, now).is_unlawful_by_itself()
+    RuleInGroup::of(rule, facts, policy, now).is_unlawful_by_itself()
 }
 
-impl<'a> Subject<'a> {
+impl<'a> RuleInGroup<'a> {
     fn of(rule: &'a Rule, facts: &'a Facts, policy: &'a Policy, now: Timestamp) -> Self {
         let sources = sources(&rule.permission.source, &facts.prefix_lists);
         let counted = sources.as_ref().map_or_else(
@@ -115,7 +115,7 @@ impl<'a> Subject<'a> {
         verdict
     }
 
-    /// The guards whose ports it reaches, or may, from addresses that count, or may.
+    /// The guards that the rule reaches, or may reach, from addresses that count, or may count.
     fn reached(&self) -> impl Iterator<Item = &'a ProtectedPort> + use<'a, '_> {
         let admits = self.sources.is_err() || Family::BOTH.into_iter().any(|f| !self.counted.get(f).is_empty());
         let guards = self.policy.guards().iter().filter(move |_| admits);
@@ -126,13 +126,13 @@ impl<'a> Subject<'a> {
         Candidate { at: &self.facts.location, guard: &guard.name, sources: self.sources.as_ref().ok(), makers }
     }
 
-    /// Whether the right caller would make it lawful, whoever that was.
+    /// Whether an exemption by principal would cover the rule if the right caller had made it.
     fn may_be_exempt_by_principal(&self) -> bool {
         self.reached().any(|guard| self.policy.may_be_exempt_by_principal(self.candidate(guard, &[]), self.now))
     }
 
-    /// Whether it exposes a guarded port by itself, and no exemption covers it or could: a rule that nobody can have made
-    /// lawfully.
+    /// Whether the rule exposes a guarded port by itself and no exemption covers it, whoever made it. Nobody can have
+    /// made such a rule lawfully.
     fn is_unlawful_by_itself(&self) -> bool {
         let is_wide = |family| self.counted.get(family).count() >= self.policy.limit(family);
         let reaches = |guard: &ProtectedPort| self.rule.permission.traffic.reach(guard.transport) != Reach::Unknown;

@@ -12,9 +12,9 @@ pub(crate) const GROUP: &str = "sg-0123456789abcdef0";
 pub(crate) const NOW: &str = "2026-11-21T10:00:00Z";
 const ALL_V4: &str = "3702258432";
 
-/// A group to judge, written one rule a line: `WHOSE PROTOCOL PORTS SOURCE`. Whose: `old` is no change's, `a` the first
-/// change's, `b` the second's, `ab` both's. Ports: `22`, `20-25` or `-` for none. Source: a CIDR, `pl-…`, `sg-…`, or
-/// `?` for one that is not known. The rules' ids are `sgr-1`, `sgr-2` and so on.
+/// A group to judge, written one rule a line: `MAKER PROTOCOL PORTS SOURCE`. Maker: no change made an `old` rule, the
+/// first change made `a`, the second `b`, both made `ab`. Ports: `22`, `20-25` or `-` for none. Source: a CIDR, `pl-…`,
+/// `sg-…`, or `?` for an unknown source. The rules' ids are `sgr-1`, `sgr-2` and so on.
 #[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) policy: Policy,
@@ -64,14 +64,14 @@ impl Case {
         Self { policy, facts, changes, lines }
     }
 
-    /// With a prefix list's entries, or why they could not be read.
+    /// Adds a prefix list's entries, or the reason why they could not be read.
     pub(crate) fn list(mut self, id: &str, entries: Result<&[&str], &str>) -> Self {
         let entries = entries.map(|cidrs| cidrs.iter().map(|cidr| cidr.parse().unwrap()).collect());
         self.lists().insert(PrefixListId::parse(id).unwrap(), entries.map_err(str::to_owned));
         self
     }
 
-    /// With the first change made by this caller.
+    /// Sets the caller of the first change.
     pub(crate) fn by(mut self, actor: &str) -> Self {
         self.changes[0].event.actor = Some(actor.to_owned());
         self
@@ -86,7 +86,7 @@ impl Case {
         judge(&changes, &self.facts, &self.policy, NOW.parse().unwrap())
     }
 
-    /// What is exposed, each as `ssh tcp 22 IPv4: 16777216 by 1 2`, and `standing` where it is.
+    /// The exposures, each as `ssh tcp 22 IPv4: 16777216 by 1 2`, with `standing` at the end of a standing one.
     pub(crate) fn exposed(&self) -> Vec<String> {
         let show = |exposure: Exposure| {
             let Exposure { guard, transport, ports, family, rules, addresses, standing } = exposure;
@@ -103,7 +103,7 @@ impl Case {
     }
 }
 
-/// From `PROTOCOL PORTS SOURCE`.
+/// Reads `PROTOCOL PORTS SOURCE`.
 pub(crate) fn permission(text: &str) -> Permission {
     let [protocol, ports, source] = text.split(' ').collect::<Vec<_>>()[..] else { panic!("{text}") };
     let (from, to) = match ports.split_once('-') {
@@ -270,7 +270,7 @@ fn an_exposure_stands_when_the_rules_of_no_change_reach_the_limit() {
     check_exposed("guard: [ssh]", &["a tcp 22 8.0.0.0/8", "b tcp 22 0.0.0.0/0"], &[&not]);
 }
 
-// Prefix lists and what cannot be known.
+// Prefix lists and unknown sources.
 
 #[test]
 fn a_prefix_list_counts_by_its_entries() {
@@ -376,7 +376,7 @@ fn an_exemption_by_principal_covers_only_what_that_principal_made() {
     assert_eq!(session.exposed().len(), 1, "a caller that the record does not name is no principal");
 }
 
-/// What was in a list before cannot have been exempt by who made the change: that caller made no rule of it.
+/// An exemption by principal cannot have covered the old entries of a list: the caller of the change did not add them.
 #[test]
 fn an_exemption_by_principal_and_sources_does_not_cover_what_a_list_held_before() {
     let policy = "exempt: [{reason: x, until: never, principals: ['arn:aws:iam::*:user/jo'], sources: [9.0.0.0/8]}]";
@@ -406,7 +406,7 @@ fn a_rule_that_exposes_nothing_anyway_needs_no_exemption() {
     }
 }
 
-// Whose a rule is.
+// Which change made a rule.
 
 #[test]
 fn a_change_claims_rules_by_id_by_permission_or_all_of_them() {
@@ -443,7 +443,7 @@ fn without_changes_everything_stands() {
     assert_eq!(case.judge().attributions, []);
 }
 
-// What needs no look.
+// Changes that need no look.
 
 #[test]
 fn a_change_that_reaches_no_guarded_port_is_harmless() {

@@ -1,4 +1,4 @@
-//! Sets of addresses: sources are compared as these, never as text.
+//! Sets of addresses. Sources are compared as sets of addresses, never as text.
 
 use super::{Cidr, Family};
 
@@ -21,7 +21,7 @@ impl AddressSet {
         Self(ranges)
     }
 
-    /// The blocks' addresses; blocks of the other family are passed over.
+    /// The blocks' addresses. Blocks of the other family are skipped.
     pub fn from_cidrs<'a>(family: Family, cidrs: impl IntoIterator<Item = &'a Cidr>) -> Self {
         Self::from_ranges(cidrs.into_iter().filter(|c| c.family() == family).map(Cidr::range).collect())
     }
@@ -64,10 +64,10 @@ impl AddressSet {
                     left.push((start, cut_first.saturating_sub(1)));
                 }
                 if cut_last >= start {
-                    // Nothing is left of the range when the cut reaches the last address there is.
+                    // Nothing of the range remains when the cut ends at the highest address.
                     from = cut_last.checked_add(1).filter(|next| *next <= last);
                 }
-                // A cut that goes on beyond the range cuts the next one too.
+                // A cut that ends beyond the range also cuts the next range.
                 if cut_last <= last {
                     cuts.next();
                 }
@@ -79,37 +79,37 @@ impl AddressSet {
         Self(left)
     }
 
-    /// Whether every address of `self` is in `other`; in the time that it takes to find each range there.
+    /// Whether every address of `self` is in `other`. Takes one binary search for each range of `self`.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
         self.0.iter().all(|(first, last)| {
-            // Ranges that touch are joined, so one range must hold all of it.
+            // Adjacent ranges are joined, so one range of `other` must contain all of it.
             let at = other.0.partition_point(|range| range.1 < *first);
             other.0.get(at).is_some_and(|range| range.0 <= *first && *last <= range.1)
         })
     }
 
-    /// The ranges from the first on that is not wholly below `other`.
+    /// The ranges of `self`, without those that end before `other` begins.
     fn ranges_from(&self, other: &Self) -> std::slice::Iter<'_, (u128, u128)> {
         let lowest = other.0.first().map_or(u128::MAX, |range| range.0);
         let at = self.0.partition_point(|range| range.1 < lowest);
         self.0.get(at..).unwrap_or_default().iter()
     }
 
-    /// Its addresses as ranges from first to last address: sorted, and none touches another.
+    /// The addresses as ranges from first to last address, sorted. No two ranges are adjacent.
     #[must_use]
     pub fn ranges(&self) -> &[(u128, u128)] {
         &self.0
     }
 
-    /// How many addresses; the whole of IPv6 is counted as one less than it is.
+    /// How many addresses. The whole of IPv6 counts one less, because 2^128 does not fit.
     #[must_use]
     pub fn count(&self) -> u128 {
         let sizes = self.0.iter().map(|(first, last)| last.saturating_sub(*first).saturating_add(1));
         sizes.fold(0, u128::saturating_add)
     }
 
-    /// Whether there is no address in it.
+    /// Whether the set has no address.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -125,7 +125,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Every pair of sets of the six lowest, and of the six highest addresses that there are, as bits.
+    /// Every pair of sets of the six lowest and of the six highest addresses, with each set also kept as bits.
     #[test]
     fn sets_of_addresses_are_what_bits_say() {
         for base in [0, u128::MAX - 5] {
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(all.difference(&upper), AddressSet::from_cidrs(Family::V6, &[cidr("::/1")]));
     }
 
-    /// A small world of 64 addresses, in which a set can be kept as the bits of a word.
+    /// A small world of 64 addresses, in which the bits of one word can hold a set.
     fn small_ranges() -> impl Strategy<Value = Vec<(u128, u128)>> {
         proptest::collection::vec((0u128..64, 0u128..64).prop_map(|(a, b)| (a.min(b), a.max(b))), 0..8)
     }

@@ -1,4 +1,4 @@
-//! CIDR blocks, canonical from construction on: `1.2.3.4/0` *is* `0.0.0.0/0`.
+//! CIDR blocks. A block is canonical from construction on: `1.2.3.4/0` *is* `0.0.0.0/0`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ pub struct Cidr(IpNet);
 pub struct CidrError(String);
 
 impl Cidr {
-    /// The family. An IPv4-mapped IPv6 block (`::ffff:0:0/96`) is IPv6, as it is to EC2.
+    /// The family. An IPv4-mapped IPv6 block (`::ffff:0:0/96`) is IPv6, as in EC2.
     #[must_use]
     pub const fn family(&self) -> Family {
         match self.0 {
@@ -47,7 +47,8 @@ impl Cidr {
 impl FromStr for Cidr {
     type Err = CidrError;
     fn from_str(text: &str) -> Result<Self, CidrError> {
-        // std's address parser, not ipnet's: `010.0.0.0` is 10.0.0.0 to some and 8.0.0.0 to others, so it is refused.
+        // std's address parser, not ipnet's. Some programs read `010.0.0.0` as 10.0.0.0 and others as 8.0.0.0, so std
+        // refuses it.
         let parse = || {
             let (address, prefix) = text.split_once('/')?;
             let address: IpAddr = address.parse().ok()?;

@@ -1,25 +1,25 @@
-//! How many addresses some sets hold together, while sets come and go.
+//! How many addresses several sets have together, kept up to date while sets are added and removed.
 
 use std::ops::Range;
 
 use super::AddressSet;
 
-/// A tree over the elementary ranges between all ends of the sets, in which each node knows how often it is covered as a
-/// whole, and how many addresses are covered below it (J. L. Bentley's for the area of a union of rectangles, 1977). A
-/// range comes or goes in the logarithm of the number of ends.
+/// A tree over the elementary ranges between all ends of the sets. Each node knows by how many ranges it is covered as
+/// a whole, and how many addresses below it are covered (J. L. Bentley, 1977, for the area of a union of rectangles).
+/// Adding or removing a range takes the logarithm of the number of ends.
 pub(crate) struct Coverage {
-    /// Where elementary ranges start, in order. The last one reaches to the last address there is.
+    /// Where elementary ranges start, in order. The last one ends at the highest address.
     starts: Vec<u128>,
     nodes: Vec<Node>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Node {
-    /// How many addresses there are below it.
+    /// How many addresses the node spans.
     all: u128,
     /// How many of them are covered.
     covered: u128,
-    /// By how many ranges it is covered as a whole.
+    /// By how many ranges the node is covered as a whole.
     times: u32,
 }
 
@@ -27,7 +27,7 @@ struct Node {
 type Span = (usize, Range<usize>);
 
 impl Coverage {
-    /// Of nothing yet; made for these sets and no others.
+    /// An empty coverage. Only these sets can be added to it.
     pub(crate) fn of<'a>(sets: impl IntoIterator<Item = &'a AddressSet>) -> Self {
         let ranges = sets.into_iter().flat_map(|set| set.ranges());
         let ends = ranges.flat_map(|(first, last)| [Some(*first), last.checked_add(1)]);
@@ -50,17 +50,17 @@ impl Coverage {
         coverage
     }
 
-    /// A set comes.
+    /// Adds a set.
     pub(crate) fn add(&mut self, set: &AddressSet) {
         self.each_range(set, |times| times.saturating_add(1));
     }
 
-    /// A set that came before goes.
+    /// Removes a set that was added before.
     pub(crate) fn remove(&mut self, set: &AddressSet) {
         self.each_range(set, |times| times.saturating_sub(1));
     }
 
-    /// How many addresses are in any of the sets that came and did not go; counted as [`AddressSet::count`] counts.
+    /// How many addresses are in at least one of the added sets, counted as [`AddressSet::count`] counts.
     pub(crate) fn count(&self) -> u128 {
         self.nodes.get(1).map_or(0, |root| root.covered)
     }
@@ -93,7 +93,7 @@ impl Coverage {
         }
     }
 
-    /// The two nodes below one; below a leaf there is nothing.
+    /// The two nodes below a node. A leaf has none.
     fn children(&self, n: usize) -> [Node; 2] {
         [n * 2, n * 2 + 1].map(|child| self.nodes.get(child).copied().unwrap_or_default())
     }
@@ -113,7 +113,7 @@ mod tests {
         #[test]
         fn the_count_is_that_of_the_union_of_what_is_there(
             sets in proptest::collection::vec((small_set(), any::<bool>()), 0..12),
-            // The same at the lower and at the upper end of all addresses.
+            // Tests both the lowest and the highest addresses.
             top in any::<bool>(),
         ) {
             let at = |n: u128| if top { u128::MAX - 63 + n } else { n };

@@ -4,11 +4,10 @@ use std::sync::LazyLock;
 
 use super::{AddressSet, Cidr, Family, PerFamily};
 
-/// Blocks that the internet cannot be behind: IANA's IPv4 and IPv6 Special-Purpose Address Registries, the blocks that
-/// are not globally reachable; multicast, which is no source; and site-local addresses, which were taken out of use and not
-/// given to anybody else. 192.0.0.0/24 goes whole (its two reachable addresses
-/// are anycast services) and so does 192.88.99.0/24 (deprecated relay anycast). Kept as public, because hosts anywhere
-/// send from them: 6to4 `2002::/16`, Teredo `2001::/32`, NAT64 `64:ff9b::/96`.
+/// Blocks from which no internet traffic comes: those that IANA's IPv4 and IPv6 Special-Purpose Address Registries list
+/// as not globally reachable; multicast, which is never a source; and site-local addresses (RFC 3879), which are out of use. All of 192.0.0.0/24 is here (its two reachable
+/// addresses are anycast services), and so is 192.88.99.0/24 (deprecated relay anycast). 6to4 `2002::/16`, Teredo
+/// `2001::/32` and NAT64 `64:ff9b::/96` count as public, because hosts anywhere send from them.
 const SPECIAL_V4: &[&str] = &[
     "0.0.0.0/8",       // this network, RFC 791
     "10.0.0.0/8",      // private use, RFC 1918
@@ -50,7 +49,7 @@ static PUBLIC: LazyLock<PerFamily<AddressSet>> = LazyLock::new(|| {
             Family::V4 => ((0, u128::from(u32::MAX)), SPECIAL_V4),
             Family::V6 => ((0, u128::MAX), SPECIAL_V6),
         };
-        // A block that did not parse would count as public; the tests below pin every one.
+        // A block that does not parse would count as public. The tests below check every block.
         let blocks: Vec<Cidr> = special.iter().filter_map(|block| block.parse().ok()).collect();
         AddressSet::from_ranges(vec![everything]).difference(&AddressSet::from_cidrs(family, &blocks))
     })
@@ -77,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_public_addresses_are_those_outside_ianas_special_blocks() {
-        // Reckoned by hand from the registry: 2^32 less fourteen special blocks and multicast.
+        // Calculated by hand from the registry: 2^32 less fourteen special blocks and multicast.
         assert_eq!(public_addresses(Family::V4).count(), 3_702_258_432);
         assert_eq!(count(Family::V4, &["0.0.0.0/1", "128.0.0.0/1"]), 3_702_258_432);
         for special in SPECIAL_V4 {

@@ -1,4 +1,4 @@
-//! The last pass of a plan: what may stay is put back.
+//! The last pass of a plan: rules that may stay are put back.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,8 +7,8 @@ use super::further;
 use crate::judge::{Exposure, JudgedRule, Judgement};
 use crate::net::{Coverage, Family};
 
-/// Takes rules out of `gone` that no port needs gone, narrowest first, by id from the last to the first among equals.
-/// What goes by itself never comes back.
+/// Takes rules out of `gone` that no port needs gone: the narrowest first, and among equals the highest id first. A
+/// rule that reaches the limit by itself is never put back.
 pub(super) fn put_back(judgement: &Judgement, by_itself: &BTreeSet<usize>, gone: &mut BTreeSet<usize>) {
     let mut candidates: Vec<(usize, &JudgedRule)> =
         gone.difference(by_itself).filter_map(|n| Some((*n, judgement.rules.get(*n)?))).collect();
@@ -28,7 +28,7 @@ pub(super) fn put_back(judgement: &Judgement, by_itself: &BTreeSet<usize>, gone:
         let takes = |ports: &mut Vec<Port<'_>>, at: &usize| {
             ports.get_mut(*at).is_none_or(|port| port.takes_back(judgement, judged, gone))
         };
-        // Every port that has taken it in must let go of it again where one of them does not.
+        // If one port cannot take the rule back, every port that has taken it back must drop it again.
         let mut taken = 0;
         let fits = own.iter().all(|at| {
             taken += 1;
@@ -47,19 +47,19 @@ pub(super) fn put_back(judgement: &Judgement, by_itself: &BTreeSet<usize>, gone:
     }
 }
 
-/// A port that some rules go for, with what is left of it.
+/// A port for which some rules go, and the rules that stay.
 struct Port<'a> {
     exposure: &'a Exposure,
-    /// What the rules that are left admit.
+    /// The addresses that the remaining rules admit.
     all: Coverage,
-    /// How much of it would be there without the changes.
+    /// How many of these addresses would be admitted without the changes.
     others: u128,
-    /// The others are an exposure by themselves.
+    /// Whether the remaining rules are an exposure even without the changes.
     stands: bool,
 }
 
 impl<'a> Port<'a> {
-    /// Nothing, where no rule goes for it.
+    /// `None` where no rule goes for this port.
     fn of(judgement: &Judgement, exposure: &'a Exposure, gone: &BTreeSet<usize>) -> Option<Self> {
         let (going, left): (Vec<usize>, Vec<usize>) = exposure.rules.iter().partition(|n| gone.contains(n));
         if going.is_empty() {
@@ -80,7 +80,7 @@ impl<'a> Port<'a> {
         self.stands = self.others >= *judgement.limit.get(family) && judgement.stands(left, family);
     }
 
-    /// What was in the prefix list of a rule before the changes is back with the rule.
+    /// A rule that is put back also brings back the entries that its prefix list had before the changes.
     fn note_others(&mut self, judgement: &Judgement, judged: &JudgedRule, gone: &BTreeSet<usize>) {
         if !judged.without.get(self.exposure.family).is_empty() {
             let left: Vec<usize> = self.exposure.rules.iter().copied().filter(|n| !gone.contains(n)).collect();
@@ -88,7 +88,7 @@ impl<'a> Port<'a> {
         }
     }
 
-    /// Takes the rule in, and tells whether the port needs nothing gone then. `gone` is without the rule.
+    /// Adds the rule. Returns whether the port is still closed with it. `gone` does not contain the rule.
     fn takes_back(&mut self, judgement: &Judgement, judged: &JudgedRule, gone: &BTreeSet<usize>) -> bool {
         let family = self.exposure.family;
         self.all.add(judged.counted.get(family));
@@ -96,8 +96,8 @@ impl<'a> Port<'a> {
         if all < *judgement.limit.get(family) {
             return true;
         }
-        // The count of the others changes only by what was in the rule's prefix list before, or once it is more than
-        // enough by itself: then the definition itself is asked.
+        // The count of the others changes only by the old entries of the rule's prefix list, or once the others are an
+        // exposure by themselves. In these cases the full definition decides.
         if self.stands || !judged.without.get(family).is_empty() {
             return further(judgement, self.exposure, gone).is_empty();
         }

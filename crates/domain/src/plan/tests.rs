@@ -4,7 +4,7 @@ use crate::change::ChangedRules;
 use crate::ids::PrefixListId;
 use crate::judge::tests::{Case, change, permission};
 
-/// Lines of rules, and those of them that go; ` *` at a line's end means that it goes.
+/// Checks a plan. Each line is a rule; ` *` at its end means that the rule goes.
 #[track_caller]
 fn check(policy: &str, marked: &[&str]) {
     let lines: Vec<&str> = marked.iter().map(|line| line.trim_end_matches(" *")).collect();
@@ -67,7 +67,7 @@ fn nothing_that_no_change_made_ever_goes() {
     check("", &["old tcp 22 0.0.0.0/0", "old -1 - ::/0", "a tcp 22 8.8.8.8/32", "a tcp 22 2600::1/128"]);
 }
 
-// Rules that reach it together.
+// Rules that reach the limit together.
 
 #[test]
 fn halves_in_one_change_go_both() {
@@ -183,7 +183,8 @@ fn a_list_that_was_exempt_until_it_was_added_to_does_not_stand_by_what_it_held()
     let case = opened(&policy("ssh"), &["8.0.0.0/8", "16.0.0.0/4"]);
     assert_eq!(case.exposed(), ["ssh tcp 22 IPv4: 285212672 by 1"]);
     assert_eq!(case.planned(), ["old tcp 22 pl-1"]);
-    // What was not exempt before it stands, and so does what no public address was added to.
+    // Addresses that were not exempt before the change make a standing exposure. So does a list that gained no public
+    // address.
     for (guard, entries) in [
         ("rdp", ["8.0.0.0/8", "16.0.0.0/4"]),
         ("ssh", ["8.0.0.0/7", "16.0.0.0/4"]),
@@ -206,15 +207,15 @@ fn a_port_that_stood_by_what_a_list_held_is_brought_under_when_its_rule_goes() {
         restored: None,
         version: None,
     });
-    // The list reaches the limit by the change; without it the first two reach it by the other change.
+    // The change to the list reaches the limit. Without it, the other change lets the first two rules reach it.
     assert_eq!(case.exposed(), ["ssh tcp 22 IPv4: 33554432 by 1 2 3 standing"]);
     assert_eq!(case.planned(), &lines[1..]);
 }
 
-// A rule that is something else now, and one that is new between two looks.
+// A rule that is altered now, and a rule that is new between two looks.
 
-/// The case with the record of the first change saying that its first rule was another one.
-fn said_otherwise(lines: &[&str], said: &str) -> Case {
+/// The case, with a record of the first change that says that its first rule was `said`.
+fn recorded_otherwise(lines: &[&str], said: &str) -> Case {
     let mut case = Case::of(lines);
     let id = case.facts.rules[0].id.clone();
     case.changes[0].recorded_rules = Some(vec![(Some(id), permission(said))]);
@@ -224,14 +225,14 @@ fn said_otherwise(lines: &[&str], said: &str) -> Case {
 #[test]
 fn a_rule_that_is_something_else_now_goes_where_it_exposes_a_port_by_itself() {
     for now in ["a tcp 20-1002 0.0.0.0/0", "a tcp 22 8.0.0.0/7", "a -1 - ::/0"] {
-        assert_eq!(said_otherwise(&[now], "tcp 21-1001 0.0.0.0/0").planned(), [now]);
+        assert_eq!(recorded_otherwise(&[now], "tcp 21-1001 0.0.0.0/0").planned(), [now]);
     }
 }
 
 #[test]
 fn a_rule_that_is_something_else_now_stays_where_it_exposes_nothing_by_itself() {
     let lines = ["a tcp 22 8.0.0.0/9", "old tcp 22 8.128.0.0/9"];
-    let case = said_otherwise(&lines, "tcp 22 0.0.0.0/0");
+    let case = recorded_otherwise(&lines, "tcp 22 0.0.0.0/0");
     assert_eq!(case.planned(), [""; 0], "what another made of it may be lawful");
     assert_eq!(case.judge().attributions[0].replaced.len(), 1);
 }
@@ -240,7 +241,7 @@ fn a_rule_that_is_something_else_now_stays_where_it_exposes_nothing_by_itself() 
 fn a_rule_that_is_something_else_now_stays_where_a_lawful_caller_may_have_made_it() {
     for exemption in ["principals: ['arn:aws:iam::111122223333:role/BreakGlass']", "sources: [0.0.0.0/0]"] {
         let policy = format!("exempt: [{{reason: SEC-1, until: never, {exemption}}}]");
-        let mut case = said_otherwise(&["a tcp 22 0.0.0.0/0"], "tcp 21-1001 0.0.0.0/0");
+        let mut case = recorded_otherwise(&["a tcp 22 0.0.0.0/0"], "tcp 21-1001 0.0.0.0/0");
         case.policy = Case::under(&policy, &[]).policy;
         assert_eq!(case.planned(), [""; 0], "{exemption}");
     }
@@ -256,7 +257,7 @@ fn appeared(policy: &str, lines: &[&str], new: &[usize]) -> Case {
 fn what_appeared_between_two_looks_goes_whoever_made_it() {
     let lines = ["old tcp 22 0.0.0.0/0", "old tcp 3306 0.0.0.0/0"];
     assert_eq!(appeared("", &lines, &[0]).planned(), ["old tcp 22 0.0.0.0/0"]);
-    // One of two halves that stand already, and the other half.
+    // Two halves: the first is old and stays, the second is new.
     let halves = ["old tcp 22 8.0.0.0/9", "old tcp 22 8.128.0.0/9", "old tcp 22 10.0.0.0/8"];
     assert_eq!(appeared("", &halves, &[1, 2]).planned(), ["old tcp 22 8.128.0.0/9"]);
 }

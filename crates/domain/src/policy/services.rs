@@ -2,7 +2,7 @@
 
 use crate::rule::Transport::{self, Tcp, Udp};
 
-/// Name, transport, first and last port; a service may have several rows.
+/// Name, transport, first and last port. A service may have several rows.
 pub(super) const SERVICES: &[(&str, Transport, u16, u16)] = &[
     ("ssh", Tcp, 22, 22),
     ("rdp", Tcp, 3389, 3389),

@@ -1,3 +1,4 @@
+use super::exemption::arn_like;
 use super::*;
 use crate::ids::{AccountId, GroupId, Region, VpcId};
 
@@ -9,7 +10,7 @@ fn policy(yaml: &str) -> Policy {
     Policy::parse(yaml).unwrap()
 }
 
-/// A place and a candidate to hold against exemptions and scopes.
+/// A location and a candidate to test against exemptions and scopes.
 struct Case {
     account: AccountId,
     region: Region,

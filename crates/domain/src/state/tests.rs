@@ -3,6 +3,7 @@ use crate::facts::GroupLocation;
 use crate::judge::judge;
 use crate::judge::tests::permission;
 use crate::plan::Step;
+use crate::policy::Policy;
 
 fn id(n: usize) -> RuleId {
     RuleId::parse(&format!("sgr-{n}")).unwrap()

@@ -1,4 +1,4 @@
-//! The model of EC2 on a loopback port.
+//! Serves the model of EC2 on a loopback port.
 
 use std::{io::Write, net::TcpListener, process::ExitCode, time::SystemTime};
 
@@ -46,7 +46,7 @@ enum Wish {
 fn main() -> ExitCode {
     let outcome = parse(std::env::args().skip(1)).map_err(|why| (2, why)).and_then(|wish| match wish {
         Wish::Help => {
-            // A reader that has seen enough (`--help | head`) is no error.
+            // A reader that closes the pipe early (`--help | head`) is not an error.
             let _ = write!(std::io::stdout(), "{USAGE}{HELP}");
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! The model's values as the control endpoints show them.
+//! The model's values as the control endpoints write them.
 
 use serde_json::{Value, json};
 

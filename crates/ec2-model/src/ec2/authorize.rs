@@ -1,4 +1,4 @@
-//! AuthorizeSecurityGroupIngress and AuthorizeSecurityGroupEgress: all rules of a call, or none.
+//! AuthorizeSecurityGroupIngress and AuthorizeSecurityGroupEgress: adds all rules of a call, or none.
 
 use super::{Answer, Context, group, groups::tags, permissions, show};
 use crate::{
@@ -54,7 +54,7 @@ pub(super) fn authorize(ctx: &mut Context<'_>, params: &Params, direction: Direc
     Ok(Tree::Map(vec![("return", Tree::Bool(true)), ("securityGroupRuleSet", Tree::List(shown))]))
 }
 
-/// The same rule twice in one call.
+/// Refuses a call that names the same rule twice.
 fn refuse_repeats(specs: &[RuleSpec]) -> Result<(), ApiError> {
     let mut rest = specs;
     while let [spec, later @ ..] = rest {
@@ -74,9 +74,9 @@ pub(super) fn duplicate(spec: &RuleSpec) -> ApiError {
     ApiError::new("InvalidPermission.Duplicate", format!("the specified rule \"{}\" already exists", spec.peer()))
 }
 
-/// What a source takes of the IPv4 and the IPv6 quota. A prefix list takes its maximum number of entries: "if you
-/// create a prefix list with 20 maximum entries and you reference that prefix list in a security group rule, this
-/// counts as 20 security group rules".
+/// How many rules a source uses of the IPv4 and of the IPv6 quota. A prefix list uses its maximum number of entries:
+/// "if you create a prefix list with 20 maximum entries and you reference that prefix list in a security group rule,
+/// this counts as 20 security group rules".
 fn weight(place: &Place, source: &Source) -> (usize, usize) {
     match source {
         Source::Ipv4(_) => (1, 0),

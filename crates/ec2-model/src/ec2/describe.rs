@@ -1,4 +1,4 @@
-//! DescribeSecurityGroupRules and DescribeSecurityGroups. Only these see the model's eventual consistency.
+//! DescribeSecurityGroupRules and DescribeSecurityGroups. Only these calls have the model's eventual consistency.
 
 use super::{Answer, Context, check_id, filter::Filter, page, show};
 use crate::{
@@ -23,7 +23,8 @@ pub(super) fn rules(ctx: &mut Context<'_>, params: &Params) -> Answer {
             _ => filter.fits_tags(&rule.tags).unwrap_or(false),
         })
     };
-    // Rules asked for by id are looked at even if a filter hides them then: one that is not there is an error.
+    // A missing rule that is asked for by id is an error. So rules with these ids are checked even if a filter then
+    // hides them.
     let wanted = |rule: &Rule| if ids.is_empty() { fits(rule) } else { ids.contains(&rule.id) };
     let now = ctx.core.now;
     let mut found = ctx.place.groups.iter_mut().flat_map(|group| visible(group, now, wanted)).collect::<Vec<_>>();
@@ -37,7 +38,7 @@ pub(super) fn rules(ctx: &mut Context<'_>, params: &Params) -> Answer {
     Ok(Tree::map([("securityGroupRuleSet", Some(Tree::List(shown))), ("nextToken", token.map(Into::into))]))
 }
 
-/// The rules that a Describe call sees: not yet the newest, still the just revoked.
+/// The rules that a Describe call returns: without the newest, and with those just revoked.
 fn visible(group: &mut Group, now: i64, wanted: impl Fn(&Rule) -> bool) -> Vec<StoredRule> {
     let mut seen = Vec::new();
     for stored in group.rules.iter_mut().filter(|stored| wanted(&stored.rule)) {

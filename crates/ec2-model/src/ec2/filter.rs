@@ -12,7 +12,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// The filters of a request; a name that `known` refuses is an error.
+    /// The filters of a request. A name that `known` refuses is an error.
     pub(super) fn all(params: &Params, known: impl Fn(&str) -> bool) -> Result<Vec<Self>, ApiError> {
         let filters = params.members("Filter");
         if filters.len() > 50 {
@@ -33,7 +33,7 @@ impl Filter {
             .collect()
     }
 
-    /// True if one of the values fits one of `candidates`.
+    /// Whether one of the values matches one of `candidates`.
     pub(super) fn fits<'a>(&self, candidates: impl IntoIterator<Item = &'a str>) -> bool {
         candidates.into_iter().any(|text| {
             let text = text.chars().collect::<Vec<_>>();
@@ -51,12 +51,12 @@ impl Filter {
     }
 }
 
-/// EC2 API Reference, error codes, FilterLimitExceeded; the words are those that callers report.
+/// EC2 API Reference, error codes, FilterLimitExceeded. The message is the one that callers report.
 fn too_many(message: &str) -> ApiError {
     ApiError::new("FilterLimitExceeded", message)
 }
 
-/// Whether `pattern`, with `*` and `?`, fits all of `text`.
+/// Whether `pattern`, with `*` and `?`, matches all of `text`.
 pub(crate) fn glob(pattern: &[char], text: &[char]) -> bool {
     match (pattern, text) {
         ([], []) => true,

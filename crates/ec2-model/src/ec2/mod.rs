@@ -1,5 +1,5 @@
-//! EC2's actions. Each takes the caller's place and the parameters and gives the answer as a [`Tree`]; one that fails
-//! has changed nothing.
+//! EC2's actions. Each takes the caller's place and the parameters and returns the answer as a [`Tree`]. An action that
+//! fails has changed nothing.
 
 mod authorize;
 mod describe;
@@ -23,7 +23,7 @@ use crate::{
 /// The namespace of EC2's answers.
 pub(crate) const XMLNS: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 
-/// What an action works on.
+/// The state that an action works on.
 pub(crate) struct Context<'a> {
     pub(crate) core: &'a mut Core,
     pub(crate) place: &'a mut Place,
@@ -56,7 +56,7 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &str, params: &Params) -> Answe
         }
     };
     // "Checks whether you have the required permissions for the action, without actually making the request": the
-    // parameters are not looked at.
+    // parameters are not checked.
     if params.is_true("DryRun") {
         return Err(ApiError::with_status(
             412,
@@ -67,7 +67,7 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &str, params: &Params) -> Answe
     operation(ctx, params)
 }
 
-/// The group that `GroupId`, or in the default VPC `GroupName`, names.
+/// The group that `GroupId` names, or in the default VPC `GroupName`.
 fn group<'a>(place: &'a mut Place, params: &Params) -> Result<&'a mut Group, ApiError> {
     match (params.get("GroupId"), params.get("GroupName")) {
         (Some(id), _) => {

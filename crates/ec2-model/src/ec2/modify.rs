@@ -1,4 +1,4 @@
-//! ModifySecurityGroupRules: replaces rules whole, in place, all or none.
+//! ModifySecurityGroupRules: replaces whole rules in place, all or none.
 
 use super::{Answer, Context, authorize, check_id, group, permissions};
 use crate::{ApiError, Direction, params::Params, rule::RuleSpec, state::Group, tree::Tree};
@@ -17,7 +17,7 @@ pub(super) fn modify(ctx: &mut Context<'_>, params: &Params) -> Answer {
         specs.push((id, permissions::rule_request(ctx.place, &change.under("SecurityGroupRule"), vpc)?));
     }
     let group = group(ctx.place, params)?;
-    // On a copy first: a call that fails half way has changed nothing.
+    // The call works on a copy first, so a call that fails half way changes nothing.
     let mut changed = group.clone();
     for (id, spec) in specs {
         replace(&mut changed, &id, spec)?;
@@ -28,7 +28,7 @@ pub(super) fn modify(ctx: &mut Context<'_>, params: &Params) -> Answer {
 
 fn replace(group: &mut Group, id: &str, spec: RuleSpec) -> Result<(), ApiError> {
     let direction = check(group, id, &spec)?;
-    // The rule itself may stay as it is, with another description.
+    // The rule itself may stay as it is and only get another description.
     let others = |group: &Group| Group {
         rules: group.rules.iter().filter(|stored| stored.rule.id != id).cloned().collect(),
         ..group.clone()
@@ -45,7 +45,7 @@ fn replace(group: &mut Group, id: &str, spec: RuleSpec) -> Result<(), ApiError> 
     Ok(())
 }
 
-/// The rule is there and keeps the type of its source.
+/// Checks that the rule exists and keeps the type of its source.
 fn check(group: &Group, id: &str, spec: &RuleSpec) -> Result<Direction, ApiError> {
     let stored = group.rules.iter().find(|stored| stored.rule.id == id).ok_or_else(|| ApiError::rule_not_found(id))?;
     let (old, new) = (&stored.rule.source, &spec.source);

@@ -4,21 +4,21 @@ use std::ops::RangeInclusive;
 
 use crate::{ApiError, params::Params};
 
-/// What `MaxResults` may be, and what it is when absent.
+/// The allowed values of `MaxResults`, and its value when absent.
 pub(super) struct Limits {
     pub(super) allowed: RangeInclusive<usize>,
     pub(super) default: usize,
 }
 
-/// The describe calls of security groups: "This value can be between 5 and 1000." The reference says that all items
-/// come back when it is absent; the model pages at 1000 then, so that a caller that does not page is found out.
+/// The describe calls of security groups: "This value can be between 5 and 1000." The reference says that all items are
+/// returned when it is absent. The model then pages at 1000, so that a caller that does not page is noticed.
 pub(super) const DESCRIBE: Limits = Limits { allowed: 5..=1000, default: 1000 };
 
 /// GetManagedPrefixListEntries: 1 to 100.
 pub(super) const ENTRIES: Limits = Limits { allowed: 1..=100, default: 100 };
 
-/// Cuts one page out of `items`, which are in ascending order of `cursor`. The token says after which cursor to go on, so
-/// what is deleted between two pages makes no page skip anything.
+/// One page of `items`, which are in ascending order of `cursor`. The token names the cursor after which the next page
+/// begins, so a deletion between two pages never makes a page skip an item.
 pub(super) fn page<T>(
     items: Vec<T>,
     cursor: impl Fn(&T) -> u64,
@@ -51,7 +51,7 @@ pub(super) fn page<T>(
     Ok((page, token))
 }
 
-/// Opaque to callers; not a number, so that nobody counts with it.
+/// Makes the token opaque to callers. It is not a number, so that nobody calculates with it.
 const MARK: u64 = 0x7061_6765_746f_6b65;
 
 fn render(cursor: u64) -> String {

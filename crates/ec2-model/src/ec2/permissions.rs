@@ -1,4 +1,4 @@
-//! Reads the rules out of a request: `IpPermissions.N`, or the flat parameters of EC2's first years.
+//! Reads the rules of a request: `IpPermissions.N`, or the flat parameters of EC2's first years.
 
 use super::check_id;
 use crate::{
@@ -71,7 +71,7 @@ fn flat_specs(place: &Place, params: &Params) -> Result<Vec<RuleSpec>, ApiError>
     Ok(vec![RuleSpec { protocol, ports, source, description: None }])
 }
 
-/// The one new shape of a rule in ModifySecurityGroupRules (SecurityGroupRuleRequest).
+/// The new rule in ModifySecurityGroupRules (SecurityGroupRuleRequest), which has only this shape.
 pub(super) fn rule_request(place: &Place, request: &Params, vpc: Vpc) -> Result<RuleSpec, ApiError> {
     let protocol = canonical::protocol(request.get("IpProtocol"))?;
     let (from, to) = (request.int::<i32>("FromPort")?, request.int::<i32>("ToPort")?);
@@ -116,7 +116,7 @@ fn prefix_list(place: &Place, id: &str) -> Result<Source, ApiError> {
         .ok_or_else(|| ApiError::prefix_list_not_found(id))
 }
 
-/// A group of another account is taken as it is: peering is not modelled.
+/// A group of another account is accepted without a check, because peering is not modelled.
 fn referenced_group(place: &Place, pair: &Params, vpc: Vpc) -> Result<Source, ApiError> {
     let owner = pair.get("UserId").unwrap_or(&place.account);
     let id = pair.get("GroupId");

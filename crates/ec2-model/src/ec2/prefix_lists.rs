@@ -1,7 +1,7 @@
-//! Managed prefix lists: create, modify, restore, describe, and their entries; and the ones that AWS manages.
+//! Managed prefix lists: create, modify, restore, describe, and their entries; also the lists that AWS manages.
 //!
-//! Changes are asynchronous: EC2 API Reference, ManagedPrefixList, `state`, `modify-in-progress`. Until one is complete the
-//! old version is the current one (*inferred*), and another change is refused.
+//! Changes are asynchronous: EC2 API Reference, ManagedPrefixList, `state`, `modify-in-progress`. Until a change is
+//! complete the old version is the current one (*inferred*), and another change is refused.
 
 use super::{Answer, Context, filter::Filter, groups::arn, page};
 use crate::{
@@ -39,7 +39,7 @@ pub(super) fn create(ctx: &mut Context<'_>, params: &Params) -> Answer {
     Ok(Tree::Map(vec![("prefixList", shown)]))
 }
 
-/// A list that AWS manages; it is there from the start.
+/// A list that AWS manages. It exists from the start.
 pub(crate) fn aws(core: &mut Core, name: &str, cidrs: &[&str]) -> Result<PrefixList, ApiError> {
     let family = if cidrs.first().is_some_and(|cidr| cidr.contains(':')) { "IPv6" } else { "IPv4" };
     let mut params = Params::default();
@@ -88,7 +88,7 @@ pub(super) fn modify(ctx: &mut Context<'_>, params: &Params) -> Answer {
         next.remove(at);
     }
     for entry in added {
-        // An entry that is there already gets the new description.
+        // An entry that exists already gets the new description.
         next.retain(|known| known.cidr != entry.cidr);
         next.push(entry);
     }
@@ -96,7 +96,7 @@ pub(super) fn modify(ctx: &mut Context<'_>, params: &Params) -> Answer {
     if changes_entries {
         list.versions.insert(current + 1, next);
     }
-    // Only entries take their time; that a new name or size is there at once is inferred.
+    // Only entries change with a delay. That a new name or size is visible at once is inferred.
     (list.change, list.before) = ("modify", current);
     list.settles = if changes_entries { now.saturating_add(lag) } else { now };
     if let Some(max_entries) = max_entries {
@@ -163,7 +163,8 @@ pub(super) fn describe(ctx: &mut Context<'_>, params: &Params) -> Answer {
 }
 
 /// A list that its owner may change now. Amazon VPC User Guide, "AWS-managed prefix lists": "You cannot create, modify,
-/// share, or delete an AWS-managed prefix list"; the code for it is inferred. IncorrectState is as callers report it.
+/// share, or delete an AWS-managed prefix list"; the error code for that is inferred. IncorrectState is as callers
+/// report it.
 fn changeable<'a>(ctx: &'a mut Context<'_>, params: &Params) -> Result<&'a mut PrefixList, ApiError> {
     let now = ctx.core.now;
     let list = named(ctx.place, params)?;
@@ -239,7 +240,7 @@ fn answer(ctx: &mut Context<'_>, params: &Params) -> Answer {
     Ok(Tree::Map(vec![("prefixList", show(ctx, &list))]))
 }
 
-/// ManagedPrefixList. Real answers show neither size nor version of a list that AWS manages, and `aws` in its ARN.
+/// ManagedPrefixList. For a list that AWS manages, real answers have neither size nor version, and `aws` in its ARN.
 fn show(ctx: &Context<'_>, list: &PrefixList) -> Tree {
     let managed = list.owner == AWS;
     let account = if managed { "aws" } else { &ctx.place.account };

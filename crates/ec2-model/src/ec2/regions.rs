@@ -45,14 +45,16 @@ const OPT_IN: [&str; 17] = [
     "mx-central-1",
 ];
 
-/// The account's own choice, or else whether it is no opt-in Region. Names of other partitions count as enabled.
+/// The account's own choice, or else whether the Region is enabled by default. Regions of other partitions count as
+/// enabled.
 pub(crate) fn is_enabled(core: &Core, account: &str, region: &str) -> bool {
     let choice = core.region_choices.get(&(account.to_owned(), region.to_owned()));
     choice.copied().unwrap_or_else(|| !OPT_IN.contains(&region))
 }
 
-/// EC2 in a Region that is not enabled does not know the account's credentials. EC2 API Reference, error codes,
-/// AuthFailure: "The provided credentials could not be validated. … Ensure that … your account has opted in to the Region."
+/// In a Region that is not enabled, EC2 does not know the account's credentials. EC2 API Reference, error codes,
+/// AuthFailure: "The provided credentials could not be validated. … Ensure that … your account has opted in to the
+/// Region."
 pub(crate) fn refusal(core: &Core, account: &str, region: &str) -> Option<ApiError> {
     (!is_enabled(core, account, region)).then(|| crate::caller::unknown_credentials("ec2"))
 }

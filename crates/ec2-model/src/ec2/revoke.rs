@@ -51,7 +51,7 @@ pub(super) fn revoke(ctx: &mut Context<'_>, params: &Params, direction: Directio
     ]))
 }
 
-/// Every id must be a rule of this group in this direction, else nothing is revoked.
+/// Every id must be a rule of this group in this direction. Otherwise nothing is revoked.
 fn known_ids(group: &Group, params: &Params, direction: Direction) -> Result<Vec<String>, ApiError> {
     let ids = params.list("SecurityGroupRuleId");
     for id in &ids {
@@ -64,7 +64,7 @@ fn known_ids(group: &Group, params: &Params, direction: Direction) -> Result<Vec
     }
 }
 
-/// The ids of the rules that equal `specs`, and the specs that equal none.
+/// The ids of the rules that equal `specs`, and the specs without an equal rule.
 ///
 /// "For a default VPC, if the values you specify do not match the existing rule's values, no error is returned …. For a
 /// non-default VPC, … an InvalidPermission.NotFound client error is returned, and no rules are revoked."

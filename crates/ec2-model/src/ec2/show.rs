@@ -1,4 +1,4 @@
-//! Rules and groups as EC2's answers show them.
+//! Rules and groups as EC2's answers write them.
 
 use super::groups::{arn, tag_set};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     tree::Tree,
 };
 
-/// SecurityGroupRule. The members stand in the order that real answers have.
+/// SecurityGroupRule. The members have the order of real answers.
 pub(super) fn rule(place: &Place, rule: &Rule) -> Tree {
     let (ipv4, ipv6, list, group) = sources(&rule.source);
     let referenced =
@@ -88,7 +88,7 @@ fn spec(rule: &Rule) -> RuleSpec {
     }
 }
 
-/// IpPermissions: rules of one protocol and port range become one permission with several sources.
+/// IpPermissions: rules with the same protocol and port range become one permission with several sources.
 pub(super) fn permissions(specs: &[RuleSpec]) -> Tree {
     let mut keys: Vec<(&str, (i32, i32))> = Vec::new();
     for spec in specs {
@@ -121,7 +121,7 @@ fn one_permission(protocol: &str, (from, to): (i32, i32), specs: &[&RuleSpec]) -
         }
     }
     let [groups, ipv4_ranges, ipv6_ranges, prefix_lists] = lists.map(|list| Some(Tree::List(list)));
-    // No ports for "all protocols"; that other numbers have none either is inferred.
+    // "All protocols" has no ports. That other protocol numbers have none either is inferred.
     let has_ports = matches!(protocol, "tcp" | "udp" | "icmp" | "icmpv6");
     Tree::map([
         ("ipProtocol", Some(protocol.into())),

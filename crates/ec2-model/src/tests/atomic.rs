@@ -1,4 +1,4 @@
-//! Thousands of random calls: the model never panics, and a call that fails has changed nothing.
+//! Thousands of random calls: the model never panics, and a call that fails changes nothing.
 
 use super::kit::*;
 use crate::{Vpc, World, ids::Ids};
@@ -98,7 +98,7 @@ fn failed_calls_change_nothing() {
         for _ in 0..100 {
             let ids = known_ids(&world, &group, &list);
             let action = ACTIONS[below(ACTIONS.len())];
-            // Each call names its group and list, so that more of them get somewhere.
+            // Each call names its group and list, so that more calls succeed.
             let mut params = vec![("GroupId", group.clone()), ("PrefixListId", list.clone())];
             for _ in 0..below(9) {
                 let pick = below(VALUES.len() + ids.len());

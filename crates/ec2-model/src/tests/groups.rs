@@ -1,4 +1,4 @@
-//! CreateSecurityGroup, DeleteSecurityGroup, and the walls between accounts and Regions.
+//! CreateSecurityGroup, DeleteSecurityGroup, and the separation of accounts and Regions.
 
 use super::kit::*;
 use crate::{Direction, Permission, Vpc, World};
@@ -93,7 +93,7 @@ fn tags_are_kept_from_creation() {
     assert_eq!((look("team a"), look("team b")), (1, 0));
 }
 
-/// The same seed and the same calls give the same ids, so that a test that fails once fails always.
+/// The same seed and the same calls give the same ids, so that a test that fails once always fails.
 #[test]
 fn worlds_of_one_seed_are_equal() {
     let ids = |seed| {

@@ -1,4 +1,4 @@
-//! What the tests share: one account and Region, and EC2 calls over the model's HTTP.
+//! Shared by the tests: one account and Region, and EC2 calls over the model's HTTP.
 
 use serde_json::Value;
 
@@ -51,21 +51,21 @@ pub(super) fn send(world: &World, request: &Request) -> Response {
     }
 }
 
-/// An EC2 call; status and body.
+/// An EC2 call. Returns status and body.
 pub(super) fn ec2(world: &World, action: &str, params: &[(&str, &str)]) -> (u16, String) {
     let all = [&[("Action", action), ("Version", "2016-11-15")], params].concat();
     let response = send(world, &request(ACCOUNT, "ec2", &all));
     (response.status, String::from_utf8(response.body).unwrap())
 }
 
-/// The code of the error that an EC2 call answers.
+/// The error code of an EC2 call.
 pub(super) fn ec2_error(world: &World, action: &str, params: &[(&str, &str)]) -> String {
     let (status, body) = ec2(world, action, params);
     assert!(status >= 400, "no error: {body}");
     element(&body, "Code")
 }
 
-/// The text of the first element `name`; empty when there is none.
+/// The text of the first element `name`. Empty if there is none.
 pub(super) fn element(xml: &str, name: &str) -> String {
     elements(xml, name).into_iter().next().unwrap_or_default()
 }

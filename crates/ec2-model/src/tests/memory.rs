@@ -1,4 +1,4 @@
-//! The model's own: what a world keeps, and what it can be made to drop.
+//! The model's own behaviour: what a world keeps, and what it can drop.
 
 use super::kit::*;
 use crate::{Permission, Vpc, World};
@@ -23,7 +23,7 @@ fn a_forgotten_place_is_empty_and_others_keep_theirs() {
     assert_eq!(ec2_error(&world, "GetManagedPrefixListEntries", &unknown), "InvalidPrefixListID.NotFound");
     assert_eq!(world.rules(ACCOUNT, "us-east-1", &elsewhere).len(), 1);
     let regions = world.take_records().iter().map(|r| r["awsRegion"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
-    // What came before is gone, the two looks just now are there.
+    // The calls before are dropped, and the two describe calls just now are kept.
     assert_eq!(regions, ["us-east-1", REGION, REGION]);
     let status = |credentials: &crate::Credentials| {
         let mut call = request(&credentials.access_key_id, "ec2", &[("Action", "DescribeSecurityGroups")]);

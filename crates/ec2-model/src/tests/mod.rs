@@ -1,4 +1,4 @@
-//! Each test quotes where the behaviour is written down.
+//! Each test quotes the document that describes the behaviour.
 
 mod kit;
 

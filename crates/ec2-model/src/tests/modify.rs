@@ -11,7 +11,7 @@ fn modify(world: &World, group: &str, changes: &[(&str, Permission)]) -> Result<
     world.modify_rules(ACCOUNT, REGION, group, &changes.iter().map(change).collect::<Vec<_>>())
 }
 
-/// EC2 API Reference, SecurityGroupRuleRequest: the whole rule is given anew; the id stays.
+/// EC2 API Reference, SecurityGroupRuleRequest: the whole rule is replaced, and the id stays.
 #[test]
 fn a_rule_is_replaced_whole_and_keeps_its_id() {
     let (world, group) = world_with_group(Vpc::Other);
@@ -45,7 +45,7 @@ fn a_change_into_an_existing_rule_is_refused_and_the_call_is_atomic() {
     let changes = [(ids[1].as_str(), Permission::tcp(80, "0.0.0.0/0")), (&ids[0], Permission::tcp(80, "1.1.1.1/0"))];
     assert_eq!(modify(&world, &group, &changes).unwrap_err().code, "InvalidPermission.Duplicate");
     assert_eq!(ingress(&world, &group), before);
-    // With itself a rule is no duplicate.
+    // A rule is not a duplicate of itself.
     modify(&world, &group, &[(&ids[0], Permission::tcp(22, "10.0.0.0/8").described("same rule"))]).unwrap();
 }
 

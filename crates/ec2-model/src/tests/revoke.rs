@@ -76,7 +76,7 @@ fn in_a_default_vpc_a_mismatch_is_silent() {
     assert_eq!(ingress(&world, &group).len(), 1);
 }
 
-/// As above: what does match is revoked.
+/// As above: rules that match are still revoked.
 #[test]
 fn in_a_default_vpc_the_rules_that_match_still_go() {
     let (world, group) = world_with_group(Vpc::Default);

@@ -22,7 +22,7 @@ fn start_world(world: &World) -> Server {
     start(control::handler(world, move || now))
 }
 
-/// Sends `request` and reads until the server closes.
+/// Sends `request` and reads until the server closes the connection.
 fn exchange(server: &Server, request: &Request) -> String {
     let mut stream = TcpStream::connect(server.addr()).unwrap();
     let mut head = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", request.method, request.uri);
@@ -33,7 +33,7 @@ fn exchange(server: &Server, request: &Request) -> String {
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(&request.body).unwrap();
     let mut answer = Vec::new();
-    // A reset connection is how a lost answer may look.
+    // A lost answer may look like a reset connection.
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8(answer).unwrap()
 }

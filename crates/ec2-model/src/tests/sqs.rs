@@ -26,7 +26,7 @@ impl Sqs {
         self.call("SendMessageBatch", &json!({ "QueueUrl": self.url, "Entries": entries }))
     }
 
-    /// The code that clients see of a refused batch, and the shape in the body.
+    /// The code that clients see for a refused batch, and the shape in the body.
     fn refusal(&self, entries: &[(&str, &str)]) -> String {
         let (status, headers, body) = self.batch(entries);
         let (_, code) = headers.iter().find(|(name, _)| name == "x-amzn-query-error").unwrap();

@@ -1,4 +1,4 @@
-//! What goes over the wire: credentials, faults, throttles, and the neighbours STS and SNS.
+//! Requests and answers over HTTP: credentials, faults, throttles, and the services STS and SNS.
 
 use std::time::Duration;
 
@@ -109,8 +109,8 @@ fn buckets_empty_and_refill() {
     assert_eq!(revoke(), "RequestLimitExceeded");
 }
 
-/// Amazon EC2 Developer Guide, "Request throttling": throttled "on a per-API basis" for each account and Region, so that
-/// everybody in the account draws from one bucket.
+/// Amazon EC2 Developer Guide, "Request throttling": throttled "on a per-API basis" for each account and Region, so all
+/// callers of the account share one bucket.
 #[test]
 fn another_caller_of_the_account_draws_from_the_same_bucket() {
     let (world, group) = world_with_group(Vpc::Other);
@@ -221,7 +221,7 @@ fn messages_are_published() {
     assert_eq!(published[0].attributes, [("verdict".into(), "exposed".into())]);
 }
 
-/// Calls with the credentials that AssumeRole answered; status and body.
+/// A call with the credentials that AssumeRole returned. Returns status and body.
 fn as_session(world: &World, assumed: &str, service: &str, params: &[(&str, &str)]) -> (u16, String) {
     let mut call = request(&element(assumed, "AccessKeyId"), service, params);
     call.headers.push(("x-amz-security-token".into(), element(assumed, "SessionToken")));

@@ -1,11 +1,11 @@
-//! `userIdentity`: who made the call.
+//! `userIdentity`: the caller.
 
 use serde_json::{Value, json};
 
 use super::time;
 use crate::caller::Session;
 
-/// Who the model's user calls are made by.
+/// The caller of the model's user calls.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Actor {
     /// An IAM user of the account.
@@ -17,9 +17,9 @@ pub enum Actor {
         /// The session's name; with IAM Identity Center, the person.
         session: String,
     },
-    /// An AWS service on the account's behalf, such as `cloudformation.amazonaws.com`: there is only `invokedBy`.
+    /// An AWS service on the account's behalf, such as `cloudformation.amazonaws.com`. The record has only `invokedBy`.
     Service(String),
-    /// Any JSON at all, put in as it is.
+    /// Any JSON, used unchanged.
     Custom(Value),
 }
 

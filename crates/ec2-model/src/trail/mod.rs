@@ -1,4 +1,4 @@
-//! CloudTrail: the record of every call, in the shapes that real records have.
+//! CloudTrail: the record of every call, in the shapes of real records.
 
 mod identity;
 mod request;
@@ -17,7 +17,7 @@ use crate::{
     tree::Tree,
 };
 
-/// A call that is to be recorded.
+/// A call to record.
 pub(crate) struct Entry<'a> {
     pub(crate) account: &'a str,
     pub(crate) region: &'a str,
@@ -31,8 +31,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) request_id: &'a str,
 }
 
-/// Adds the record of a call. A role that is assumed from another account is told to both accounts, as two records that
-/// share a `sharedEventID`.
+/// Adds the record of a call. If a role is assumed from another account, both accounts get a record, and the two share
+/// a `sharedEventID`.
 pub(crate) fn write(state: &mut State, entry: &Entry<'_>, result: Result<&Tree, &ApiError>) {
     if !matches!(entry.service, Service::Ec2 | Service::Sts | Service::Organizations) || state.keeps == Keeping::Counts
     {
@@ -105,7 +105,7 @@ fn code(service: Service, problem: &ApiError) -> String {
     }
 }
 
-/// Whether CloudTrail writes the call in the camelCase of EC2's first years, and not as converted XML.
+/// Whether CloudTrail writes the call in the camelCase of EC2's first years, instead of as converted XML.
 fn is_legacy(action: &str) -> bool {
     match action {
         "CreateSecurityGroup" | "DeleteSecurityGroup" | "DescribeSecurityGroups" | "DescribeRegions" => true,
@@ -151,8 +151,8 @@ pub(crate) fn time(unix_millis: i64) -> String {
     jiff::Timestamp::from_second(unix_millis.div_euclid(1000)).map(|time| time.to_string()).unwrap_or_default()
 }
 
-/// The event that EventBridge makes of a record. The id is derived from `eventID`, so a record gives the same event
-/// each time.
+/// The event that EventBridge makes of a record. Its id is derived from `eventID`, so the same record always gives the
+/// same event.
 pub fn eventbridge(record: &Value) -> Value {
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
     let source = text("eventSource").split('.').next().unwrap_or_default();

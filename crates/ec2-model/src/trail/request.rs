@@ -1,4 +1,4 @@
-//! `requestParameters`: EC2's first calls in their own camelCase, later ones as an XML-to-JSON copy of the request.
+//! `requestParameters`: EC2's first calls have their own camelCase, later calls an XML-to-JSON copy of the request.
 
 use serde_json::{Map, Value, json};
 
@@ -44,7 +44,7 @@ fn text(value: &str) -> Value {
 
 type Field = (&'static str, &'static str, fn(&str) -> Value);
 
-/// The fields of which there is a parameter, as (name in the record, parameter, type).
+/// The fields whose parameter is present, as (name in the record, parameter, type).
 fn fields(params: &Params, fields: &[Field]) -> Map<String, Value> {
     fields
         .iter()
@@ -56,8 +56,8 @@ fn named_list(params: &Params, parameter: &str, name: &str) -> Value {
     legacy_list(params.list(parameter).iter().map(|value| json!({ name: value })).collect())
 }
 
-/// AuthorizeSecurityGroup… and RevokeSecurityGroup…: the flat parameters stand beside an empty `ipPermissions`. That
-/// rule ids stand in `securityGroupRuleIds` is inferred from the other lists.
+/// AuthorizeSecurityGroup… and RevokeSecurityGroup…: the flat parameters are next to an empty `ipPermissions`. That
+/// rule ids are in `securityGroupRuleIds` is inferred from the other lists.
 fn rules(params: &Params) -> Value {
     let mut record = fields(
         params,
@@ -133,8 +133,8 @@ fn describe_groups(params: &Params) -> Value {
     })
 }
 
-/// The request as CloudTrail's converter leaves it: names as sent, types guessed, one member of a list an object and
-/// several an array, each with its number as `tag`; a scalar member becomes `{"tag":1,"content":…}`.
+/// The request as CloudTrail's converter writes it: names as sent, types guessed. One member of a list becomes an
+/// object and several an array, each with its number as `tag`. A scalar member becomes `{"tag":1,"content":…}`.
 fn converted(params: &Params) -> Value {
     let mut record = Map::new();
     for (name, value) in &params.0 {

@@ -1,4 +1,4 @@
-//! Attacks that keep changing what is there.
+//! Attacks that keep changing the group.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use super::{ANYONE, Pace, group, millis, ssh_from, state};
 use crate::adversary::run::{Run, Who};
 use crate::harness::ACCOUNT;
 
-/// What `make` opens anew whenever its rule is gone, every so often.
+/// Opens a rule again and again, and makes a new one whenever the rule is gone.
 pub(super) async fn flip(run: &Rc<Run>, pace: Pace) -> u64 {
     let group = group(run, "web").await;
     flip_in(run, &group, pace).await;
@@ -19,7 +19,7 @@ pub(super) async fn flip(run: &Rc<Run>, pace: Pace) -> u64 {
 pub(super) async fn flip_in(run: &Rc<Run>, group: &str, pace: Pace) {
     let mut rule = String::new();
     for n in 0..pace.moves {
-        // A rule that the guard has taken is made anew.
+        // If the function has revoked the rule, a new one is made.
         if rule.is_empty() || !run.modify(group, &rule, state(n)).await {
             rule = run.authorize(Who::Attacker, group, &[state(n)]).await.pop().unwrap_or_default();
         }
@@ -63,13 +63,14 @@ pub(super) async fn pulse(run: &Rc<Run>, pace: Pace) -> u64 {
         let rules = run.authorize(Who::Attacker, &group, &[state(n)]).await;
         sleep(millis(open_for)).await;
         run.revoke(&group, &rules).await;
-        // The event finds nothing; the next one is opened behind its back.
+        // The event finds nothing. Then the attacker opens the group again.
         sleep(millis(300)).await;
     }
     run.now()
 }
 
-/// The guard believes after 20 s that what EC2 does not show is gone: so long the first event is looked at.
+/// After 20 s the function is sure that a rule is gone that EC2 does not show, so it looks this long for the first
+/// event's rule.
 pub(super) async fn silence(run: &Rc<Run>, pace: Pace) -> u64 {
     let group = group(run, "web").await;
     let every = pace.every.max(1_500);
@@ -88,7 +89,7 @@ pub(super) async fn starve(run: &Rc<Run>, pace: Pace) -> u64 {
     let until = run.now() + pace.every * pace.moves;
     let hungry = Rc::clone(run);
     tokio::task::spawn_local(async move {
-        // Calls that fail take a token as well, and need no right to anything.
+        // Calls that fail take a token as well, and need no permission.
         while hungry.now() < until {
             {
                 let watch = hungry.watch();
@@ -120,7 +121,7 @@ pub(super) async fn borrow(run: &Rc<Run>, pace: Pace) -> u64 {
     run.now()
 }
 
-/// Two rules, of which one is open at a time: each call speaks of a rule that the next one has made lawful.
+/// Two rules, of which only one is open at a time. Each call is about a rule that the next call makes lawful.
 pub(super) async fn twins(run: &Rc<Run>, pace: Pace) -> u64 {
     let group = group(run, "web").await;
     let lawful = |n: u64| Permission::tcp(443, &format!("9.9.9.{n}/32"));
@@ -138,7 +139,7 @@ pub(super) async fn twins(run: &Rc<Run>, pace: Pace) -> u64 {
     run.now()
 }
 
-/// One rule and a list of the attacker's own, which holds the same in other blocks each time.
+/// One rule and a list of the attacker's, which has the same addresses in other blocks each time.
 pub(super) async fn swap(run: &Rc<Run>, pace: Pace) -> u64 {
     let group = group(run, "web").await;
     let entries = |n: u64| {
@@ -154,7 +155,7 @@ pub(super) async fn swap(run: &Rc<Run>, pace: Pace) -> u64 {
             (after.iter().map(String::as_str).collect(), before.iter().map(String::as_str).collect());
         run.change_list(&list, &add, &remove, 0).await;
         before = after;
-        // What the guard took is made again.
+        // Rules that the function revoked are made again.
         let gone = run.watch().arena.rules(&group).iter().all(|rule| rule.shape.source != list);
         if gone {
             run.authorize(Who::Attacker, &group, &[Permission::tcp(22, &list)]).await;
@@ -164,7 +165,7 @@ pub(super) async fn swap(run: &Rc<Run>, pace: Pace) -> u64 {
     run.now()
 }
 
-/// From group to group: where one event arrives, the port is open elsewhere.
+/// From group to group: when an event arrives, the port is open in another group.
 pub(super) async fn hop(run: &Rc<Run>, pace: Pace) -> u64 {
     let mut groups = Vec::new();
     for n in 0..4 {
@@ -191,8 +192,8 @@ pub(super) async fn pile(run: &Rc<Run>, pace: Pace) -> u64 {
     run.now()
 }
 
-/// Whatever comes to mind, at the moments that the guard's own clocks make interesting: its backoff, its settling, the
-/// second look at what stands, the delay of events, the pauses between deliveries.
+/// Random moves, at moments derived from the function's timings: its backoff, its settling time, the second look at a
+/// standing exposure, the delay of events, the pauses between deliveries.
 pub(super) async fn improvise(run: &Rc<Run>, pace: Pace) -> u64 {
     let group = group(run, "web").await;
     let late = run.travel.late;

@@ -1,4 +1,4 @@
-//! Attacks that are one blow, or a few.
+//! Attacks of one call, or of a few.
 
 use std::rc::Rc;
 
@@ -8,10 +8,10 @@ use tokio::time::sleep;
 use super::{ANYONE, Pace, millis, ssh_from, state};
 use crate::adversary::run::{Left, Run, Who};
 
-/// So long after the blow the port should be closed.
+/// For this long after the attack the port should be closed.
 const AFTERMATH: u64 = 60_000;
 
-/// So many blocks of /9 from a /8 on.
+/// `count` blocks of /9, beginning at a /8.
 fn ninths(first: u8, count: usize) -> Vec<String> {
     let halves = (first..).flat_map(|octet| [format!("{octet}.0.0.0/9"), format!("{octet}.128.0.0/9")]);
     halves.take(count).collect()
@@ -29,7 +29,7 @@ pub(super) async fn split(run: &Rc<Run>, pace: Pace) -> u64 {
 
 pub(super) async fn fill(run: &Rc<Run>, pace: Pace) -> u64 {
     let group = run.create_group("web", Vpc::Other).await;
-    // A /8 less its last address.
+    // A /8 without its last address.
     let parts = (9..=32).map(|length| {
         let first = (8_u32 << 24) | ((1_u32 << 24) - (1_u32 << (33 - length)));
         format!("{}/{length}", std::net::Ipv4Addr::from(first))
@@ -69,10 +69,10 @@ pub(super) async fn name(run: &Rc<Run>, pace: Pace) -> u64 {
     run.delete_group(&old).await;
     let new = run.create_group("web", Vpc::Default).await;
     if pace.variant.is_multiple_of(2) {
-        // Lawful, for the policy exempts who makes it.
+        // Lawful, because the policy exempts the caller.
         run.authorize(Who::Exempt, &new, &halves).await;
     } else {
-        // Lawful by itself; the attacker's other half makes it an exposure.
+        // Lawful by itself. The attacker's other half makes it part of an exposure.
         run.authorize(Who::Developer, &new, &ssh_from(&["8.0.0.0/9".to_owned()])).await;
         run.authorize(Who::Attacker, &new, &ssh_from(&["8.128.0.0/9".to_owned()])).await;
     }

@@ -1,4 +1,4 @@
-//! Any record at all: mutated, maimed, or no record.
+//! Random records: valid, mutated, damaged, and no records at all.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -101,7 +101,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// One thing done to one node.
+/// A mutation of one node.
 #[derive(Debug, Clone)]
 enum Mutation {
     Replace(Value),
@@ -135,7 +135,7 @@ fn mutate(record: Value, (index, mutation): (Index, Mutation)) -> Value {
     }
 }
 
-/// Fields that say nothing about what was opened, and one that no version knows.
+/// Fields that do not matter for what was opened, and one field that no version knows.
 const IMMATERIAL: [&str; 14] = [
     "/eventVersion",
     "/userIdentity",

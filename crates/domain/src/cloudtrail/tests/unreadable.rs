@@ -1,12 +1,13 @@
-//! What should be there and cannot be read: undecided, and the message names the place, the value and what is accepted.
+//! Values that are required and cannot be read: the record is undecided, and the message names the field, the value and
+//! what is accepted.
 
 use serde_json::json;
 
 use super::*;
 use crate::rule::Protocol;
 
-/// Puts a value at a place of the record, for each line `POINTER = JSON → MESSAGE`, and expects the message, or its
-/// beginning. A line `POINTER → MESSAGE` takes the node away. `at` goes before each pointer, `place` before each message.
+/// For each line `POINTER = JSON → MESSAGE`, sets a value in the record and expects the message, or its beginning. A
+/// line `POINTER → MESSAGE` removes the node. `at` is put before each pointer, `place` before each message.
 #[track_caller]
 fn check(record: &Value, at: &str, place: &str, table: &str) {
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {

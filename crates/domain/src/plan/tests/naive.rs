@@ -1,6 +1,6 @@
-//! A second definition of what is exposed and what goes, written from the words of docs/SEMANTICS.md alone and naive on
-//! purpose: a world of sixteen blocks in each family, kept as the bits of a word and looked at one by one, and ports
-//! walked one by one. Production must equal it, on random worlds ([`random`]) and on every small one ([`small`]).
+//! A second definition of what is exposed and which rules go, written only from the words of docs/SEMANTICS.md and
+//! naive on purpose. Its world has sixteen blocks in each family, which are the bits of a word and are checked one by
+//! one, as ports are. Production must equal it on random worlds ([`random`]) and on every small one ([`small`]).
 
 mod invariants;
 mod random;
@@ -21,12 +21,12 @@ use crate::rule::{Permission, Protocol, Rule, Source, Traffic, Transport};
 /// Bit n of a mask is the nth block: `n.0.0.0/8`, or `2001:dbn::/32`.
 type Mask = u16;
 
-/// IANA's special blocks among them: 0.0.0.0/8 and 10.0.0.0/8; 2001:db8::/32.
+/// The special blocks of IANA among the sixteen: 0.0.0.0/8 and 10.0.0.0/8; 2001:db8::/32.
 const SPECIAL: [Mask; 2] = [1 << 0 | 1 << 10, 1 << 8];
 const BLOCK: [u128; 2] = [1 << 24, 1 << 96];
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
-/// How many cases a proof takes: `usual` of them, or what `PORTCULLIS_PROOF_CASES` says, divided by `share`.
+/// How many cases a proof takes: `usual` or the number in `PORTCULLIS_PROOF_CASES`, divided by `share`.
 #[expect(clippy::disallowed_methods, reason = "how long to test is for whoever tests to say")]
 fn cases(usual: u32, share: u32) -> u32 {
     std::env::var("PORTCULLIS_PROOF_CASES")
@@ -36,7 +36,7 @@ fn cases(usual: u32, share: u32) -> u32 {
 /// Where a rule admits from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum From {
-    /// `2^bits` aligned blocks of a family, `block` one of them, written with these host bits.
+    /// An aligned run of `2^bits` blocks of a family that contains `block`, written with these host bits.
     Cidr { family: usize, block: u8, bits: u8, host: u64 },
     /// A prefix list of the world.
     List(usize),
@@ -56,7 +56,7 @@ enum Form {
 }
 
 impl From {
-    /// As a CIDR block's text.
+    /// The text of a CIDR block.
     fn text(family: usize, block: u8, bits: u8, host: u64, form: Form) -> String {
         let (length, host_bits, network) = match family {
             0 => (8, 24, u128::from(block)),
@@ -122,7 +122,7 @@ struct SmallRule {
 
 impl SmallRule {
     /// "The protocol is the guard's or `-1`, and the port is inside the range. […] tcp or udp without ports, or with -1
-    /// to -1, is every port." A protocol that is no word and no number of one, and ports that are none, say nothing.
+    /// to -1, is every port." An unknown protocol and ports outside 0 to 65535 decide nothing.
     fn reaches(&self, transport: Transport, port: u16) -> Reaches {
         let own = match self.protocol {
             "-1" => return Reaches::Yes,
@@ -140,7 +140,7 @@ impl SmallRule {
         }
     }
 
-    /// Whether two descriptions of it can be told apart: what nobody knows equals anything.
+    /// Whether this description is complete enough to differ from another. An unknown description equals anything.
     fn is_known(&self) -> bool {
         self.from != From::Unknown && self.protocol != "sctp"
     }
@@ -156,7 +156,7 @@ impl SmallRule {
 enum SmallList {
     Entries([Mask; 2]),
     Unreadable,
-    /// Nobody looked.
+    /// The entries were not looked up.
     Absent,
 }
 
@@ -170,10 +170,10 @@ enum Maker {
     Unnamed,
 }
 
-/// Sets of rules are bits of a word, too.
+/// Which rules a change made. Sets of rules are bits of a word, too.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum SmallClaim {
-    Rules { of: u16, said_otherwise: u16, missing: bool, egress: bool },
+enum SmallChangedRules {
+    Rules { of: u16, recorded_otherwise: u16, missing: bool, egress: bool },
     Asked { of: u16, missing: bool },
     List { list: usize, added: Option<[Mask; 2]> },
     Any,
@@ -182,10 +182,10 @@ enum SmallClaim {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct SmallChange {
     maker: Maker,
-    changed_rules: SmallClaim,
+    changed_rules: SmallChangedRules,
 }
 
-/// Keys of an exemption about the place, and whether they match the group.
+/// Exemption keys about the group's location, and whether they match the group.
 const PLACES: [(&str, bool); 6] = [
     ("groups: [sg-0123456789abcdef0]", true),
     ("accounts: ['111122223333'], regions: [us-east-1, eu-west-1]", true),
@@ -194,7 +194,7 @@ const PLACES: [(&str, bool); 6] = [
     ("vpcs: [vpc-2]", false),
     VPC,
 ];
-/// It matches where the VPC is known.
+/// Matches where the VPC is known.
 const VPC: (&str, bool) = ("vpcs: [vpc-1]", true);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -203,26 +203,26 @@ struct SmallExemption {
     elapsed: bool,
     guard: Option<&'static str>,
     sources: Option<[Mask; 2]>,
-    /// Only what role A made.
+    /// Covers only rules that role A made.
     principal: bool,
 }
 
 /// A guarded port in one family.
 type Place = (&'static str, Transport, u16, Family);
 
-/// What is exposed: by which rules, to how many addresses, and whether without the changes too.
+/// The exposures: through which rules, to how many addresses, and whether without the changes too.
 type Exposures<'a> = BTreeMap<(&'a str, Transport, u16, Family), (Vec<usize>, u128, bool)>;
 
 #[derive(Debug, Clone)]
 struct World {
-    /// In the policy's order; each with its ports as the policy writes them.
+    /// The guarded ports in the policy's order, with the ports as the policy writes them.
     guards: Vec<(&'static str, Transport, (u16, u16))>,
     rules: Vec<SmallRule>,
     /// The rules that appeared between two looks.
     appeared: u16,
     lists: [SmallList; 2],
     changes: Vec<SmallChange>,
-    /// One `internet` block is 2^n of the sixteen.
+    /// One `internet` block is 2^n of the sixteen blocks.
     limits: [u8; 2],
     trusted: [Mask; 2],
     /// Everything outside the sixteen is trusted too.
@@ -271,25 +271,25 @@ impl World {
         })
     }
 
-    /// For each change: its rules, its rules that are something else now, and whether something of it is not there.
+    /// For each change: its rules, its rules that are altered now, and whether something of it is missing.
     fn attributions(&self) -> Vec<Attribution> {
         let among = |mask: u16| (0..self.rules.len()).filter(move |n| mask >> n & 1 == 1);
         let each = |change: &SmallChange| match change.changed_rules {
-            SmallClaim::Rules { of, said_otherwise, missing, .. } => {
+            SmallChangedRules::Rules { of, recorded_otherwise, missing, .. } => {
                 // "A rule that is something else now and exposes a port by itself stays the change's."
                 let otherwise = |n: &usize| {
-                    said_otherwise >> n & 1 == 1 && self.rules[*n].is_known() && !self.is_unlawful_by_itself(*n)
+                    recorded_otherwise >> n & 1 == 1 && self.rules[*n].is_known() && !self.is_unlawful_by_itself(*n)
                 };
                 let rules = among(of).filter(|n| !otherwise(n)).collect();
                 let replaced = among(of).filter(otherwise).map(rule_id).collect();
                 Attribution { rules, missing: missing.then(|| Some(rule_id(98))).into_iter().collect(), replaced }
             }
-            SmallClaim::Asked { of, missing } => {
+            SmallChangedRules::Asked { of, missing } => {
                 let missing = missing.then_some(None).into_iter().collect();
                 Attribution { rules: among(of).collect(), missing, replaced: vec![] }
             }
-            SmallClaim::Any => Attribution { rules: among(u16::MAX).collect(), ..Attribution::default() },
-            SmallClaim::List { list, added } => {
+            SmallChangedRules::Any => Attribution { rules: among(u16::MAX).collect(), ..Attribution::default() },
+            SmallChangedRules::List { list, added } => {
                 let there = match (self.lists[list], added) {
                     (SmallList::Entries(entries), Some(added)) => (0..2).all(|n| added[n] & !entries[n] == 0),
                     (SmallList::Entries(_), None) => false,
@@ -302,7 +302,8 @@ impl World {
         self.changes.iter().map(each).collect()
     }
 
-    /// Whether an exemption covers the rule for a guard, whoever made it: one by principal, or any.
+    /// Whether an exemption covers the rule for a guard, whoever made the rule: any exemption, or only those by
+    /// principal.
     fn may_be_exempt(&self, rule: usize, guard: &str, by_principal: bool) -> bool {
         self.exemptions.iter().any(|exemption| {
             let from = self.rules[rule].from;
@@ -358,7 +359,7 @@ impl World {
         let mut guards: Vec<String> = Vec::new();
         for (n, entry) in self.guards.iter().enumerate() {
             match guards.last_mut() {
-                // One guard of several ranges stands in one entry.
+                // One entry holds all port ranges of a guard.
                 Some(last) if self.guards[n - 1].0 == entry.0 => {
                     let (from, to) = entry.2;
                     *last = last.replace("]}", &format!(", {from}-{to}]}}"));
@@ -418,13 +419,13 @@ impl World {
         case.changes.clear();
         for SmallChange { maker, changed_rules } in &self.changes {
             let among = |mask: u16| (0..self.rules.len()).filter(move |n| mask >> n & 1 == 1);
-            // No rule of any world.
+            // A rule that no world contains.
             let other = || SmallRule { protocol: "tcp", ports: Some((1, 1)), from: From::Group }.permission(form);
             let mut recorded_rules = None;
             let changed_rules = match *changed_rules {
-                SmallClaim::Rules { of, said_otherwise, missing, egress } => {
+                SmallChangedRules::Rules { of, recorded_otherwise, missing, egress } => {
                     let said = |n| {
-                        let otherwise = said_otherwise >> n & 1 == 1;
+                        let otherwise = recorded_otherwise >> n & 1 == 1;
                         (Some(rule_id(n)), if otherwise { other() } else { self.rules[n].permission(form) })
                     };
                     recorded_rules = Some(among(of).map(said).collect());
@@ -433,17 +434,17 @@ impl World {
                         among(of).map(rule_id).chain(egress).chain(missing.then(|| rule_id(98))).collect(),
                     )
                 }
-                SmallClaim::Asked { of, missing } => {
+                SmallChangedRules::Asked { of, missing } => {
                     let asked = among(of).map(|n| self.rules[n].permission(form));
                     ChangedRules::Permissions(asked.chain(missing.then(other)).collect())
                 }
-                SmallClaim::List { list, added } => ChangedRules::PrefixList {
+                SmallChangedRules::List { list, added } => ChangedRules::PrefixList {
                     list: list_id(list),
                     restored: None,
                     version: None,
                     added: added.map(parsed),
                 },
-                SmallClaim::Any => ChangedRules::Any,
+                SmallChangedRules::Any => ChangedRules::Any,
             };
             let mut made = change(changed_rules);
             made.recorded_rules = recorded_rules;
@@ -462,11 +463,11 @@ impl World {
     }
 }
 
-/// What the naive definition says of a world.
+/// The naive definition's answer for a world.
 struct Answer<'a> {
     world: &'a World,
     attributions: Vec<Attribution>,
-    /// For each rule the changes that made it.
+    /// For each rule, the changes that made it.
     makers: Vec<Vec<SmallChange>>,
 }
 
@@ -475,8 +476,9 @@ impl Answer<'_> {
         !self.makers[rule].is_empty() || self.world.is_new(rule)
     }
 
-    /// What a rule would admit without the changes: all, or nothing where one of them made it. A change to its prefix
-    /// list that says what it added made only that; and all that counts, where the rest was exempt.
+    /// The blocks that a rule would admit without the changes: all, or none where one of them made it. A change to its
+    /// prefix list that lists the added entries made only those; if the rest was exempt, the change made everything
+    /// that counts.
     fn without(&self, rule: usize, family: usize) -> Mask {
         let no_more = |(guard, transport, (from, to)): &(&str, Transport, (u16, u16))| {
             let reaches = |port| self.world.rules[rule].reaches(*transport, port) != Reaches::No;
@@ -489,14 +491,14 @@ impl Answer<'_> {
         self.before(rule, family, self.world.counted(rule, family))
     }
 
-    /// What of these blocks of a rule is not the changes' doing.
+    /// Which of these blocks of a rule the changes did not add.
     fn before(&self, rule: usize, family: usize, blocks: Mask) -> Mask {
         let left = |mask: Mask, change: &SmallChange| match change.changed_rules {
-            SmallClaim::List { added: Some(added), .. } => mask & !added[family],
-            SmallClaim::List { added: None, .. }
-            | SmallClaim::Rules { .. }
-            | SmallClaim::Asked { .. }
-            | SmallClaim::Any => 0,
+            SmallChangedRules::List { added: Some(added), .. } => mask & !added[family],
+            SmallChangedRules::List { added: None, .. }
+            | SmallChangedRules::Rules { .. }
+            | SmallChangedRules::Asked { .. }
+            | SmallChangedRules::Any => 0,
         };
         self.makers[rule].iter().fold(blocks, left)
     }
@@ -509,7 +511,8 @@ impl Answer<'_> {
         rules.iter().fold(0, |mask, n| mask | self.without(*n, family))
     }
 
-    /// Whether an exemption covered what a rule was before the changes added to it what counts, whoever made that.
+    /// Whether an exemption covered the rule before the changes added addresses that count, whoever made those
+    /// additions.
     fn was_exempt(&self, rule: usize, guard: &str) -> bool {
         let blocks = |family| self.world.blocks(self.world.rules[rule].from, family);
         let within = |masks: [Mask; 2]| {
@@ -531,8 +534,8 @@ impl Answer<'_> {
     fn exempt(&self, rule: usize, guard: &str) -> bool {
         let from = self.world.rules[rule].from;
         self.world.exemptions.iter().any(|exemption| {
-            // The rule's source lies within: all of it, public or not. What is not known lies nowhere, and more than the
-            // sixteen blocks within none of them.
+            // All of the rule's source must lie within the exemption's sources, public or not. An unknown source lies
+            // within none. A source of more than the sixteen blocks lies within none either.
             let within = |masks: [Mask; 2]| {
                 let wider = matches!(from, From::Cidr { bits, .. } if bits > 4);
                 (0..2).all(|n| self.world.blocks(from, n).is_some_and(|blocks| !wider && blocks & !masks[n] == 0))
@@ -547,7 +550,7 @@ impl Answer<'_> {
         })
     }
 
-    /// "All ingress rules that admit the port", less what admits no address that counts, and what is exempt.
+    /// "All ingress rules that admit the port", less those that admit no address that counts and those that are exempt.
     fn admitting(&self, (guard, transport, port, family): Place, exemptions: bool) -> Vec<usize> {
         let admits = |n: &usize| {
             self.world.rules[*n].reaches(transport, port) == Reaches::Yes
@@ -571,7 +574,7 @@ impl Answer<'_> {
         exposures
     }
 
-    /// For each guarded port, what is not known of a rule that reaches it or may, unless it is exempt.
+    /// For each guarded port, the rules that reach it or may reach it and cannot be decided, unless they are exempt.
     fn undecided(&self) -> BTreeSet<(RuleId, &'static str)> {
         let mut undecided = BTreeSet::new();
         for (guard, transport, port, family) in self.world.places() {
@@ -590,8 +593,8 @@ impl Answer<'_> {
         undecided
     }
 
-    /// The rules that an exemption covers for some guard they reach, where there would be an exposure through them.
-    fn told_exempt(&self) -> BTreeSet<usize> {
+    /// The rules that an exemption covers for a guard that they reach, where an exposure would go through them.
+    fn reported_exempt(&self) -> BTreeSet<usize> {
         let exposing: BTreeSet<usize> = self.exposures(false).into_values().flat_map(|(rules, ..)| rules).collect();
         let covered = |n: &usize| {
             self.world.places().any(|(guard, transport, port, _)| {
@@ -663,7 +666,7 @@ impl Answer<'_> {
     }
 }
 
-/// Production's answer and the naive one, in the same words; equal where the two agree.
+/// Production's answer and the naive answer in the same words. The two are equal where the definitions agree.
 fn both<'a>(world: &World, case: &'a Case) -> [Compared<'a>; 2] {
     let judgement = case.judge();
     let mut exposures = Exposures::new();
@@ -689,7 +692,7 @@ fn both<'a>(world: &World, case: &'a Case) -> [Compared<'a>; 2] {
         Compared {
             exposures: naive.exposures(true),
             undecided: naive.undecided(),
-            exempt: if world.exemptions.is_empty() { BTreeSet::new() } else { naive.told_exempt() },
+            exempt: if world.exemptions.is_empty() { BTreeSet::new() } else { naive.reported_exempt() },
             planned: naive.planned(),
             attributions: naive.attributions,
         },

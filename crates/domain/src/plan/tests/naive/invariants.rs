@@ -1,4 +1,4 @@
-//! What must hold whatever the definition.
+//! Properties that must hold under any definition.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn planned(case: &Case) -> BTreeSet<RuleId> {
     going(&judgement).into_iter().map(|n| judgement.rules[n].rule.id.clone()).collect()
 }
 
-/// What is exposed, port by port: to how many addresses, and whether without the changes too.
+/// The exposures, port by port: to how many addresses, and whether without the changes too.
 fn measures(case: &Case) -> BTreeMap<(String, Transport, u16, Family), (u128, bool)> {
     let ports = |exposure: crate::judge::Exposure| {
         let place = move |port| (exposure.guard.clone(), exposure.transport, port, exposure.family);
@@ -103,7 +103,7 @@ fn read_text(text: &str) -> Change {
 }
 
 proptest! {
-    // As many more may be passed over as a property does not speak of.
+    // A property may skip as many more cases, if it says nothing about them.
     #![proptest_config(ProptestConfig { max_global_rejects: cases(2_000, 1), ..ProptestConfig::with_cases(cases(200, 20)) })]
 
     #[test]
@@ -137,7 +137,7 @@ proptest! {
         let by_itself = |id: &RuleId| judgement.rules.iter().any(|judged| {
             judged.rule.id == *id && Family::BOTH.into_iter().any(|family| judged.width(family) >= *limit.get(family))
         });
-        // What is over the limit by itself goes, whatever stands beside it.
+        // A rule that is over the limit by itself goes, whatever other rules there are.
         for id in gone.iter().filter(|id| !by_itself(id)) {
             case.facts.rules = all.iter().filter(|rule| rule.id == *id || !gone.contains(&rule.id)).cloned().collect();
             prop_assert!(case.judge().exposures.iter().any(|exposure| !exposure.standing), "{} could stay", id);
@@ -152,9 +152,9 @@ proptest! {
         for (n, judged) in judgement.rules.iter().enumerate() {
             let is_new = case.facts.appeared.contains(&judged.rule.id);
             prop_assert!(!going(&judgement).contains(&n) || made.contains(&n) || is_new);
-            // What is something else now is taken only where it exposes a port by itself.
+            // An altered rule goes only where it exposes a port by itself.
             let altered = world.changes.iter().any(|change| matches!(change.changed_rules,
-                SmallClaim::Rules { of, said_otherwise, .. } if of & said_otherwise >> n & 1 == 1));
+                SmallChangedRules::Rules { of, recorded_otherwise, .. } if of & recorded_otherwise >> n & 1 == 1));
             let width = |family| judged.width(family) >= case.policy.limit(family);
             let by_itself = Family::BOTH.into_iter().any(width);
             let otherwise = world.changes.len() != 1 || is_new || !world.rules[n].is_known();
@@ -187,7 +187,7 @@ proptest! {
             *bits = (*bits).min(4);
         }
         wider.no_rule_twice();
-        // It is no change's, or the changes would make up for it.
+        // No change made the rule. Otherwise the changes would make up for it.
         let same = world.answer().makers == wider.answer().makers.into_iter().take(world.rules.len()).collect::<Vec<_>>();
         prop_assume!(same);
         let after = measures(&wider.case(Form::Odd));
@@ -218,7 +218,7 @@ proptest! {
         prop_assume!(!world.rules.is_empty());
         let plain = read_text(&record(&world, Form::Canonical).to_string());
         let odd = read_text(&in_some_order(&record(&world, Form::Odd), salt));
-        // An unknown word is kept as it was written.
+        // An unknown protocol is kept as it was written.
         if world.rules.iter().all(|rule| rule.protocol != "sctp") {
             prop_assert_eq!(&odd, &plain);
         }
@@ -228,7 +228,7 @@ proptest! {
         written_oddly.changes = vec![odd];
         if world.rules.iter().all(|rule| rule.protocol != "sctp") {
             prop_assert_eq!(written_oddly.judge(), case.judge());
-            // And the rules are those that the record asked for.
+            // The rules are those that the record asked for.
             prop_assert_eq!(case.judge().attributions[0].rules.len(), world.rules.len());
         }
     }
@@ -243,7 +243,7 @@ proptest! {
         let change = Change { recorded_rules: Some(recorded_rules), ..change(changed_rules) };
         let harmless = harmless(&change, &case.policy).is_some();
         case.changes = vec![change];
-        // What appeared between two looks is not of the record.
+        // A rule that appeared between two looks is not the record's.
         case.facts.appeared.clear();
         prop_assert!(!harmless || planned(&case).is_empty());
     }
@@ -251,7 +251,7 @@ proptest! {
     #[test]
     fn what_adds_nothing_that_counts_to_a_list_is_never_rolled_back(world in world(), added in few()) {
         let mut world = world;
-        let changed_rules = SmallClaim::List { list: 0, added: Some(added) };
+        let changed_rules = SmallChangedRules::List { list: 0, added: Some(added) };
         world.changes = vec![SmallChange { maker: Maker::A, changed_rules }];
         world.appeared = 0;
         let case = world.case(Form::Odd);

@@ -14,7 +14,7 @@ pub(super) fn masks() -> impl Strategy<Value = [Mask; 2]> {
     [any::<Mask>(), any::<Mask>()]
 }
 
-/// A few blocks only.
+/// A mask of only a few blocks.
 pub(super) fn few() -> impl Strategy<Value = [Mask; 2]> {
     [any::<[Mask; 3]>(), any::<[Mask; 3]>()].prop_map(|of| of.map(|[a, b, c]| a & b & c))
 }
@@ -61,13 +61,13 @@ fn small_change() -> impl Strategy<Value = SmallChange> {
     let maker = select(vec![Maker::A, Maker::A, Maker::SessionOfA, Maker::B, Maker::Unnamed]);
     let none_or_any = || prop_oneof![3 => Just(0), 1 => any::<u16>()];
     let changed_rules = prop_oneof![
-        6 => (any::<u16>(), none_or_any(), any::<[bool; 2]>()).prop_map(|(of, said_otherwise, [missing, egress])| {
-            SmallClaim::Rules { of, said_otherwise, missing, egress }
+        6 => (any::<u16>(), none_or_any(), any::<[bool; 2]>()).prop_map(|(of, recorded_otherwise, [missing, egress])| {
+            SmallChangedRules::Rules { of, recorded_otherwise, missing, egress }
         }),
-        3 => (any::<u16>(), any::<bool>()).prop_map(|(of, missing)| SmallClaim::Asked { of, missing }),
+        3 => (any::<u16>(), any::<bool>()).prop_map(|(of, missing)| SmallChangedRules::Asked { of, missing }),
         3 => (0..2usize, proptest::option::weighted(0.8, few()))
-            .prop_map(|(list, added)| SmallClaim::List { list, added }),
-        1 => Just(SmallClaim::Any),
+            .prop_map(|(list, added)| SmallChangedRules::List { list, added }),
+        1 => Just(SmallChangedRules::Any),
     ];
     (maker, changed_rules).prop_map(|(maker, changed_rules)| SmallChange { maker, changed_rules })
 }
@@ -97,7 +97,7 @@ pub(super) fn world() -> impl Strategy<Value = World> {
     (facts, [limit(), limit()], trusted, exemptions, mode).prop_map(
         |((guards, mut rules, lists, changes), mut limits, mut trusted, exemptions, (closed, vpc, appeared))| {
             if !closed {
-                // Nothing reaches beyond the sixteen.
+                // No limit is larger than the sixteen blocks.
                 limits = limits.map(|bits| bits.min(4));
                 for rule in &mut rules {
                     if let From::Cidr { bits, .. } = &mut rule.from {
@@ -105,7 +105,7 @@ pub(super) fn world() -> impl Strategy<Value = World> {
                     }
                 }
             } else if (0..2).any(|n| !SPECIAL[n] & !trusted[n] == 0) {
-                // A policy under which nothing counts is refused.
+                // A policy that trusts everything is refused.
                 trusted = [0, 0];
             }
             let mut world = World { guards, rules, appeared, lists, changes, limits, trusted, closed, exemptions, vpc };
@@ -155,6 +155,6 @@ fn production_equals_the_naive_definition_on_random_worlds() {
         "proof: production equals the naive definition on {cases} random worlds ({exposed} exposed, {planned} with rules \
          that go)"
     );
-    // A proof about worlds in which nothing happens would be none.
+    // A proof needs worlds in which something is exposed and revoked.
     assert!(cases < 500 || (exposed > cases / 4 && planned > cases / 8), "{exposed} and {planned} of {cases}");
 }

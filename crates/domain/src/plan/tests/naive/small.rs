@@ -1,8 +1,8 @@
 //! Every small world: production equals the naive definition in each of them.
 //!
-//! Two bits of address are left in each family (the rest is trusted), three ports are guarded. Every group of up to
-//! three rules out of an alphabet, every subset of them as what a change made, every change to the prefix list beside
-//! it, every limit.
+//! Two bits of address are left in each family (the rest is trusted), and three ports are guarded. The worlds are every
+//! group of up to three rules from an alphabet, with every subset of them as the rules of a change, every change to the
+//! prefix list, and every limit.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
@@ -12,15 +12,15 @@ use super::*;
 /// The blocks that count: 12.0.0.0/6 and 2001:dbc::/30.
 const COUNTING: Mask = 0xf000;
 
-/// What the prefix list of the small worlds holds, and which additions to it a record may speak of: nothing at all, what
-/// it did not say, one entry, all of them, and a block that is not in it.
+/// The entries of the small worlds' prefix list, and the additions that a record may list: none, not listed, one entry,
+/// all entries, and a block that is not in the list.
 const ENTRIES: [Mask; 2] = [1 << 13 | 1 << 14, 1 << 13];
 const ADDED: [Option<[Mask; 2]>; 5] =
     [None, Some([0, 0]), Some([1 << 13, 0]), Some(ENTRIES), Some([1 << 13 | 1 << 12, 0])];
 
 struct Alphabet {
     rules: Vec<SmallRule>,
-    /// One `internet` block is 2^n blocks; and what is trusted besides.
+    /// One `internet` block is 2^n blocks; then the trusted blocks.
     limits: Vec<(u8, Mask)>,
 }
 
@@ -35,7 +35,7 @@ impl Alphabet {
         Self { rules, limits: limits.to_vec() }
     }
 
-    /// All that can be said in so small a world.
+    /// Everything that so small a world can contain.
     fn whole() -> Self {
         let ranges = [(20, 20), (20, 21), (20, 22), (21, 21), (21, 22), (22, 22)];
         let tcp = ranges.map(|(from, to)| ("tcp", from, to));
@@ -48,7 +48,7 @@ impl Alphabet {
         Self::of(&[&tcp[..], &other].concat(), &sources, &[(0, 0), (1, 0), (2, 1 << 15), (2, 0)])
     }
 
-    /// What `make test` has the time for.
+    /// A part of the worlds that `make test` has time for.
     fn reduced() -> Self {
         let cidr = |block, bits| From::Cidr { family: 0, block, bits, host: 0 };
         let sources = [cidr(12, 1), cidr(13, 0), cidr(14, 0), From::List(0)];
@@ -71,7 +71,7 @@ impl Alphabet {
         }
     }
 
-    /// All groups of up to three rules of which `first` is the first; none is the empty group.
+    /// All groups of up to three rules whose first rule is `first`. `None` gives the empty group.
     fn groups(&self, first: Option<usize>) -> impl Iterator<Item = Vec<SmallRule>> {
         let at = |n: usize| self.rules[n];
         let from = first.unwrap_or(self.rules.len());
@@ -83,7 +83,7 @@ impl Alphabet {
         one.chain(pairs)
     }
 
-    /// In how many worlds the two agree: all there are.
+    /// Checks that the two agree in all worlds. Returns how many worlds there are.
     fn agree(&self) -> u64 {
         let (worlds, next) = (AtomicU64::new(0), AtomicU64::new(0));
         let prove = || {
@@ -113,18 +113,18 @@ impl Alphabet {
     }
 }
 
-/// One group under one policy, with every change; how many worlds that is.
+/// Checks one group under one policy, with every change. Returns how many worlds there are.
 fn agree((world, case): &mut (World, Case), rules: &[SmallRule]) -> u64 {
     world.rules = rules.to_vec();
     let made = |changed_rules| SmallChange { maker: Maker::A, changed_rules };
     let has_list = rules.iter().any(|rule| rule.from == From::List(0));
     let lists: Vec<SmallChange> =
-        ADDED.into_iter().filter(|_| has_list).map(|added| made(SmallClaim::List { list: 0, added })).collect();
+        ADDED.into_iter().filter(|_| has_list).map(|added| made(SmallChangedRules::List { list: 0, added })).collect();
     let mut worlds = 0;
-    for whose in whose(rules.len()) {
-        let Whose { of, said_otherwise, appeared } = whose;
+    for makers in makers(rules.len()) {
+        let SmallMakers { of, recorded_otherwise, appeared } = makers;
         world.appeared = appeared;
-        let rules = made(SmallClaim::Rules { of, said_otherwise, missing: false, egress: false });
+        let rules = made(SmallChangedRules::Rules { of, recorded_otherwise, missing: false, egress: false });
         for list in std::iter::once(None).chain(lists.iter().copied().map(Some)) {
             world.changes = std::iter::once(rules).chain(list).collect();
             world.fill(case, Form::Canonical);
@@ -136,29 +136,29 @@ fn agree((world, case): &mut (World, Case), rules: &[SmallRule]) -> u64 {
     worlds
 }
 
-/// Whose the rules of a small group are.
-struct Whose {
+/// Which change made each rule of a small group.
+struct SmallMakers {
     of: u16,
-    said_otherwise: u16,
+    recorded_otherwise: u16,
     appeared: u16,
 }
 
-/// Of up to two rules: each is old, the change's, the change's and something else now, or new between two looks. Of
-/// three: each is old or the change's.
-fn whose(rules: usize) -> impl Iterator<Item = Whose> {
+/// In a group of up to two rules, each rule is old, made by the change, made by the change and altered now, or new
+/// between two looks. In a group of three, each is old or made by the change.
+fn makers(rules: usize) -> impl Iterator<Item = SmallMakers> {
     let kinds: u16 = if rules <= 2 { 4 } else { 2 };
     (0..kinds.pow(rules as u32)).map(move |mut word| {
-        let mut whose = Whose { of: 0, said_otherwise: 0, appeared: 0 };
+        let mut makers = SmallMakers { of: 0, recorded_otherwise: 0, appeared: 0 };
         for n in 0..rules {
             match word % kinds {
-                1 => whose.of |= 1 << n,
-                2 => (whose.of, whose.said_otherwise) = (whose.of | 1 << n, whose.said_otherwise | 1 << n),
-                3 => whose.appeared |= 1 << n,
+                1 => makers.of |= 1 << n,
+                2 => (makers.of, makers.recorded_otherwise) = (makers.of | 1 << n, makers.recorded_otherwise | 1 << n),
+                3 => makers.appeared |= 1 << n,
                 _ => {}
             }
             word /= kinds;
         }
-        whose
+        makers
     })
 }
 
@@ -175,16 +175,16 @@ fn production_equals_the_naive_definition_in_every_small_world() {
     assert_eq!(worlds, alphabet.worlds(), "counted by hand");
 }
 
-/// Whether `make proof` asks for all of them.
+/// Whether `make proof` asks for all worlds.
 #[expect(clippy::disallowed_methods, reason = "how long to test is for whoever tests to say")]
 fn is_whole() -> bool {
     std::env::var("PORTCULLIS_PROOF_WHOLE").is_ok_and(|text| text == "1")
 }
 
 impl Alphabet {
-    /// How many there must be: for each choice of k of the n rules 4^k ways whose they are,
-    /// of three 2^3, and each of them with every addition
-    /// to the list where a rule of the group refers to it.
+    /// How many worlds there must be. For each choice of k of the n rules there are 4^k ways who made them, and 2^3 for
+    /// three rules. Where a rule of the group refers to the list, each of these ways comes with every addition to the
+    /// list.
     fn worlds(&self) -> u64 {
         let choose = |n: u64, k: u64| (0..k).fold(1, |product, i| product * n.saturating_sub(i) / (i + 1));
         let all = self.rules.len() as u64;
