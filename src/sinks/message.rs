@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_domain::finding::{Finding, Outcome, SweepFinding, Verdict};
+use portcullis_domain::finding::{Finding, MOST_NAMED, Outcome, SweepFinding, Verdict};
 use serde_json::json;
 
 use crate::aws::Message;
@@ -53,8 +53,8 @@ fn brief(finding: &Finding) -> Finding {
     }
     if let Some(sweep) = &mut brief.sweep {
         for named in [&mut sweep.open, &mut sweep.undecided_groups, &mut sweep.nearly_open, &mut sweep.unreachable] {
-            cut |= named.len() > MOST_LISTED;
-            named.truncate(MOST_LISTED);
+            cut |= named.len() > MOST_NAMED;
+            named.truncate(MOST_NAMED);
         }
     }
     if brief.reason.chars().count() > 2000 {
@@ -83,8 +83,6 @@ struct Headline {
 fn headline(finding: &Finding) -> Headline {
     let open = |what, next_step| Headline { is_open: true, what, next_step };
     let over = |what, next_step| Headline { is_open: false, what, next_step };
-    // Other rules keep a standing exposure open, whatever became of the change's own.
-    let stands = finding.exposures.iter().any(|exposure| exposure.standing);
     match (finding.verdict, finding.outcome) {
         (Verdict::Undecided, _) => {
             over("cannot be decided", "Look at the group by hand: Portcullis could not tell what this change did.")
@@ -97,7 +95,7 @@ fn headline(finding: &Finding) -> Headline {
             "not touched (alert mode)",
             "Close it, or add an exemption with a reason. Nothing is touched in alert mode.",
         ),
-        (Verdict::Exposed, Outcome::Reverted) if stands => open(
+        (Verdict::Exposed, Outcome::Reverted) if finding.is_open() => open(
             "STILL OPEN through other rules, own rules taken back",
             "Close it by hand: it is open through rules that this event did not make. Then tell whoever opened it.",
         ),
@@ -105,7 +103,7 @@ fn headline(finding: &Finding) -> Headline {
             "opened and taken back",
             "Tell whoever opened it. If it is lawful, add an exemption with a reason to the policy.",
         ),
-        (Verdict::Exposed, Outcome::AlreadyGone) if !stands => over(
+        (Verdict::Exposed, Outcome::AlreadyGone) if !finding.is_open() => over(
             "was open, and is closed now, not by Portcullis",
             "It is closed. Ask whoever opened it, and look in the flow logs who came in meanwhile.",
         ),
@@ -149,9 +147,9 @@ const fn is_own(outcome: Outcome) -> bool {
 
 /// What a sweep found, the gravest first.
 fn sweep_title(sweep: &SweepFinding) -> String {
-    let open = sweep.exposed.saturating_sub(sweep.reverted);
     let parts = [
-        (open, "OPEN"),
+        // Those that the summary names: fifty may be more.
+        (sweep.open.len(), if sweep.open.len() < MOST_NAMED { "OPEN" } else { "or more OPEN" }),
         (sweep.failed, "NOT taken back"),
         (sweep.undecided, "undecided"),
         (sweep.unreachable.len(), "not looked at"),
@@ -167,7 +165,7 @@ fn sweep_title(sweep: &SweepFinding) -> String {
 fn next_step(finding: &Finding) -> &'static str {
     match &finding.sweep {
         None => headline(finding).next_step,
-        Some(sweep) if sweep.exposed > sweep.reverted => {
+        Some(sweep) if !sweep.open.is_empty() => {
             "Close what is open by hand, or add an exemption with a reason. The sentence above names the groups."
         }
         Some(sweep) if !sweep.unreachable.is_empty() => {

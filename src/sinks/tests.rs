@@ -199,7 +199,12 @@ fn the_title_of_a_sweep_says_what_it_found_the_gravest_first() {
     };
     assert_eq!(title(of(0, 0, 0, 0)), "Portcullis: sweep: nothing open");
     assert_eq!(title(of(0, 0, 0, 2)), "Portcullis: sweep: 2 undecided");
-    assert_eq!(title(of(3, 1, 1, 2)), "Portcullis: sweep: 2 OPEN, 1 NOT taken back, 2 undecided, 1 taken back");
+    let open = |count: usize| vec!["1 r sg-1".to_owned(); count];
+    assert_eq!(
+        title(SweepFinding { open: open(2), ..of(3, 1, 1, 2) }),
+        "Portcullis: sweep: 2 OPEN, 1 NOT taken back, 2 undecided, 1 taken back"
+    );
+    assert_eq!(title(SweepFinding { open: open(50), ..of(70, 0, 0, 0) }), "Portcullis: sweep: 50 or more OPEN");
     let unreachable = vec!["1 r: why".to_owned()];
     assert_eq!(title(SweepFinding { unreachable, ..of(0, 0, 0, 0) }), "Portcullis: sweep: 1 not looked at");
 }

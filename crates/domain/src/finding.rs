@@ -310,6 +310,15 @@ impl Finding {
         self.call.as_deref() == Some("Sweep") && self.group.is_some()
     }
 
+    /// Whether a port is open at the end that nobody has made lawful. Other rules keep a standing exposure open, whatever
+    /// became of the change's own.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let stands = self.exposures.iter().any(|exposure| exposure.standing);
+        let is_over = matches!(self.outcome, Outcome::Reverted | Outcome::AlreadyGone);
+        self.verdict == Verdict::Exposed && (stands || !is_over)
+    }
+
     /// Whether someone should hear of it: exposures that are or were real, what failed, what cannot be decided, and what an
     /// exempt principal opened.
     #[must_use]

@@ -52,7 +52,7 @@ impl SweepFinding {
             self.unreachable.push(format!("{account} {region}: {}", finding.reason));
             return;
         }
-        if finding.verdict == Verdict::Exposed && finding.outcome != Outcome::Reverted {
+        if finding.is_open() {
             name(&mut self.open, || group(finding));
         }
         if finding.doubtful {
@@ -119,11 +119,12 @@ impl Finding {
             (0, true) => Verdict::Undecided,
             (0, false) => Verdict::Safe,
         };
-        let left = sweep.exposed.saturating_sub(sweep.reverted);
-        let outcome = match (sweep.failed + sweep.unreachable.len(), sweep.reverted, left) {
+        let outcome = match (sweep.failed + sweep.unreachable.len(), sweep.reverted, sweep.open.len()) {
             (1.., _, _) => Outcome::Failed,
             (0, 1.., _) => Outcome::Reverted,
             (0, 0, 1..) => Outcome::WouldRevert,
+            // Somebody else was faster.
+            (0, 0, 0) if sweep.exposed > 0 => Outcome::AlreadyGone,
             (0, 0, 0) => Outcome::None,
         };
         let event = EventMetadata { time: Some(time), call: Some("Sweep".to_owned()), ..EventMetadata::default() };

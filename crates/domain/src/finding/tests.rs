@@ -445,7 +445,22 @@ fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_see
         finding.reason,
         "sweep of 2 Region(s) of 1 account(s): 9 groups looked at, 4 exposed, 2 reverted, 1 failed, 1 undecided; open: 1 r sg-2, 1 r sg-3; cannot be decided: 1 r sg-4: why; not looked at: 1 r: why"
     );
+    let gone = plain(V::Exposed, O::AlreadyGone, Some("sg-6"));
+    let standing = ExposureFinding {
+        guard: "ssh".to_owned(),
+        protocol: "tcp".to_owned(),
+        port: 22,
+        to_port: None,
+        rules: vec![],
+        sources: vec![],
+        public_addresses: "1".to_owned(),
+        standing: true,
+    };
+    let still_open = Finding { exposures: vec![standing], ..reverted.clone() };
+    assert_eq!([&gone, &still_open, &open, &safe].map(Finding::is_open), [false, true, true, false]);
+    assert_eq!(sum(&[gone.clone(), still_open]).0.open, ["1 r sg-1"], "others keep it open");
     for (findings, verdict, outcome, doubtful) in [
+        (vec![gone], V::Exposed, O::AlreadyGone, false),
         (vec![], V::Safe, O::None, false),
         (vec![safe], V::Safe, O::None, false),
         (vec![open.clone()], V::Exposed, O::WouldRevert, false),
