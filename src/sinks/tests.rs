@@ -159,7 +159,7 @@ fn a_title_says_first_whether_a_port_is_open_now() {
                 None => ("", expected),
             };
             assert_eq!(title, format!("Portcullis: {open}sg-1 in 111122223333/eu-west-1: {what}"));
-            let is_open = open != "";
+            let is_open = !open.is_empty();
             assert_eq!(next_step.contains("Close it"), is_open, "{title}: {next_step}");
             let words = format!("{title} {next_step}");
             assert!(!is_open || !words.contains("gone") && !words.contains("before"), "{words}");

@@ -298,9 +298,9 @@ async fn every_finding_names_the_policy_that_decided() {
     findings.extend(watch.deliver(&order(&[ACCOUNT], &[REGION])).await.findings);
     findings.extend(watch.deliver(&json!({"detail": 1})).await.findings);
     assert_eq!(findings.len(), 4);
-    let hash = Some(watch.context.policy.hash());
-    assert!(findings.iter().all(|finding| finding.policy.as_deref() == hash), "{findings:#?}");
+    let hash = watch.context.policy.hash();
+    assert!(findings.iter().all(|finding| finding.policy.as_deref() == Some(hash)), "{findings:#?}");
     let lines = watch.lines.lock().unwrap();
-    let logged = lines.iter().filter(|line| line.contains(&format!("\"policy\":\"{}\"", hash.unwrap())));
+    let logged = lines.iter().filter(|line| line.contains(&format!("\"policy\":\"{hash}\"")));
     assert_eq!(logged.count(), 4);
 }
