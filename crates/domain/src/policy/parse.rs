@@ -235,24 +235,31 @@ pub(super) struct WrittenExemption {
     /// When it ends.
     until: Until,
     /// The accounts of the groups.
+    #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     accounts: Option<Vec<crate::ids::AccountId>>,
     /// The Regions of the groups.
+    #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     regions: Option<Vec<crate::ids::Region>>,
     /// The groups.
+    #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     groups: Option<Vec<crate::ids::GroupId>>,
     /// The VPCs of the groups. A policy that names VPCs costs one more EC2 call for each look.
+    #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     vpcs: Option<Vec<crate::ids::VpcId>>,
     /// ARN patterns of whoever made the rule: `*` stands for any text, `?` for one character.
+    #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(transform = schema::principals))]
     principals: Option<Vec<String>>,
     /// Names from the policy's `guard` list.
+    #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     guard: Option<Vec<String>>,
     /// CIDR blocks. All of the rule's source must lie within them.
+    #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     sources: Option<Vec<Cidr>>,
 }
@@ -266,15 +273,19 @@ pub(super) struct WrittenScope {
     /// Their mode. A scope that says `enforce` changes nothing while the function is in alert mode.
     mode: Mode,
     /// The accounts of the groups.
+    #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     accounts: Option<Vec<crate::ids::AccountId>>,
     /// The Regions of the groups.
+    #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     regions: Option<Vec<crate::ids::Region>>,
     /// The groups.
+    #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     groups: Option<Vec<crate::ids::GroupId>>,
     /// The VPCs of the groups. A policy that names VPCs costs one more EC2 call for each look.
+    #[serde(default, deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(transform = schema::at_least_one))]
     vpcs: Option<Vec<crate::ids::VpcId>>,
 }

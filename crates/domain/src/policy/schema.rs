@@ -22,9 +22,10 @@ impl Policy {
     }
 }
 
-/// An empty list matches nothing.
+/// An empty list matches nothing. A key that is left out has no value, not the value `null`.
 pub(super) fn at_least_one(schema: &mut Schema) {
     schema.insert("minItems".to_owned(), 1.into());
+    schema.remove("default");
 }
 
 pub(super) fn principals(schema: &mut Schema) {

@@ -184,6 +184,10 @@ fn an_error_names_the_value_what_is_accepted_and_the_line() {
             "exempt: a list is empty and so matches nothing, expected an entry, or the key left out at line 3",
         ),
         (
+            "version: 1\nexempt:\n- reason: x\n  until: never\n  guard: [ssh]\n  accounts:",
+            "expected sequence start at line 6, column 11",
+        ),
+        (
             "version: 1\nexempt:\n- {reason: x, until: never, principals: []}",
             "exempt: a list is empty and so matches nothing, expected an entry, or the key left out at line 3",
         ),
@@ -198,6 +202,10 @@ fn an_error_names_the_value_what_is_accepted_and_the_line() {
         (
             "version: 1\nscopes:\n- {mode: alert, regions: []}",
             "scopes: a list is empty and so matches nothing, expected an entry at line 3",
+        ),
+        (
+            "version: 1\nscopes:\n- mode: enforce\n  regions: [eu-central-1]\n  accounts: ~",
+            "expected sequence start at line 5, column 13",
         ),
         (
             "version: 1\nsweep: {max: 1}",
