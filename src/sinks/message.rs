@@ -13,6 +13,9 @@ use crate::aws::Message;
 /// A message lists at most this many entries, so that it always fits. The log has the whole finding.
 const MOST_LISTED: usize = 25;
 
+/// Each place that a sweep could not look at takes at most this many characters of a message.
+const LONGEST_NAME: usize = 300;
+
 /// The message for a finding. Its attributes are `verdict`, `outcome`, `account` and `region`; and `exempt_by` where that
 /// is why it is published.
 #[must_use]
@@ -52,9 +55,11 @@ fn brief(finding: &Finding) -> Finding {
         exposure.sources.truncate(MOST_LISTED);
     }
     if let Some(sweep) = &mut brief.sweep {
-        for named in [&mut sweep.open, &mut sweep.undecided_groups, &mut sweep.nearly_open, &mut sweep.unreachable] {
-            cut |= named.len() > MOST_NAMED;
-            named.truncate(MOST_NAMED);
+        // The summary's other lists are short already.
+        cut |= sweep.unreachable.len() > MOST_NAMED;
+        sweep.unreachable.truncate(MOST_NAMED);
+        for why in &mut sweep.unreachable {
+            *why = why.chars().take(LONGEST_NAME).collect();
         }
     }
     if brief.reason.chars().count() > 2000 {
@@ -152,7 +157,10 @@ fn sweep_title(sweep: &SweepFinding) -> String {
         (sweep.open.len(), if sweep.open.len() < MOST_NAMED { "OPEN" } else { "or more OPEN" }),
         (sweep.failed, "NOT taken back"),
         (sweep.undecided, "undecided"),
-        (sweep.unreachable.len(), "not looked at"),
+        (
+            sweep.unreachable.len(),
+            if sweep.unreachable.len() < MOST_NAMED { "not looked at" } else { "or more not looked at" },
+        ),
         (sweep.reverted, "taken back"),
     ];
     let parts: Vec<String> =
