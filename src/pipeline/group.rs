@@ -2,7 +2,6 @@
 
 use portcullis_domain::change::{Call, Change};
 use portcullis_domain::finding::{Action, Finding};
-use portcullis_domain::state::Remediation;
 
 use super::context::Context;
 use super::intake::{Tracked, outdated};
@@ -32,14 +31,14 @@ pub(super) async fn handle(
     let is_fight = is_event && context.recent.is_fight(&location);
     let with_others = GroupTask { changes: &changes, is_fight, ..*task };
     let remediation = remediate(context, &with_others, snapshot, permit, most).await;
-    if is_event && is_unsettled(&remediation) {
+    if is_event && remediation.judgement.keeps_an_own_rule(|rule| remediation.done.contains_key(rule)) {
         context.recent.keep(&location, task.changes);
     }
-    if is_event && remediation.done.values().any(|action| *action == Action::Revoked) {
+    let revoked = remediation.done.values().filter(|action| **action == Action::Revoked).count();
+    if is_event && revoked > 0 {
         context.recent.note_closed(&location);
     }
     let findings = task.changes.iter().enumerate().map(|(n, change)| Finding::judged(change, n, &remediation));
-    let revoked = remediation.done.values().filter(|action| **action == Action::Revoked).count();
     GroupResult { findings: findings.collect(), revoked }
 }
 
@@ -51,16 +50,6 @@ fn left_by_others(context: &Context, task: &GroupTask<'_>, snapshot: &Snapshot) 
     others.retain(|change| outdated(context, change).is_none());
     let stands = || task.judge(context, &snapshot.facts).exposures.iter().any(|exposure| exposure.standing);
     if others.is_empty() || !stands() { Vec::new() } else { others }
-}
-
-/// Whether a rule of a change stays in an exposure that is there without it.
-fn is_unsettled(remediation: &Remediation) -> bool {
-    let Remediation { judgement, done, .. } = remediation;
-    let stays = |n: &usize| {
-        let judged = judgement.rules.get(*n).filter(|judged| judged.attributed);
-        judged.is_some_and(|judged| !done.contains_key(&judged.rule.id))
-    };
-    judgement.exposures.iter().any(|exposure| exposure.standing && exposure.rules.iter().any(stays))
 }
 
 /// The findings, each with the payload that its change came from.

@@ -175,11 +175,7 @@ impl Work<'_> {
     /// True if a pre-existing exposure contains a rule of this change that the plan keeps. Another delivery may be removing
     /// the other rules.
     fn may_go_away(&self, judgement: &Judgement) -> bool {
-        let is_kept = |n: &usize| {
-            let rule = judgement.rules.get(*n).filter(|judged| judged.attributed);
-            rule.is_some_and(|judged| !self.state.pending().contains(&judged.rule.id))
-        };
-        judgement.exposures.iter().any(|exposure| exposure.standing && exposure.rules.iter().any(is_kept))
+        judgement.keeps_an_own_rule(|rule| self.state.pending().contains(rule))
     }
 
     /// Whether rules change while Portcullis looks: something appeared between two looks, or a port is open although the

@@ -20,6 +20,7 @@ pub use rule::is_unlawful_by_itself;
 
 use crate::change::Change;
 use crate::facts::{Facts, GroupLocation};
+use crate::ids::RuleId;
 use crate::net::{AddressSet, Family, PerFamily};
 use crate::policy::Policy;
 use crate::rule::{PortRange, Rule, Transport};
@@ -131,6 +132,13 @@ impl Judgement {
         let wide_others = self.union_without(rules.iter().copied().filter(wide), family).count();
         let all = self.width(rules.iter().copied(), family);
         wide_others >= *self.limit.get(family) || all.saturating_sub(others) <= slack
+    }
+
+    /// Whether a rule of a change stays in an exposure that is there without it. `goes` says which rules do not stay.
+    #[must_use]
+    pub fn keeps_an_own_rule(&self, goes: impl Fn(&RuleId) -> bool) -> bool {
+        let stays = |n: &usize| self.rules.get(*n).is_some_and(|judged| judged.attributed && !goes(&judged.rule.id));
+        self.exposures.iter().any(|exposure| exposure.standing && exposure.rules.iter().any(stays))
     }
 
     /// Whether a change at hand made the rule, or it appeared between two looks.
