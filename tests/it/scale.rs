@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ec2_model::{Permission, Request, Vpc, World};
+use ec2_model::{DEFAULT_REGIONS, Permission, Request, Vpc, World};
 use portcullis::aws::FunctionIdentity;
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Outcome, SweepFinding};
@@ -21,27 +21,6 @@ const RULES: usize = 20;
 
 /// Every hundredth group lets the internet in.
 const ONE_OPEN_IN: usize = 100;
-
-/// The Regions that are enabled in every account.
-const REGIONS: [&str; 17] = [
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ca-central-1",
-    "eu-central-1",
-    "eu-north-1",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-west-1",
-    "us-west-2",
-];
 
 type Calls = BTreeMap<String, usize>;
 
@@ -176,7 +155,7 @@ async fn every_place_costs_the_same_calls_and_each_account_one_session() {
     for n in 0..accounts {
         let account = account(n);
         watch.world.allow_role(&account, ROLE, None);
-        for (m, region) in REGIONS.iter().take(regions).enumerate() {
+        for (m, region) in DEFAULT_REGIONS.iter().take(regions).enumerate() {
             fill(&watch.world, &account, region, groups, rules);
             let before = watch.world.call_counts();
             forget_peak();
@@ -200,7 +179,7 @@ async fn every_place_costs_the_same_calls_and_each_account_one_session() {
             watch.lines.lock().unwrap().clear();
         }
     }
-    let places = accounts * regions.min(REGIONS.len());
+    let places = accounts * regions.min(DEFAULT_REGIONS.len());
     println!(
         "{accounts} accounts, {places} places of {groups} groups of {rules} rules in {:?}, of which sweeping {sweeping:?} \
          ({:?} a place); calls {total:?}; in each place {each:?}; peak of the first sweep {first} KiB, of the last {last}",
@@ -247,7 +226,7 @@ async fn orders_are_handed_out_several_batches_at_a_time() {
     let messages = world.take_messages(&queue).len();
     println!("{accounts} accounts, {messages} messages handed out in {took:?} of calls under way: {calls:?}");
     assert!(answer.failed.is_empty(), "{:#?}", answer.findings);
-    assert_eq!(messages, accounts * REGIONS.len());
+    assert_eq!(messages, accounts * DEFAULT_REGIONS.len());
     let batches = messages.div_ceil(10);
     assert_eq!(calls["SendMessageBatch"], batches);
     assert_eq!((calls["AssumeRole"], calls["DescribeRegions"]), (accounts - 1, accounts));

@@ -43,6 +43,7 @@ pub mod serve;
 mod tests;
 
 pub use caller::Credentials;
+pub use ec2::regions::DEFAULT_REGIONS;
 pub use error::ApiError;
 pub use fault::{Fault, FaultKind};
 pub use http::{Call, Outcome, Reply, Request, Response};

@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use portcullis_domain::change::Resource;
 use portcullis_domain::facts::{Facts, GroupLocation};
 use portcullis_domain::ids::{GroupId, PrefixListId, VpcId};
-use portcullis_domain::rule::Permission;
-use portcullis_domain::rule::Source;
+use portcullis_domain::rule::{Permission, Source};
 use tokio::time::Instant;
 
 use super::groups::{groups_named, groups_that_refer_to, vpcs};

@@ -4,7 +4,7 @@ use super::{Answer, Context, filter::Filter};
 use crate::{ApiError, params::Params, state::Core, tree::Tree};
 
 /// AWS Account Management Reference Guide, "Enable or disable AWS Regions": the Regions that are enabled by default.
-const DEFAULT: [&str; 17] = [
+pub const DEFAULT_REGIONS: [&str; 17] = [
     "ap-northeast-1",
     "ap-northeast-2",
     "ap-northeast-3",
@@ -62,7 +62,7 @@ pub(crate) fn refusal(core: &Core, account: &str, region: &str) -> Option<ApiErr
 /// "Describes the Regions that are enabled for your account, or all Regions." `RegionName`: "You can specify any Regions,
 /// whether they are enabled and disabled for your account."
 pub(super) fn describe(ctx: &mut Context<'_>, params: &Params) -> Answer {
-    let all = DEFAULT.iter().chain(&OPT_IN).copied();
+    let all = DEFAULT_REGIONS.iter().chain(&OPT_IN).copied();
     let names = params.list("RegionName");
     if let Some(unknown) = names.iter().find(|name| !all.clone().any(|region| region == **name)) {
         return Err(ApiError::invalid_value(format!("Invalid region '{unknown}' specified.")));
