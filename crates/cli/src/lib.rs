@@ -1,9 +1,11 @@
 //! What the command line does apart from the terminal: reads inputs ([`input`]), judges records offline ([`check`]),
 //! explains a policy ([`explain`]), and shows findings ([`show`]).
 
+pub mod aws;
 pub mod check;
 pub mod explain;
 pub mod input;
+pub mod interrupt;
 pub mod operator;
 pub mod policy_file;
 pub mod progress;

@@ -1,7 +1,5 @@
 //! `portcullis sweep`: the function's sweep, from an operator's terminal and with the operator's own credentials.
 
-mod advice;
-mod interrupt;
 mod question;
 mod tally;
 
@@ -19,6 +17,8 @@ use portcullis::domain::finding::Finding;
 use portcullis::domain::ids::{AccountId, Region};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
 use portcullis::pipeline::{self, Context, Invocation, Settings};
+use portcullis_cli::aws::advice;
+use portcullis_cli::interrupt::Interrupt;
 use portcullis_cli::operator::Operator;
 use portcullis_cli::show::Format;
 use portcullis_cli::terminal::Terminal;
@@ -26,7 +26,6 @@ use portcullis_cli::{policy_file, progress, show};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use interrupt::Interrupt;
 use question::Question;
 use tally::Tally;
 
@@ -191,11 +190,11 @@ async fn context(
     let member_role = arguments.role.clone().map(|name| MemberRole { name, external_id });
     let has_role = member_role.is_some();
     let aws = arguments.operator().clients(member_role, mode).await.map_err(io::Error::other)?;
-    let caller = aws.caller().await.map_err(|error| io::Error::other(advice::on_caller(&error)))?;
+    let caller = aws.caller().await.map_err(|error| io::Error::other(advice::on_caller(&error, "sweep")))?;
     let own = &caller.identity.account;
     let accounts: BTreeSet<AccountId> = if arguments.organization {
         let listed = aws.accounts().await;
-        listed.map_err(|error| io::Error::other(advice::with(&error.to_string())))?.into_iter().collect()
+        listed.map_err(|error| io::Error::other(advice::with(&error.to_string(), "sweep")))?.into_iter().collect()
     } else if arguments.accounts.is_empty() {
         [own.clone()].into()
     } else {

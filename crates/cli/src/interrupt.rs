@@ -8,14 +8,14 @@ use signal_hook::consts::SIGINT;
 use signal_hook::flag;
 
 /// Whether one came. While this is true, the next ends the program.
-pub(super) struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
     /// Until [`Interrupt::begin`] an interrupt ends the program.
     ///
     /// # Errors
     /// Those of the system.
-    pub(super) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let came = Arc::new(AtomicBool::new(true));
         // In this order: what ends the program must not see what this interrupt sets.
         flag::register_conditional_default(SIGINT, Arc::clone(&came))?;
@@ -24,17 +24,17 @@ impl Interrupt {
     }
 
     /// From now on the first interrupt is only noted.
-    pub(super) fn begin(&self) {
+    pub fn begin(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
     /// From now on an interrupt ends the program, as at a question.
-    pub(super) fn ends_at_once(&self) {
+    pub fn ends_at_once(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
     /// Whether one came since [`Interrupt::begin`].
-    pub(super) fn came(&self) -> bool {
+    pub fn came(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

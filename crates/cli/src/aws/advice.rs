@@ -1,25 +1,35 @@
 //! What an operator can do about an error of AWS.
 
 use portcullis::aws::CallerError;
-use portcullis_cli::operator::NO_CREDENTIALS;
+
+use crate::operator::NO_CREDENTIALS;
 
 const NO_REGION: &str = "no Region is configured: set AWS_REGION, or give --region";
 
 /// Why nobody can say who calls, and what to do about it.
-pub(super) fn on_caller(error: &CallerError) -> String {
+#[must_use]
+pub fn on_caller(error: &CallerError, command: &str) -> String {
     match error {
         CallerError::NoRegion => NO_REGION.to_owned(),
         CallerError::OddRegion(_) => format!("{error} (set AWS_REGION)"),
         CallerError::NoCredentials(why) => format!("no AWS credentials: {NO_CREDENTIALS} ({why})"),
-        CallerError::Aws(error) => with(&error.to_string()),
+        CallerError::Aws(error) => with(&error.to_string(), command),
     }
 }
 
-/// An error, as it shows itself (`CALL: CODE: message`), and what to do about it where that is known.
-pub(super) fn with(error: &str) -> String {
+/// An error, as it shows itself (`CALL: CODE: message`), and what to do about it where that is known. `command` is the one
+/// whose help lists the permissions.
+#[must_use]
+pub fn with(error: &str, command: &str) -> String {
     let mut parts = error.splitn(3, ": ");
     let (call, code) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    on(call, code).map_or_else(|| error.to_owned(), |advice| format!("{error} ({advice})"))
+    match (on(call, code), code) {
+        (Some(advice), _) => format!("{error} ({advice})"),
+        (None, "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "AuthorizationError") => {
+            format!("{error} (`portcullis help {command}` lists the permissions that it needs)")
+        }
+        (None, _) => error.to_owned(),
+    }
 }
 
 fn on(call: &str, code: &str) -> Option<&'static str> {
@@ -46,9 +56,6 @@ fn on(call: &str, code: &str) -> Option<&'static str> {
         }
         (_, "AuthFailure" | "OptInRequired") => Some("is the Region enabled in the account?"),
         (_, "NoAnswer" | "Timeout") => Some("is the Region's code right, and can AWS be reached from here?"),
-        (_, "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException") => {
-            Some("`portcullis help sweep` lists the permissions that it needs")
-        }
         _ => None,
     }
 }
