@@ -11,5 +11,6 @@ pub mod policy_file;
 pub mod progress;
 pub mod show;
 pub mod terminal;
+pub mod trail;
 pub mod when;
 pub mod words;

@@ -1,5 +1,7 @@
 //! Options that several commands have.
 
+use std::io::{self, Write};
+
 use portcullis::domain::ids::Region;
 use portcullis_cli::operator::Operator;
 
@@ -18,8 +20,23 @@ impl ProfileAndRegion {
     pub(crate) fn operator(&self) -> Operator {
         Operator { profile: self.profile.clone(), region: self.region.clone(), fallback: None }
     }
+
+    /// The profile, if one is named.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
 }
 
 pub(crate) fn region(text: &str) -> Result<Region, String> {
     Region::parse(text).map_err(|error| format!("expected {}", error.accepted))
+}
+
+/// Asks on standard error, and waits for a yes.
+pub(crate) fn confirmed(question: &str) -> io::Result<bool> {
+    let mut err = io::stderr().lock();
+    write!(err, "{question}")?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
 }

@@ -5,6 +5,7 @@ mod check;
 mod pages;
 mod policy;
 mod sweep;
+mod trail;
 
 use std::ffi::OsString;
 use std::io;
@@ -46,6 +47,9 @@ enum Command {
     /// Look at every security group of an account; with --enforce, revoke what is exposed
     #[command(after_help = MORE, after_long_help = sweep::HELP)]
     Sweep(sweep::SweepArgs),
+    /// Create, show or delete the CloudTrail trail that Portcullis needs
+    #[command(subcommand, after_help = EXAMPLES, after_long_help = trail::HELP)]
+    Trail(trail::Command),
     /// Write the completions of a shell
     #[command(after_help = EXAMPLES, after_long_help = pages::COMPLETIONS_HELP)]
     Completions(pages::Completions),
@@ -86,6 +90,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, terminal),
         Command::Policy(command) => policy::run(&command),
         Command::Sweep(arguments) => sweep::run(&arguments, terminal),
+        Command::Trail(command) => trail::run(&command, terminal),
         Command::Completions(arguments) => pages::completions(&arguments),
         Command::Man => pages::man(),
     };

@@ -163,7 +163,7 @@ async fn sweep(arguments: &SweepArgs, policy: Policy, terminal: Terminal) -> io:
     if question.is_empty() {
         return shown(tally.show_found(arguments.format, &context, terminal), &tally);
     }
-    if !confirmed(&question.text(&caller.arn))? {
+    if !crate::arguments::confirmed(&question.text(&caller.arn))? {
         eprintln!("portcullis: not confirmed: nothing was changed");
         return Ok(crate::TROUBLE);
     }
@@ -221,16 +221,6 @@ async fn context(
 fn now() -> Timestamp {
     let now = portcullis::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
-}
-
-/// Asks, and waits for a yes.
-fn confirmed(question: &str) -> io::Result<bool> {
-    let mut err = io::stderr().lock();
-    write!(err, "{question}")?;
-    err.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim() == "yes")
 }
 
 /// What looks at accounts and Regions.
