@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use portcullis::domain::ids::Region;
+use portcullis::config::MemberRole;
+use portcullis::domain::ids::{AccountId, Region};
 use portcullis_cli::operator::Operator;
 
 /// Whose credentials, and where.
@@ -39,4 +40,17 @@ pub(crate) fn confirmed(question: &str) -> io::Result<bool> {
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(answer.trim() == "yes")
+}
+
+pub(crate) fn account(text: &str) -> Result<AccountId, &'static str> {
+    AccountId::parse(text).map_err(|_| "expected the twelve digits of an account id, such as 012345678901")
+}
+
+pub(crate) fn role(text: &str) -> Result<String, String> {
+    MemberRole::is_name(text).then(|| text.to_owned()).ok_or_else(|| format!("expected {}", MemberRole::NAME))
+}
+
+pub(crate) fn external_id(text: &str) -> Result<String, String> {
+    let accepted = || format!("expected {}", MemberRole::EXTERNAL_ID);
+    MemberRole::is_external_id(text).then(|| text.to_owned()).ok_or_else(accepted)
 }

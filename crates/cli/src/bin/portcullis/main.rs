@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod drill;
 mod pages;
 mod policy;
 mod sweep;
@@ -50,6 +51,9 @@ enum Command {
     /// Create, show or delete the CloudTrail trail that Portcullis needs
     #[command(subcommand, after_help = EXAMPLES, after_long_help = trail::HELP)]
     Trail(trail::Command),
+    /// Open a security group that nothing uses, and time how long it stays open
+    #[command(after_help = drill::MORE, after_long_help = drill::HELP)]
+    Drill(drill::DrillArgs),
     /// Write the completions of a shell
     #[command(after_help = EXAMPLES, after_long_help = pages::COMPLETIONS_HELP)]
     Completions(pages::Completions),
@@ -91,6 +95,7 @@ fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&command),
         Command::Sweep(arguments) => sweep::run(&arguments, terminal),
         Command::Trail(command) => trail::run(&command, terminal),
+        Command::Drill(arguments) => drill::run(&arguments, terminal),
         Command::Completions(arguments) => pages::completions(&arguments),
         Command::Man => pages::man(),
     };

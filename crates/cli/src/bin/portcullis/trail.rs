@@ -240,7 +240,8 @@ async fn create(arguments: &Create) -> io::Result<u8> {
         let what = match (plan.is_blocked(), &plan.serving) {
             (true, _) => "nothing was made: what differs keeps the rest from being made",
             (false, Some(_)) => "nothing to make: that trail serves",
-            (false, None) => "nothing to make: everything is there",
+            (false, None) if plan.wrong.is_empty() => "nothing to make: everything is there",
+            (false, None) => "nothing else was changed",
         };
         say(what, arguments.how.dry_run)?;
     } else if let Some(status) = carry_out(&clients, &caller, &plan.steps, &arguments.how).await? {
@@ -322,7 +323,7 @@ async fn carry_out(clients: &Clients, caller: &Caller, steps: &[Step], how: &How
             writeln!(err, "portcullis: {made} of {} made; run it again to go on from there", steps.len())?;
             return Ok(Some(crate::TROUBLE));
         }
-        writeln!(err, "done: {}", step.says())?;
+        writeln!(err, "{n:>3}. {}: done", step.call())?;
     }
     Ok(None)
 }
