@@ -171,7 +171,7 @@ async fn drill(arguments: &DrillArgs, terminal: Terminal) -> io::Result<u8> {
     }
     let left = drill::leftovers(&stage.place, portcullis::now()).await.map_err(|error| trouble(&error))?;
     eprint!("{}", question(arguments, &stage, &left));
-    if !arguments.yes && !arguments::confirmed("Do it? yes or no: ")? {
+    if !arguments.yes && !arguments::confirmed("Do it? Type yes: ")? {
         eprintln!("portcullis: not confirmed: nothing was opened");
         return Ok(crate::TROUBLE);
     }

@@ -312,7 +312,7 @@ async fn carry_out(clients: &Clients, caller: &Caller, steps: &[Step], how: &How
     for (step, n) in steps.iter().zip(1..) {
         writeln!(err, "{n:>3}. {}", step.says())?;
     }
-    if !how.yes && !crate::arguments::confirmed("Do it? yes or no: ")? {
+    if !how.yes && !crate::arguments::confirmed("Do it? Type yes: ")? {
         writeln!(err, "portcullis: not confirmed: nothing was changed")?;
         return Ok(Some(crate::TROUBLE));
     }
