@@ -2,7 +2,7 @@
 
 mod show;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use portcullis::aws::{AwsError, Caller};
 use portcullis::domain::ids::Region;
@@ -181,7 +181,7 @@ pub(crate) fn run(command: &Command, terminal: Terminal) -> io::Result<u8> {
 
 /// The clients, and who calls.
 async fn begin(how: &How) -> io::Result<(Clients, Caller)> {
-    if !how.yes && !how.dry_run && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if !how.yes && !how.dry_run && !crate::arguments::can_ask() {
         let why = "it asks before it changes anything, and there is no terminal to ask on: give --yes or --dry-run";
         return Err(io::Error::other(why));
     }
@@ -267,9 +267,19 @@ async fn delete(arguments: &Delete) -> io::Result<u8> {
         return Ok(status);
     }
     let deletes = plan.steps.iter().any(|step| matches!(step, Step::DeleteTrail { .. }));
-    if deletes && !found.serves_without(&wanted.trail_arn()) {
-        let why = "no other trail logs the write events of all Regions: EventBridge will tell Portcullis of nothing";
-        say(&format!("warning: {why}"), arguments.how.dry_run)?;
+    let goes_blind = "EventBridge tells Portcullis of nothing without one";
+    match found.serves_without(&wanted.trail_arn()).filter(|_| deletes) {
+        Some(false) => {
+            let why = format!("warning: no other trail logs the write events of all Regions: {goes_blind}");
+            say(&why, arguments.how.dry_run)?;
+        }
+        None if deletes => {
+            let why = format!(
+                "warning: whether another trail logs the write events of all Regions cannot be told: {goes_blind}"
+            );
+            say(&why, arguments.how.dry_run)?;
+        }
+        Some(true) | None => {}
     }
     Ok(carry_out(&clients, &caller, &plan.steps, &arguments.how).await?.unwrap_or(status))
 }

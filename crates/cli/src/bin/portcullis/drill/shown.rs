@@ -41,8 +41,8 @@ pub(super) fn line(run: &Run, caller: &Caller, function: &Result<Function, AwsEr
 pub(super) fn finish(runs: &[Run], kind: Kind, format: Format, terminal: Terminal) -> io::Result<()> {
     if format == Format::Table && !runs.is_empty() {
         let whole = if kind == Kind::Marker { "until reported" } else { "open for" };
-        let head = ["security group", "ended", whole, "CloudTrail, EventBridge", "Portcullis", "finding"];
-        let mut table = table_of(&head, &[20, 10, 0, 0, 0, 0], terminal);
+        let head = ["security group", "ended", whole, "delivery", "Portcullis", "finding"];
+        let mut table = table_of(&head, &[20, 8, 8, 8, 10, 12], terminal);
         for run in runs {
             table.add_row(cells(run));
         }
