@@ -73,12 +73,12 @@ pub(crate) const HELP: &str = "\
 Examples:
   portcullis drill                          says what it will do, and asks
   portcullis drill --count 5 --format json -y
-  portcullis drill --account 444455556666 --role DrillRole --region us-east-2 --hub-region eu-west-1
-  portcullis drill --watch                  opens nothing: is the way from CloudTrail to the function whole?
+  portcullis drill --account 444455556666 --role DrillRole --hub-region eu-west-1
+  portcullis drill --watch                  opens nothing: do events still arrive?
 
 It creates a security group that nothing uses, opens SSH (tcp 22) in it to 0.0.0.0/0, and looks ten times a second until the rule is \
-gone. What it measures goes from the answer of the call that opened the group to the end of the rule. The share of \
-Portcullis goes from the beginning of its invocation to its finding, as the function's log says; the rest is \
+gone. What it measures goes from the answer of the call that opened the group to the end of the rule. The own share of Portcullis \
+goes from the beginning of its invocation to its finding, as the function's log says; the rest is \
 delivery, which is CloudTrail's and EventBridge's. In alert mode the rule stays: the drill waits for the finding. Then it deletes the group, \
 also after Ctrl-C and after an error.
 
@@ -188,7 +188,7 @@ async fn drill(arguments: &DrillArgs, terminal: Terminal) -> io::Result<u8> {
         let run = match drill.run().await {
             Ok(run) => run,
             Err(failure) => {
-                shown::finish(&runs, kind, arguments.format, terminal)?;
+                shown::finish(&runs, arguments.format, terminal)?;
                 return Err(told(&failure));
             }
         };
@@ -207,7 +207,7 @@ async fn drill(arguments: &DrillArgs, terminal: Terminal) -> io::Result<u8> {
             break;
         }
     }
-    shown::finish(&runs, kind, arguments.format, terminal)?;
+    shown::finish(&runs, arguments.format, terminal)?;
     if interrupt.came() {
         eprintln!("portcullis: interrupted; the drill's group is deleted");
     }

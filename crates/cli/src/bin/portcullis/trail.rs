@@ -83,18 +83,17 @@ const MORE: &str = "--help says more, with examples and permissions.";
 
 pub(crate) const HELP: &str = "\
 Examples:
-  portcullis trail create        the trail that Portcullis needs, if there is none
+  portcullis trail create        make the trail that Portcullis needs
   portcullis trail show          what is logged, in every Region
-  portcullis trail delete        what `trail create` has made, but not the bucket
+  portcullis trail delete        take down what was made, but not the bucket
 
 EventBridge tells Portcullis of an open port only where a trail logs the account's write events.";
 
 const CREATE_HELP: &str = "\
 Examples:
-  portcullis trail create                             shows its plan, and asks
-  portcullis trail create --region eu-west-1 -y       with eu-west-1 as the trail's home Region
-  portcullis trail create -n > trail.sh               the same calls, for the AWS CLI
-  portcullis trail create --kms-key arn:aws:kms:eu-west-1:111122223333:key/1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d
+  portcullis trail create                         shows its plan, and asks
+  portcullis trail create --region eu-west-1 -y   in this home Region
+  portcullis trail create -n > trail.sh           the calls, for the AWS CLI
   portcullis trail create --organization --profile management
 
 It makes one trail for all Regions, with the events of global services and log file validation; a bucket that is private, \
