@@ -7,7 +7,7 @@ use crate::cli::ROOT;
 use crate::drill::stage::{Guard, Stage};
 use crate::operator;
 
-fn transcripts(name: &str) -> trycmd::TestCases {
+pub(crate) fn transcripts(name: &str) -> trycmd::TestCases {
     // The transcripts name files as the README does. No other test depends on where it runs.
     std::env::set_current_dir(ROOT).unwrap();
     let cases = trycmd::TestCases::new();

@@ -12,7 +12,7 @@ use portcullis_cli::terminal::Terminal;
 use portcullis_cli::trail::{self, Organization, Plan, Step, Wanted};
 use portcullis_cli::words::count;
 use portcullis_domain::ids::AccountId;
-use portcullis_domain::text::escaped;
+use portcullis_domain::text::{escaped, escaped_up_to};
 
 use crate::arguments::ProfileAndRegion;
 
@@ -132,7 +132,7 @@ For each Region it shows whether write events are logged, by which trail, in whi
 why the last one did not, what the trail's selectors leave out, and how many messages wait in the queue of the trail's \
 topic. It only reads.
 
-It needs ec2:DescribeRegions (without --region); cloudtrail:DescribeTrails, GetTrailStatus, GetEventSelectors, ListTags; \
+It needs ec2:DescribeRegions (without --region); cloudtrail:DescribeTrails, GetTrailStatus, GetEventSelectors; \
 sns:ListSubscriptionsByTopic; sqs:GetQueueUrl, GetQueueAttributes; cloudwatch:GetMetricStatistics.
 
 Exit status: 0 every Region's write events are logged; 1 those of a Region are not, or not all; 2 trouble; 3 it cannot be told \
@@ -285,8 +285,9 @@ async fn delete(arguments: &Delete) -> io::Result<u8> {
 
 /// A line for people: on standard error, or among the commands as a comment.
 fn say(line: &str, as_comment: bool) -> io::Result<()> {
+    let line = escaped_up_to(line, usize::MAX);
     match as_comment {
-        true => writeln!(io::stdout().lock(), "# {}", escaped(line)),
+        true => writeln!(io::stdout().lock(), "# {line}"),
         false => writeln!(io::stderr().lock(), "{line}"),
     }
 }

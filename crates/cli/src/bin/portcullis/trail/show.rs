@@ -143,8 +143,8 @@ fn shown(rows: &[RegionRow], terminal: Terminal, out: &mut impl Write) -> io::Re
     }
     let head = ["Regions", "write events", "trail", "bucket", "last log file", "leaves out"];
     // A Region's name and a time are not broken where there is room.
-    let time = if terminal.width >= 100 { 20 } else { 11 };
-    let mut table = table_of(&head, &[14, 6, 16, 12, time, 8], terminal);
+    let widths = if terminal.width >= 100 { [14, 6, 23, 12, 20, 8] } else { [14, 6, 12, 10, 10, 7] };
+    let mut table = table_of(&head, &widths, terminal);
     for (trails, regions) in &alike {
         for cells in trails {
             table.add_row([regions.join("\n")].iter().chain(cells).map(Cell::new));
