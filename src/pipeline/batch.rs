@@ -43,7 +43,7 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
             let policy = Some(context.policy.hash().to_owned());
             done.findings.iter_mut().for_each(|finding| finding.value.policy.clone_from(&policy));
             let findings = done.findings.iter().map(|finding| &finding.value);
-            let failures = context.sinks().report(findings, scope.report_until()).await;
+            let failures = context.sinks().report(findings, &scope.news, scope.report_until()).await;
             (done, failures)
         })
         .buffer_unordered(MOST_REPORTED_AT_ONCE);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::recent::RecentChanges;
 use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
-use crate::sinks::{Output, Sinks};
+use crate::sinks::{News, Output, Sinks};
 
 /// Tells the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -91,6 +91,8 @@ pub(super) struct InvocationScope<'a> {
     pub(super) recheck_until: Instant,
     /// The prefix lists that the invocation has read.
     pub(super) known_lists: KnownLists,
+    /// What has been published.
+    pub(super) news: News,
 }
 
 impl<'a> InvocationScope<'a> {
@@ -101,6 +103,7 @@ impl<'a> InvocationScope<'a> {
             deadline: invocation.deadline,
             recheck_until: Instant::now() + RECHECK_WITHIN,
             known_lists: KnownLists::default(),
+            news: News::default(),
         }
     }
 

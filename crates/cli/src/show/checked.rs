@@ -14,7 +14,8 @@ use crate::check::Checked;
 use crate::words;
 
 /// Whether a finding is in the table without `--all`.
-pub(super) fn is_row(finding: &Finding) -> bool {
+#[must_use]
+pub fn is_row(finding: &Finding) -> bool {
     matches!(finding.verdict, Verdict::Exposed | Verdict::Exempt | Verdict::Undecided)
 }
 
@@ -108,7 +109,7 @@ fn verdict(finding: &Finding) -> Cell {
 
 /// Where a row's record can be found again: the event's id, its call, who sent it from where, and the input.
 fn reference(row: &Row<'_>, n: usize, out: &mut impl Write) -> io::Result<()> {
-    let Some(Checked { finding, input }) = row.first() else { return Ok(()) };
+    let Some(Checked { finding, input, .. }) = row.first() else { return Ok(()) };
     let part = |part: &Option<String>| part.as_deref().map(escaped);
     let event = [part(&finding.id), part(&finding.call)].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let from = part(&finding.source_ip).map_or_else(String::new, |from| format!("from {from}, "));

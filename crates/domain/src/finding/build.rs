@@ -75,6 +75,9 @@ impl Finding {
             finding.exempt_by = Some(ExemptBy::Principal);
         }
         finding.reason = reason(&finding, judgement, attribution, Open { open, past });
+        if let Some(unread) = &change.unread {
+            finding.reason.push_str(&format!("; judged by what EC2 shows, for the record cannot be read in full: {unread}"));
+        }
         finding
     }
 }
