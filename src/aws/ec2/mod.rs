@@ -13,7 +13,7 @@ use aws_sdk_ec2::types::Filter;
 use portcullis_domain::ids::GroupId;
 
 pub use describe::{Description, Wanted};
-pub use prefix_lists::{KnownLists, PrefixListState};
+pub use prefix_lists::{KnownLists, ListAge, PrefixListState};
 pub use revoke::Permit;
 pub(super) use whole::OnlyWhole;
 

@@ -343,6 +343,9 @@ impl Run {
             let groups: BTreeSet<String> =
                 items.iter().filter_map(|(_, id)| watch.made.get(id)).flat_map(|made| made.groups.clone()).collect();
             watch.arena.arrived(&groups);
+            let rules: BTreeSet<String> =
+                items.iter().filter_map(|(_, id)| watch.made.get(id)).flat_map(|made| made.rules.clone()).collect();
+            watch.arena.heard_of(&rules);
             let instance = watch.begin();
             watch.counts.at_once += 1;
             watch.counts.most_at_once = watch.counts.most_at_once.max(watch.counts.at_once);

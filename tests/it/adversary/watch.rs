@@ -112,6 +112,9 @@ impl Watch {
                     self.looked(instance, asked.map(|(_, value)| value.clone()).collect());
                 }
             }
+            "DescribeSecurityGroups" if status == 200 && field("Filter.1.Name") == "ip-permission.prefix-list-id" => {
+                self.asked_who_refers_to(instance, field("Filter.1.Value.1"));
+            }
             "GetManagedPrefixListEntries" if status == 200 && field("TargetVersion").is_empty() => {
                 self.read(instance, field("PrefixListId"));
             }
@@ -146,6 +149,18 @@ impl Watch {
             let look = view.looks.entry(group).or_default();
             look.ever.extend(exposing.iter().cloned());
             (look.rules, look.exposing, look.revoked) = (rules, exposing, BTreeSet::new());
+        }
+    }
+
+    /// An instance asks which groups refer to a prefix list. A group that is not named has no such rule any more.
+    fn asked_who_refers_to(&mut self, instance: usize, list: &str) {
+        let refers = |rule: &Rule| rule.shape.source == list;
+        let view = &mut self.views[instance];
+        for (group, look) in view.looks.iter_mut().filter(|(_, look)| look.rules.iter().any(refers)) {
+            if !self.arena.rules(group).iter().any(refers) {
+                look.rules.retain(|rule| !refers(rule));
+                look.exposing = self.arena.exposing(&look.rules, &view.lists);
+            }
         }
     }
 

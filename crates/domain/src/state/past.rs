@@ -24,6 +24,19 @@ pub struct PastExposure {
 pub(super) type PortKey = (String, Transport, u16, Family);
 
 impl PastExposure {
+    /// What a look showed open through rules of the changes.
+    #[must_use]
+    pub fn of_look(judgement: &Judgement) -> Vec<Self> {
+        let own: BTreeSet<usize> = judgement.attributions.iter().flat_map(|own| own.rules.iter().copied()).collect();
+        let concerns = |exposure: &&Exposure| exposure.rules.iter().any(|n| own.contains(n));
+        let past = |exposure: &Exposure| Self {
+            exposure: ExposureFinding::of(exposure, judgement),
+            family: exposure.family,
+            appeared: true,
+        };
+        judgement.exposures.iter().filter(concerns).map(past).collect()
+    }
+
     /// The guard's name, the protocol and the lowest port.
     #[must_use]
     pub const fn key(&self) -> (&String, &String, u16) {
