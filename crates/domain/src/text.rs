@@ -11,14 +11,46 @@ pub fn escaped(text: &str) -> String {
 pub fn escaped_up_to(text: &str, most: usize) -> String {
     let mut escaped = String::new();
     for c in text.chars().take(most) {
-        if matches!(c, '"' | '\'' | '\\') { escaped.push(c) } else { escaped.extend(c.escape_debug()) }
+        match c {
+            // Messages quote a value between these.
+            '`' => escaped.push('\''),
+            '"' | '\'' | '\\' => escaped.push(c),
+            c => escaped.extend(c.escape_debug()),
+        }
     }
     if text.chars().nth(most).is_some() { format!("{escaped}…") } else { escaped }
+}
+
+/// Text that a person reads, in a mail, a table or a spreadsheet, whole. What does not print becomes a space: it could
+/// control a terminal, begin a line, or turn the order of the letters around. A backtick becomes `'`, for it quotes in
+/// markdown.
+#[must_use]
+pub fn for_people(text: &str) -> String {
+    text.chars().map(|c| if c == '`' { '\'' } else if prints(c) { c } else { ' ' }).collect()
+}
+
+/// Whether a character prints and stays where it is.
+fn prints(c: char) -> bool {
+    matches!(c, '"' | '\'' | '\\') || c.escape_debug().count() == 1 || is_mark(c)
+}
+
+/// Marks are escaped where they begin a text. Behind a letter they belong to it.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_people_read_is_whole_and_controls_nothing() {
+        let text = "a\u{1b}[31m\u{9b}1m\u{202e}b\u{2066}c\r\n`d`\tü\u{301} \"'\\ ✓";
+        assert_eq!(for_people(text), "a [31m 1m b c  'd' ü\u{301} \"'\\ ✓");
+        let long = "x".repeat(10_000);
+        assert_eq!(for_people(&long), long);
+        assert_eq!(escaped("`x`"), "'x'");
+    }
 
     #[test]
     fn a_long_value_is_shortened_in_messages() {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use comfy_table::{Attribute, Cell, Color};
 use jiff::Timestamp;
 use portcullis_domain::finding::{Finding, Verdict};
-use portcullis_domain::text::escaped;
+use portcullis_domain::text::{escaped, for_people};
 
 use super::View;
 use super::table::{GROUP, TIME, in_lines, place, table_of, widest};
@@ -101,9 +101,9 @@ fn when(row: &Row<'_>) -> String {
 fn verdict(finding: &Finding) -> Cell {
     match finding.verdict {
         Verdict::Exposed => Cell::new("exposed").fg(Color::Red).add_attribute(Attribute::Bold),
-        Verdict::Undecided => Cell::new(format!("undecided: {}", finding.reason)).fg(Color::Yellow),
-        Verdict::Exempt => Cell::new(&finding.reason),
-        Verdict::Safe | Verdict::Irrelevant => Cell::new(format!("{}: {}", finding.verdict.as_str(), finding.reason)),
+        Verdict::Undecided => Cell::new(format!("undecided: {}", for_people(&finding.reason))).fg(Color::Yellow),
+        Verdict::Exempt => Cell::new(for_people(&finding.reason)),
+        Verdict::Safe | Verdict::Irrelevant => Cell::new(format!("{}: {}", finding.verdict.as_str(), for_people(&finding.reason))),
     }
 }
 
