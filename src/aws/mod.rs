@@ -34,7 +34,7 @@ pub use session::Session;
 pub use sns::Message;
 pub use sts::{Caller, CallerError};
 
-use crate::config::{Ambient, MemberRole};
+use crate::config::{Ambient, LogRole, MemberRole};
 
 /// The clients. Made once, in init.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub struct Aws {
     pool: Mutex<session::Pool>,
     sns: OnceCell<aws_sdk_sns::Client>,
     rate_limiter: RateLimiter,
+    log_role: Option<LogRole>,
+    buckets: s3::Buckets,
 }
 
 impl Aws {
@@ -65,7 +67,14 @@ impl Aws {
     pub async fn load(loader: ConfigLoader, member_role: Option<MemberRole>, mode: Mode) -> Self {
         let base = loader.retry_config(retries()).timeout_config(timeouts()).load().await;
         let (pool, sns, rate_limiter) = (Mutex::default(), OnceCell::new(), RateLimiter::default());
-        Self { base, member_role, mode, pool, sns, rate_limiter }
+        let buckets = s3::Buckets::default();
+        Self { base, member_role, mode, pool, sns, rate_limiter, log_role: None, buckets }
+    }
+
+    /// The same clients, that read log files as this role.
+    #[must_use]
+    pub fn with_log_role(self, log_role: Option<LogRole>) -> Self {
+        Self { log_role, ..self }
     }
 }
 

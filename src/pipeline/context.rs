@@ -7,6 +7,7 @@ use portcullis_domain::policy::{Mode, Policy};
 use tokio::time::Instant;
 
 use super::prefix_list::OpenThroughLists;
+use super::permission::RefusedAccounts;
 use super::recent::RecentChanges;
 use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
@@ -27,8 +28,12 @@ pub struct Context {
     pub clock: Clock,
     /// Standard output.
     pub out: Output,
+    /// Whether people will read the findings, and groups need their names.
+    pub names_groups: bool,
     /// What this instance remembers of other deliveries.
     pub(super) recent: RecentChanges,
+    /// Whose events were refused a short time ago.
+    pub(super) refused: RefusedAccounts,
 }
 
 /// The function's settings, apart from the policy.
@@ -48,7 +53,9 @@ impl Context {
     /// Puts a context together.
     #[must_use]
     pub fn new(aws: Aws, policy: Policy, settings: Settings, clock: Clock, out: Output) -> Self {
-        Self { aws, policy, settings, clock, out, recent: RecentChanges::default() }
+        let names_groups = settings.topic.is_some();
+        let (recent, refused) = (RecentChanges::default(), RefusedAccounts::default());
+        Self { aws, policy, settings, clock, out, names_groups, recent, refused }
     }
 
     /// The time now.

@@ -27,7 +27,7 @@ pub(super) async fn read(
     let place = S3Url { bucket: &file.bucket, key: &file.key }.to_string();
     let until = scope.work_until();
     let read = async {
-        let bucket = context.aws.bucket(&file.bucket);
+        let bucket = context.aws.log_bucket(&file.bucket).await;
         let mut body = within(until, GET_OBJECT, bucket.object(&file.key)).await?;
         let mut stream = Stream::default();
         while let Some(chunk) = within(until, GET_OBJECT, body.chunk()).await? {

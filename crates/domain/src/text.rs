@@ -1,22 +1,18 @@
 //! Text from events, made safe for messages: it cannot control a terminal and cannot start a new line.
 
-/// The text for a message: characters that do not print are escaped, and the text is cut to 80 characters.
+/// The text for a message that quotes it between backticks: characters that do not print are escaped, a backtick becomes
+/// `'`, and the text is cut to 80 characters.
 #[must_use]
 pub fn escaped(text: &str) -> String {
-    escaped_up_to(text, 80)
+    escaped_up_to(text, 80).replace('`', "'")
 }
 
-/// The same, cut to `most` characters.
+/// A message, or a part of one, with what does not print escaped, cut to `most` characters.
 #[must_use]
 pub fn escaped_up_to(text: &str, most: usize) -> String {
     let mut escaped = String::new();
     for c in text.chars().take(most) {
-        match c {
-            // Messages quote a value between these.
-            '`' => escaped.push('\''),
-            '"' | '\'' | '\\' => escaped.push(c),
-            c => escaped.extend(c.escape_debug()),
-        }
+        if matches!(c, '"' | '\'' | '\\') { escaped.push(c) } else { escaped.extend(c.escape_debug()) }
     }
     if text.chars().nth(most).is_some() { format!("{escaped}…") } else { escaped }
 }

@@ -208,6 +208,10 @@ pub(crate) struct State {
     pub(crate) published: Vec<Published>,
     pub(crate) objects: BTreeMap<(String, String), Object>,
     pub(crate) s3_buckets: BTreeSet<String>,
+    /// The Regions of buckets; of others any will do.
+    pub(crate) bucket_regions: BTreeMap<String, String>,
+    /// The only roles that may read from these buckets.
+    pub(crate) bucket_readers: BTreeMap<String, String>,
     pub(crate) queues: Vec<Queue>,
     pub(crate) organization: Option<Organization>,
     pub(crate) actor: Actor,
@@ -245,6 +249,8 @@ impl State {
             published: Vec::new(),
             objects: BTreeMap::new(),
             s3_buckets: BTreeSet::new(),
+            bucket_regions: BTreeMap::new(),
+            bucket_readers: BTreeMap::new(),
             queues: Vec::new(),
             organization: None,
             actor: Actor::default(),

@@ -161,6 +161,16 @@ impl World {
         state.objects.insert((bucket.into(), key.into()), object);
     }
 
+    /// Puts a bucket into a Region. It answers in no other.
+    pub fn set_bucket_region(&self, bucket: &str, region: &str) {
+        self.state().bucket_regions.insert(bucket.into(), region.into());
+    }
+
+    /// Locks a bucket: from now on this role alone may read from it, as the bucket of Control Tower's log archive.
+    pub fn lock_bucket(&self, bucket: &str, role_arn: &str) {
+        self.state().bucket_readers.insert(bucket.into(), role_arn.into());
+    }
+
     /// Makes an SQS queue. Returns its URL.
     pub fn create_queue(&self, account: &str, region: &str, name: &str) -> String {
         let queue = Queue::new(account, region, name);

@@ -90,7 +90,8 @@ async fn people_hear_of_it_in_the_form_that_their_subscription_wants() {
     let machine: Value = serde_json::from_str(texts["sqs"].as_str().unwrap()).unwrap();
     assert_eq!(machine, serde_json::to_value(&finding).unwrap());
     assert_eq!(texts["lambda"], texts["sqs"]);
-    assert!(texts["email"].as_str().unwrap().contains("tcp 22 (ssh) was open to 3702258432 public addresses"));
+    assert!(texts["email"].as_str().unwrap().contains("SSH was open to the whole internet (IPv4)"));
+    assert_eq!(finding.group_name.as_deref(), Some("web"));
     let chat: Value = serde_json::from_str(texts["https"].as_str().unwrap()).unwrap();
     assert_eq!((&chat["version"], &chat["source"]), (&json!("1.0"), &json!("custom")));
 }

@@ -106,9 +106,10 @@ fn name(list: &mut Vec<String>, what: impl FnOnce() -> String) {
     }
 }
 
-/// Account, Region and id.
+/// Account, Region and id, with the name where it is known.
 fn group(finding: &Finding) -> String {
-    let parts = [&finding.account, &finding.region, &finding.group];
+    let name = finding.group_name.as_ref().map(|name| format!("({name})"));
+    let parts = [&finding.account, &finding.region, &finding.group, &name];
     parts.into_iter().flatten().cloned().collect::<Vec<_>>().join(" ")
 }
 

@@ -214,7 +214,8 @@ async fn context(
         }
     };
     let settings = Settings { mode, accounts: Accounts::Listed(accounts.clone()), topic: None, queue: None };
-    let context = Context::new(aws, policy, settings, Box::new(now), Box::new(|_: &str| {}));
+    let mut context = Context::new(aws, policy, settings, Box::new(now), Box::new(|_: &str| {}));
+    context.names_groups = true;
     Ok((context, caller, accounts))
 }
 
