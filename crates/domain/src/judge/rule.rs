@@ -123,7 +123,8 @@ impl<'a> RuleInGroup<'a> {
     }
 
     fn candidate<'c>(&'c self, guard: &'c ProtectedPort, makers: &'c [Vec<String>]) -> Candidate<'c> {
-        Candidate { at: &self.facts.location, guard: &guard.name, sources: self.sources.as_ref().ok(), makers }
+        let (at, rule) = (&self.facts.location, &self.rule.id);
+        Candidate { at, rule, guard: &guard.name, sources: self.sources.as_ref().ok(), makers }
     }
 
     /// Whether an exemption by principal would cover the rule if the right caller had made it.
