@@ -16,8 +16,8 @@ mod waiver;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use claim::{CLAIM_HOLDS, Claim, ClaimId, ClaimState, LARGEST_SAW, MOST_CLAIMS};
@@ -35,6 +35,9 @@ pub type Entries = BTreeMap<String, Value>;
 /// longest that an invocation may take, is older than the revoke.
 pub const CLOSED_HOLDS: SignedDuration = SignedDuration::from_mins(15);
 
+/// Two clocks differ by less.
+const SKEW: SignedDuration = SignedDuration::from_mins(1);
+
 /// This many rules are remembered as closed. The oldest make room.
 pub const MOST_CLOSED: usize = 256;
 
@@ -45,7 +48,7 @@ pub const MOST_ACTS: usize = 8;
 pub const TOLD_HOLDS: SignedDuration = SignedDuration::from_hours(24);
 
 /// The right to stand at a group's gate: whoever holds it looks on while rules change, and the others leave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// Who holds it: a text that no two invocations share.
     pub holder: String,
@@ -74,6 +77,12 @@ pub struct Memory {
     pub unreadable: Vec<String>,
 }
 
+/// The entry that says who holds the lease. A store compares it.
+pub const LEASE_HOLDER: &str = "lease_holder";
+
+/// The entry that says until when, in milliseconds. A store compares it.
+pub const LEASE_UNTIL: &str = "lease_until";
+
 /// The prefixes of the entries' names.
 mod name {
     pub(super) const CLAIM: &str = "claim#";
@@ -82,7 +91,6 @@ mod name {
     pub(super) const TOLD: &str = "told#";
     pub(super) const CLOSED: &str = "closed#";
     pub(super) const ACT: &str = "act#";
-    pub(super) const LEASE: &str = "lease";
 }
 
 /// The name of a claim's entry.
@@ -121,18 +129,13 @@ pub fn act_name(act: &str) -> String {
     format!("{}{act}", name::ACT)
 }
 
-/// The name of the lease's entry.
-#[must_use]
-pub const fn lease_name() -> &'static str {
-    name::LEASE
-}
-
 impl Memory {
     /// Reads what a store kept. An entry that cannot be read is named and passed over.
     #[must_use]
     pub fn read(entries: &Entries) -> Self {
         let mut memory = Self::default();
-        for (entry, value) in entries {
+        memory.lease = lease(entries);
+        for (entry, value) in entries.iter().filter(|(name, _)| *name != LEASE_HOLDER && *name != LEASE_UNTIL) {
             if memory.take(entry, value).is_none() {
                 memory.unreadable.push(entry.clone());
             }
@@ -153,8 +156,6 @@ impl Memory {
             self.closed.insert(RuleId::parse(id).ok()?, read(value)?);
         } else if let Some(act) = entry.strip_prefix(name::ACT) {
             self.acts.insert(act.to_owned(), read(value)?);
-        } else if entry == name::LEASE {
-            self.lease = Some(read(value)?);
         } else {
             return None;
         }
@@ -172,14 +173,18 @@ impl Memory {
         self.told.iter().for_each(|(key, at)| _ = put(told_name(key), written(at)));
         self.closed.iter().for_each(|(rule, at)| _ = put(closed_name(rule), written(at)));
         self.acts.iter().for_each(|(act, place)| _ = put(act_name(act), written(place)));
-        self.lease.iter().for_each(|lease| _ = put(name::LEASE.to_owned(), written(lease)));
+        self.lease.iter().for_each(|lease| {
+            put(LEASE_HOLDER.to_owned(), written(&lease.holder));
+            put(LEASE_UNTIL.to_owned(), written(&lease.until.as_millisecond()));
+        });
         entries
     }
 
     /// The rules that a look may still show although they were revoked.
     #[must_use]
     pub fn closed_lately(&self, now: Timestamp) -> Vec<&RuleId> {
-        let is_late = |at: &Timestamp| now.duration_since(*at) <= CLOSED_HOLDS;
+        // A time that is still to come is nobody's honest word.
+        let is_late = |at: &Timestamp| (-SKEW..=CLOSED_HOLDS).contains(&now.duration_since(*at));
         self.closed.iter().filter(|(_, at)| is_late(at)).map(|(rule, _)| rule).collect()
     }
 
@@ -215,6 +220,12 @@ impl Memory {
 #[must_use]
 pub fn item_of(account: &crate::ids::AccountId, region: &crate::ids::Region, group: &GroupId) -> String {
     format!("{account}/{region}/{group}")
+}
+
+fn lease(entries: &Entries) -> Option<Lease> {
+    let holder = entries.get(LEASE_HOLDER)?.as_str()?.to_owned();
+    let until = entries.get(LEASE_UNTIL)?.as_i64()?;
+    Some(Lease { holder, until: Timestamp::from_millisecond(until).ok()? })
 }
 
 fn read<T: DeserializeOwned>(value: &Value) -> Option<T> {

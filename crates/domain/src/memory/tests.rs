@@ -106,7 +106,7 @@ fn what_is_remembered_is_read_back_as_it_was() {
     memory.lease = Some(Lease { holder: "1".to_owned(), until: after(1) });
 
     let entries = memory.entries();
-    assert_eq!(entries.len(), 4 + 8 + 1 + 1 + 1 + 1);
+    assert_eq!(entries.len(), 4 + 8 + 1 + 1 + 1 + 2);
     // As text, for a store keeps text.
     let text = serde_json::to_string(&entries).unwrap();
     assert_eq!(Memory::read(&serde_json::from_str(&text).unwrap()), memory, "{text}");

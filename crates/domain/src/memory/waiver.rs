@@ -67,7 +67,13 @@ impl Waiver {
     ///
     /// # Errors
     /// Why it does not hold. Then it covers nothing.
-    pub fn exemptions(&self, at: &GroupLocation, policy: &Policy, now: Timestamp) -> Result<Vec<Exemption>, Refused> {
+    pub fn exemptions(
+        &self,
+        id: &str,
+        at: &GroupLocation,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Vec<Exemption>, Refused> {
         let Self { by, reason, from, until, guards, sources, rules: _ } = self;
         if !(*from <= now && now < *until) {
             return Err(Refused::NotNow { from: *from, until: *until });
@@ -92,7 +98,7 @@ impl Waiver {
         }
         let groups = Some(vec![at.group.clone()]);
         let place = Selector { accounts: Some(vec![at.account.clone()]), groups, ..Selector::default() };
-        Ok(Exemption::of_waiver(self, place))
+        Ok(Exemption::of_waiver((id, self), place))
     }
 
     /// Whether it has been over for so long that nobody needs it.

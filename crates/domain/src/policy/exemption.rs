@@ -23,6 +23,8 @@ pub struct Exemption {
     pub guards: Option<Vec<String>>,
     /// The rules that it is for. `None`: any rule. Only a waiver names rules.
     pub rules: Option<Vec<RuleId>>,
+    /// The id of the waiver that it is, if it is one.
+    pub waiver: Option<String>,
     /// The line of the policy where it begins, from 1.
     pub line: u64,
     pub(super) sources: Option<Sources>,
@@ -61,15 +63,16 @@ impl Sources {
 impl Exemption {
     /// The exemptions that a waiver is, for one group: of the rules that its principal made, as events tell, and of those
     /// that it lists, whoever asks.
-    pub(crate) fn of_waiver(waiver: &Waiver, place: Selector) -> Vec<Self> {
+    pub(crate) fn of_waiver((id, waiver): (&str, &Waiver), place: Selector) -> Vec<Self> {
         let Waiver { by, reason, from: _, until, guards, sources, rules } = waiver;
         let by_principal = Self {
-            reason: format!("waiver of {by}: {reason}"),
+            reason: format!("waiver {id} of {by}: {reason}"),
             until: Some(*until),
             place,
             principals: Some(vec![by.clone()]),
             guards: Some(guards.clone()),
             rules: None,
+            waiver: Some(id.to_owned()),
             line: 0,
             sources: Some(Sources::of(sources.clone())),
         };

@@ -126,6 +126,7 @@ fn exemption(line: u64, entry: WrittenExemption, guards: &[ProtectedPort]) -> Re
         principals: entry.principals,
         guards: entry.guard,
         rules: None,
+        waiver: None,
         line,
         sources: entry.sources.map(Sources::of),
     })

@@ -22,7 +22,7 @@ fn policy(waivers: &str) -> Policy {
 
 /// Whether the waiver covers this rule of the group.
 fn covers(waiver: &Waiver, (guard, source, maker): (&str, &str, Option<&str>), at: Timestamp) -> bool {
-    let Ok(exemptions) = waiver.exemptions(&location(), &policy("{}"), now().max(at.min(after(119)))) else {
+    let Ok(exemptions) = waiver.exemptions("w-1", &location(), &policy("{}"), now().max(at.min(after(119)))) else {
         return false;
     };
     let policy = policy("{}").with_exemptions(exemptions);
@@ -59,7 +59,7 @@ fn a_rule_that_was_made_under_a_waiver_is_covered_for_who_does_not_know_its_make
 #[test]
 fn a_waiver_that_the_policy_does_not_allow_covers_nothing_and_says_why() {
     let why = |waiver: &Waiver, waivers: &str| {
-        let refused = waiver.exemptions(&location(), &policy(waivers), now());
+        let refused = waiver.exemptions("w-1", &location(), &policy(waivers), now());
         refused.err().map(|refused| refused.to_string())
     };
     assert_eq!(why(&waiver(), "{}"), None);
