@@ -10,6 +10,7 @@ use portcullis_domain::text::escaped;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::s3_url::S3Url;
+use crate::store::Store;
 
 /// The function's configuration.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Config {
     pub topic: Option<String>,
     /// `PORTCULLIS_QUEUE_URL`.
     pub queue: Option<String>,
+    /// `PORTCULLIS_MEMORY`.
+    pub memory: Store,
     /// `RUST_LOG`.
     pub log: Targets,
     /// `AWS_REGION` and the credentials beside it.
@@ -135,6 +138,7 @@ impl Config {
             accounts: get("PORTCULLIS_ACCOUNTS").map_or(Ok(Accounts::Own), |value| accounts(&value))?,
             topic: get("PORTCULLIS_TOPIC_ARN").map(topic).transpose()?,
             queue: get("PORTCULLIS_QUEUE_URL").map(queue).transpose()?,
+            memory: get("PORTCULLIS_MEMORY").map_or(Ok(Store::None), |value| memory(&value))?,
             log: log_filter(get("RUST_LOG").as_deref().unwrap_or("info"))?,
             ambient: Ambient {
                 region: get("AWS_REGION").map(|value| region(&value)).transpose()?,
@@ -216,6 +220,19 @@ fn queue(value: String) -> Result<String, ConfigError> {
             &value,
             "an SQS queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME",
         )),
+    }
+}
+
+/// A folder is a path with a `/`; anything else is a table's name (DynamoDB API Reference, `TableName`).
+fn memory(value: &str) -> Result<Store, ConfigError> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    match value {
+        path if path.contains('/') && !path.contains("://") => Ok(Store::Folder(path.into())),
+        name if (3..=255).contains(&name.len()) && name.chars().all(is_name) => Ok(Store::Table(name.to_owned())),
+        other => {
+            let accepted = "a DynamoDB table's name, or a folder: a path with a /, such as ./memory";
+            Err(refused("PORTCULLIS_MEMORY", other, accepted))
+        }
     }
 }
 

@@ -6,7 +6,9 @@
 //! groups in EC2 ([`aws`]), the domain judges and plans, and in enforce mode the pipeline revokes. Findings go to the
 //! [`sinks`]: log, metrics, SNS.
 //!
-//! Modules depend on each other in one direction: `function`, then `pipeline`, then `sinks`, then `aws`.
+//! What outlives an invocation is in the [`store`].
+//!
+//! Modules depend on each other in one direction: `function`, then `pipeline`, then `sinks` and `store`, then `aws`.
 
 // In the order in which a delivery passes through them.
 pub mod config;
@@ -14,6 +16,7 @@ pub mod policy_source;
 pub mod s3_url;
 pub mod function;
 pub mod pipeline;
+pub mod store;
 pub mod aws;
 pub mod sinks;
 

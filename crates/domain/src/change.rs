@@ -1,13 +1,15 @@
 //! A change: what was changed, where, and by whom. A CloudTrail record is read into it, and it is judged.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, GroupId, PrefixListId, Region, RuleId};
 use crate::net::Cidr;
 use crate::rule::Permission;
 
 /// What a record says about itself, for people: unchecked text as in the record, and `None` where the record has none.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EventMetadata {
     /// `eventID`.
     pub id: Option<String>,
@@ -30,7 +32,8 @@ pub struct EventMetadata {
 }
 
 /// What makes Portcullis check a group: the calls that can open ingress, and the sweep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Call {
     /// AuthorizeSecurityGroupIngress: new ingress rules.
     Authorize,
@@ -60,7 +63,8 @@ impl Call {
 }
 
 /// Which groups must be checked.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Resource {
     /// One security group.
     Group(GroupId),
@@ -73,7 +77,8 @@ pub enum Resource {
 }
 
 /// Which rules of the resource this change made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ChangedRules {
     /// These rules.
     Rules(Vec<RuleId>),
@@ -95,7 +100,7 @@ pub enum ChangedRules {
 }
 
 /// A change to judge.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// What the record says about itself, for people.
     pub event: EventMetadata,
