@@ -6,7 +6,9 @@
 //! groups in EC2 ([`aws`]), the domain judges and plans, and in enforce mode the pipeline revokes. Findings go to the
 //! [`sinks`]: log, metrics, SNS.
 //!
-//! Modules depend on each other in one direction: `function`, then `pipeline`, then `sinks`, then `aws`.
+//! The evidence of what was done goes to the [`shelf`].
+//!
+//! Modules depend on each other in one direction: `function`, then `pipeline`, then `sinks` and `shelf`, then `aws`.
 
 // In the order in which a delivery passes through them.
 pub mod config;
@@ -16,6 +18,7 @@ pub mod function;
 pub mod pipeline;
 pub mod aws;
 pub mod sinks;
+pub mod shelf;
 
 pub use portcullis_delivery::envelope;
 pub use portcullis_domain as domain;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use sweep::{MOST_NAMED, SweepFinding};
 
 use crate::change::EventMetadata;
+use crate::evidence::{ActId, Evidence};
 use crate::ids::RuleId;
 use crate::policy::Mode;
 
@@ -190,6 +191,9 @@ pub struct Finding {
     /// The time from the call to the end of the exposure, in seconds, rounded up. Only where it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_seconds: Option<u64>,
+    /// The id of the act's evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<ActId>,
     /// By what an exempt change is exempt, where that is news.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exempt_by: Option<ExemptBy>,
@@ -209,6 +213,12 @@ pub struct Finding {
     /// When what had to be done was done.
     #[serde(skip)]
     pub done_at: Option<Timestamp>,
+    /// The evidence of the act, until it is written.
+    #[serde(skip)]
+    pub evidence: Option<Box<Evidence>>,
+    /// The evidence of the act could not be written.
+    #[serde(skip)]
+    pub is_without_evidence: bool,
 }
 
 /// A guarded port, or range of ports, that the internet reaches.
@@ -289,12 +299,15 @@ impl Finding {
             rules: Vec::new(),
             reason,
             open_seconds: None,
+            act: None,
             exempt_by: None,
             policy: None,
             sweep: None,
             nearly: Vec::new(),
             doubtful: verdict == Verdict::Undecided,
             done_at: None,
+            evidence: None,
+            is_without_evidence: false,
         }
     }
 
@@ -302,7 +315,7 @@ impl Finding {
     /// decide is not tried again: the sweep's summary names it, and the next sweep looks at it.
     #[must_use]
     pub fn needs_retry(&self) -> bool {
-        self.outcome == Outcome::Failed || self.doubtful && !self.is_of_swept_group()
+        self.outcome == Outcome::Failed || self.is_without_evidence || self.doubtful && !self.is_of_swept_group()
     }
 
     /// Whether a sweep found it in a group.

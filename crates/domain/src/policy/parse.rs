@@ -68,7 +68,7 @@ fn resolve(written: Written, text: &str) -> Result<Policy, PolicyError> {
     let (exemptions, scopes) = (exemptions?, scopes?);
     let Written { mode, sweep, .. } = written;
     let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Policy { hash, mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep })
+    Ok(Policy { hash, text: text.into(), mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep })
 }
 
 fn guards(list: Spanned<Vec<Spanned<WrittenGuard>>>) -> Result<Vec<ProtectedPort>, PolicyError> {
