@@ -6,9 +6,10 @@
 //! groups in EC2 ([`aws`]), the domain judges and plans, and in enforce mode the pipeline revokes. Findings go to the
 //! [`sinks`]: log, metrics, SNS.
 //!
-//! What outlives an invocation is in the [`store`].
+//! What outlives an invocation is in the [`store`]. The evidence of what was done goes to the [`shelf`].
 //!
-//! Modules depend on each other in one direction: `function`, then `pipeline`, then `sinks` and `store`, then `aws`.
+//! Modules depend on each other in one direction: `function`, then `pipeline`, then `sinks`, `store` and `shelf`, then
+//! `aws`.
 
 // In the order in which a delivery passes through them.
 pub mod config;
@@ -19,6 +20,7 @@ pub mod pipeline;
 pub mod store;
 pub mod aws;
 pub mod sinks;
+pub mod shelf;
 
 pub use portcullis_delivery::envelope;
 pub use portcullis_domain as domain;

@@ -10,6 +10,7 @@ use super::prefix_list::OpenThroughLists;
 use super::recent::RecentChanges;
 use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
+use crate::shelf::{Shelf, Unwritten};
 use crate::sinks::{Output, Sinks};
 use crate::store::Store;
 
@@ -28,6 +29,10 @@ pub struct Context {
     pub clock: Clock,
     /// Standard output.
     pub out: Output,
+    /// Where evidence is kept.
+    pub shelf: Shelf,
+    /// Evidence that could not be written yet.
+    pub(super) unwritten: Unwritten,
     /// What this instance remembers of other deliveries.
     pub(super) recent: RecentChanges,
 }
@@ -51,7 +56,14 @@ impl Context {
     /// Puts a context together.
     #[must_use]
     pub fn new(aws: Aws, policy: Policy, settings: Settings, clock: Clock, out: Output) -> Self {
-        Self { aws, policy, settings, clock, out, recent: RecentChanges::default() }
+        let (shelf, unwritten, recent) = (Shelf::None, Unwritten::default(), RecentChanges::default());
+        Self { aws, policy, settings, clock, out, shelf, unwritten, recent }
+    }
+
+    /// The same context, with evidence kept.
+    #[must_use]
+    pub fn with_shelf(self, shelf: Shelf) -> Self {
+        Self { shelf, ..self }
     }
 
     /// The time now.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use sweep::{MOST_NAMED, SweepFinding};
 
 use crate::change::EventMetadata;
+use crate::evidence::{ActId, Evidence};
 use crate::ids::RuleId;
 use crate::memory::{Fight, Tool};
 use crate::policy::Mode;
@@ -191,6 +192,9 @@ pub struct Finding {
     /// The time from the call to the end of the exposure, in seconds, rounded up. Only where it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_seconds: Option<u64>,
+    /// The id of the act's evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<ActId>,
     /// By what an exempt change is exempt, where that is news.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exempt_by: Option<ExemptBy>,
@@ -225,6 +229,12 @@ pub struct Finding {
     /// Another delivery took the rules back.
     #[serde(skip)]
     pub closed_by_another: bool,
+    /// The evidence of the act, until it is written.
+    #[serde(skip)]
+    pub evidence: Option<Box<Evidence>>,
+    /// The evidence of the act could not be written.
+    #[serde(skip)]
+    pub is_without_evidence: bool,
 }
 
 /// A port of a group that is opened and closed again and again.
@@ -342,6 +352,7 @@ impl Finding {
             rules: Vec::new(),
             reason,
             open_seconds: None,
+            act: None,
             exempt_by: None,
             policy: None,
             fight: None,
@@ -353,6 +364,8 @@ impl Finding {
             done_at: None,
             is_told: false,
             closed_by_another: false,
+            evidence: None,
+            is_without_evidence: false,
         }
     }
 
@@ -368,7 +381,7 @@ impl Finding {
     /// decide is not tried again: the sweep's summary names it, and the next sweep looks at it.
     #[must_use]
     pub fn needs_retry(&self) -> bool {
-        self.outcome == Outcome::Failed || self.doubtful && !self.is_of_swept_group()
+        self.outcome == Outcome::Failed || self.is_without_evidence || self.doubtful && !self.is_of_swept_group()
     }
 
     /// Whether a sweep found it in a group.

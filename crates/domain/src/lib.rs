@@ -8,6 +8,7 @@
 pub mod arn;
 pub mod change;
 pub mod cloudtrail;
+pub mod evidence;
 pub mod facts;
 pub mod finding;
 pub mod ids;

@@ -11,6 +11,8 @@ mod schema;
 mod selector;
 mod services;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 pub use exemption::{Candidate, Exemption};
@@ -63,6 +65,7 @@ pub const BUILT_IN: &str = "version: 1\n";
 #[derive(Debug, Clone)]
 pub struct Policy {
     hash: String,
+    text: Arc<str>,
     mode: Mode,
     guards: Vec<ProtectedPort>,
     internet: PerFamily<u8>,
@@ -79,8 +82,8 @@ pub struct Policy {
 /// Equal are policies that say the same, however they are written: their hashes may differ.
 impl PartialEq for Policy {
     fn eq(&self, other: &Self) -> bool {
-        let Self { hash: _, mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep, .. } = self;
-        let Self { waivers, budget, .. } = self;
+        let Self { hash: _, text: _, mode, guards, internet, trusted, counted, limit, exemptions, scopes, .. } = self;
+        let Self { sweep, waivers, budget, .. } = self;
         (mode, guards, internet, trusted) == (&other.mode, &other.guards, &other.internet, &other.trusted)
             && (counted, limit, exemptions) == (&other.counted, &other.limit, &other.exemptions)
             && (scopes, sweep) == (&other.scopes, &other.sweep)
@@ -137,6 +140,12 @@ impl Policy {
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The policy as it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// What the internet must not reach.

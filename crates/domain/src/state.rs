@@ -242,6 +242,12 @@ impl RemediationState {
         &self.pending
     }
 
+    /// Every rule that any look showed, as the latest look showed it.
+    #[must_use]
+    pub const fn observed(&self) -> &BTreeMap<RuleId, Rule> {
+        &self.observed
+    }
+
     /// Whether the rule already has a result.
     #[must_use]
     pub fn is_done(&self, rule: &RuleId) -> bool {

@@ -67,6 +67,8 @@ struct Incoming {
     region: String,
     action: String,
     params: Params,
+    /// The body of an S3 request.
+    body: Vec<u8>,
 }
 
 pub(crate) fn handle(state: &mut State, request: &Request) -> Reply {
@@ -83,7 +85,8 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Reply {
         Service::Sqs | Service::Organizations | Service::DynamoDb => json::read(request),
         Service::Ec2 | Service::Sts | Service::Sns => query(request),
     };
-    let incoming = Incoming { service, region: scope.region.clone(), action, params };
+    let body = if service == Service::S3 { request.body.clone() } else { Vec::new() };
+    let incoming = Incoming { service, region: scope.region.clone(), action, params, body };
 
     let identified = caller::identify(state, &scope, request).and_then(|caller| {
         let refusal = (service == Service::Ec2)
@@ -172,7 +175,7 @@ fn refusal(state: &mut State, incoming: &Incoming, caller: &Caller, fault: Optio
 }
 
 fn execute(state: &mut State, incoming: &Incoming, caller: &Caller) -> Result<Success, ApiError> {
-    let Incoming { service, region, action, params } = incoming;
+    let Incoming { service, region, action, params, body } = incoming;
     match service {
         Service::Ec2 => {
             let (core, place) = state.place(&caller.account, region);
@@ -182,7 +185,7 @@ fn execute(state: &mut State, incoming: &Incoming, caller: &Caller) -> Result<Su
         Service::Sns => sns::run(state, action, params).map(Success::Tree),
         Service::Sqs => sqs::run(state, caller, region, action, params).map(Success::Tree),
         Service::Organizations => organizations::run(state, caller, region, action, params).map(Success::Tree),
-        Service::S3 => s3::run(state, action, params),
+        Service::S3 => s3::run(state, action, params, body),
         Service::DynamoDb => dynamodb::run(state, caller, region, action, params).map(Success::Json),
     }
 }

@@ -159,8 +159,25 @@ impl World {
     pub fn put_object(&self, bucket: &str, key: &str, bytes: impl Into<Vec<u8>>) {
         let mut state = self.state();
         state.s3_buckets.insert(bucket.into());
-        let object = Object { bytes: bytes.into(), modified: state.core.now };
+        let object = Object { bytes: bytes.into(), modified: state.core.now, retention: None };
         state.objects.insert((bucket.into(), key.into()), object);
+    }
+
+    /// Makes a bucket.
+    pub fn create_bucket(&self, bucket: &str) {
+        self.state().s3_buckets.insert(bucket.into());
+    }
+
+    /// A bucket's objects: the key and the bytes of each, in the order of the keys.
+    pub fn objects(&self, bucket: &str) -> Vec<(String, Vec<u8>)> {
+        let state = self.state();
+        let own = state.objects.iter().filter(|((of, _), _)| of == bucket);
+        own.map(|((_, key), object)| (key.clone(), object.bytes.clone())).collect()
+    }
+
+    /// The mode and the end of an object's retention, where it has one.
+    pub fn retention(&self, bucket: &str, key: &str) -> Option<(String, String)> {
+        self.state().objects.get(&(bucket.into(), key.into()))?.retention.clone()
     }
 
     /// Makes an SQS queue. Returns its URL.

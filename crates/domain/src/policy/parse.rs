@@ -68,7 +68,22 @@ fn resolve(written: Written, text: &str) -> Result<Policy, PolicyError> {
     let (exemptions, scopes) = (exemptions?, scopes?);
     let Written { mode, sweep, waivers, budget, .. } = written;
     let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Policy { hash, mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep, waivers, budget })
+    let text = text.into();
+    Ok(Policy {
+        hash,
+        text,
+        mode,
+        guards,
+        internet,
+        trusted,
+        counted,
+        limit,
+        exemptions,
+        scopes,
+        sweep,
+        waivers,
+        budget,
+    })
 }
 
 fn guards(list: Spanned<Vec<Spanned<WrittenGuard>>>) -> Result<Vec<ProtectedPort>, PolicyError> {
