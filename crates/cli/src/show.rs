@@ -13,6 +13,7 @@ use crate::check::Checked;
 use crate::terminal::Terminal;
 
 pub use swept::{done, swept};
+pub use table::table_of;
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

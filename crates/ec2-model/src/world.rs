@@ -59,6 +59,11 @@ impl World {
         groups.flat_map(|group| &group.rules).map(|stored| stored.rule.clone()).collect()
     }
 
+    /// The names of all groups of an account in a Region.
+    pub fn group_names(&self, account: &str, region: &str) -> Vec<String> {
+        self.state().place(account, region).1.groups.iter().map(|group| group.name.clone()).collect()
+    }
+
     /// The id of the default or the other VPC of an account in a Region.
     pub fn vpc_id(&self, account: &str, region: &str, vpc: Vpc) -> String {
         self.state().place(account, region).1.vpc_id(vpc).to_owned()
