@@ -1,4 +1,4 @@
-//! S3: the keys of a bucket, and objects as they arrive.
+//! S3: the keys of a bucket, objects as they arrive, and objects that are written once.
 //!
 //! A bucket is asked in its own Region. The SDK asks in the process's, and S3 says which one is right.
 
@@ -14,6 +14,12 @@ use aws_sdk_s3::Client;
 use portcullis_domain::arn::Arn;
 use serde_json::json;
 
+use aws_config::retry::RetryConfig;
+use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::ObjectLockMode;
+use jiff::Timestamp;
+
 use super::{Aws, AwsError, Code, Effect};
 use crate::config::LogRole;
 
@@ -27,6 +33,7 @@ pub(super) struct Buckets {
     /// For each bucket of log files, the credentials that may read it and nothing else.
     readers: Mutex<BTreeMap<String, SharedCredentialsProvider>>,
 }
+const PUT_OBJECT: &str = "PutObject";
 
 /// A bucket, to read from.
 #[derive(Debug, Clone)]
@@ -106,16 +113,7 @@ impl Aws {
     /// # Errors
     /// [`AwsError`]; [`Code::TooLarge`] when there is more.
     pub async fn object(&self, bucket: &str, key: &str, most: usize) -> Result<Vec<u8>, AwsError> {
-        let mut body = self.bucket(bucket).object(key).await?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = body.chunk().await? {
-            if bytes.len() + chunk.len() > most {
-                let why = format!("the object is larger than {most} bytes");
-                return Err(failed(Code::TooLarge, why, Effect::Refused));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
+        self.bucket(bucket).whole(key, most).await
     }
 }
 
@@ -206,6 +204,47 @@ impl Refused {
         let answer = error.raw_response().filter(|answer| matches!(answer.status().as_u16(), 301 | 307 | 400));
         let region = answer.and_then(|answer| answer.headers().get("x-amz-bucket-region")).map(str::to_owned);
         Self { error: AwsError::from_sdk(call, error), region }
+    }
+}
+
+impl Bucket {
+    /// Reads an object of at most `most` bytes.
+    ///
+    /// # Errors
+    /// [`AwsError`]; [`Code::TooLarge`] when there is more.
+    pub async fn whole(&self, key: &str, most: usize) -> Result<Vec<u8>, AwsError> {
+        let mut body = self.object(key).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.chunk().await? {
+            if bytes.len() + chunk.len() > most {
+                let why = format!("the object is larger than {most} bytes");
+                return Err(failed(Code::TooLarge, why, Effect::Refused));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// Writes an object under a key that no object has, and returns whether that was so. It is sent once. With `locked_until`
+    /// nobody without a right of its own deletes it before that time (Object Lock, governance mode).
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn put_new(&self, key: &str, bytes: Vec<u8>, locked_until: Option<Timestamp>) -> Result<bool, AwsError> {
+        let written = self.asked(|client| {
+            let put = client.put_object().bucket(&self.name).key(key).body(bytes.clone().into()).if_none_match("*");
+            let put = put
+                .set_object_lock_mode(locked_until.map(|_| ObjectLockMode::Governance))
+                .set_object_lock_retain_until_date(locked_until.map(|until| DateTime::from_secs(until.as_second())));
+            let once = Builder::new().retry_config(RetryConfig::disabled());
+            let put = put.customize().config_override(once);
+            async move { put.send().await.map_err(|error| Refused::of(PUT_OBJECT, &error)) }
+        });
+        match written.await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code.as_str() == "PreconditionFailed" => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

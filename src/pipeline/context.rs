@@ -11,7 +11,9 @@ use super::permission::RefusedAccounts;
 use super::recent::RecentChanges;
 use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
+use crate::shelf::{Shelf, Unwritten};
 use crate::sinks::{News, Output, Sinks};
+use crate::store::Store;
 
 /// Tells the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -30,6 +32,10 @@ pub struct Context {
     pub out: Output,
     /// Whether people will read the findings, and groups need their names.
     pub names_groups: bool,
+    /// Where evidence is kept.
+    pub shelf: Shelf,
+    /// Evidence that could not be written yet.
+    pub(super) unwritten: Unwritten,
     /// What this instance remembers of other deliveries.
     pub(super) recent: RecentChanges,
     /// Whose events were refused a short time ago.
@@ -47,6 +53,8 @@ pub struct Settings {
     pub topic: Option<String>,
     /// The SQS queue over which a sweep is handed out.
     pub queue: Option<String>,
+    /// The memory.
+    pub memory: Store,
 }
 
 impl Context {
@@ -54,8 +62,15 @@ impl Context {
     #[must_use]
     pub fn new(aws: Aws, policy: Policy, settings: Settings, clock: Clock, out: Output) -> Self {
         let names_groups = settings.topic.is_some();
-        let (recent, refused) = (RecentChanges::default(), RefusedAccounts::default());
-        Self { aws, policy, settings, clock, out, names_groups, recent, refused }
+        let (shelf, unwritten, recent) = (Shelf::None, Unwritten::default(), RecentChanges::default());
+        let refused = RefusedAccounts::default();
+        Self { aws, policy, settings, clock, out, names_groups, shelf, unwritten, recent, refused }
+    }
+
+    /// The same context, with evidence kept.
+    #[must_use]
+    pub fn with_shelf(self, shelf: Shelf) -> Self {
+        Self { shelf, ..self }
     }
 
     /// The time now.

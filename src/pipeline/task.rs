@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use portcullis_domain::change::{Call, Change};
 use portcullis_domain::facts::Facts;
 use portcullis_domain::judge::{Judgement, judge};
@@ -66,7 +67,11 @@ const SETTLING: Duration = Duration::from_secs(20);
 
 impl<'a> GroupTask<'a> {
     pub(super) fn judge(&self, context: &Context, facts: &Facts) -> Judgement {
-        judge(self.changes, facts, &context.policy, context.now())
+        self.judge_at(context, facts, context.now())
+    }
+
+    pub(super) fn judge_at(&self, context: &Context, facts: &Facts, now: Timestamp) -> Judgement {
+        judge(self.changes, facts, &context.policy, now)
     }
 
     /// How many rules of the group would have to go as EC2 shows it.

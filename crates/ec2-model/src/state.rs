@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     Call, Published, Rule,
     caller::{RoleTrust, Session},
+    dynamodb::{Table, TableKey},
     fault::Faults,
     ids::Ids,
     organizations::Organization,
@@ -213,6 +214,7 @@ pub(crate) struct State {
     /// The only roles that may read from these buckets.
     pub(crate) bucket_readers: BTreeMap<String, String>,
     pub(crate) queues: Vec<Queue>,
+    pub(crate) tables: BTreeMap<TableKey, Table>,
     pub(crate) organization: Option<Organization>,
     pub(crate) actor: Actor,
 }
@@ -252,6 +254,7 @@ impl State {
             bucket_regions: BTreeMap::new(),
             bucket_readers: BTreeMap::new(),
             queues: Vec::new(),
+            tables: BTreeMap::new(),
             organization: None,
             actor: Actor::default(),
         }

@@ -14,7 +14,7 @@ use portcullis_domain::ids::GroupId;
 
 pub use describe::{Description, Wanted};
 pub use prefix_lists::{KnownLists, ListAge, PrefixListState};
-pub use revoke::Permit;
+pub use revoke::{Permit, REVOKE};
 pub(super) use whole::OnlyWhole;
 
 use super::rate_limit::{Api, RateLimiter};

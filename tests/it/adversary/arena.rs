@@ -45,15 +45,15 @@ pub(super) struct Arena {
     strayed: BTreeMap<String, u64>,
     /// When a rule was last part of an exposure that has ended.
     exposed: BTreeMap<String, u64>,
-    /// The rules that an event has told of.
-    heard: BTreeSet<String>,
+    /// For each instance, the rules that its events tell of.
+    heard: BTreeMap<usize, BTreeSet<String>>,
     /// Lawful rules that the guard revoked.
     pub(super) lost: Vec<String>,
     /// Others' rules that the function revoked while a prefix list of the attacker's made them exposures.
     pub(super) cut: usize,
     /// Lawful rules that the function revoked less than a second after they had been unlawful (two instances may each close
     /// one half of an exposure), or while they were one half of
-    /// an exposure whose other half no event had told of: until it has, nobody can tell which of the two came last.
+    /// an exposure whose other half no event of that instance told of: it cannot tell which of the two came last.
     pub(super) raced: usize,
 }
 
@@ -136,7 +136,7 @@ impl Arena {
     }
 
     /// Notes that the function has revoked these rules of a group.
-    pub(super) fn revoked(&mut self, group: &str, gone: &[Rule]) {
+    pub(super) fn revoked(&mut self, instance: usize, group: &str, gone: &[Rule]) {
         let now = self.tick();
         for rule in gone {
             let made = self.groups.get(group).and_then(|known| known.lawful.get(&rule.id));
@@ -152,7 +152,7 @@ impl Arena {
             } else if lately(self.wide.get(source))
                 || lately(self.strayed.get(&rule.id))
                 || lately(self.exposed.get(&rule.id))
-                || self.is_half_of_the_unheard(group, &rule.id)
+                || self.is_half_of_the_unheard(instance, group, &rule.id)
             {
                 self.raced += 1;
             } else {
@@ -162,10 +162,12 @@ impl Arena {
         self.note(group);
     }
 
-    /// Whether the rule was part of an exposure together with a rule of the attacker's that no event has told of.
-    fn is_half_of_the_unheard(&self, group: &str, rule: &str) -> bool {
+    /// Whether the rule was part of an exposure together with a rule of the attacker's that no event of this instance
+    /// tells of.
+    fn is_half_of_the_unheard(&self, instance: usize, group: &str, rule: &str) -> bool {
         let Some(known) = self.groups.get(group) else { return false };
-        let unheard = |id: &String| !known.lawful.contains_key(id) && !self.heard.contains(id);
+        let heard = self.heard.get(&instance);
+        let unheard = |id: &String| !known.lawful.contains_key(id) && !heard.is_some_and(|heard| heard.contains(id));
         known.exposing.contains(rule) && known.exposing.iter().any(unheard)
     }
 
@@ -180,9 +182,9 @@ impl Arena {
         open.filter(|(_, rules)| !rules.is_empty()).collect()
     }
 
-    /// Notes that an event about these rules has arrived.
-    pub(super) fn heard_of<'a>(&mut self, rules: impl IntoIterator<Item = &'a String>) {
-        self.heard.extend(rules.into_iter().cloned());
+    /// Notes that an event about these rules has arrived at an instance.
+    pub(super) fn heard_of(&mut self, instance: usize, rules: BTreeSet<String>) {
+        self.heard.entry(instance).or_default().extend(rules);
     }
 
     /// Notes that an event about these groups has arrived.
