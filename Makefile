@@ -24,14 +24,18 @@ help: ## Show this list
 
 # While one core compiles the AWS SDK, the other installs the tools.
 .PHONY: demo
-demo: ## See it work on this machine: alert, enforce, then a hub with members, on an AWS emulator
-	@$(MAKE) --no-print-directory --jobs=2 function .venv/demo/.installed
-	.venv/demo/bin/python tools/demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda
+demo: ## See it work on this machine: alert, enforce, a hub with members, a drill, on an AWS emulator
+	@$(MAKE) --no-print-directory --jobs=2 function-and-cli .venv/demo/.installed
+	.venv/demo/bin/python tools/demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda --cli $(PROFILE_DIR)/portcullis
 
 # Each target builds only what it needs, with the same set of features.
 .PHONY: function
 function: need-cargo
 	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda
+
+.PHONY: function-and-cli
+function-and-cli: need-cargo
+	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda --bin portcullis
 
 .PHONY: function-and-model
 function-and-model: need-cargo
