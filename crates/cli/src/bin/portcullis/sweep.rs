@@ -17,6 +17,7 @@ use portcullis::domain::finding::Finding;
 use portcullis::domain::ids::{AccountId, Region};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
 use portcullis::pipeline::{self, Context, Invocation, Settings};
+use portcullis::store::Store;
 use portcullis_cli::aws::advice;
 use portcullis_cli::interrupt::Interrupt;
 use portcullis_cli::operator::Operator;
@@ -200,8 +201,10 @@ async fn context(
             policy.with_sweep(SweepPolicy { mode, max_revocations })
         }
     };
-    let settings = Settings { mode, accounts: Accounts::Listed(accounts.clone()), topic: None, queue: None };
-    let context = Context::new(aws, policy, settings, Box::new(now), Box::new(|_: &str| {}));
+    let (accounts_of, memory) = (Accounts::Listed(accounts.clone()), Store::None);
+    let settings = Settings { mode, accounts: accounts_of, topic: None, queue: None, memory };
+    let mut context = Context::new(aws, policy, settings, Box::new(now), Box::new(|_: &str| {}));
+    context.names_groups = true;
     Ok((context, caller, accounts))
 }
 
