@@ -28,6 +28,7 @@ use tokio::sync::{Mutex, OnceCell};
 pub use ec2::{Description, KnownLists, Permit, PrefixListState, Wanted};
 pub use error::{AwsError, Code, Effect, within};
 pub use identity::{AccountRegion, FunctionIdentity};
+pub use organizations::is_usable;
 use rate_limit::RateLimiter;
 pub use s3::{Body, Bucket, Keys};
 pub use session::Session;
