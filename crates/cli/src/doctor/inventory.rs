@@ -24,7 +24,8 @@ impl CallError {
     /// Whether the caller lacks the permission.
     #[must_use]
     pub fn is_denied(&self) -> bool {
-        let words = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "Forbidden"];
+        let words =
+            ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "Forbidden"];
         words.contains(&self.code.as_str())
     }
 

@@ -83,7 +83,11 @@ mod tests {
             ("/source", json!([]), "`source` lacks \"aws.ec2\""),
             ("/detail/errorCode", json!(["Client.X"]), "`detail.errorCode` lacks {\"exists\":false}"),
             ("/detail", json!({"userIdentity": {}}), "it asks for `detail.userIdentity` as well"),
-            ("/detail/$or", json!([{"eventName": ["C"], "requestParameters": {"name": []}}]), "`detail.$or` lacks one of its alternatives"),
+            (
+                "/detail/$or",
+                json!([{"eventName": ["C"], "requestParameters": {"name": []}}]),
+                "`detail.$or` lacks one of its alternatives",
+            ),
             ("/detail", json!(3), "`detail` is no object"),
         ] {
             let mut changed = template.clone();

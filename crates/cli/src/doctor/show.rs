@@ -67,5 +67,8 @@ fn why(check: &Check) -> String {
 pub fn summary(counts: Counts, calls: usize, seconds: f64) -> String {
     let Counts { right, wrong, cannot_tell, .. } = counts;
     let checks = count(right + wrong + cannot_tell, "check");
-    format!("{checks}: {right} right, {wrong} wrong, {cannot_tell} cannot tell ({}, {seconds:.1} s)", count(calls, "call"))
+    format!(
+        "{checks}: {right} right, {wrong} wrong, {cannot_tell} cannot tell ({}, {seconds:.1} s)",
+        count(calls, "call")
+    )
 }

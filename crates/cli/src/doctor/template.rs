@@ -1,6 +1,7 @@
 //! The templates of this version, as far as the doctor compares what is deployed with them.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -14,18 +15,21 @@ pub(super) struct Template(Value);
 
 impl Template {
     /// `template.yaml`.
-    pub(super) fn hub() -> Self {
-        Self::parse(HUB)
+    pub(super) fn hub() -> &'static Self {
+        static READ: LazyLock<Template> = LazyLock::new(|| Template::parse(HUB));
+        &READ
     }
 
     /// `member.yaml`.
-    pub(super) fn member() -> Self {
-        Self::parse(MEMBER)
+    pub(super) fn member() -> &'static Self {
+        static READ: LazyLock<Template> = LazyLock::new(|| Template::parse(MEMBER));
+        &READ
     }
 
     /// `tamper-us-east-1.yaml`.
-    pub(super) fn abroad() -> Self {
-        Self::parse(ABROAD)
+    pub(super) fn abroad() -> &'static Self {
+        static READ: LazyLock<Template> = LazyLock::new(|| Template::parse(ABROAD));
+        &READ
     }
 
     /// As plain data: the tags (`!Sub`, `!Ref` and others) are dropped, and their arguments kept. A test reads all three.
@@ -50,6 +54,13 @@ impl Template {
         let of = |resource: &'_ Value| resource.pointer("/Properties/EventPattern").is_some();
         let rules = self.section("Resources").filter(|(_, resource)| of(resource));
         rules.filter_map(|(id, resource)| Some((id, resource.pointer("/Properties/EventPattern")?))).collect()
+    }
+
+    /// The logical ids and types of all resources.
+    #[cfg(test)]
+    pub(super) fn all(&self) -> Vec<(String, String)> {
+        let typed = self.section("Resources").filter_map(|(id, resource)| Some((id, resource.get("Type")?.as_str()?)));
+        typed.map(|(id, kind)| (id.to_owned(), kind.to_owned())).collect()
     }
 
     fn section(&self, name: &str) -> impl Iterator<Item = (&str, &Value)> {

@@ -1,5 +1,6 @@
 //! Options that several commands have.
 
+use portcullis::config::MemberRole;
 use portcullis::domain::ids::Region;
 use portcullis_cli::operator::Operator;
 
@@ -22,4 +23,13 @@ impl ProfileAndRegion {
 
 pub(crate) fn region(text: &str) -> Result<Region, String> {
     Region::parse(text).map_err(|error| format!("expected {}", error.accepted))
+}
+
+pub(crate) fn role(text: &str) -> Result<String, String> {
+    MemberRole::is_name(text).then(|| text.to_owned()).ok_or_else(|| format!("expected {}", MemberRole::NAME))
+}
+
+pub(crate) fn external_id(text: &str) -> Result<String, String> {
+    let accepted = || format!("expected {}", MemberRole::EXTERNAL_ID);
+    MemberRole::is_external_id(text).then(|| text.to_owned()).ok_or_else(accepted)
 }

@@ -44,10 +44,10 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// The role to assume in accounts other than the one of your credentials
-    #[arg(long, value_name = "NAME", value_parser = role)]
+    #[arg(long, value_name = "NAME", value_parser = crate::arguments::role)]
     role: Option<String>,
     /// The external id that the role asks for
-    #[arg(long, value_name = "ID", requires = "role", value_parser = external_id)]
+    #[arg(long, value_name = "ID", requires = "role", value_parser = crate::arguments::external_id)]
     external_id: Option<String>,
     /// The policy, - for standard input, or s3://bucket/key [default: the built-in one]
     #[arg(long, value_name = "FILE")]
@@ -101,15 +101,6 @@ something undecided. 130 interrupted.";
 
 fn account(text: &str) -> Result<AccountId, &'static str> {
     AccountId::parse(text).map_err(|_| "expected the twelve digits of an account id, such as 012345678901")
-}
-
-fn role(text: &str) -> Result<String, String> {
-    MemberRole::is_name(text).then(|| text.to_owned()).ok_or_else(|| format!("expected {}", MemberRole::NAME))
-}
-
-fn external_id(text: &str) -> Result<String, String> {
-    let accepted = || format!("expected {}", MemberRole::EXTERNAL_ID);
-    MemberRole::is_external_id(text).then(|| text.to_owned()).ok_or_else(accepted)
 }
 
 /// How long the sweep of one account's Region may take. Its groups are looked at one after the other, at EC2's pace.

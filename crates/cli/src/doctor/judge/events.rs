@@ -55,7 +55,11 @@ pub(super) fn fault(rules: &BTreeMap<String, Rule>, expected: &Expected<'_>) -> 
     match targets.iter().find(|(arn, _)| arn == expected.target) {
         None => {
             let others: Vec<&str> = targets.iter().map(|(arn, _)| arn.as_str()).collect();
-            let has = if others.is_empty() { "no target".to_owned() } else { format!("another target: {}", others.join(", ")) };
+            let has = if others.is_empty() {
+                "no target".to_owned()
+            } else {
+                format!("another target: {}", others.join(", "))
+            };
             wrong(format!("it does not reach {}: it has {has}", expected.target))
         }
         Some((_, None)) => wrong("its target has no dead-letter queue: what cannot be delivered is lost".to_owned()),
@@ -77,9 +81,11 @@ pub(super) fn judge(scene: &Scene<'_>, resources: &BTreeMap<String, Resource>, l
     let template = Template::hub();
     let patterns = template.patterns();
     let invokers = lines.seen("permission", &scene.hub.function.invokers);
-    for (id, does) in
-        [("Rule", "hands the calls to the function"), ("BusRule", "hands the members' calls to the function"), ("SweepRule", "starts the sweep")]
-    {
+    for (id, does) in [
+        ("Rule", "hands the calls to the function"),
+        ("BusRule", "hands the members' calls to the function"),
+        ("SweepRule", "starts the sweep"),
+    ] {
         let Some(name) = resources.get(id).map(|resource| name_of(&resource.id)) else { continue };
         let bus = (id == "BusRule").then_some(scene.inventory.stack_name.as_str());
         let expected = Expected {

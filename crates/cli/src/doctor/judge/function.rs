@@ -19,15 +19,19 @@ pub(super) fn judge(scene: &Scene<'_>, lines: &mut Lines) {
         }
     }
     policy(scene, lines);
-    for (what, variable, store) in [
-        ("memory", "PORTCULLIS_MEMORY", &scene.hub.memory),
-        ("evidence", "PORTCULLIS_EVIDENCE", &scene.hub.evidence),
-    ] {
+    for (what, variable, store) in
+        [("memory", "PORTCULLIS_MEMORY", &scene.hub.memory), ("evidence", "PORTCULLIS_EVIDENCE", &scene.hub.evidence)]
+    {
         let Some((place, store)) = store else { continue };
         match store {
             Store::There => lines.right(what, format!("{place} answers")),
             Store::Missing => {
-                lines.wrong(what, Some(place), format!("{variable} names it, and it is not there"), Some(scene.revert()));
+                lines.wrong(
+                    what,
+                    Some(place),
+                    format!("{variable} names it, and it is not there"),
+                    Some(scene.revert()),
+                );
             }
             Store::Unusable(state) => lines.wrong(what, Some(place), format!("it is {state}"), Some(scene.revert())),
             Store::Unseen => {
@@ -51,7 +55,8 @@ fn runs(scene: &Scene<'_>, configuration: &Configuration, lines: &mut Lines) {
     } else if let Some(concurrency) = lines.seen("function", &scene.hub.function.concurrency) {
         match concurrency {
             Some(0) => {
-                let mend = format!("aws lambda delete-function-concurrency --region {region} --function-name {}", word(name));
+                let mend =
+                    format!("aws lambda delete-function-concurrency --region {region} --function-name {}", word(name));
                 lines.wrong("function", Some(name), "it is switched off: its reserved concurrency is 0", Some(mend));
             }
             Some(_) | None => lines.right("function", format!("{name} is active")),

@@ -27,7 +27,13 @@ impl Lines {
     }
 
     /// It cannot be told, though no call failed.
-    pub(super) fn unknown(&mut self, what: &'static str, of: Option<&str>, why: impl Into<String>, mend: Option<String>) {
+    pub(super) fn unknown(
+        &mut self,
+        what: &'static str,
+        of: Option<&str>,
+        why: impl Into<String>,
+        mend: Option<String>,
+    ) {
         let check = self.add(what, of, Verdict::CannotTell, why.into());
         check.mend = mend;
     }

@@ -78,7 +78,12 @@ fn roles(scene: &Scene<'_>, members: &Members, lines: &mut Lines) {
         let (account, region) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         lines.place(account, region);
         let mend = mend::stack_set(account, if region.is_empty() { scene.region() } else { region });
-        lines.wrong("member role", Some(account), format!("the function's sweep could not look there: {why}"), Some(mend));
+        lines.wrong(
+            "member role",
+            Some(account),
+            format!("the function's sweep could not look there: {why}"),
+            Some(mend),
+        );
     }
     lines.place(scene.who.account.as_str(), scene.region());
     let wanted = members.guarded.len();
@@ -87,7 +92,9 @@ fn roles(scene: &Scene<'_>, members: &Members, lines: &mut Lines) {
     }
     match *places > wanted {
         true => {
-            let why = format!("the function's sweeps since {since:.0} looked at {places} Regions of accounts, and none refused");
+            let why = format!(
+                "the function's sweeps since {since:.0} looked at {places} Regions of accounts, and none refused"
+            );
             lines.right("member role", why);
         }
         false => {
@@ -116,7 +123,12 @@ fn regions(
         }
         if !enabled.contains(&region) {
             let mend = format!("aws account enable-region --account-id {account} --region-name {region}");
-            lines.wrong("member", Some(region.as_str()), "the Region is guarded, and not enabled in the account", Some(mend));
+            lines.wrong(
+                "member",
+                Some(region.as_str()),
+                "the Region is guarded, and not enabled in the account",
+                Some(mend),
+            );
             continue;
         }
         let Some(seen) = member.regions.get(&region) else { continue };
@@ -136,7 +148,13 @@ fn guarded(
     }
 }
 
-fn one(scene: &Scene<'_>, (account, region): (&AccountId, &str), seen: &MemberRegion, forwards: bool, lines: &mut Lines) {
+fn one(
+    scene: &Scene<'_>,
+    (account, region): (&AccountId, &str),
+    seen: &MemberRegion,
+    forwards: bool,
+    lines: &mut Lines,
+) {
     if let Some(trails) = &seen.trails
         && let Some(trails) = lines.seen("trail", trails)
     {
@@ -162,11 +180,19 @@ fn one(scene: &Scene<'_>, (account, region): (&AccountId, &str), seen: &MemberRe
     let Some(messages) = lines.seen("dead letters", &queue.messages) else { return };
     match messages {
         Some(0) => (),
-        None => lines.wrong("dead letters", Some(&queue.url), "the queue is not there", Some(mend::stack_set(account.as_str(), region))),
+        None => lines.wrong(
+            "dead letters",
+            Some(&queue.url),
+            "the queue is not there",
+            Some(mend::stack_set(account.as_str(), region)),
+        ),
         Some(messages) => {
             let messages = usize::try_from(*messages).unwrap_or(usize::MAX);
             let why = format!("{} could not be forwarded: see docs/RUNBOOK.md, Dead letters", count(messages, "event"));
-            let mend = format!("aws sqs receive-message --region {region} --visibility-timeout 0 --queue-url {}", mend::word(&queue.url));
+            let mend = format!(
+                "aws sqs receive-message --region {region} --visibility-timeout 0 --queue-url {}",
+                mend::word(&queue.url)
+            );
             lines.wrong("dead letters", Some(&queue.url), why, Some(mend));
         }
     }

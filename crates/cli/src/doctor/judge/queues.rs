@@ -34,7 +34,9 @@ fn look_at(scene: &Scene<'_>, id: &str, queue: &Queue) -> String {
         "SweepDeadLetters" | "LogDeadLetters" => {
             format!("aws sqs start-message-move-task --region {region} --source-arn {}", scene.queue_arn(&queue.url))
         }
-        _ => format!("aws sqs receive-message --region {region} --visibility-timeout 0 --queue-url {}", word(&queue.url)),
+        _ => {
+            format!("aws sqs receive-message --region {region} --visibility-timeout 0 --queue-url {}", word(&queue.url))
+        }
     }
 }
 
@@ -49,7 +51,8 @@ fn readers(scene: &Scene<'_>, resources: &BTreeMap<String, Resource>, lines: &mu
             Some(false) => {
                 let uuid = resources.get(reader).map_or("", |resource| resource.id.as_str());
                 let region = scene.region();
-                let mend = format!("aws lambda update-event-source-mapping --region {region} --uuid {} --enabled", word(uuid));
+                let mend =
+                    format!("aws lambda update-event-source-mapping --region {region} --uuid {} --enabled", word(uuid));
                 lines.wrong("queue reader", Some(reader), format!("it is disabled: {queue} is not read"), Some(mend));
             }
             None => {

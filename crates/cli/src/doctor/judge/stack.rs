@@ -16,7 +16,8 @@ pub(super) fn judge<'a>(inventory: &'a Inventory, lines: &mut Lines) -> Option<(
         return None;
     };
     let region = inventory.caller.as_ref().map_or("", |who| who.region.as_str());
-    let events = format!("aws cloudformation describe-stack-events --region {region} --stack-name {}", mend::word(name));
+    let events =
+        format!("aws cloudformation describe-stack-events --region {region} --stack-name {}", mend::word(name));
     match stack.status.as_str() {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => {
             lines.right("stack", format!("`{name}` is {}", stack.status));
@@ -26,7 +27,12 @@ pub(super) fn judge<'a>(inventory: &'a Inventory, lines: &mut Lines) -> Option<(
             lines.wrong("stack", Some(name), why, Some(events));
         }
         status if status.ends_with("_IN_PROGRESS") => {
-            lines.unknown("stack", Some(name), format!("it is being changed ({status}): look again when it is done"), None);
+            lines.unknown(
+                "stack",
+                Some(name),
+                format!("it is being changed ({status}): look again when it is done"),
+                None,
+            );
         }
         status => lines.wrong("stack", Some(name), format!("it is {status}"), Some(events)),
     }
@@ -38,7 +44,12 @@ fn version(inventory: &Inventory, stack: &Stack, lines: &mut Lines) {
     let (name, own) = (inventory.stack_name.as_str(), inventory.version.as_str());
     let deploy = || Some(mend::deploy(name));
     match stack.outputs.get("Version") {
-        None => lines.wrong("version", Some(name), format!("the stack is older than {own}: it has no output `Version`"), deploy()),
+        None => lines.wrong(
+            "version",
+            Some(name),
+            format!("the stack is older than {own}: it has no output `Version`"),
+            deploy(),
+        ),
         Some(version) if version != own => {
             let why = format!("the stack is of version {version}, and this program of {own}");
             lines.wrong("version", Some(name), why, deploy());
@@ -68,8 +79,9 @@ pub(super) fn resources(scene: &Scene<'_>, resources: &BTreeMap<String, Resource
         return;
     }
     let template = Template::hub();
-    // SAM makes other types of its own.
-    let always = template.always().filter(|(_, kind)| !kind.starts_with("AWS::Serverless::"));
+    // SAM makes other types of its own. What is there to be looked at the guard does not need.
+    let beside = ["AWS::CloudWatch::Dashboard", "AWS::Logs::QueryDefinition", "AWS::Serverless::Function"];
+    let always = template.always().filter(|(_, kind)| !beside.contains(kind));
     let missing: Vec<&str> = always.map(|(id, _)| id).filter(|id| !resources.contains_key(*id)).collect();
     if !missing.is_empty() {
         let why = format!("the stack has no {}", missing.join(", "));

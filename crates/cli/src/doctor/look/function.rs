@@ -41,11 +41,11 @@ pub(super) async fn function(scene: &Scene<'_>) -> Function {
     Function {
         configuration,
         concurrency: optional(concurrency, GONE).map(|it| it.and_then(|it| it.reserved_concurrent_executions())),
-        invokers: optional(policy, GONE)
-            .map(|it| it.and_then(|it| it.policy().map(invokers)).unwrap_or_default()),
+        invokers: optional(policy, GONE).map(|it| it.and_then(|it| it.policy().map(invokers)).unwrap_or_default()),
         mappings: optional(mappings, GONE).map(|it| {
             let mappings = it.map(|it| it.event_source_mappings().to_vec()).unwrap_or_default();
-            let enabled = |state: Option<&str>| state.is_some_and(|state| matches!(state, "Enabled" | "Enabling" | "Updating"));
+            let enabled =
+                |state: Option<&str>| state.is_some_and(|state| matches!(state, "Enabled" | "Enabling" | "Updating"));
             mappings.iter().filter_map(|it| Some((it.event_source_arn()?.to_owned(), enabled(it.state())))).collect()
         }),
     }

@@ -38,7 +38,8 @@ pub(super) async fn hub(scene: &Scene<'_>) -> Hub {
         log_files(scene),
     );
     let empty = BTreeMap::new();
-    let environment = function.configuration.as_ref().ok().and_then(Option::as_ref).map_or(&empty, |it| &it.environment);
+    let environment =
+        function.configuration.as_ref().ok().and_then(Option::as_ref).map_or(&empty, |it| &it.environment);
     let none = BTreeMap::new();
     let (policy, memory, evidence, queues) = tokio::join!(
         function::policy(scene, environment),
@@ -46,7 +47,22 @@ pub(super) async fn hub(scene: &Scene<'_>) -> Hub {
         function::evidence(scene, environment),
         queues(scene, resources.as_ref().unwrap_or(&none)),
     );
-    Hub { resources, rules, bus, abroad, function, policy, memory, evidence, topics, queues, alarms, swept, sweeps, log_files }
+    Hub {
+        resources,
+        rules,
+        bus,
+        abroad,
+        function,
+        policy,
+        memory,
+        evidence,
+        topics,
+        queues,
+        alarms,
+        swept,
+        sweeps,
+        log_files,
+    }
 }
 
 /// The rules of both buses.
@@ -197,7 +213,8 @@ async fn queues(scene: &Scene<'_>, resources: &BTreeMap<String, Resource>) -> BT
 /// A queue, and how many messages are in it.
 pub(super) async fn queue(ask: &Ask, clients: &Clients, url: &str) -> Queue {
     let asked = clients.sqs().get_queue_attributes().queue_url(url);
-    let names = [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
+    let names =
+        [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
     let answer = ask.call(GET_QUEUE_ATTRIBUTES, asked.set_attribute_names(Some(names.to_vec())).send()).await;
     let gone = ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"];
     let messages = optional(answer, &gone).map(|answer| {

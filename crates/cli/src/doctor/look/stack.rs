@@ -39,7 +39,8 @@ pub(super) async fn resources(ask: &Ask, clients: &Clients, name: &str) -> Seen<
         let page = ask.call(LIST_STACK_RESOURCES, asked).await?;
         found.extend(page.stack_resource_summaries().iter().filter_map(|it| {
             let text = |text: Option<&str>| text.map(str::to_owned);
-            let resource = Resource { kind: text(it.resource_type())?, id: text(it.physical_resource_id()).unwrap_or_default() };
+            let resource =
+                Resource { kind: text(it.resource_type())?, id: text(it.physical_resource_id()).unwrap_or_default() };
             Some((it.logical_resource_id()?.to_owned(), resource))
         }));
         next = page.next_token().map(str::to_owned);

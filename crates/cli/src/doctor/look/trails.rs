@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn selectors_let_ec2s_write_events_through_or_not() {
-        let basic = |selector: EventSelector| writes(&GetEventSelectorsOutput::builder().event_selectors(selector).build());
+        let basic =
+            |selector: EventSelector| writes(&GetEventSelectorsOutput::builder().event_selectors(selector).build());
         let of = EventSelector::builder;
         assert!(basic(of().read_write_type(ReadWriteType::All).build()));
         assert!(basic(of().read_write_type(ReadWriteType::WriteOnly).include_management_events(true).build()));
