@@ -205,7 +205,11 @@ class One(Stage):
     def set_variables(self, **more):
         stores = {"PORTCULLIS_MEMORY": MEMORY, "PORTCULLIS_EVIDENCE": f"s3://{EVIDENCE}/portcullis"}
         variables = self.variables() | stores | more
-        self.client("lambda").update_function_configuration(FunctionName=STACK, Environment={"Variables": variables})
+        client = self.client("lambda")
+        client.update_function_configuration(FunctionName=STACK, Environment={"Variables": variables})
+        wait = {"Delay": 1, "MaxAttempts": 30}
+        client.get_waiter("function_updated_v2").wait(FunctionName=STACK, WaiterConfig=wait)
+        client.get_waiter("function_active_v2").wait(FunctionName=STACK, WaiterConfig=wait)
 
 
 class Hub(Stage):

@@ -48,7 +48,9 @@ fn runs(scene: &Scene<'_>, configuration: &Configuration, lines: &mut Lines) {
     let (name, region) = (scene.inventory.stack_name.as_str(), scene.region());
     let Configuration { state, reason, update, .. } = configuration;
     let log = format!("aws logs tail --region {region} {}", word(scene.output("LogGroupName")));
-    if !state.is_empty() && state != "Active" {
+    if state == "Pending" {
+        lines.unknown("function", Some(name), format!("it is being changed: {reason}"), None);
+    } else if !state.is_empty() && state != "Active" {
         lines.wrong("function", Some(name), format!("it is {state}: {reason}"), Some(log));
     } else if update == "Failed" {
         lines.wrong("function", Some(name), "its last update failed", Some(log));

@@ -101,9 +101,11 @@ fn what_nobody_can_see_from_here_is_not_called_right() {
     hub.log_files = Some(LogFiles::Foreign("bucket".to_owned()));
     hub.resources.as_mut().unwrap().remove("LogSilenceAlarm");
     inventory.stack.as_mut().unwrap().as_mut().unwrap().status = "UPDATE_IN_PROGRESS".to_owned();
+    let function = inventory.hub.as_mut().unwrap().function.configuration.as_mut().unwrap().as_mut().unwrap();
+    function.state = "Pending".to_owned();
     let checks = judge(&inventory);
     let told: Vec<_> = complaints(&checks).into_iter().map(|(what, verdict, ..)| (what, verdict)).collect();
-    let expected = ["stack", "policy", "memory", "evidence", "log files", "member role"];
+    let expected = ["stack", "function", "policy", "memory", "evidence", "log files", "member role"];
     assert_eq!(told, expected.map(|what| (what, Verdict::CannotTell)), "{checks:#?}");
 }
 
