@@ -73,6 +73,9 @@ impl Code {
             | "Throttling"
             | "ThrottlingException"
             | "RequestThrottled"
+            // S3's word, and what it says of two writes under one key at the same time.
+            | "SlowDown"
+            | "ConditionalRequestConflict"
             | "EC2ThrottledException" => Effect::NotYet,
             "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable" => Effect::Unknown,
             _ if code.ends_with(".NotFound") => Effect::NotFound,

@@ -1,10 +1,17 @@
-//! S3: the keys of a bucket, and objects as they arrive.
+//! S3: the keys of a bucket, objects as they arrive, and objects that are written once.
 
 use std::ops::Deref;
+
+use aws_config::retry::RetryConfig;
+use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::ObjectLockMode;
+use jiff::Timestamp;
 
 use super::{Aws, AwsError, Code, Effect};
 
 const GET_OBJECT: &str = "GetObject";
+const PUT_OBJECT: &str = "PutObject";
 
 /// A bucket, to read from.
 #[derive(Debug, Clone)]
@@ -41,16 +48,7 @@ impl Aws {
     /// # Errors
     /// [`AwsError`]; [`Code::TooLarge`] when there is more.
     pub async fn object(&self, bucket: &str, key: &str, most: usize) -> Result<Vec<u8>, AwsError> {
-        let mut body = self.bucket(bucket).object(key).await?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = body.chunk().await? {
-            if bytes.len() + chunk.len() > most {
-                let why = format!("the object is larger than {most} bytes");
-                return Err(failed(Code::TooLarge, why, Effect::Refused));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
+        self.bucket(bucket).whole(key, most).await
     }
 }
 
@@ -80,6 +78,45 @@ impl Bucket {
     pub async fn object(&self, key: &str) -> Result<Body, AwsError> {
         let answer = self.client.get_object().bucket(&self.name).key(key).send().await;
         answer.map(|answer| Body(answer.body)).map_err(|error| AwsError::from_sdk(GET_OBJECT, &error))
+    }
+}
+
+impl Bucket {
+    /// Reads an object of at most `most` bytes.
+    ///
+    /// # Errors
+    /// [`AwsError`]; [`Code::TooLarge`] when there is more.
+    pub async fn whole(&self, key: &str, most: usize) -> Result<Vec<u8>, AwsError> {
+        let mut body = self.object(key).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.chunk().await? {
+            if bytes.len() + chunk.len() > most {
+                let why = format!("the object is larger than {most} bytes");
+                return Err(failed(Code::TooLarge, why, Effect::Refused));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// Writes an object under a key that no object has, and returns whether that was so. It is sent once. With `locked_until`
+    /// nobody without a right of its own deletes it before that time (Object Lock, governance mode).
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn put_new(&self, key: &str, bytes: Vec<u8>, locked_until: Option<Timestamp>) -> Result<bool, AwsError> {
+        let put = self.client.put_object().bucket(&self.name).key(key).body(bytes.into()).if_none_match("*");
+        let put = put
+            .set_object_lock_mode(locked_until.map(|_| ObjectLockMode::Governance))
+            .set_object_lock_retain_until_date(locked_until.map(|until| DateTime::from_secs(until.as_second())));
+        let once = Builder::new().retry_config(RetryConfig::disabled());
+        match put.customize().config_override(once).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match AwsError::from_sdk(PUT_OBJECT, &error) {
+                error if error.code.as_str() == "PreconditionFailed" => Ok(false),
+                error => Err(error),
+            },
+        }
     }
 }
 

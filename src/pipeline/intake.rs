@@ -2,6 +2,7 @@
 //! of its resource.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use portcullis_domain::cloudtrail::{EnvelopeOrigin, Reading};
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
 use portcullis_domain::json::Json;
 use portcullis_domain::judge::harmless;
+use serde_json::Value;
 
 use super::context::Context;
 use crate::aws::AccountRegion;
@@ -22,6 +24,8 @@ pub(super) struct Origin {
     pub(super) index: usize,
     /// The item that is delivered again if the payload fails.
     pub(super) item: String,
+    /// The record, for the evidence of what it leads to.
+    pub(super) record: Option<Arc<Value>>,
 }
 
 /// A value and the payload that it came from.
@@ -94,10 +98,22 @@ impl Batch {
                     let finding = from_record(context, &change.event, Verdict::Safe, why.to_owned());
                     self.add_finding(origin, Finding { group: group_name(&change.resource), ..finding });
                 }
-                None => self.add_change(context, origin, *change),
+                None => {
+                    let record = context.shelf.is_there().then(|| kept(record)).flatten();
+                    self.add_change(context, Origin { record, ..origin }, *change);
+                }
             },
         }
     }
+}
+
+/// A longer record is left out of the evidence: it has what was read from it.
+const LONGEST_RECORD: usize = 64 << 10;
+
+/// The record as evidence keeps it.
+fn kept(record: &Json<'_>) -> Option<Arc<Value>> {
+    let text = record.to_string();
+    (text.len() <= LONGEST_RECORD).then(|| serde_json::from_str(&text).ok().map(Arc::new)).flatten()
 }
 
 /// A group's name, or a rule's permission, is believed to be the record's own for this long.

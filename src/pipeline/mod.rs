@@ -7,6 +7,7 @@
 mod batch;
 mod context;
 mod describe;
+mod evidence;
 mod gate;
 mod group;
 mod intake;
@@ -53,7 +54,7 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     let items = delivery.items.into_iter();
     let payloads = items.flat_map(|item| item.payloads.into_iter().map(move |payload| (item.id.clone(), payload)));
     for (index, (item, payload)) in payloads.enumerate() {
-        let origin = Origin { index, item };
+        let origin = Origin { index, item, record: None };
         match payload {
             Payload::Control(what) => tracing::debug!(what, "a control message was passed over"),
             Payload::SweepRequest(request) => sweeps.push((origin, request)),

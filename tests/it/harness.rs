@@ -19,6 +19,7 @@ use portcullis::domain::finding::Finding;
 use portcullis::domain::policy::{Mode, Policy};
 use portcullis::pipeline::{self, Answer, Clock, Context, Invocation, Settings};
 use portcullis::sinks::Output;
+use portcullis::store::Store;
 use serde_json::{Value, json};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -103,13 +104,15 @@ pub(crate) struct Setup {
     pub(crate) topic: bool,
     pub(crate) accounts: Accounts,
     pub(crate) member_role: Option<MemberRole>,
+    pub(crate) memory: Store,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let policy = "version: 1";
         let accounts = Accounts::Own;
-        Self { mode: Mode::Enforce, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None }
+        let (mode, memory) = (Mode::Enforce, Store::None);
+        Self { mode, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None, memory }
     }
 }
 
@@ -136,7 +139,7 @@ impl Setup {
             .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
         let aws = Aws::load(loader, self.member_role, self.mode).await;
         let topic = self.topic.then(|| TOPIC.to_owned());
-        let settings = Settings { mode: self.mode, accounts: self.accounts, topic, queue: None };
+        let settings = Settings { mode: self.mode, accounts: self.accounts, topic, queue: None, memory: self.memory };
         Context::new(aws, Policy::parse(self.policy).unwrap(), settings, clock, out)
     }
 }

@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod check;
 pub mod doctor;
+pub mod drill;
 pub mod explain;
 pub mod input;
 pub mod interrupt;
@@ -12,5 +13,6 @@ pub mod policy_file;
 pub mod progress;
 pub mod show;
 pub mod terminal;
+pub mod trail;
 pub mod when;
 pub mod words;

@@ -3,7 +3,7 @@
 mod checked;
 mod csv_rows;
 mod swept;
-pub(crate) mod table;
+pub mod table;
 
 use std::io::{self, Write};
 
@@ -13,6 +13,7 @@ use crate::check::Checked;
 use crate::terminal::Terminal;
 
 pub use swept::{done, swept};
+pub use table::table_of;
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -42,6 +42,13 @@ fn on(call: &str, code: &str) -> Option<&'static str> {
             "use credentials of the organisation's management account or a delegated administrator, or name the accounts \
              with --account",
         ),
+        ("CreateSecurityGroup", "VPCIdNotSpecified" | "DefaultVpcDoesNotExist" | "InvalidVpcID.NotFound") => {
+            Some("name a VPC of this Region with --vpc")
+        }
+        ("GetFunctionConfiguration", "ResourceNotFoundException") => {
+            Some("name the function with --function, and its Region with --hub-region")
+        }
+        ("CreateTrail", code) => on_trail(code),
         (_, "ExpiredToken" | "ExpiredTokenException" | "RequestExpired") => {
             Some("the credentials have expired: log in again, and export them again if you have exported them")
         }
@@ -58,4 +65,35 @@ fn on(call: &str, code: &str) -> Option<&'static str> {
         (_, "NoAnswer" | "Timeout") => Some("is the Region's code right, and can AWS be reached from here?"),
         _ => None,
     }
+}
+
+/// CloudTrail API Reference, CreateTrail, "Errors".
+fn on_trail(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "CloudTrailAccessNotEnabledException" => {
+            "in the management account: aws organizations enable-aws-service-access --service-principal \
+             cloudtrail.amazonaws.com"
+        }
+        "NotOrganizationMasterAccountException"
+        | "NotOrganizationManagementAccountException"
+        | "InsufficientDependencyServiceAccessPermissionException" => {
+            "use credentials of the organisation's management account, or of CloudTrail's delegated administrator"
+        }
+        "OrganizationNotInAllFeaturesModeException" => "the organisation must have all features enabled",
+        "OrganizationsNotInUseException" => "the account is in no organisation: leave out --organization",
+        "InsufficientEncryptionPolicyException"
+        | "KmsException"
+        | "KmsKeyDisabledException"
+        | "KmsKeyNotFoundException" => {
+            "is the key enabled and in the bucket's Region, and does its policy let cloudtrail.amazonaws.com use \
+             kms:GenerateDataKey* and kms:DescribeKey?"
+        }
+        "MaximumNumberOfTrailsExceededException" => {
+            "a Region has at most five trails: `portcullis trail show` lists them"
+        }
+        "InsufficientS3BucketPolicyException" | "InsufficientSnsTopicPolicyException" => {
+            "what was just made may not show everywhere yet: run it again"
+        }
+        _ => return None,
+    })
 }

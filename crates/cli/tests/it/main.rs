@@ -12,6 +12,7 @@
 mod check;
 mod cli;
 mod corpus;
+mod drill;
 mod golden;
 mod operator;
 

@@ -3,9 +3,11 @@
 mod arguments;
 mod check;
 mod doctor;
+mod drill;
 mod pages;
 mod policy;
 mod sweep;
+mod trail;
 
 use std::ffi::OsString;
 use std::io;
@@ -50,6 +52,12 @@ enum Command {
     /// Check everything that the guard needs, where it is deployed
     #[command(after_help = LOOKS, after_long_help = doctor::HELP)]
     Doctor(doctor::DoctorArgs),
+    /// Create, show or delete the CloudTrail trail that Portcullis needs
+    #[command(subcommand, after_help = EXAMPLES, after_long_help = trail::HELP)]
+    Trail(trail::Command),
+    /// Open a security group that nothing uses, and time how long it stays open
+    #[command(after_help = drill::MORE, after_long_help = drill::HELP)]
+    Drill(drill::DrillArgs),
     /// Write the completions of a shell
     #[command(after_help = EXAMPLES, after_long_help = pages::COMPLETIONS_HELP)]
     Completions(pages::Completions),
@@ -96,6 +104,8 @@ fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&command),
         Command::Sweep(arguments) => sweep::run(&arguments, terminal),
         Command::Doctor(arguments) => doctor::run(&arguments, terminal),
+        Command::Trail(command) => trail::run(&command, terminal),
+        Command::Drill(arguments) => drill::run(&arguments, terminal),
         Command::Completions(arguments) => pages::completions(&arguments),
         Command::Man => pages::man(),
     };

@@ -17,6 +17,7 @@ use portcullis::domain::finding::Finding;
 use portcullis::domain::ids::{AccountId, Region};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
 use portcullis::pipeline::{self, Context, Invocation, Settings};
+use portcullis::store::Store;
 use portcullis_cli::aws::advice;
 use portcullis_cli::interrupt::Interrupt;
 use portcullis_cli::operator::Operator;
@@ -26,28 +27,29 @@ use portcullis_cli::{policy_file, progress, show};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
+use crate::arguments;
 use question::Question;
 use tally::Tally;
 
 #[derive(clap::Args)]
 pub(crate) struct SweepArgs {
     /// Look at this account; may be repeated [default: your credentials' own]
-    #[arg(long = "account", value_name = "ID", value_parser = account, conflicts_with = "organization")]
+    #[arg(long = "account", value_name = "ID", value_parser = arguments::account, conflicts_with = "organization")]
     accounts: Vec<AccountId>,
     /// Look at all accounts of the organisation
     #[arg(long, requires = "role")]
     organization: bool,
     /// Look at this Region; may be repeated [default: every enabled one]
-    #[arg(long = "region", value_name = "CODE", value_parser = crate::arguments::region)]
+    #[arg(long = "region", value_name = "CODE", value_parser = arguments::region)]
     regions: Vec<Region>,
     /// Use this profile of the AWS configuration
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// The role to assume in accounts other than the one of your credentials
-    #[arg(long, value_name = "NAME", value_parser = crate::arguments::role)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::role)]
     role: Option<String>,
     /// The external id that the role asks for
-    #[arg(long, value_name = "ID", requires = "role", value_parser = crate::arguments::external_id)]
+    #[arg(long, value_name = "ID", requires = "role", value_parser = arguments::external_id)]
     external_id: Option<String>,
     /// The policy, - for standard input, or s3://bucket/key [default: the built-in one]
     #[arg(long, value_name = "FILE")]
@@ -98,10 +100,6 @@ ec2:GetManagedPrefixListEntries. --organization needs organizations:ListAccounts
 Exit status: 0 nothing exposed; 1 something exposed, whether it was revoked or not; 2 trouble: an account or Region that \
 could not be looked at, a revoke that failed, or no yes to --enforce. The rest is done all the same. 3 nothing exposed, but \
 something undecided. 130 interrupted.";
-
-fn account(text: &str) -> Result<AccountId, &'static str> {
-    AccountId::parse(text).map_err(|_| "expected the twelve digits of an account id, such as 012345678901")
-}
 
 /// How long the sweep of one account's Region may take. Its groups are looked at one after the other, at EC2's pace.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -154,7 +152,7 @@ async fn sweep(arguments: &SweepArgs, policy: Policy, terminal: Terminal) -> io:
     if question.is_empty() {
         return shown(tally.show_found(arguments.format, &context, terminal), &tally);
     }
-    if !confirmed(&question.text(&caller.arn))? {
+    if !arguments::confirmed(&question.text(&caller.arn))? {
         eprintln!("portcullis: not confirmed: nothing was changed");
         return Ok(crate::TROUBLE);
     }
@@ -203,7 +201,8 @@ async fn context(
             policy.with_sweep(SweepPolicy { mode, max_revocations })
         }
     };
-    let settings = Settings { mode, accounts: Accounts::Listed(accounts.clone()), topic: None, queue: None };
+    let (accounts_of, memory) = (Accounts::Listed(accounts.clone()), Store::None);
+    let settings = Settings { mode, accounts: accounts_of, topic: None, queue: None, memory };
     let context = Context::new(aws, policy, settings, Box::new(now), Box::new(|_: &str| {}));
     Ok((context, caller, accounts))
 }
@@ -212,16 +211,6 @@ async fn context(
 fn now() -> Timestamp {
     let now = portcullis::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
-}
-
-/// Asks, and waits for a yes.
-fn confirmed(question: &str) -> io::Result<bool> {
-    let mut err = io::stderr().lock();
-    write!(err, "{question}")?;
-    err.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim() == "yes")
 }
 
 /// What looks at accounts and Regions.

@@ -140,7 +140,9 @@ fn the_policies_allow_the_calls_that_are_made_and_no_more() {
     let made = CALLS.iter().map(|api| api.permission.to_owned()).filter(|it| it != "sts:GetCallerIdentity");
     assert_eq!(hub, made.collect());
     let verbs = ["Describe", "Get", "List", "Filter", "AssumeRole"];
-    let reads = |action: &String| action.split_once(':').is_some_and(|(_, verb)| verbs.iter().any(|word| verb.starts_with(word)));
+    let reads = |action: &String| {
+        action.split_once(':').is_some_and(|(_, verb)| verbs.iter().any(|word| verb.starts_with(word)))
+    };
     assert!(hub.iter().all(reads), "{hub:?}");
     let member = actions(include_str!("../../../../../policies/doctor-member.json"));
     assert!(member.is_subset(&hub) && member.contains("events:ListRules"), "{member:?}");
@@ -159,7 +161,8 @@ fn each_call_is_made_somewhere_and_nothing_is_called_but_through_it() {
         include_str!("../look/members.rs"),
     ]
     .concat();
-    let names = include_str!("../api.rs").lines().filter_map(|line| line.trim().split_once(" \"").map(|(name, _)| name));
+    let names =
+        include_str!("../api.rs").lines().filter_map(|line| line.trim().split_once(" \"").map(|(name, _)| name));
     let names: Vec<&str> = names.filter(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_')).collect();
     assert_eq!(names.len(), CALLS.len());
     for name in names.iter().filter(|name| **name != "GET_CALLER") {
