@@ -14,6 +14,8 @@ for folder in ("demo", "tamper"):
 
 import importlib.util  # noqa: E402
 
+import boto3  # noqa: E402
+
 from emulator import ACCOUNT, REGION  # noqa: E402  the demo's
 from stack import as_parameters, create_member, member_template, package, packaged_template, uploaded  # noqa: E402
 
@@ -217,6 +219,7 @@ class Hub(Stage):
 
     def __init__(self, emulator, program, bootstrap, members):
         super().__init__(emulator, program, bootstrap)
+        self._boto = boto3.Session()
         organizations = self.client("organizations")
         self.members = [member(organizations, number) for number in range(members)]
         self.create_trail(IsOrganizationTrail=True)
@@ -294,7 +297,14 @@ class Hub(Stage):
         iam.put_role_policy(RoleName=ROLE, PolicyName="look", PolicyDocument=filled("doctor-member.json"))
 
     def of(self, account, service, region):
-        return self.emulator.session(account, region=region).client(service)
+        """A client of an account's root. One session for all: each loads the models of its services anew."""
+        return self._boto.client(
+            service,
+            endpoint_url=self.emulator.url,
+            region_name=region,
+            aws_access_key_id=account,
+            aws_secret_access_key="demo",
+        )
 
     def write_sweep(self, places, unreachable=()):
         """The summary of a sweep, as the function writes it: the emulator's accounts are too many to sweep here."""

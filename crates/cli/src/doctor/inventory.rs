@@ -8,6 +8,7 @@ use portcullis_domain::policy::Mode;
 use serde_json::{Value, json};
 
 use super::Api;
+use crate::trail::{Logged, WriteEvents};
 
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -288,8 +289,17 @@ pub struct Trail {
     pub organization: bool,
     /// Whether it logs there, and the error of its last delivery.
     pub status: Seen<(bool, Option<String>)>,
-    /// Whether its selectors let EC2's management write events through.
-    pub writes: Seen<bool>,
+    /// Which write events its selectors let through.
+    pub writes: Seen<WriteEvents>,
+}
+
+impl Trail {
+    /// Whether it logs EC2's write events here, and delivers.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        let writes = self.writes.as_ref().is_ok_and(|events| events.logged == Logged::Yes);
+        writes && matches!(self.status, Ok((true, None)))
+    }
 }
 
 /// The accounts that the stack guards beside its own.

@@ -1,6 +1,7 @@
 //! Deployments with one fault each: the fault is named, and nothing else is complained of.
 
 mod faults;
+mod looks;
 mod unreadable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use super::inventory::{
 };
 use super::template::Template;
 use super::{Check, Verdict, judge};
+use crate::trail::{Logged, WriteEvents};
 
 const HUB: &str = "111122223333";
 const MEMBER: &str = "444455556666";
@@ -72,7 +74,13 @@ fn rule(pattern: Option<Value>, target: String) -> Rule {
 
 fn trail() -> Trail {
     let arn = format!("arn:aws:cloudtrail:{DUBLIN}:{HUB}:trail/org");
-    Trail { arn, home: DUBLIN.to_owned(), organization: false, status: Ok((true, None)), writes: Ok(true) }
+    Trail {
+        arn,
+        home: DUBLIN.to_owned(),
+        organization: false,
+        status: Ok((true, None)),
+        writes: Ok(WriteEvents::of(&[], &[])),
+    }
 }
 
 fn subscriptions() -> Vec<Subscription> {

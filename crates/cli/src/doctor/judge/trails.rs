@@ -8,6 +8,7 @@ use portcullis_domain::ids::Region;
 use super::super::inventory::{Trail, Trails};
 use super::super::mend::word;
 use super::Lines;
+use crate::trail::Logged;
 
 /// One line for all Regions that are right, and one for each that is not.
 pub(super) fn judge(account: &str, regions: &BTreeMap<Region, Trails>, lines: &mut Lines) {
@@ -27,8 +28,7 @@ pub(super) fn judge(account: &str, regions: &BTreeMap<Region, Trails>, lines: &m
 
 /// The trail that logs what the guard needs; else a line that says what is missing.
 pub(super) fn region_of<'a>(trails: &'a [Trail], lines: &mut Lines) -> Option<&'a Trail> {
-    let serves = |trail: &&Trail| matches!(trail.status, Ok((true, None))) && matches!(trail.writes, Ok(true));
-    if let Some(trail) = trails.iter().find(serves) {
+    if let Some(trail) = trails.iter().find(|trail| trail.serves()) {
         return Some(trail);
     }
     let errors = trails.iter().flat_map(|trail| [trail.status.as_ref().err(), trail.writes.as_ref().err()]);
@@ -53,13 +53,25 @@ pub(super) fn region_of<'a>(trails: &'a [Trail], lines: &mut Lines) -> Option<&'
             let why = format!("its last log file could not be delivered: {error}");
             lines.wrong("trail", Some(arn), why, Some("portcullis trail show".to_owned()));
         }
-        Some(Trail { arn, home, .. }) => {
+        Some(Trail { arn, home, writes, .. }) => {
             let mend = format!(
                 "aws cloudtrail put-event-selectors --region {home} --trail-name {} --event-selectors \
                  '[{{\"ReadWriteType\":\"All\",\"IncludeManagementEvents\":true}}]'",
                 word(arn)
             );
-            lines.wrong("trail", Some(arn), "its selectors leave out EC2's management write events", Some(mend));
+            let out = writes.as_ref().map_or_else(|_| String::new(), |events| events.leaves_out.join("; "));
+            match writes.as_ref().map(|events| events.logged) {
+                Ok(Logged::Partly) => {
+                    let why = format!("its selectors leave out a part of the write events: {out}");
+                    lines.unknown("trail", Some(arn), why, Some(mend));
+                }
+                _ => lines.wrong(
+                    "trail",
+                    Some(arn),
+                    format!("its selectors leave out what the guard needs: {out}"),
+                    Some(mend),
+                ),
+            }
         }
     }
     None

@@ -67,12 +67,7 @@ async fn listed(scene: &Scene<'_>) -> Seen<BTreeSet<AccountId>> {
 
 /// The Regions in which the organisation's own trail logs what is needed. It logs there in every member.
 fn covered(trails: &BTreeMap<Region, Trails>) -> BTreeSet<Region> {
-    let serves = |trails: &Trails| {
-        trails
-            .iter()
-            .flatten()
-            .any(|trail| trail.organization && matches!((&trail.status, &trail.writes), (Ok((true, None)), Ok(true))))
-    };
+    let serves = |trails: &Trails| trails.iter().flatten().any(|trail| trail.organization && trail.serves());
     trails.iter().filter(|(_, trails)| serves(trails)).map(|(region, _)| region.clone()).collect()
 }
 

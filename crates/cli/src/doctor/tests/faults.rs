@@ -91,9 +91,18 @@ fn cases() -> Vec<(Told, Break)> {
                 trails(it, DUBLIN)[0].status = Ok((false, None));
             },
         ),
-        (("trail", "arn:aws:cloudtrail:eu-west-1:111122223333:trail/org", "selectors", "put-event-selectors"), |it| {
-            trails(it, DUBLIN)[0].writes = Ok(false);
-        }),
+        (
+            (
+                "trail",
+                "arn:aws:cloudtrail:eu-west-1:111122223333:trail/org",
+                "selectors leave out what the guard needs: write events",
+                "put-event-selectors",
+            ),
+            |it| {
+                trails(it, DUBLIN)[0].writes =
+                    Ok(WriteEvents { logged: Logged::No, leaves_out: vec!["write events".to_owned()] });
+            },
+        ),
         (
             ("trail", "arn:aws:cloudtrail:eu-west-1:111122223333:trail/org", "NoSuchBucket", "portcullis trail show"),
             |it| {

@@ -100,12 +100,14 @@ fn what_nobody_can_see_from_here_is_not_called_right() {
     hub.sweeps.as_mut().unwrap().as_mut().unwrap().places = 1;
     hub.log_files = Some(LogFiles::Foreign("bucket".to_owned()));
     hub.resources.as_mut().unwrap().remove("LogSilenceAlarm");
+    let partly = WriteEvents { logged: Logged::Partly, leaves_out: vec!["userIdentity.arn arn:x".to_owned()] };
+    inventory.regions.get_mut(&region(DUBLIN)).unwrap().as_mut().unwrap()[0].writes = Ok(partly);
     inventory.stack.as_mut().unwrap().as_mut().unwrap().status = "UPDATE_IN_PROGRESS".to_owned();
     let function = inventory.hub.as_mut().unwrap().function.configuration.as_mut().unwrap().as_mut().unwrap();
     function.state = "Pending".to_owned();
     let checks = judge(&inventory);
     let told: Vec<_> = complaints(&checks).into_iter().map(|(what, verdict, ..)| (what, verdict)).collect();
-    let expected = ["stack", "function", "policy", "memory", "evidence", "log files", "member role"];
+    let expected = ["stack", "trail", "function", "policy", "memory", "evidence", "log files", "member role"];
     assert_eq!(told, expected.map(|what| (what, Verdict::CannotTell)), "{checks:#?}");
 }
 
