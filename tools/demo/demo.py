@@ -13,8 +13,10 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cloudtrail import event_of, record_of_authorize
+import dashboard
 from console import headline, paint, say, show_finding, show_rules, step
 from emulator import ACCOUNT, REGION, Emulator
+from doctor import ask_the_doctor
 from stack import SOURCE, Stack, create_member, member_template, package, packaged_template
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,15 +28,16 @@ EXTERNAL_ID = "gate-7f3a"
 
 
 def main():
-    bootstrap = arguments().bootstrap
-    if not bootstrap.is_file():
-        sys.exit(f"demo: no program at {bootstrap}; `make demo` builds it")
+    given = arguments()
+    for program in (given.bootstrap, given.command_line):
+        if not program.is_file():
+            sys.exit(f"demo: no program at {program}; `make demo` builds it")
     WORK_DIR.mkdir(exist_ok=True)
     # However the demo ends, it stops the processes that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     try:
-        tell_the_story(bootstrap)
+        tell_the_story(given)
     except KeyboardInterrupt:
         sys.exit(130)
     except (Unexpected, RuntimeError, BotoCoreError, ClientError) as error:
@@ -47,22 +50,28 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bootstrap", type=Path, required=True, help="the program portcullis-lambda, as built")
+    parser.add_argument("--command-line", type=Path, required=True, help="the program portcullis, as built")
+    parser.add_argument("--picture", type=Path, help="where to draw the dashboard, with what the demo has measured")
     return parser.parse_args()
 
 
-def tell_the_story(bootstrap):
+def tell_the_story(given):
     headline("The stage: template.yaml and portcullis-lambda, on an AWS emulator on this machine")
     emulator = Emulator(WORK_DIR)
     try:
         with step("starting the emulator"):
             emulator.start()
-        stage = set_the_stage(emulator, bootstrap)
+        stage = set_the_stage(emulator, given.bootstrap)
         headline("Act 1: alert mode, as deployed by default")
         act_in_alert_mode(stage)
         headline("Act 2: enforce")
         act_in_enforce_mode(stage)
         headline("Act 3: a hub and two member accounts, in two Regions")
         act_as_a_hub(stage, emulator)
+        headline("Act 4: does it work? Ask the doctor")
+        ask_the_doctor(stage, emulator, given.command_line, MEMBERS, REGIONS)
+        if given.picture is not None:
+            dashboard.draw(stage.stack, given.picture)
     finally:
         emulator.stop()
 

@@ -107,6 +107,7 @@ def create_member(session, template, **parameters):
 class Stack:
     def __init__(self, session):
         self._cloudformation = session.client("cloudformation")
+        self._cloudwatch = session.client("cloudwatch")
         self._s3 = session.client("s3")
         self._events = session.client("events")
         self._lambda = session.client("lambda")
@@ -135,6 +136,23 @@ class Stack:
 
     def resource_count(self):
         return len(self._cloudformation.list_stack_resources(StackName=STACK)["StackResourceSummaries"])
+
+    def physical_ids(self):
+        """The name, ARN or URL of each resource, by its name in the template."""
+        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK)
+        resources = [each for page in pages for each in page["StackResourceSummaries"]]
+        return {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in resources}
+
+    def dashboard(self):
+        """The body of the deployed dashboard."""
+        return self._cloudwatch.get_dashboard(DashboardName=STACK)["DashboardBody"]
+
+    def queued(self):
+        """How many messages are in each queue of the stack, by the queue's name."""
+        urls = self._sqs.list_queues(QueueNamePrefix=f"{STACK}-").get("QueueUrls", [])
+        wanted = ["ApproximateNumberOfMessages"]
+        counts = [self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"] for url in urls]
+        return {url.rsplit("/", 1)[-1]: int(count[wanted[0]]) for url, count in zip(urls, counts)}
 
     def outputs(self):
         return {each["OutputKey"]: each["OutputValue"] for each in self._described()["Outputs"]}
