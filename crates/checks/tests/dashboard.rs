@@ -157,7 +157,7 @@ fn the_saved_queries_name_keys_of_findings() {
     let schema: Value = serde_json::from_str(FINDING).unwrap();
     let keys = |of: &Value| of["properties"].as_object().unwrap().keys().cloned().collect::<BTreeSet<String>>();
     let mut known = keys(&schema);
-    known.extend(keys(&schema["$defs"]["Sweep"]));
+    known.extend(keys(&schema["definitions"]["Sweep"]));
     known.extend(WORDS.map(str::to_owned));
     known.extend(["undecided", "Sweep"].map(str::to_owned));
     let template = template();
