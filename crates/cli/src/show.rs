@@ -12,6 +12,7 @@ use portcullis_domain::finding::Finding;
 use crate::check::Checked;
 use crate::terminal::Terminal;
 
+pub use checked::is_row;
 pub use swept::{done, swept};
 pub use table::table_of;
 

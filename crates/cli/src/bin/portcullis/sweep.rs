@@ -203,7 +203,8 @@ async fn context(
     };
     let (accounts_of, memory) = (Accounts::Listed(accounts.clone()), Store::None);
     let settings = Settings { mode, accounts: accounts_of, topic: None, queue: None, memory };
-    let context = Context::new(aws, policy, settings, Box::new(now), Box::new(|_: &str| {}));
+    let mut context = Context::new(aws, policy, settings, Box::new(now), Box::new(|_: &str| {}));
+    context.names_groups = true;
     Ok((context, caller, accounts))
 }
 
