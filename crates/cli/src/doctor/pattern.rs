@@ -24,7 +24,9 @@ fn objects(template: &Map<String, Value>, deployed: Option<&Map<String, Value>>,
             _ if OF_RESOURCES.contains(&key.as_str()) => is_empty(value).then(|| format!("{} is empty", named(&at))),
             Value::Object(expected) => objects(expected, value.as_object(), &at),
             Value::Array(expected) => words(expected, value.as_array()?, &at),
-            other => (other != value).then(|| format!("{} is {value}", named(&at))),
+            other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+                (other != value).then(|| format!("{} is {value}", named(&at)))
+            }
         }
     })
 }
