@@ -24,11 +24,11 @@ help: ## Show this list
 
 # While one core compiles the AWS SDK, the other installs the tools.
 .PHONY: demo
-demo: ## See it work on this machine: alert, enforce, a hub with members, the doctor, on an AWS emulator
-	@$(MAKE) --no-print-directory --jobs=2 function-and-command-line .venv/demo/.installed
+demo: ## See it work on this machine: alert, enforce, a hub with members, a drill, the doctor, on an AWS emulator
+	@$(MAKE) --no-print-directory --jobs=2 function-and-cli .venv/demo/.installed
 	.venv/demo/bin/python tools/demo/demo.py $(PROGRAMS) $(if $(PICTURE),--picture $(PICTURE))
 
-PROGRAMS := --bootstrap $(PROFILE_DIR)/portcullis-lambda --command-line $(PROFILE_DIR)/portcullis
+PROGRAMS := --bootstrap $(PROFILE_DIR)/portcullis-lambda --cli $(PROFILE_DIR)/portcullis
 
 # The dashboard in the docs, with what a run of the demo has measured.
 .PHONY: picture
@@ -36,13 +36,13 @@ picture: ## Draw docs/dashboard.svg anew, from a run of the demo
 	@$(MAKE) --no-print-directory demo PICTURE=docs/dashboard.svg
 
 # Each target builds only what it needs, with the same set of features.
-.PHONY: function-and-command-line
-function-and-command-line: need-cargo
-	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda --bin portcullis
-
 .PHONY: function
 function: need-cargo
 	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda
+
+.PHONY: function-and-cli
+function-and-cli: need-cargo
+	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda --bin portcullis
 
 .PHONY: function-and-model
 function-and-model: need-cargo
@@ -67,8 +67,8 @@ test: ## Run all tests, against the model and a public mock
 	@$(MAKE) --no-print-directory doctor
 
 .PHONY: doctor
-doctor: function-and-command-line .venv/demo/.installed ## Break a stack on the emulator in 37 ways: does portcullis doctor name each?
-	.venv/demo/bin/python tools/doctor/check.py $(subst --command-line,--program,$(PROGRAMS)) \
+doctor: function-and-cli .venv/demo/.installed ## Break a stack on the emulator in 37 ways: does portcullis doctor name each?
+	.venv/demo/bin/python tools/doctor/check.py $(PROGRAMS) \
 	  $(if $(MEMBERS),--members $(MEMBERS))
 
 .PHONY: test-programs

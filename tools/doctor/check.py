@@ -23,13 +23,13 @@ from emulator import Emulator  # noqa: E402  the demo's
 def main():
     given = arguments()
     with on_emulator() as emulator:
-        stage = One(emulator, given.program, given.bootstrap)
+        stage = One(emulator, given.cli, given.bootstrap)
         whole = stage.expect_whole()
         for fault in FAULTS:
             check(stage, fault)
         one = whole.summary
     with on_emulator() as emulator:
-        stage = Hub(emulator, given.program, given.bootstrap, members=given.members)
+        stage = Hub(emulator, given.cli, given.bootstrap, members=given.members)
         whole = stage.expect_whole()
         for fault in MEMBER_FAULTS:
             check(stage, fault)
@@ -49,7 +49,7 @@ def check(stage, fault):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", type=Path, required=True, help="the program portcullis, as built")
+    parser.add_argument("--cli", type=Path, required=True, help="the program portcullis, as built")
     parser.add_argument("--bootstrap", type=Path, required=True, help="the program portcullis-lambda, as built")
     parser.add_argument("--members", type=int, default=3)
     return parser.parse_args()

@@ -49,12 +49,12 @@ enum Command {
     /// Look at every security group of an account; with --enforce, revoke what is exposed
     #[command(after_help = MORE, after_long_help = sweep::HELP)]
     Sweep(sweep::SweepArgs),
-    /// Check everything that the guard needs, where it is deployed
-    #[command(after_help = LOOKS, after_long_help = doctor::HELP)]
-    Doctor(doctor::DoctorArgs),
     /// Create, show or delete the CloudTrail trail that Portcullis needs
     #[command(subcommand, after_help = EXAMPLES, after_long_help = trail::HELP)]
     Trail(trail::Command),
+    /// Check everything that the guard needs, where it is deployed
+    #[command(after_help = LOOKS, after_long_help = doctor::HELP)]
+    Doctor(doctor::DoctorArgs),
     /// Open a security group that nothing uses, and time how long it stays open
     #[command(after_help = drill::MORE, after_long_help = drill::HELP)]
     Drill(drill::DrillArgs),
