@@ -10,7 +10,7 @@ use portcullis_hunt::show::Format;
 #[command(name = "portcullis hunt", bin_name = "portcullis hunt", version, after_help = MORE, after_long_help = HELP)]
 pub(crate) struct Arguments {
     /// A hunt by name (--list), or a file with a query of your own: FILE.sql
-    #[arg(value_name = "NAME|FILE.sql", required_unless_present_any = ["list", "ddl"])]
+    #[arg(value_name = "NAME|FILE.sql", required_unless_present = "list")]
     pub(crate) hunt: Option<String>,
     /// Log files and folders: CloudTrail, VPC flow logs, and what aws ec2 describe-… printed
     #[arg(value_name = "PATH")]
@@ -51,9 +51,9 @@ pub(crate) struct Arguments {
     /// The most memory that a query may take, in MB
     #[arg(long, value_name = "MB", default_value_t = 512)]
     pub(crate) memory: usize,
-    /// Write the statements that make the tables on Athena
-    #[arg(long)]
-    pub(crate) ddl: bool,
+    /// Taken, and of no effect: nothing here has colours
+    #[arg(long, value_name = "WHEN", hide = true)]
+    pub(crate) color: Option<String>,
 }
 
 const MORE: &str = "\

@@ -4,6 +4,7 @@
 //! rules, groups and interfaces were at any time and which rule may have let which traffic pass; [`hunts`] are SQL over the
 //! tables of both ([`engine`]). Nothing here speaks to AWS.
 
+pub mod check;
 pub mod engine;
 pub mod flows;
 pub mod hunts;

@@ -39,6 +39,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
         return list(&mut out);
     }
     let hunt = hunt(arguments.hunt.as_deref().unwrap_or_default())?;
+    if arguments.check {
+        return check(&hunt, &mut out);
+    }
     let values = hunt.values(&arguments.parameters).map_err(Trouble::Asked)?;
     if arguments.explain {
         explain(&hunt, &mut out)?;
@@ -94,6 +97,19 @@ fn list(out: &mut impl Write) -> Result<u8, Trouble> {
     )?;
     out.flush()?;
     Ok(0)
+}
+
+/// Says what of a query is not read alike by both engines.
+fn check(hunt: &Hunt, out: &mut impl Write) -> Result<u8, Trouble> {
+    let found = portcullis_hunt::check::check(&hunt.sql).map_err(Trouble::Asked)?;
+    for one in &found {
+        writeln!(out, "{}:{}: `{}`: {}", hunt.name, one.line, one.written, one.instead)?;
+    }
+    if found.is_empty() {
+        writeln!(out, "{}: nothing in it is known to be read differently by Athena", hunt.name)?;
+    }
+    out.flush()?;
+    Ok(u8::from(!found.is_empty()) * FOUND)
 }
 
 fn explain(hunt: &Hunt, out: &mut impl Write) -> io::Result<()> {

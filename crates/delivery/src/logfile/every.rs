@@ -185,7 +185,8 @@ pub fn every<'a>(text: &'a [u8], mut report: impl FnMut(Result<Event<'a>, Error>
             Err(why) => match end(text, at) {
                 Some(end) => {
                     report(Err(Error::Object { offset: at, why }));
-                    at = end;
+                    // A closing bracket that nothing opened is its own end.
+                    at = end.max(at + 1);
                 }
                 None => return report(Err(Error::EndsInside { offset: at })),
             },
@@ -289,6 +290,13 @@ mod tests {
         assert_eq!((found[0].as_str(), found[2].as_str()), ("1", "3"));
         assert!(found[1].contains("byte 28") && found[3].contains("cannot be read"), "{found:?}");
         assert!(found[4].contains("duplicate field"), "{}", found[4]);
+    }
+
+    #[test]
+    fn brackets_that_nothing_opened_do_not_stop_the_reading() {
+        let found = read(r#"{"Records":[{"eventID":]}"#);
+        assert!(found.iter().all(|error| error.contains("cannot be read") || error.contains("ends")), "{found:?}");
+        assert_eq!(read(r#"{"Records":[}},{"eventID":"1"}]}"#).last().map(String::as_str), Some("1"));
     }
 
     #[test]

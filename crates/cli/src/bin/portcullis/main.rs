@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod hunt;
 mod pages;
 mod policy;
 mod sweep;
@@ -46,6 +47,8 @@ enum Command {
     /// Look at every security group of an account; with --enforce, revoke what is exposed
     #[command(after_help = MORE, after_long_help = sweep::HELP)]
     Sweep(sweep::SweepArgs),
+    /// Ask CloudTrail and VPC flow logs what happened
+    Hunt(hunt::Hunt),
     /// Write the completions of a shell
     #[command(after_help = EXAMPLES, after_long_help = pages::COMPLETIONS_HELP)]
     Completions(pages::Completions),
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, terminal),
         Command::Policy(command) => policy::run(&command),
         Command::Sweep(arguments) => sweep::run(&arguments, terminal),
+        Command::Hunt(arguments) => hunt::run(&arguments),
         Command::Completions(arguments) => pages::completions(&arguments),
         Command::Man => pages::man(),
     };
