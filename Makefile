@@ -182,13 +182,23 @@ HUNT_CARGO := CARGO_TARGET_DIR=$(CURDIR)/target/hunt $(CARGO)
 hunt: need-cargo ## Build the program behind portcullis hunt, with its SQL engine (twenty minutes): HUNT_PROFILE=dev
 	$(HUNT_CARGO) build --profile $(HUNT_PROFILE) --manifest-path crates/hunt/Cargo.toml --locked
 
+# The pages are looked at in a browser where there is one; elsewhere those tests are reported as ignored.
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser)
+
 # The readers' own tests are here too, because only the hunts build them.
 .PHONY: hunt-test
 hunt-test: need-cargo ## Check and test the hunts (development build: six minutes of processor time the first time)
 	$(CARGO) fmt --manifest-path crates/hunt/Cargo.toml --check
 	$(HUNT_CARGO) clippy --manifest-path crates/hunt/Cargo.toml --locked --all-targets -- -D warnings
 	$(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked
+	$(if $(CHROMIUM),PORTCULLIS_TEST_CHROMIUM=$(CHROMIUM) \
+	  $(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked --test it -- --ignored browser::)
 	$(HUNT_CARGO) test --package portcullis-delivery --features every --locked -- every:: flowlog::
+
+.PHONY: demo-hunt
+demo-hunt: need-cargo need-python ## See five hunts tell what happened in a small made world
+	$(HUNT_CARGO) build --manifest-path crates/hunt/Cargo.toml --locked
+	$(PYTHON) tools/demo/hunt.py target/hunt/debug/portcullis-hunt
 
 PREFIX ?= $(HOME)/.local
 SHARE ?= $(or $(XDG_DATA_HOME),$(PREFIX)/share)

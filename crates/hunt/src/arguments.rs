@@ -10,7 +10,7 @@ use portcullis_hunt::show::Format;
 #[command(name = "portcullis hunt", bin_name = "portcullis hunt", version, after_help = MORE, after_long_help = HELP)]
 pub(crate) struct Arguments {
     /// A hunt by name (--list), or a file with a query of your own: FILE.sql
-    #[arg(value_name = "NAME|FILE.sql", required_unless_present = "list")]
+    #[arg(value_name = "NAME|FILE.sql", required_unless_present_any = ["list", "ddl"])]
     pub(crate) hunt: Option<String>,
     /// Log files and folders: CloudTrail, VPC flow logs, and what aws ec2 describe-… printed
     #[arg(value_name = "PATH")]
@@ -51,6 +51,18 @@ pub(crate) struct Arguments {
     /// The most memory that a query may take, in MB
     #[arg(long, value_name = "MB", default_value_t = 512)]
     pub(crate) memory: usize,
+    /// Write the statements that make tables for these logs on Athena: --ddl s3://bucket/prefix
+    #[arg(long, value_name = "LOCATION", conflicts_with_all = ["check", "explain", "list"])]
+    pub(crate) ddl: Option<String>,
+    /// For --ddl: the accounts, with commas
+    #[arg(long, value_name = "IDS", value_delimiter = ',', requires = "ddl")]
+    pub(crate) accounts: Vec<String>,
+    /// For --ddl: the Regions, with commas
+    #[arg(long, value_name = "REGIONS", value_delimiter = ',', requires = "ddl")]
+    pub(crate) regions: Vec<String>,
+    /// For --ddl: the organisation's id, if the trail is an organisation's
+    #[arg(long, value_name = "ID", requires = "ddl")]
+    pub(crate) organisation: Option<String>,
     /// Taken, and of no effect: nothing here has colours
     #[arg(long, value_name = "WHEN", hide = true)]
     pub(crate) color: Option<String>,

@@ -5,6 +5,7 @@
 //! tables of both ([`engine`]). Nothing here speaks to AWS.
 
 pub mod check;
+pub mod ddl;
 pub mod engine;
 pub mod flows;
 pub mod hunts;

@@ -38,6 +38,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
     if arguments.list {
         return list(&mut out);
     }
+    if let Some(location) = &arguments.ddl {
+        write!(out, "{}", ddl(location, arguments)?)?;
+        out.flush()?;
+        return Ok(0);
+    }
     let hunt = hunt(arguments.hunt.as_deref().unwrap_or_default())?;
     if arguments.check {
         return check(&hunt, &mut out);
@@ -97,6 +102,37 @@ fn list(out: &mut impl Write) -> Result<u8, Trouble> {
     )?;
     out.flush()?;
     Ok(0)
+}
+
+/// The statements for Athena. Nothing that is given may be more than what it is called.
+fn ddl(location: &str, arguments: &Arguments) -> Result<String, Trouble> {
+    let asked = |why: String| Trouble::Asked(why);
+    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=".contains(c));
+    if !location.strip_prefix("s3://").is_some_and(|rest| !rest.is_empty() && is_plain(rest)) {
+        return Err(asked(format!("--ddl {location}: expected s3://bucket/prefix, up to AWSLogs and without it")));
+    }
+    if arguments.accounts.is_empty() || arguments.regions.is_empty() {
+        return Err(asked("--ddl needs --accounts and --regions: Athena finds the partitions by them".to_owned()));
+    }
+    for account in &arguments.accounts {
+        portcullis_domain::ids::AccountId::parse(account).map_err(|error| asked(format!("--accounts: {error}")))?;
+    }
+    for region in &arguments.regions {
+        portcullis_domain::ids::Region::parse(region).map_err(|error| asked(format!("--regions: {error}")))?;
+    }
+    if let Some(id) = arguments.organisation.as_ref().filter(|id| !id.starts_with("o-") || !is_plain(id)) {
+        return Err(asked(format!("--organisation {id}: expected o- and letters and digits")));
+    }
+    let format = arguments.flow_format.as_deref().map_or_else(|| Ok(FlowFormat::default_v2()), FlowFormat::parse);
+    let place = portcullis_hunt::ddl::Place {
+        location: location.to_owned(),
+        organisation: arguments.organisation.clone(),
+        accounts: arguments.accounts.clone(),
+        regions: arguments.regions.clone(),
+        since: "2020/01/01".to_owned(),
+        flow_format: format.map_err(|error| asked(format!("--flow-format: {error}")))?,
+    };
+    Ok(portcullis_hunt::ddl::statements(&place))
 }
 
 /// Says what of a query is not read alike by both engines.

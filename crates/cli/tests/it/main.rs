@@ -13,6 +13,7 @@ mod check;
 mod cli;
 mod corpus;
 mod golden;
+mod hunt;
 mod operator;
 
 /// A free port of this machine.

@@ -103,6 +103,13 @@ impl Format {
         (Self { fields: fields.collect() }, unknown)
     }
 
+    /// The names of its fields in order, as far as they are known here.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        let name = |field: &Field| Field::ALL.iter().find(|(_, known)| known == field).map(|(name, _)| *name);
+        self.fields.iter().flatten().filter_map(name).collect()
+    }
+
     /// Whether it has a field.
     #[must_use]
     pub fn has(&self, field: Field) -> bool {

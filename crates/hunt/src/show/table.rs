@@ -1,4 +1,4 @@
-//! An answer as a table for people.
+//! An answer for people: as a table, or, where its columns do not fit beside each other, one row below the other.
 
 use std::io::{self, Write};
 
@@ -21,12 +21,20 @@ pub(super) fn write(answer: &Answer, width: u16, out: &mut impl Write) -> io::Re
         .map(|n| rows.iter().any(|row| row.get(n).is_some_and(|cell| *cell != Shown::Null)))
         .collect();
     let kept = |n: usize| used.get(n).copied().unwrap_or_default();
+    let names: Vec<String> = answer.schema.fields().iter().map(|field| field.name().replace('_', " ")).collect();
+    let widths = names.iter().enumerate().filter(|(n, _)| kept(*n)).map(|(n, name)| {
+        let cells = rows.iter().take(MOST).filter_map(|row| row.get(n)).map(|cell| cell.text().chars().count());
+        // A column's width counts the space around it. Longer texts can be broken.
+        cells.max().unwrap_or_default().max(name.len()).min(LONGEST) + 3
+    });
+    if widths.sum::<usize>() > usize::from(width) {
+        return blocks(&names, &rows, out);
+    }
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(width);
     table.force_no_tty();
-    let names = answer.schema.fields().iter().enumerate().filter(|(n, _)| kept(*n));
-    table.set_header(names.map(|(_, field)| field.name().replace('_', " ")));
+    table.set_header(names.iter().enumerate().filter(|(n, _)| kept(*n)).map(|(_, name)| name));
     for row in rows.iter().take(MOST) {
         let cells = row.iter().enumerate().filter(|(n, _)| kept(*n));
         table.add_row(cells.map(|(_, cell)| {
@@ -43,8 +51,27 @@ pub(super) fn write(answer: &Answer, width: u16, out: &mut impl Write) -> io::Re
     if !empty.is_empty() {
         writeln!(out, "Empty and not shown: {}.", empty.join(", "))?;
     }
+    more(&rows, out)
+}
+
+/// Ids and times are not broken.
+const LONGEST: usize = 24;
+
+fn more(rows: &[Vec<Shown>], out: &mut impl Write) -> io::Result<()> {
     if rows.len() > MOST {
         writeln!(out, "The first {MOST} of {} rows. --format csv has all of them.", rows.len())?;
     }
     Ok(())
+}
+
+/// Each row as lines of name and value, without what is absent.
+fn blocks(names: &[String], rows: &[Vec<Shown>], out: &mut impl Write) -> io::Result<()> {
+    let longest = names.iter().map(String::len).max().unwrap_or_default();
+    for (row, n) in rows.iter().zip(1..).take(MOST) {
+        writeln!(out, "── {n} ──")?;
+        for (name, cell) in names.iter().zip(row).filter(|(_, cell)| **cell != Shown::Null) {
+            writeln!(out, "{name:<longest$}  {}", escaped_up_to(&cell.text(), 300))?;
+        }
+    }
+    more(rows, out)
 }
