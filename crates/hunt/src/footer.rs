@@ -65,6 +65,12 @@ fn known(world: &World, knowledge: &Knowledge, lines: &mut Vec<String>) {
         let first = knowledge.not_understood.first().map(String::as_str).unwrap_or_default();
         lines.push(format!("Not understood: {count} calls about rules or interfaces, such as {first}."));
     }
+    if knowledge.facts.iter().any(|fact| !fact.is_dated) {
+        lines.push(
+            "Snapshots are taken to be of the time at which their files were written: --as-of says another one."
+                .to_owned(),
+        );
+    }
     let old = knowledge.rules.iter().filter(|life| life.from.is_none()).count();
     if old > 0 {
         lines.push(format!("Not known: since when {old} rules were there; they are older than the records."));

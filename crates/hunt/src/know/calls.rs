@@ -71,7 +71,7 @@ pub(super) fn fact(event: &Event<'_>, time: Option<i64>) -> Result<Option<Fact>,
     };
     let account = crate::trail::account(event).map(str::to_owned);
     let region = event.aws_region.get().map(str::to_owned);
-    Ok(what.map(|what| Fact { time, what, by, account, region, is_snapshot: false }))
+    Ok(what.map(|what| Fact { time, what, by, account, region, is_dated: true }))
 }
 
 fn needs_answer(call: &str) -> bool {

@@ -141,6 +141,6 @@ pub struct Fact {
     pub account: Option<String>,
     /// The Region.
     pub region: Option<String>,
-    /// Whether it is a snapshot's.
-    pub is_snapshot: bool,
+    /// Whether its time is certain: a record's is, a snapshot's only if someone said when it was taken.
+    pub is_dated: bool,
 }

@@ -87,9 +87,10 @@ impl Fold {
         }
     }
 
-    /// A snapshot tells what is as well as a record would: what its account is known of reaches to its time.
+    /// A snapshot tells what is as well as a record would: what is known of its account reaches to its time. A file that was
+    /// copied says another time than that of the snapshot, so that alone does not count.
     fn seen_until(&mut self, fact: &Fact) {
-        let Some(account) = &fact.account else { return };
+        let Some(account) = fact.account.as_ref().filter(|_| fact.is_dated) else { return };
         for ((known, region), span) in &mut self.knowledge.spans {
             if known == account && fact.region.as_ref().is_none_or(|own| own == region) {
                 span.1 = span.1.max(fact.time);

@@ -54,7 +54,7 @@ pub fn gather(library: &Library) -> Knowledge {
     all.not_understood.sort();
     all.not_understood.dedup();
     let mut knowledge = fold::follow(all.facts, all.spans);
-    knowledge.not_understood = all.not_understood;
+    knowledge.not_understood.extend(all.not_understood);
     knowledge
 }
 
@@ -94,7 +94,7 @@ fn of_files(library: &Library, files: &[usize]) -> Gathered {
             let found = with_text(source, &mut scratch, |text, _| documents(text));
             for document in found.map(|(documents, _)| documents).unwrap_or_default() {
                 if let Ok(Document::State(value)) = document {
-                    gathered.facts.extend(snapshot::facts(&Json::from(&value), time));
+                    gathered.facts.extend(snapshot::facts(&Json::from(&value), time, library.as_of.is_some()));
                 }
             }
         }

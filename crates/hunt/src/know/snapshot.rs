@@ -12,10 +12,10 @@ use super::facts::{Fact, InstanceSeen, InterfaceSeen, What};
 use super::shape::{Keys, field, list, number, rule};
 
 /// The facts in a snapshot that was taken at `time`.
-pub(super) fn facts(snapshot: &Json<'_>, time: i64) -> Vec<Fact> {
+pub(super) fn facts(snapshot: &Json<'_>, time: i64, is_dated: bool) -> Vec<Fact> {
     let mut found = Vec::new();
     let mut add = |what, owner: Option<String>, region| {
-        found.push(Fact { time, what, by: By::default(), account: owner, region, is_snapshot: true });
+        found.push(Fact { time, what, by: By::default(), account: owner, region, is_dated });
     };
     let rules = list(snapshot.get("SecurityGroupRules"));
     if !rules.is_empty() {

@@ -243,3 +243,53 @@ fn exposure_tells_who_got_in_and_who_is_still_connected() {
         ["198.51.100.5 web got in 1 1 2026-11-20T11:30:50Z", "198.51.100.6 web got in 1 0 2026-11-20T10:05:50Z",]
     );
 }
+
+/// The output of describe-security-group-rules with one rule.
+fn rules_file(rule: &str, port: u16) -> Vec<u8> {
+    json!({"SecurityGroupRules": [{"SecurityGroupRuleId": rule, "GroupId": "sg-old", "GroupOwnerId": crate::made::ACCOUNT,
+        "IsEgress": false, "IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIpv4": "0.0.0.0/0"}]}).to_string().into_bytes()
+}
+
+#[test]
+fn a_snapshot_tells_what_is_older_than_the_records() {
+    let mut logs = Logs::new();
+    logs.trail(&[
+        call(at("09:00"), "DescribeInstances", json!({}), json!(null)),
+        set_groups(at("10:00"), "eni-1", &["sg-old"]),
+        close(at("11:00"), "sg-old", "sgr-gone"),
+    ]);
+    let unknown = logs.ask("SELECT rule_id FROM sg_rules");
+    assert_eq!(unknown.len(), 0, "nothing says what the revoked rule admitted");
+    logs.file("rules.json", &rules_file("sgr-old", 22));
+    let known = logs.ask("SELECT rule_id, opened_at, opened_how, guarded FROM sg_rules");
+    assert_eq!(
+        only(&known, &["rule_id", "opened_at", "opened_how", "guarded"]),
+        ["sgr-old null before the records true"]
+    );
+}
+
+#[test]
+fn a_snapshot_that_is_older_than_its_file_brings_no_rule_back() {
+    let mut logs = Logs::new();
+    logs.trail(&[open(at("10:00"), "sg-old", "sgr-1", (22, 22), "0.0.0.0/0"), close(at("11:00"), "sg-old", "sgr-1")]);
+    logs.file("rules.json", &rules_file("sgr-1", 22));
+    let lives = logs.ask("SELECT rule_id, closed_at FROM sg_rules");
+    assert_eq!(only(&lives, &["rule_id", "closed_at"]), ["sgr-1 2026-11-20T11:00:00Z"]);
+    assert!(logs.world(1).knowledge().not_understood[0].contains("older than its file says"));
+}
+
+#[test]
+fn without_knowing_all_rules_of_a_group_no_use_is_certain() {
+    let mut logs = Logs::new();
+    logs.trail(&[
+        create_interface(at("09:00"), "eni-1", "10.0.0.1", &["sg-old"]),
+        open(at("09:01"), "sg-old", "sgr-1", (22, 22), "0.0.0.0/0"),
+        call(at("12:00"), "DescribeInstances", json!({}), json!(null)),
+    ]);
+    logs.flows(
+        Version::Five,
+        &[Line::new("eni-1", ("203.0.113.7", 40000), ("10.0.0.1", 22), at("10:00")).text(Version::Five)],
+    );
+    let found = only(&logs.ask("unused-rules"), &["answer", "reason"]);
+    assert_eq!(found, ["perhaps used not all rules of the interface's groups are known at that time"]);
+}

@@ -159,7 +159,14 @@ impl Fold {
             self.knowledge.rules.get(alike).filter(|life| life.id.contains('/')).map(|_| alike)
         });
         let Some(n) = known else {
-            self.begin(group, id, rule, fact);
+            // EC2 gives no id twice.
+            if self.knowledge.rules.iter().any(|life| life.id == id) {
+                self.knowledge.not_understood.push(format!(
+                    "a snapshot shows {id}, which was gone before: it is older than its file says (--as-of)"
+                ));
+            } else {
+                self.begin(group, id, rule, fact);
+            }
             return;
         };
         let Some(life) = self.knowledge.rules.get_mut(n) else { return };
