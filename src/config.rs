@@ -10,6 +10,7 @@ use portcullis_domain::text::escaped;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::s3_url::S3Url;
+use crate::store::Store;
 
 /// The function's configuration.
 #[derive(Debug, Clone)]
@@ -26,6 +27,12 @@ pub struct Config {
     pub topic: Option<String>,
     /// `PORTCULLIS_QUEUE_URL`.
     pub queue: Option<String>,
+    /// `PORTCULLIS_LOG_ROLE`.
+    pub log_role: Option<LogRole>,
+    /// `PORTCULLIS_MEMORY`.
+    pub memory: Store,
+    /// `PORTCULLIS_EVIDENCE` and `PORTCULLIS_EVIDENCE_DAYS`.
+    pub evidence: Option<EvidencePlace>,
     /// `RUST_LOG`.
     pub log: Targets,
     /// `AWS_REGION` and the credentials beside it.
@@ -57,6 +64,51 @@ pub enum PolicySource {
     },
 }
 
+/// Where evidence is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EvidencePlace {
+    /// In a folder.
+    Folder(PathBuf),
+    /// In a bucket.
+    S3 {
+        /// The bucket's name.
+        bucket: String,
+        /// What all keys begin with: nothing, or a text that ends with a slash.
+        prefix: String,
+        /// For how many days each object is locked. `None`: it is not locked.
+        days: Option<u32>,
+    },
+}
+
+impl EvidencePlace {
+    /// What is accepted as such a place.
+    pub const ACCEPTED: &str = "s3://bucket, s3://bucket/prefix, or a folder's path";
+
+    /// The place that a text names; nothing where it names none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match S3Url::parse(text) {
+            Some(S3Url { bucket: "", .. }) => None,
+            Some(S3Url { bucket, key }) => {
+                let prefix = key.trim_end_matches('/');
+                let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+                Some(Self::S3 { bucket: bucket.to_owned(), prefix, days: None })
+            }
+            None if text.contains("://") || text.is_empty() => None,
+            None => Some(Self::Folder(text.into())),
+        }
+    }
+}
+
+impl std::fmt::Display for EvidencePlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Folder(path) => path.display().fmt(f),
+            Self::S3 { bucket, prefix, .. } => S3Url { bucket, key: prefix }.fmt(f),
+        }
+    }
+}
+
 /// The role that the function assumes in other accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberRole {
@@ -83,6 +135,15 @@ impl MemberRole {
     pub fn is_external_id(text: &str) -> bool {
         is_iam_word(text, ":/", 1224) && text.len() >= 2
     }
+}
+
+/// The role that the function assumes to read log files, where their bucket lets nobody else in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRole {
+    /// Its ARN.
+    pub arn: String,
+    /// The external id, the same as the member role's.
+    pub external_id: Option<String>,
 }
 
 /// In which accounts the function may act.
@@ -124,7 +185,9 @@ impl Config {
     /// The first variable that does not parse.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |variable: &'static str| get(variable).filter(|value| !value.is_empty());
+        let external_id = get("PORTCULLIS_EXTERNAL_ID");
         Ok(Self {
+            log_role: get("PORTCULLIS_LOG_ROLE").map(|arn| log_role(arn, external_id)).transpose()?,
             mode: match get("PORTCULLIS_MODE").as_deref() {
                 None | Some("alert") => Mode::Alert,
                 Some("enforce") => Mode::Enforce,
@@ -135,6 +198,8 @@ impl Config {
             accounts: get("PORTCULLIS_ACCOUNTS").map_or(Ok(Accounts::Own), |value| accounts(&value))?,
             topic: get("PORTCULLIS_TOPIC_ARN").map(topic).transpose()?,
             queue: get("PORTCULLIS_QUEUE_URL").map(queue).transpose()?,
+            memory: get("PORTCULLIS_MEMORY").map_or(Ok(Store::None), |value| memory(&value))?,
+            evidence: evidence(get("PORTCULLIS_EVIDENCE"), get("PORTCULLIS_EVIDENCE_DAYS"))?,
             log: log_filter(get("RUST_LOG").as_deref().unwrap_or("info"))?,
             ambient: Ambient {
                 region: get("AWS_REGION").map(|value| region(&value)).transpose()?,
@@ -160,6 +225,31 @@ fn policy_source(value: &str) -> Result<PolicySource, ConfigError> {
     }
 }
 
+/// S3 takes no retention of more than a hundred years (S3 API Reference, "DefaultRetention").
+const MOST_DAYS: u32 = 36_500;
+
+fn evidence(place: Option<String>, days: Option<String>) -> Result<Option<EvidencePlace>, ConfigError> {
+    let accepted_days = || format!("a number of days from 1 to {MOST_DAYS}, and PORTCULLIS_EVIDENCE in S3 beside it");
+    let refused_days = |value: &str| refused("PORTCULLIS_EVIDENCE_DAYS", value, accepted_days());
+    let days = match days {
+        None => None,
+        Some(text) => match text.parse() {
+            Ok(days) if (1..=MOST_DAYS).contains(&days) => Some((text, days)),
+            _ => return Err(refused_days(&text)),
+        },
+    };
+    let parse = |text: String| {
+        EvidencePlace::parse(&text).ok_or_else(|| refused("PORTCULLIS_EVIDENCE", &text, EvidencePlace::ACCEPTED))
+    };
+    match (place.map(parse).transpose()?, days) {
+        (Some(EvidencePlace::S3 { bucket, prefix, .. }), days) => {
+            Ok(Some(EvidencePlace::S3 { bucket, prefix, days: days.map(|(_, days)| days) }))
+        }
+        (place, None) => Ok(place),
+        (_, Some((text, _))) => Err(refused_days(&text)),
+    }
+}
+
 /// The characters of role names and external ids (IAM User Guide, "IAM and STS quotas").
 fn is_iam_word(text: &str, also: &str, longest: usize) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) || also.contains(c);
@@ -181,6 +271,17 @@ fn member_role(name: Option<String>, external_id: Option<String>) -> Result<Opti
             &id,
             "PORTCULLIS_MEMBER_ROLE beside it: it is that role's external id",
         )),
+    }
+}
+
+fn log_role(arn: String, external_id: Option<String>) -> Result<LogRole, ConfigError> {
+    let is_role = Arn::parse(&arn).is_some_and(|it| {
+        let name = it.resource.strip_prefix("role/").and_then(|path| path.rsplit('/').next());
+        it.service == "iam" && AccountId::parse(it.account).is_ok() && name.is_some_and(MemberRole::is_name)
+    });
+    match is_role {
+        true => Ok(LogRole { arn, external_id }),
+        false => Err(refused("PORTCULLIS_LOG_ROLE", &arn, "a role's ARN, arn:aws:iam::ACCOUNT:role/NAME")),
     }
 }
 
@@ -216,6 +317,19 @@ fn queue(value: String) -> Result<String, ConfigError> {
             &value,
             "an SQS queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME",
         )),
+    }
+}
+
+/// A folder is a path with a `/`; anything else is a table's name (DynamoDB API Reference, `TableName`).
+fn memory(value: &str) -> Result<Store, ConfigError> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    match value {
+        path if path.contains('/') && !path.contains("://") => Ok(Store::Folder(path.into())),
+        name if (3..=255).contains(&name.len()) && name.chars().all(is_name) => Ok(Store::Table(name.to_owned())),
+        other => {
+            let accepted = "a DynamoDB table's name, or a folder: a path with a /, such as ./memory";
+            Err(refused("PORTCULLIS_MEMORY", other, accepted))
+        }
     }
 }
 

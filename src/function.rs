@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::envelope::Kind;
 use crate::pipeline::{self, Answer, Context, Invocation, Settings};
 use crate::policy_source::PolicySourceError;
+use crate::shelf::Shelf;
 
 /// The policy could not be read. The function does not start with another one instead.
 #[derive(Debug, thiserror::Error)]
@@ -36,15 +37,28 @@ pub struct InitError {
 /// # Errors
 /// [`InitError`].
 pub async fn context(config: Config) -> Result<Context, InitError> {
-    let Config { mode, policy: source, member_role, accounts, topic, queue, ambient, log: _ } = config;
-    let aws = Aws::new(ambient, member_role, mode).await;
+    let Config {
+        mode,
+        policy: source,
+        member_role,
+        accounts,
+        topic,
+        queue,
+        log_role,
+        memory,
+        evidence,
+        ambient,
+        log: _,
+    } = config;
+    let aws = Aws::new(ambient, member_role, mode).await.with_log_role(log_role);
     let policy = source.read(&aws).await.map_err(|why| InitError { place: source.name(), source: why })?;
     let (place, sha256) = (source.name(), policy.hash());
     let (guards, exemptions) = (policy.guards().len(), policy.exemptions().len());
     let policy_mode = policy.mode_elsewhere().as_str();
     tracing::info!(place, sha256, mode = policy_mode, guards, exemptions, "the policy was read");
-    let settings = Settings { mode, accounts, topic, queue };
-    Ok(Context::new(aws, policy, settings, Box::new(crate::now), Box::new(print_line)))
+    let settings = Settings { mode, accounts, topic, queue, memory };
+    let shelf = Shelf::at(evidence.as_ref(), &aws);
+    Ok(Context::new(aws, policy, settings, Box::new(crate::now), Box::new(print_line)).with_shelf(shelf))
 }
 
 /// Writes a line to standard output. If nobody reads standard output, the line is lost and the invocation goes on.

@@ -6,7 +6,10 @@
 //! groups in EC2 ([`aws`]), the domain judges and plans, and in enforce mode the pipeline revokes. Findings go to the
 //! [`sinks`]: log, metrics, SNS.
 //!
-//! Modules depend on each other in one direction: `function`, then `pipeline`, then `sinks`, then `aws`.
+//! What outlives an invocation is in the [`store`]. The evidence of what was done goes to the [`shelf`].
+//!
+//! Modules depend on each other in one direction: `function`, then `pipeline`, then `sinks`, `store` and `shelf`, then
+//! `aws`.
 
 // In the order in which a delivery passes through them.
 pub mod config;
@@ -14,8 +17,10 @@ pub mod policy_source;
 pub mod s3_url;
 pub mod function;
 pub mod pipeline;
+pub mod store;
 pub mod aws;
 pub mod sinks;
+pub mod shelf;
 
 pub use portcullis_delivery::envelope;
 pub use portcullis_domain as domain;

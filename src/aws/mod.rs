@@ -3,6 +3,7 @@
 //! [`Aws`] is made once, in init. A [`Session`] is made from it for each invocation: it knows who the function is and how
 //! long its calls may take.
 
+mod dynamodb;
 mod ec2;
 mod error;
 mod http;
@@ -25,16 +26,17 @@ use portcullis_domain::ids::Region;
 use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
-pub use ec2::{Description, KnownLists, Permit, PrefixListState, Wanted};
+pub use dynamodb::{Attributes, ItemUpdate, Updated};
+pub use ec2::{Description, KnownLists, ListAge, Permit, PrefixListState, REVOKE, Wanted};
 pub use error::{AwsError, Code, Effect, within};
 pub use identity::{AccountRegion, FunctionIdentity};
 use rate_limit::RateLimiter;
 pub use s3::{Body, Bucket, Keys};
 pub use session::Session;
 pub use sns::Message;
-pub use sts::{Caller, CallerError};
+pub use sts::{Caller, CallerError, caller};
 
-use crate::config::{Ambient, MemberRole};
+use crate::config::{Ambient, LogRole, MemberRole};
 
 /// The clients. Made once, in init.
 #[derive(Debug)]
@@ -44,7 +46,10 @@ pub struct Aws {
     mode: Mode,
     pool: Mutex<session::Pool>,
     sns: OnceCell<aws_sdk_sns::Client>,
+    dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
     rate_limiter: RateLimiter,
+    log_role: Option<LogRole>,
+    buckets: s3::Buckets,
 }
 
 impl Aws {
@@ -64,8 +69,16 @@ impl Aws {
     /// Clients over what `loader` was given. Tests give it a transport and credentials of their own.
     pub async fn load(loader: ConfigLoader, member_role: Option<MemberRole>, mode: Mode) -> Self {
         let base = loader.retry_config(retries()).timeout_config(timeouts()).load().await;
-        let (pool, sns, rate_limiter) = (Mutex::default(), OnceCell::new(), RateLimiter::default());
-        Self { base, member_role, mode, pool, sns, rate_limiter }
+        let (pool, rate_limiter) = (Mutex::default(), RateLimiter::default());
+        let (sns, dynamodb) = (OnceCell::new(), OnceCell::new());
+        let buckets = s3::Buckets::default();
+        Self { base, member_role, mode, pool, sns, dynamodb, rate_limiter, log_role: None, buckets }
+    }
+
+    /// The same clients, that read log files as this role.
+    #[must_use]
+    pub fn with_log_role(self, log_role: Option<LogRole>) -> Self {
+        Self { log_role, ..self }
     }
 }
 
@@ -73,12 +86,15 @@ fn sdk_region(region: &Region) -> SdkRegion {
     SdkRegion::new(region.to_string())
 }
 
-/// The SDK retries reads. The invocation's deadline bounds all attempts together.
-fn retries() -> RetryConfig {
+/// How often a read is tried: the SDK retries it. The invocation's deadline bounds all attempts together.
+#[must_use]
+pub fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(100))
 }
 
-fn timeouts() -> TimeoutConfig {
+/// How long an attempt may take.
+#[must_use]
+pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_millis(1500))
         .operation_attempt_timeout(Duration::from_secs(5))

@@ -26,9 +26,14 @@ fn every_variable_is_taken() {
         ("PORTCULLIS_EXTERNAL_ID", "org:1/x"),
         ("PORTCULLIS_ACCOUNTS", "111122223333, 444455556666"),
         ("PORTCULLIS_TOPIC_ARN", "arn:aws-us-gov:sns:us-gov-west-1:111122223333:findings"),
+        ("PORTCULLIS_LOG_ROLE", "arn:aws-us-gov:iam::444455556666:role/path/log-reader"),
+        ("PORTCULLIS_MEMORY", "portcullis-Memory-1X.a"),
         ("RUST_LOG", "warn,portcullis=debug"),
     ])
     .unwrap();
+    let log_role = config.log_role.unwrap();
+    assert_eq!(log_role.arn, "arn:aws-us-gov:iam::444455556666:role/path/log-reader");
+    assert_eq!(log_role.external_id.as_deref(), Some("org:1/x"));
     assert_eq!(config.mode, Mode::Enforce);
     assert_eq!(config.policy, PolicySource::S3 { bucket: "bucket".into(), key: "a/policy.yaml".into() });
     let role = MemberRole { name: "PortcullisMember".into(), external_id: Some("org:1/x".into()) };
@@ -36,6 +41,9 @@ fn every_variable_is_taken() {
     let ids = ["111122223333", "444455556666"].map(|id| AccountId::parse(id).unwrap());
     assert_eq!(config.accounts, Accounts::Listed(ids.into()));
     assert!(config.topic.is_some());
+    assert_eq!(config.memory, Store::Table("portcullis-Memory-1X.a".into()));
+    assert_eq!(read(&[("PORTCULLIS_MEMORY", "./memory")]).unwrap().memory, Store::Folder("./memory".into()));
+    assert_eq!(read(&[]).unwrap().memory, Store::None);
     let ambient = read(&[("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "AKIA")]).unwrap().ambient;
     assert_eq!(ambient, Ambient { region: Some(Region::parse("eu-west-1").unwrap()), credentials: true });
     assert_eq!(read(&[]).unwrap().ambient, Ambient::default());
@@ -59,6 +67,11 @@ fn a_value_that_does_not_parse_is_named_with_its_variable_and_what_is_accepted()
             "PORTCULLIS_POLICY=`https://x/y`: expected a file's path, or s3://bucket/key",
         ),
         (
+            "PORTCULLIS_LOG_ROLE",
+            "log-reader",
+            "PORTCULLIS_LOG_ROLE=`log-reader`: expected a role's ARN, arn:aws:iam::ACCOUNT:role/NAME",
+        ),
+        (
             "PORTCULLIS_MEMBER_ROLE",
             "path/Role",
             "PORTCULLIS_MEMBER_ROLE=`path/Role`: expected a role's name without a path: 1 to 64 letters, digits and _+=,.@-",
@@ -78,6 +91,17 @@ fn a_value_that_does_not_parse_is_named_with_its_variable_and_what_is_accepted()
             "PORTCULLIS_TOPIC_ARN",
             "arn:aws:sqs:x:1:q",
             "PORTCULLIS_TOPIC_ARN=`arn:aws:sqs:x:1:q`: expected an SNS topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME",
+        ),
+        (
+            "PORTCULLIS_MEMORY",
+            "my table",
+            "PORTCULLIS_MEMORY=`my table`: expected a DynamoDB table's name, or a folder: a path with a /, such as ./memory",
+        ),
+        (
+            "PORTCULLIS_MEMORY",
+            "s3://bucket/memory",
+            "PORTCULLIS_MEMORY=`s3://bucket/memory`: expected a DynamoDB table's name, or a folder: a path with a /, such \
+             as ./memory",
         ),
         (
             "RUST_LOG",

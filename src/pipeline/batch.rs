@@ -6,6 +6,7 @@ use futures_util::{StreamExt, stream};
 use portcullis_domain::finding::{Finding, SweepFinding};
 
 use super::context::{Context, InvocationScope};
+use super::evidence;
 use super::intake::{Batch, Tracked};
 use super::resource::{self, ResourceResult};
 use crate::sinks::metrics::{self, Counts};
@@ -42,8 +43,10 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
             // Here, for every finding comes by.
             let policy = Some(context.policy.hash().to_owned());
             done.findings.iter_mut().for_each(|finding| finding.value.policy.clone_from(&policy));
+            let own = done.findings.iter_mut().map(|finding| &mut finding.value);
+            evidence::keep_all(context, own, scope.report_until()).await;
             let findings = done.findings.iter().map(|finding| &finding.value);
-            let failures = context.sinks().report(findings, scope.report_until()).await;
+            let failures = context.sinks().report(findings, &scope.news, scope.report_until()).await;
             (done, failures)
         })
         .buffer_unordered(MOST_REPORTED_AT_ONCE);

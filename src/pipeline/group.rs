@@ -4,6 +4,7 @@ use portcullis_domain::change::{Call, Change};
 use portcullis_domain::finding::{Action, Finding};
 
 use super::context::Context;
+use super::evidence;
 use super::intake::{Tracked, outdated};
 use super::remediate::remediate;
 use super::task::{GroupTask, Snapshot};
@@ -30,7 +31,9 @@ pub(super) async fn handle(
     let changes: Vec<&Change> = task.changes.iter().copied().chain(&others).collect();
     let is_fight = is_event && context.recent.is_fight(&location);
     let with_others = GroupTask { changes: &changes, is_fight, ..*task };
-    let remediation = remediate(context, &with_others, snapshot, permit, most).await;
+    task.open_through_lists.note(context, &with_others, &snapshot.facts);
+    let remediated = remediate(context, &with_others, snapshot, permit, most).await;
+    let remediation = &remediated.remediation;
     if is_event && remediation.judgement.keeps_an_own_rule(|rule| remediation.done.contains_key(rule)) {
         context.recent.keep(&location, task.changes);
     }
@@ -38,8 +41,12 @@ pub(super) async fn handle(
     if is_event && revoked > 0 {
         context.recent.note_closed(&location);
     }
-    let findings = task.changes.iter().enumerate().map(|(n, change)| Finding::judged(change, n, &remediation));
-    GroupResult { findings: findings.collect(), revoked }
+    let findings = task.changes.iter().enumerate().map(|(n, change)| Finding::judged(change, n, remediation));
+    let mut findings: Vec<Finding> = findings.collect();
+    if context.shelf.is_there() {
+        evidence::add(context, &with_others, &remediated, &mut findings);
+    }
+    GroupResult { findings, revoked }
 }
 
 /// What other deliveries left unsettled, where it matters: a port is open without the delivery's own changes. Where none
@@ -54,5 +61,11 @@ fn left_by_others(context: &Context, task: &GroupTask<'_>, snapshot: &Snapshot) 
 
 /// The findings, each with the payload that its change came from.
 pub(super) fn tracked(changes: &[Tracked<Change>], findings: Vec<Finding>) -> Vec<Tracked<Finding>> {
-    changes.iter().zip(findings).map(|(change, finding)| change.with(finding)).collect()
+    let with_record = |(change, mut finding): (&Tracked<Change>, Finding)| {
+        if let Some(evidence) = &mut finding.evidence {
+            evidence.record = change.origin.record.as_deref().cloned();
+        }
+        change.with(finding)
+    };
+    changes.iter().zip(findings).map(with_record).collect()
 }

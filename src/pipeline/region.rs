@@ -6,6 +6,7 @@ use portcullis_domain::finding::{Finding, MOST_NAMED, Verdict};
 use portcullis_domain::judge::is_unlawful_by_itself;
 
 use super::context::Context;
+use super::evidence;
 use super::group;
 use super::intake::Tracked;
 use super::task::{GroupTask, Snapshot};
@@ -44,21 +45,29 @@ pub(super) async fn handle(
     // does not hold for a group that can be the record's own: there it is an event like any other, within the same cap.
     let is_event = task.changes.iter().any(|change| change.call != Call::Sweep);
     let sweep_task = GroupTask { mode: task.mode.min(sweep.mode), ..*task };
-    let mut all = RegionResult::default();
+    let (mut all, mut last) = (RegionResult::default(), Vec::new());
     for snapshot in snapshots {
-        let result = if is_event && may_be_the_events(context, &snapshot.facts) {
-            let fits = task.count_steps(context, &snapshot.facts) <= left_for_event;
-            let event_task = if fits { *task } else { task.held_back(PAST_THE_CAP) };
-            let result = group::handle(context, &event_task, snapshot, None, left_for_event).await;
-            left_for_event = left_for_event.saturating_sub(result.revoked);
-            result
-        } else {
-            let result = group::handle(context, &sweep_task, snapshot, None, left).await;
-            left = left.saturating_sub(result.revoked);
-            result
+        // The evidence of one group is written while the next is handled: the next group's close does not wait for it, and
+        // no more than one group's evidence is held.
+        let kept = evidence::keep_all(context, &mut last, task.session.until());
+        let handled = async {
+            if is_event && may_be_the_events(context, &snapshot.facts) {
+                let fits = task.count_steps(context, &snapshot.facts) <= left_for_event;
+                let event_task = if fits { *task } else { task.held_back(PAST_THE_CAP) };
+                let result = group::handle(context, &event_task, snapshot, None, left_for_event).await;
+                left_for_event = left_for_event.saturating_sub(result.revoked);
+                result
+            } else {
+                let result = group::handle(context, &sweep_task, snapshot, None, left).await;
+                left = left.saturating_sub(result.revoked);
+                result
+            }
         };
-        all.add(changes, result.findings);
+        let ((), result) = tokio::join!(kept, handled);
+        all.add(changes, std::mem::replace(&mut last, result.findings));
     }
+    evidence::keep_all(context, &mut last, task.session.until()).await;
+    all.add(changes, last);
     all
 }
 

@@ -1,22 +1,26 @@
 //! Judge, plan, revoke, describe again, until nothing is left to do. Each revoke rests on a snapshot of the same turn.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use portcullis_domain::change::{Change, ChangedRules};
+use portcullis_domain::evidence::{Call, Reply};
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::judge::{Attribution, Judgement, attributions};
 use portcullis_domain::plan::plan;
 use portcullis_domain::policy::Mode;
-use portcullis_domain::rule::Source;
+use portcullis_domain::rule::Rule;
 use portcullis_domain::state::{Answer, Effect, Remediation, RemediationState};
 use tokio::time::Instant;
 
 use super::context::Context;
 use super::describe;
+use super::evidence::Looks;
 use super::gate::Gate;
+use super::prefix_list::rests_on_a_list;
 use super::task::{GroupTask, Snapshot};
-use crate::aws::{Code, Permit};
+use crate::aws::{Code, Permit, REVOKE};
 
 /// A revoke rests on a snapshot that is no older than this, prefix lists included, or on a look that it followed at once.
 /// The snapshot of a whole Region may be older when its last group is dealt with.
@@ -33,7 +37,7 @@ pub(super) async fn remediate(
     snapshot: Snapshot,
     permit: Option<Permit<'_>>,
     cap: usize,
-) -> Remediation {
+) -> Remediated {
     let mode = context.policy.mode(&snapshot.facts.location, task.mode);
     let recheck_until = task.recheck_until.min(snapshot.observed_at + RECHECK);
     let mut work = Work {
@@ -41,6 +45,7 @@ pub(super) async fn remediate(
         task,
         state: RemediationState::new(),
         gate: Gate::default(),
+        looks: Looks::new(context.shelf.is_there()),
         revoked_at: None,
         closed_at: None,
     };
@@ -91,6 +96,14 @@ pub(super) async fn remediate(
     work.finish(&snapshot, is_unsettled)
 }
 
+/// What came of a group, and what its evidence needs.
+pub(super) struct Remediated {
+    pub(super) remediation: Remediation,
+    pub(super) looks: Looks,
+    /// Every rule that any look showed, as the latest look showed it.
+    pub(super) observed: BTreeMap<RuleId, Rule>,
+}
+
 /// What a turn leaves to wait for.
 struct Turn {
     /// EC2 does not show yet what the records name.
@@ -113,6 +126,7 @@ struct Work<'a> {
     task: &'a GroupTask<'a>,
     state: RemediationState,
     gate: Gate,
+    looks: Looks,
     /// When EC2 last listed rules as revoked.
     revoked_at: Option<Timestamp>,
     /// When a look first showed nothing open after one that did.
@@ -123,11 +137,14 @@ impl Work<'_> {
     /// Takes in a snapshot and what is planned about it.
     fn judge(&mut self, snapshot: &Snapshot, mode: Mode, cap: usize) -> Judgement {
         let is_new = self.state.observe(&snapshot.facts);
-        let judgement = self.task.judge(self.context, &self.state.left(&snapshot.facts));
+        let (left, now) = (self.state.left(&snapshot.facts), self.context.now());
+        let judgement = self.task.judge_at(self.context, &left, now);
         self.state.remember(&judgement);
         // The cap is one for all looks.
         let cap = cap.saturating_sub(self.state.count_revoked());
-        self.state.adopt(&plan(&judgement, mode, cap), &judgement);
+        let plan = plan(&judgement, mode, cap);
+        self.state.adopt(&plan, &judgement);
+        self.looks.note(&left, now, plan);
         let is_closed = judgement.exposures.is_empty();
         self.gate.note(is_closed, is_new);
         self.closed_at = if is_closed { self.closed_at.or(Some(snapshot.facts.observed_at)) } else { None };
@@ -137,10 +154,12 @@ impl Work<'_> {
     /// Revokes what is pending, and returns whether another turn may help.
     async fn revoke(&mut self, permit: Permit<'_>, snapshot: &Snapshot) -> bool {
         let rules = self.state.to_revoke();
+        let mut request = None;
         let answer = match self.task.session.revoke(permit, &snapshot.facts.location.group, &rules).await {
             Ok(revoked) => {
                 self.revoked_at = Some(self.context.now());
-                Answer::Revoked(revoked)
+                request = revoked.request;
+                Answer::Revoked(revoked.rules)
             }
             Err(error) => {
                 // Whoever was faster has just made another rule: it is young now, so the next look comes at once.
@@ -150,6 +169,11 @@ impl Work<'_> {
                 Answer::Failed { code: error.code.to_string(), effect: error.effect }
             }
         };
+        let reply = match &answer {
+            Answer::Revoked(listed) => Reply::Revoked(listed.clone()),
+            Answer::Failed { code, .. } => Reply::Failed(code.clone()),
+        };
+        self.looks.called(Call { name: REVOKE.to_owned(), request, at: self.context.now(), rules, reply });
         self.state.answer(answer)
     }
 
@@ -201,7 +225,7 @@ impl Work<'_> {
     }
 
     /// What is reported, over everything that any snapshot showed of what matters.
-    fn finish(self, snapshot: &Snapshot, is_unsettled: bool) -> Remediation {
+    fn finish(mut self, snapshot: &Snapshot, is_unsettled: bool) -> Remediated {
         let last = self.task.judge(self.context, &self.state.left(&snapshot.facts));
         let open = self.left_open(&last);
         let whole = self.state.whole(&snapshot.facts);
@@ -216,24 +240,20 @@ impl Work<'_> {
         if let Some(why) = self.task.held_back.filter(|_| !self.state.pending().is_empty()) {
             judgement.undecided.push(why.to_owned());
         }
-        Remediation {
+        let mut observed = self.state.observed().clone();
+        if self.looks.is_empty() && self.state.mode() == Mode::Enforce {
+            self.looks.note_absent(self.context, self.task, &snapshot.facts, &mut observed);
+        }
+        let remediation = Remediation {
             judgement,
             past: self.state.past(),
             open,
             mode: self.state.mode(),
             done_at: self.revoked_at.or(self.closed_at).or_else(|| Some(self.context.now())),
             done: self.state.finish(),
-        }
+        };
+        Remediated { remediation, looks: self.looks, observed }
     }
-}
-
-/// Whether what is open is open through a prefix list.
-fn rests_on_a_list(judgement: &Judgement) -> bool {
-    let is_list = |n: &usize| {
-        let source = judgement.rules.get(*n).map(|judged| &judged.rule.permission.source);
-        matches!(source, Some(Source::PrefixList(_)))
-    };
-    judgement.exposures.iter().any(|exposure| exposure.rules.iter().any(is_list))
 }
 
 /// The permit at hand, or else a new one; nothing when time runs out first.

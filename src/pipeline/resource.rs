@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, stream};
 use portcullis_domain::change::{Call, Change, Resource};
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
+use portcullis_domain::ids::GroupId;
 use portcullis_domain::policy::Mode;
 
 use super::context::{Context, InvocationScope};
+use super::describe::FirstLooks;
 use super::intake::{Tracked, group_name};
 use super::region::{self, RegionResult};
 use super::task::{GroupTask, Snapshot};
 use super::{describe, group, permission, prefix_list};
-use crate::aws::{AccountRegion, AwsError, Description, Permit, Session};
+use crate::aws::{AccountRegion, AwsError, Permit, Session};
 
 /// This many groups that share a prefix list are handled at a time.
 const MOST_GROUPS_AT_ONCE: usize = 8;
@@ -43,7 +45,7 @@ pub(super) async fn handle(
         Ok(session) => session,
         Err(why) => {
             let same = Same { context, resource, changes: &changes };
-            let findings = same.finding(Verdict::Undecided, Outcome::None, &why);
+            let findings = same.refused(scope, target, &why);
             return ResourceResult { findings, sweeps, ..ResourceResult::default() };
         }
     };
@@ -60,20 +62,24 @@ pub(super) async fn handle(
         mode: if held_back.is_some() { Mode::Alert } else { context.settings.mode },
         recheck_until: scope.recheck_until,
         known_lists: &scope.known_lists,
+        open_through_lists: &scope.open_through_lists,
         is_fight: false,
         held_back,
     };
     let same = Same { context, resource, changes: &changes };
-    let (description, permit) = match describe_with_permit(context, &task, resource).await {
+    let (looks, permit) = match describe_with_permit(context, &task, resource).await {
         Ok(described) => described,
         Err(why) => {
             findings.extend(same.finding(Verdict::Undecided, Outcome::Failed, &why));
             return ResourceResult { findings, sweeps, ..ResourceResult::default() };
         }
     };
-    let groups = description.groups.len();
-    let RegionResult { findings: more, nearly_open } = handle_groups(&task, &same, description, permit).await;
+    let groups = looks.description.groups.len();
+    let RegionResult { findings: more, nearly_open } = handle_groups(&task, &same, looks, permit).await;
     findings.extend(more);
+    if context.names_groups {
+        name_groups(session, target, &mut findings).await;
+    }
     let is_swept = !sweeps.is_empty();
     ResourceResult { findings, groups, sweeps, is_swept, nearly_open }
 }
@@ -101,7 +107,7 @@ async fn describe_with_permit<'a>(
     context: &Context,
     task: &GroupTask<'a>,
     resource: &Resource,
-) -> Result<(Description, Option<Permit<'a>>), String> {
+) -> Result<(FirstLooks, Option<Permit<'a>>), String> {
     let is_one_group = matches!(resource, Resource::Group(_) | Resource::GroupName(_));
     let mut permit = None;
     if is_one_group && task.mode == Mode::Enforce {
@@ -110,18 +116,19 @@ async fn describe_with_permit<'a>(
             return Err(format!("not looked at: {}", AwsError::out_of_time("RevokeSecurityGroupIngress").message));
         }
     }
-    let description = describe::first(context, task, resource).await.map_err(|error| error.to_string())?;
-    Ok((description, permit))
+    let looks = describe::first(context, task, resource).await.map_err(|error| error.to_string())?;
+    Ok((looks, permit))
 }
 
 /// Handles the groups that EC2 showed of the resource.
 async fn handle_groups(
     task: &GroupTask<'_>,
     same: &Same<'_>,
-    description: Description,
+    looks: FirstLooks,
     permit: Option<Permit<'_>>,
 ) -> RegionResult {
     let Same { context, resource, changes } = *same;
+    let description = looks.description;
     let count = description.groups.len();
     let findings = match resource {
         Resource::Group(_) | Resource::GroupName(_) => {
@@ -135,7 +142,7 @@ async fn handle_groups(
                 _ => findings,
             }
         }
-        Resource::PrefixList(_) => handle_list(task, same, description).await,
+        Resource::PrefixList(_) => handle_list(task, same, FirstLooks { description, ..looks }).await,
         Resource::Region => {
             let mut snapshots = Snapshot::each(description);
             let mut all = region::handle(context, task, changes, snapshots.by_ref()).await;
@@ -154,22 +161,28 @@ async fn handle_groups(
 
 /// Handles the groups that refer to a prefix list. Where EC2 does not show what was added to it, how far the list is counts:
 /// what is still to come is undecided, and delivered again.
-async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, description: Description) -> Vec<Tracked<Finding>> {
+async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, looks: FirstLooks) -> Vec<Tracked<Finding>> {
     let Same { context, resource, changes } = *same;
-    let mut description = description;
+    let FirstLooks { mut description, mut open_before } = looks;
     let mut unshown = prefix_list::unshown(task, &description.groups);
     let mut to_come = BTreeMap::new();
     if !unshown.is_empty() && !describe::has_steps(context, task, &description.groups) {
         to_come = prefix_list::still_to_come(task, &unshown).await;
         if to_come.is_empty() {
             // The list may have changed between the look and the answer.
+            let earlier = description.groups.clone();
+            open_before.extend(earlier.into_iter().filter(|facts| describe::is_open(context, task, facts)));
             description = match describe::first(context, task, resource).await {
-                Ok(description) => description,
+                Ok(looks) => {
+                    open_before.extend(looks.open_before);
+                    looks.description
+                }
                 Err(error) => return same.finding(Verdict::Undecided, Outcome::Failed, &error.to_string()),
             };
         }
         unshown.clear();
     }
+    open_before.extend(task.open_through_lists.of(task.changes));
     let snapshots: Vec<Snapshot> = Snapshot::each(description).collect();
     let work = prefix_list::within_cap(context, task, snapshots).into_iter();
     let work =
@@ -184,8 +197,26 @@ async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, description: Descrip
         let change = changes.get(*n)?;
         Some(change.with(same.plain(change, (Verdict::Undecided, Outcome::Failed), why)))
     }));
+    findings.extend(prefix_list::gone_since(context, task, changes, open_before, &findings));
     let safe = "no guarded port is open to the internet through the prefix list in this account and Region";
     if findings.is_empty() { same.finding(Verdict::Safe, Outcome::None, safe) } else { findings }
+}
+
+/// Gives groups that are or were open their names, after all that was to be revoked is. Without an answer they have none.
+async fn name_groups(session: Session<'_>, target: &AccountRegion, findings: &mut [Tracked<Finding>]) {
+    let id = |finding: &Finding| GroupId::parse(finding.group.as_deref()?).ok();
+    let open = findings.iter().filter(|finding| finding.value.verdict == Verdict::Exposed);
+    let wanted: BTreeSet<GroupId> = open.filter_map(|finding| id(&finding.value)).collect();
+    if wanted.is_empty() {
+        return;
+    }
+    let wanted: Vec<GroupId> = wanted.into_iter().collect();
+    match session.group_names(target, &wanted).await {
+        Ok(names) => findings.iter_mut().for_each(|finding| {
+            finding.value.group_name = id(&finding.value).and_then(|id| names.get(&id).cloned());
+        }),
+        Err(error) => tracing::warn!(code = %error.code, message = error.message, "groups have no names in findings"),
+    }
 }
 
 /// Makes the same finding for every change of a resource.
@@ -199,6 +230,21 @@ impl Same<'_> {
     fn finding(&self, verdict: Verdict, outcome: Outcome, why: &str) -> Vec<Tracked<Finding>> {
         let finding = |change: &Tracked<Change>| change.with(self.plain(change, (verdict, outcome), why));
         self.changes.iter().map(finding).collect()
+    }
+
+    /// The account is none of the function's, or that cannot be told. That an account is refused is news once an hour, and
+    /// nothing would change if it was tried again.
+    fn refused(&self, scope: &InvocationScope<'_>, target: &AccountRegion, why: &str) -> Vec<Tracked<Finding>> {
+        let mut findings = self.finding(Verdict::Undecided, Outcome::None, why);
+        if scope.session.is_some() {
+            for finding in &mut findings {
+                finding.value.doubtful = false;
+                if !self.context.refused.is_news(&target.account, self.context.now()) {
+                    finding.value.verdict = Verdict::Irrelevant;
+                }
+            }
+        }
+        findings
     }
 
     fn plain(&self, change: &Tracked<Change>, (verdict, outcome): (Verdict, Outcome), why: &str) -> Finding {

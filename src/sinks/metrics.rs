@@ -18,6 +18,7 @@ pub struct Counts {
     failed: usize,
     undecided: usize,
     swept: usize,
+    evidence_failed: usize,
     /// From the call to the confirmed revoke, in milliseconds; CloudTrail gives whole seconds.
     times: Vec<i64>,
 }
@@ -37,6 +38,7 @@ impl Counts {
         self.would_revert += usize::from(finding.outcome == Outcome::WouldRevert);
         self.failed += usize::from(finding.outcome == Outcome::Failed && finding.verdict != Verdict::Undecided);
         self.undecided += usize::from(finding.doubtful);
+        self.evidence_failed += usize::from(finding.is_without_evidence);
         // It is not known how long a port was open that a sweep closed: the finding's time is the sweep's own.
         let of_call = finding.call.as_deref() != Some("Sweep");
         let took = |time| finding.done_at.unwrap_or(now).duration_since(time).as_millis().max(0);
@@ -63,6 +65,7 @@ pub fn line(counts: &Counts, publish_failures: usize, now: Timestamp) -> Option<
         ("Failed", counts.failed),
         ("Undecided", counts.undecided),
         ("Swept", counts.swept),
+        ("EvidenceFailed", counts.evidence_failed),
         ("PublishFailed", publish_failures),
     ]
     .into_iter()

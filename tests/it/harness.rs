@@ -14,11 +14,12 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use ec2_model::{Call, Reply, Request, Response, Vpc, World};
 use portcullis::aws::{Aws, FunctionIdentity};
-use portcullis::config::{Accounts, MemberRole};
+use portcullis::config::{Accounts, LogRole, MemberRole};
 use portcullis::domain::finding::Finding;
 use portcullis::domain::policy::{Mode, Policy};
 use portcullis::pipeline::{self, Answer, Clock, Context, Invocation, Settings};
 use portcullis::sinks::Output;
+use portcullis::store::Store;
 use serde_json::{Value, json};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -103,13 +104,16 @@ pub(crate) struct Setup {
     pub(crate) topic: bool,
     pub(crate) accounts: Accounts,
     pub(crate) member_role: Option<MemberRole>,
+    pub(crate) log_role: Option<LogRole>,
+    pub(crate) memory: Store,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let policy = "version: 1";
         let accounts = Accounts::Own;
-        Self { mode: Mode::Enforce, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None }
+        let (mode, memory, log_role) = (Mode::Enforce, Store::None, None);
+        Self { mode, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None, log_role, memory }
     }
 }
 
@@ -134,9 +138,9 @@ impl Setup {
             .http_client(Wire(between))
             .region(Region::new(region.to_owned()))
             .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
-        let aws = Aws::load(loader, self.member_role, self.mode).await;
+        let aws = Aws::load(loader, self.member_role, self.mode).await.with_log_role(self.log_role);
         let topic = self.topic.then(|| TOPIC.to_owned());
-        let settings = Settings { mode: self.mode, accounts: self.accounts, topic, queue: None };
+        let settings = Settings { mode: self.mode, accounts: self.accounts, topic, queue: None, memory: self.memory };
         Context::new(aws, Policy::parse(self.policy).unwrap(), settings, clock, out)
     }
 }

@@ -1,13 +1,17 @@
 //! What the command line does apart from the terminal: reads inputs ([`input`]), judges records offline ([`check`]),
 //! explains a policy ([`explain`]), and shows findings ([`show`]).
 
+pub mod aws;
 pub mod check;
+pub mod drill;
 pub mod explain;
 pub mod input;
+pub mod interrupt;
 pub mod operator;
 pub mod policy_file;
 pub mod progress;
 pub mod show;
 pub mod terminal;
+pub mod trail;
 pub mod when;
 pub mod words;

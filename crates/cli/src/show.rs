@@ -12,7 +12,9 @@ use portcullis_domain::finding::Finding;
 use crate::check::Checked;
 use crate::terminal::Terminal;
 
+pub use checked::is_row;
 pub use swept::{done, swept};
+pub use table::table_of;
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -1,44 +1,60 @@
 //! A change: what was changed, where, and by whom. A CloudTrail record is read into it, and it is judged.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, GroupId, PrefixListId, Region, RuleId};
 use crate::net::Cidr;
 use crate::rule::Permission;
 
 /// What a record says about itself, for people: unchecked text as in the record, and `None` where the record has none.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventMetadata {
     /// `eventID`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// `eventTime`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
     /// `recipientAccountId`, or else the caller's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// `awsRegion`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// `eventName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
     /// The caller's ARN, or the next best name that the identity has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
     /// The ARN of the role behind an assumed-role session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// `sourceIPAddress`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ip: Option<String>,
     /// `userAgent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
 }
 
 /// What makes Portcullis check a group: the calls that can open ingress, and the sweep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Call {
     /// AuthorizeSecurityGroupIngress: new ingress rules.
+    #[serde(rename = "AuthorizeSecurityGroupIngress")]
     Authorize,
     /// ModifySecurityGroupRules: rules replaced, ingress and egress alike.
+    #[serde(rename = "ModifySecurityGroupRules")]
     Modify,
     /// ModifyManagedPrefixList: the rules stay, and what they admit changes.
+    #[serde(rename = "ModifyManagedPrefixList")]
     ModifyPrefixList,
     /// RestoreManagedPrefixListVersion: the rules stay, and what they admit changes.
+    #[serde(rename = "RestoreManagedPrefixListVersion")]
     RestorePrefixList,
     /// No call: the scheduled check of everything.
     Sweep,
@@ -60,7 +76,9 @@ impl Call {
 }
 
 /// Which groups must be checked.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Resource {
     /// One security group.
     Group(GroupId),
@@ -73,7 +91,9 @@ pub enum Resource {
 }
 
 /// Which rules of the resource this change made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum ChangedRules {
     /// These rules.
     Rules(Vec<RuleId>),
@@ -84,10 +104,13 @@ pub enum ChangedRules {
         /// The list.
         list: PrefixListId,
         /// The blocks that were added. `None`: the record does not list them, so any entry may be new.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         added: Option<Vec<Cidr>>,
         /// The version that was restored. EC2 knows its blocks, and all of them count as added.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         restored: Option<i64>,
         /// The version that the list has, at least, when the change is done. `None`: the record does not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<i64>,
     },
     /// Any ingress rule: the record does not list the rules.
@@ -95,7 +118,8 @@ pub enum ChangedRules {
 }
 
 /// A change to judge.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Change {
     /// What the record says about itself, for people.
     pub event: EventMetadata,
@@ -111,7 +135,11 @@ pub struct Change {
     pub changed_rules: ChangedRules,
     /// All permissions that the record lists, with the rules' ids where it has them. `None`: the record does not list
     /// all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_rules: Option<Vec<(Option<RuleId>, Permission)>>,
+    /// What of the record could not be read: the field, its value and what is accepted. It stops nothing: EC2 tells what
+    /// the rules are.
+    pub unread: Option<String>,
 }
 
 impl Change {
@@ -127,6 +155,6 @@ impl Change {
             ..EventMetadata::default()
         };
         let (call, resource, changed_rules) = (Call::Sweep, Resource::Region, ChangedRules::Any);
-        Self { event, account, region, call, resource, changed_rules, recorded_rules: None }
+        Self { event, account, region, call, resource, changed_rules, recorded_rules: None, unread: None }
     }
 }

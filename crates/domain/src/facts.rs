@@ -11,6 +11,7 @@ use crate::rule::Rule;
 
 /// Where a security group is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GroupLocation {
     /// Its account.
     pub account: AccountId,

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 pub use sweep::{MOST_NAMED, SweepFinding};
 
 use crate::change::EventMetadata;
+use crate::evidence::{ActId, Evidence};
 use crate::ids::RuleId;
+use crate::memory::{Fight, Tool};
 use crate::policy::Mode;
 
 /// What was decided.
@@ -33,7 +35,7 @@ pub enum Verdict {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -167,6 +169,9 @@ pub struct Finding {
     pub region: Option<String>,
     /// The security group's id; its name, where the record has no id. `null` where the finding is about no one group.
     pub group: Option<String>,
+    /// The security group's name, where something is or was open in it. It may change, and more than one group may have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_name: Option<String>,
     /// The EC2 call, such as `AuthorizeSecurityGroupIngress`; `Sweep` for a finding of a sweep.
     pub call: Option<String>,
     /// The ARN of whoever made the call.
@@ -190,6 +195,9 @@ pub struct Finding {
     /// The time from the call to the end of the exposure, in seconds, rounded up. Only where it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_seconds: Option<u64>,
+    /// The id of the act's evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<ActId>,
     /// By what an exempt change is exempt, where that is news.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exempt_by: Option<ExemptBy>,
@@ -197,6 +205,15 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[0-9a-f]{64}$")))]
     pub policy: Option<String>,
+    /// The fight, where the port was closed again and again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fight: Option<FightFinding>,
+    /// The id of the waiver that covers the change's rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiver: Option<String>,
+    /// What became of the memory, where it failed: it was judged as if nothing had been before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryState>,
     /// What a sweep came to. Only in its summary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepFinding>,
@@ -209,6 +226,55 @@ pub struct Finding {
     /// When what had to be done was done.
     #[serde(skip)]
     pub done_at: Option<Timestamp>,
+    /// It was told before, and nothing is new: the log has it, and no message says it again.
+    #[serde(skip)]
+    pub is_told: bool,
+    /// Another delivery took the rules back.
+    #[serde(skip)]
+    pub closed_by_another: bool,
+    /// The evidence of the act, until it is written.
+    #[serde(skip)]
+    pub evidence: Option<Box<Evidence>>,
+    /// The evidence of the act could not be written.
+    #[serde(skip)]
+    pub is_without_evidence: bool,
+}
+
+/// A port of a group that is opened and closed again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Fight"))]
+pub struct FightFinding {
+    /// How often it was closed since the fight began.
+    pub count: u64,
+    /// When it began.
+    pub since: Option<Timestamp>,
+    /// Who opened it: the first eight.
+    pub actors: Vec<String>,
+    /// The tool that the caller says it is. Advice only: a caller can say anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Tool>,
+    /// The mean time between the latest closes, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_seconds: Option<u64>,
+}
+
+impl FightFinding {
+    /// What a finding says of a fight.
+    #[must_use]
+    pub fn of(fight: &Fight) -> Self {
+        let Fight { count, since, actors, tool, .. } = fight;
+        let every_seconds = fight.cadence().and_then(|cadence| u64::try_from(cadence.as_secs()).ok());
+        Self { count: *count, since: *since, actors: actors.clone(), tool: *tool, every_seconds }
+    }
+}
+
+/// What became of the memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum MemoryState {
+    /// It did not answer, or refused.
+    Unavailable,
 }
 
 /// A guarded port, or range of ports, that the internet reaches.
@@ -278,6 +344,7 @@ impl Finding {
             account: event.account,
             region: event.region,
             group: None,
+            group_name: None,
             call: event.call,
             actor: event.actor,
             source_ip: event.source_ip,
@@ -289,12 +356,28 @@ impl Finding {
             rules: Vec::new(),
             reason,
             open_seconds: None,
+            act: None,
             exempt_by: None,
             policy: None,
+            fight: None,
+            waiver: None,
+            memory: None,
             sweep: None,
             nearly: Vec::new(),
             doubtful: verdict == Verdict::Undecided,
             done_at: None,
+            is_told: false,
+            closed_by_another: false,
+            evidence: None,
+            is_without_evidence: false,
+        }
+    }
+
+    /// Says that another delivery took the rules back, where that is what became of them.
+    pub fn note_closed_by_another(&mut self) {
+        if self.outcome == Outcome::AlreadyGone {
+            self.closed_by_another = true;
+            self.reason.push_str("; another delivery took the rules back");
         }
     }
 
@@ -302,7 +385,7 @@ impl Finding {
     /// decide is not tried again: the sweep's summary names it, and the next sweep looks at it.
     #[must_use]
     pub fn needs_retry(&self) -> bool {
-        self.outcome == Outcome::Failed || self.doubtful && !self.is_of_swept_group()
+        self.outcome == Outcome::Failed || self.is_without_evidence || self.doubtful && !self.is_of_swept_group()
     }
 
     /// Whether a sweep found it in a group.

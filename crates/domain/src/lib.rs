@@ -8,11 +8,13 @@
 pub mod arn;
 pub mod change;
 pub mod cloudtrail;
+pub mod evidence;
 pub mod facts;
 pub mod finding;
 pub mod ids;
 pub mod json;
 pub mod judge;
+pub mod memory;
 pub mod net;
 pub mod plan;
 pub mod policy;

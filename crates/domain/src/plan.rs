@@ -16,6 +16,7 @@ use crate::rule::Permission;
 
 /// What is done about one group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Plan {
     /// Where the group is.
     pub location: GroupLocation,
@@ -29,6 +30,7 @@ pub struct Plan {
 
 /// What is done about one rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// The rule is revoked.

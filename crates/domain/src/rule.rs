@@ -79,6 +79,7 @@ impl fmt::Display for PortRange {
 
 /// An IP protocol, as EC2's `IpProtocol` names it: a word, a number, or `-1` for all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String"))]
 #[serde(from = "String", into = "String")]
 pub enum Protocol {
     /// `-1`: every protocol and every port.
@@ -154,6 +155,7 @@ pub enum Reach {
 
 /// What a rule admits: a protocol with its ports (or ICMP type and code), as EC2 shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Traffic {
     protocol: Protocol,
     #[serde(rename = "from_port")]
@@ -215,6 +217,7 @@ impl Traffic {
 
 /// Where a rule admits traffic from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// A block of addresses.
@@ -239,6 +242,7 @@ impl fmt::Display for Source {
 
 /// What one rule admits: this traffic from this source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Permission {
     /// Protocol and ports.
     #[serde(flatten)]
@@ -249,6 +253,7 @@ pub struct Permission {
 
 /// One ingress rule as EC2 shows it now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "RuleAsItWas"))]
 pub struct Rule {
     /// Its id.
     pub id: RuleId,

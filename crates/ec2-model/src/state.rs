@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     Call, Published, Rule,
     caller::{RoleTrust, Session},
+    dynamodb::{Table, TableKey},
     fault::Faults,
     ids::Ids,
     organizations::Organization,
@@ -208,7 +209,12 @@ pub(crate) struct State {
     pub(crate) published: Vec<Published>,
     pub(crate) objects: BTreeMap<(String, String), Object>,
     pub(crate) s3_buckets: BTreeSet<String>,
+    /// The Regions of buckets; of others any will do.
+    pub(crate) bucket_regions: BTreeMap<String, String>,
+    /// The only roles that may read from these buckets.
+    pub(crate) bucket_readers: BTreeMap<String, String>,
     pub(crate) queues: Vec<Queue>,
+    pub(crate) tables: BTreeMap<TableKey, Table>,
     pub(crate) organization: Option<Organization>,
     pub(crate) actor: Actor,
 }
@@ -245,7 +251,10 @@ impl State {
             published: Vec::new(),
             objects: BTreeMap::new(),
             s3_buckets: BTreeSet::new(),
+            bucket_regions: BTreeMap::new(),
+            bucket_readers: BTreeMap::new(),
             queues: Vec::new(),
+            tables: BTreeMap::new(),
             organization: None,
             actor: Actor::default(),
         }

@@ -8,7 +8,9 @@ use serde_json::Value;
 use crate::{
     Actor, Call, Credentials, Fault, Lag, Published, Reply, Request, Rule, Vpc,
     caller::RoleTrust,
-    dispatch, ec2,
+    dispatch,
+    dynamodb::{Attribute, Item},
+    ec2,
     organizations::Organization,
     params::Params,
     s3::Object,
@@ -55,6 +57,11 @@ impl World {
         let (_, place) = state.place(account, region);
         let groups = place.groups.iter().filter(|candidate| candidate.id == group);
         groups.flat_map(|group| &group.rules).map(|stored| stored.rule.clone()).collect()
+    }
+
+    /// The names of all groups of an account in a Region.
+    pub fn group_names(&self, account: &str, region: &str) -> Vec<String> {
+        self.state().place(account, region).1.groups.iter().map(|group| group.name.clone()).collect()
     }
 
     /// The id of the default or the other VPC of an account in a Region.
@@ -157,8 +164,35 @@ impl World {
     pub fn put_object(&self, bucket: &str, key: &str, bytes: impl Into<Vec<u8>>) {
         let mut state = self.state();
         state.s3_buckets.insert(bucket.into());
-        let object = Object { bytes: bytes.into(), modified: state.core.now };
+        let object = Object { bytes: bytes.into(), modified: state.core.now, retention: None };
         state.objects.insert((bucket.into(), key.into()), object);
+    }
+
+    /// Puts a bucket into a Region. It answers in no other.
+    pub fn set_bucket_region(&self, bucket: &str, region: &str) {
+        self.state().bucket_regions.insert(bucket.into(), region.into());
+    }
+
+    /// Locks a bucket: from now on this role alone may read from it, as the bucket of Control Tower's log archive.
+    pub fn lock_bucket(&self, bucket: &str, role_arn: &str) {
+        self.state().bucket_readers.insert(bucket.into(), role_arn.into());
+    }
+
+    /// Makes a bucket.
+    pub fn create_bucket(&self, bucket: &str) {
+        self.state().s3_buckets.insert(bucket.into());
+    }
+
+    /// A bucket's objects: the key and the bytes of each, in the order of the keys.
+    pub fn objects(&self, bucket: &str) -> Vec<(String, Vec<u8>)> {
+        let state = self.state();
+        let own = state.objects.iter().filter(|((of, _), _)| of == bucket);
+        own.map(|((_, key), object)| (key.clone(), object.bytes.clone())).collect()
+    }
+
+    /// The mode and the end of an object's retention, where it has one.
+    pub fn retention(&self, bucket: &str, key: &str) -> Option<(String, String)> {
+        self.state().objects.get(&(bucket.into(), key.into()))?.retention.clone()
     }
 
     /// Makes an SQS queue. Returns its URL.
@@ -174,6 +208,28 @@ impl World {
         let mut state = self.state();
         let queue = state.queues.iter_mut().find(|queue| queue.url == url);
         queue.map(|queue| std::mem::take(&mut queue.messages)).unwrap_or_default()
+    }
+
+    /// Makes a DynamoDB table whose key is the text `pk`.
+    pub fn create_table(&self, account: &str, region: &str, name: &str) {
+        self.state().tables.entry((account.into(), region.into(), name.into())).or_default();
+    }
+
+    /// Drops a table with everything in it.
+    pub fn delete_table(&self, account: &str, region: &str, name: &str) {
+        self.state().tables.remove(&(account.to_owned(), region.to_owned(), name.to_owned()));
+    }
+
+    /// The items of a table by key, each with its attributes: a text as it is, a number in digits.
+    pub fn items(&self, account: &str, region: &str, name: &str) -> BTreeMap<String, BTreeMap<String, String>> {
+        let state = self.state();
+        let text = |value: &Attribute| match value {
+            Attribute::S(text) => text.clone(),
+            Attribute::N(number) => number.to_string(),
+        };
+        let item = |item: &Item| item.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+        let table = state.tables.get(&(account.to_owned(), region.to_owned(), name.to_owned()));
+        table.into_iter().flatten().map(|(key, attributes)| (key.clone(), item(attributes))).collect()
     }
 
     /// Makes the organization: its management account, and its accounts with their states, `ACTIVE`, `SUSPENDED`,

@@ -13,8 +13,8 @@ use aws_sdk_ec2::types::Filter;
 use portcullis_domain::ids::GroupId;
 
 pub use describe::{Description, Wanted};
-pub use prefix_lists::{KnownLists, PrefixListState};
-pub use revoke::Permit;
+pub use prefix_lists::{KnownLists, ListAge, PrefixListState};
+pub use revoke::{Permit, REVOKE};
 pub(super) use whole::OnlyWhole;
 
 use super::rate_limit::{Api, RateLimiter};

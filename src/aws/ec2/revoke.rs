@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_ec2::config::Builder;
+use aws_sdk_ec2::operation::RequestId;
 use aws_sdk_ec2::types::RevokedSecurityGroupRule;
 use portcullis_domain::ids::{GroupId, RuleId};
 use tokio::time::timeout_at;
@@ -27,7 +28,17 @@ impl Drop for Permit<'_> {
     }
 }
 
-const REVOKE: &str = "RevokeSecurityGroupIngress";
+/// The call's name.
+pub const REVOKE: &str = "RevokeSecurityGroupIngress";
+
+/// EC2's answer to a revoke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// The rules that it lists as revoked.
+    pub rules: BTreeSet<RuleId>,
+    /// The id of the request.
+    pub request: Option<String>,
+}
 
 impl<'a> Session<'a> {
     /// Waits until EC2's token bucket should have room for a revoke; nothing where time runs out first. The describe that
@@ -49,7 +60,7 @@ impl<'a> Session<'a> {
         permit: Permit<'_>,
         group: &GroupId,
         rules: &BTreeSet<RuleId>,
-    ) -> Result<BTreeSet<RuleId>, AwsError> {
+    ) -> Result<Revoked, AwsError> {
         within(self.until, REVOKE, self.send_revoke(permit, group, rules)).await
     }
 
@@ -58,7 +69,7 @@ impl<'a> Session<'a> {
         mut permit: Permit<'_>,
         group: &GroupId,
         rules: &BTreeSet<RuleId>,
-    ) -> Result<BTreeSet<RuleId>, AwsError> {
+    ) -> Result<Revoked, AwsError> {
         let once = Builder::new().retry_config(RetryConfig::disabled());
         let ec2 = self.ec2(&permit.target).await?;
         permit.used = true;
@@ -78,6 +89,7 @@ impl<'a> Session<'a> {
             })?;
         let listed = answer.revoked_security_group_rules().iter();
         let ids = listed.filter_map(RevokedSecurityGroupRule::security_group_rule_id);
-        Ok(ids.filter_map(|id| id.parse().ok()).collect())
+        let rules = ids.filter_map(|id| id.parse().ok()).collect();
+        Ok(Revoked { rules, request: answer.request_id().map(str::to_owned) })
     }
 }

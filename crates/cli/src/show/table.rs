@@ -7,7 +7,8 @@ use portcullis_domain::text::escaped;
 use crate::terminal::Terminal;
 
 /// A table as wide as the terminal, whose columns are never narrower than these: ids and times are not broken.
-pub(super) fn table_of(header: &[&str], widths: &[u16], terminal: Terminal) -> Table {
+#[must_use]
+pub fn table_of(header: &[&str], widths: &[u16], terminal: Terminal) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(terminal.width);
@@ -38,8 +39,9 @@ pub(super) fn widest<'a>(texts: impl Iterator<Item = &'a str>, most: u16) -> u16
 /// The group, and below it the account and the Region.
 pub(super) fn place(finding: &Finding) -> String {
     let part = |part: &Option<String>| escaped(part.as_deref().unwrap_or("unknown"));
-    let Finding { group, account, region, .. } = finding;
-    format!("{}\n{} {}", part(group), part(account), part(region))
+    let Finding { group, group_name, account, region, .. } = finding;
+    let name = group_name.as_ref().map_or_else(String::new, |name| format!("\n{}", escaped(name)));
+    format!("{}{name}\n{} {}", part(group), part(account), part(region))
 }
 
 /// A path in lines of at most `longest` characters, as far as its parts allow.

@@ -12,9 +12,11 @@
 mod check;
 mod cli;
 mod corpus;
+mod drill;
 mod golden;
 mod hunt;
 mod operator;
+mod witness;
 
 /// A free port of this machine.
 pub(crate) fn loopback() -> std::net::TcpListener {

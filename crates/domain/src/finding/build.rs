@@ -74,7 +74,11 @@ impl Finding {
         if verdict == Verdict::Exempt && exemptions(attribution, judgement).any(is_by_principal) {
             finding.exempt_by = Some(ExemptBy::Principal);
         }
+        finding.waiver = exemptions(attribution, judgement).find_map(|exemption| exemption.waiver.clone());
         finding.reason = reason(&finding, judgement, attribution, Open { open, past });
+        if let Some(unread) = &change.unread {
+            finding.reason.push_str(&format!("; judged by what EC2 shows, for the record cannot be read in full: {unread}"));
+        }
         finding
     }
 }

@@ -105,3 +105,62 @@ fn listing_fails_in_the_words_of_s3() {
         assert_eq!(element(&list(&world, "").1, "Code"), code);
     }
 }
+
+fn put(world: &World, key: &str, body: &[u8], headers: &[(&str, &str)]) -> (u16, String) {
+    let mut call = Request {
+        method: "PUT".into(),
+        uri: format!("/safe/{key}?x-id=PutObject"),
+        body: body.to_vec(),
+        ..request(SIGNED, "s3", &[])
+    };
+    call.headers.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let response = send(world, &call);
+    (response.status, element(&String::from_utf8(response.body).unwrap(), "Code"))
+}
+
+/// S3 User Guide, "How to prevent object overwrites with conditional writes".
+#[test]
+fn an_object_is_written_once_where_the_call_asks_for_that() {
+    let world = World::new(1);
+    assert_eq!(put(&world, "a", b"1", &[]), (404, "NoSuchBucket".into()));
+    world.create_bucket("safe");
+    let once = [("If-None-Match", "*")];
+    assert_eq!(put(&world, "a%2Fb", b"1", &once).0, 200);
+    assert_eq!(put(&world, "a%2Fb", b"2", &once), (412, "PreconditionFailed".into()));
+    assert_eq!(world.objects("safe"), [("a/b".to_owned(), b"1".to_vec())]);
+    assert_eq!(put(&world, "a%2Fb", b"3", &[]).0, 200);
+    assert_eq!(world.objects("safe"), [("a/b".to_owned(), b"3".to_vec())]);
+    // The headers of a conditional write with an ETag are another feature.
+    assert_eq!(put(&world, "a%2Fb", b"3", &[("If-None-Match", "\"x\"")]).0, 501);
+}
+
+/// S3 User Guide, "Object Lock": the mode and the end of a retention come together, and the body's checksum with them.
+#[test]
+fn a_retention_has_a_mode_an_end_and_a_checksum() {
+    let world = World::new(1);
+    world.create_bucket("safe");
+    let until = ("x-amz-object-lock-retain-until-date", "2027-01-01T00:00:00Z");
+    let mode = ("x-amz-object-lock-mode", "GOVERNANCE");
+    let checksum = ("x-amz-checksum-crc32", "AAAAAA==");
+    assert_eq!(put(&world, "a", b"1", &[until, checksum]), (400, "InvalidArgument".into()));
+    assert_eq!(put(&world, "a", b"1", &[mode, checksum]), (400, "InvalidArgument".into()));
+    assert_eq!(put(&world, "a", b"1", &[mode, until]), (400, "InvalidRequest".into()));
+    assert_eq!(put(&world, "a", b"1", &[mode, until, checksum]).0, 200);
+    assert_eq!(world.retention("safe", "a"), Some(("GOVERNANCE".to_owned(), "2027-01-01T00:00:00Z".to_owned())));
+}
+
+/// A fault before the effect leaves nothing, one after it leaves the object.
+#[test]
+fn writing_meets_faults() {
+    for (kind, status, written) in [
+        (FaultKind::Throttle, 503, false),
+        (FaultKind::Denied, 403, false),
+        (FaultKind::ErrorAfter { status: 500, code: "InternalError".into(), message: String::new() }, 500, true),
+    ] {
+        let world = World::new(1);
+        world.create_bucket("safe");
+        world.inject(Fault::next("PutObject", kind));
+        assert_eq!(put(&world, "a", b"1", &[]).0, status);
+        assert_eq!(world.objects("safe").len(), usize::from(written));
+    }
+}

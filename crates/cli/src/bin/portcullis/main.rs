@@ -2,10 +2,12 @@
 
 mod arguments;
 mod check;
+mod drill;
 mod hunt;
 mod pages;
 mod policy;
 mod sweep;
+mod trail;
 
 use std::ffi::OsString;
 use std::io;
@@ -47,6 +49,12 @@ enum Command {
     /// Look at every security group of an account; with --enforce, revoke what is exposed
     #[command(after_help = MORE, after_long_help = sweep::HELP)]
     Sweep(sweep::SweepArgs),
+    /// Create, show or delete the CloudTrail trail that Portcullis needs
+    #[command(subcommand, after_help = EXAMPLES, after_long_help = trail::HELP)]
+    Trail(trail::Command),
+    /// Open a security group that nothing uses, and time how long it stays open
+    #[command(after_help = drill::MORE, after_long_help = drill::HELP)]
+    Drill(drill::DrillArgs),
     /// Ask CloudTrail and VPC flow logs what happened
     Hunt(hunt::Hunt),
     /// Write the completions of a shell
@@ -89,6 +97,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, terminal),
         Command::Policy(command) => policy::run(&command),
         Command::Sweep(arguments) => sweep::run(&arguments, terminal),
+        Command::Trail(command) => trail::run(&command, terminal),
+        Command::Drill(arguments) => drill::run(&arguments, terminal),
         Command::Hunt(arguments) => hunt::run(&arguments),
         Command::Completions(arguments) => pages::completions(&arguments),
         Command::Man => pages::man(),

@@ -1,0 +1,172 @@
+//! Judges an act again, from what its own evidence contains.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::{ActOutcome, Evidence, Kind, Look};
+use crate::change::{Change, ChangedRules};
+use crate::cloudtrail::{self, EnvelopeOrigin, Reading};
+use crate::finding::Action;
+use crate::ids::RuleId;
+use crate::json::Json;
+use crate::judge::judge;
+use crate::plan::{Plan, plan};
+use crate::policy::Policy;
+use crate::text::escaped_up_to;
+
+/// Where an act, judged again, differs from its evidence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: the evidence says {says}; judged again it is {is}")]
+pub struct Mismatch {
+    /// The key in the evidence.
+    pub place: String,
+    /// What the evidence says there.
+    pub says: String,
+    /// What it must be.
+    pub is: String,
+}
+
+impl Mismatch {
+    fn new(place: impl Into<String>, says: impl fmt::Display, is: impl fmt::Display) -> Self {
+        // Enough for a plan of some dozens of rules.
+        let text = |what: &dyn fmt::Display| escaped_up_to(&what.to_string(), 2000);
+        Self { place: place.into(), says: text(&says), is: text(&is) }
+    }
+}
+
+impl Evidence {
+    /// Judges the act again with the policy that it names, and returns its plan: that of the last look. Every look must
+    /// lead to the plan that the evidence says, and what was done must be what was planned.
+    ///
+    /// # Errors
+    /// [`Mismatch`]: the first difference.
+    pub fn replay(&self, policy: &Policy) -> Result<Plan, Mismatch> {
+        if policy.hash() != self.guard.policy {
+            return Err(Mismatch::new("guard.policy", &self.guard.policy, policy.hash()));
+        }
+        let id = self.made_id();
+        if self.id != id && self.id != self.again() {
+            return Err(Mismatch::new("id", &self.id, id));
+        }
+        self.check_record()?;
+        let changes: Vec<&Change> = self.knew.changes.iter().collect();
+        for (n, look) in self.looks.iter().enumerate() {
+            self.check_look(n, look, (&changes, policy))?;
+        }
+        self.check_rules()?;
+        self.check_outcome()?;
+        match self.looks.last() {
+            Some(look) => Ok(look.plan.clone()),
+            None => Err(Mismatch::new("looks", "no look", "one look at least")),
+        }
+    }
+
+    /// The change that the act is about.
+    #[must_use]
+    pub fn change(&self) -> Option<&Change> {
+        self.knew.changes.get(self.knew.change)
+    }
+
+    /// The record must say what the change says.
+    fn check_record(&self) -> Result<(), Mismatch> {
+        let place = format!("knew.changes[{}]", self.knew.change);
+        let Some(change) = self.change() else { return Err(Mismatch::new(place, "nothing", "a change")) };
+        if change.event != self.who {
+            return Err(Mismatch::new("who", as_json(&self.who), as_json(&change.event)));
+        }
+        let Some(record) = &self.record else { return Ok(()) };
+        let origin =
+            EnvelopeOrigin { account: Some(change.account.to_string()), region: Some(change.region.to_string()) };
+        match cloudtrail::read(&Json::from(record), &origin) {
+            Reading::Change(read) if is_same(&read, change) => Ok(()),
+            Reading::Change(read) => Err(Mismatch::new(place, as_json(change), as_json(&read))),
+            Reading::Irrelevant { why, .. } | Reading::Undecided { why, .. } => {
+                Err(Mismatch::new("record", "a change", why))
+            }
+        }
+    }
+
+    fn check_look(&self, n: usize, look: &Look, (changes, policy): (&[&Change], &Policy)) -> Result<(), Mismatch> {
+        let judgement = judge(changes, &look.facts(&self.location), policy, look.judged_at);
+        let mode = policy.mode(&self.location, self.guard.mode);
+        let again = plan(&judgement, mode, look.plan.cap);
+        if again != look.plan {
+            return Err(Mismatch::new(format!("looks[{n}].plan"), as_json(&look.plan), as_json(&again)));
+        }
+        let planned = look.plan.rules();
+        let named = look.call.iter().flat_map(|call| &call.rules);
+        match named.into_iter().find(|rule| !planned.contains(rule)) {
+            Some(rule) => Err(Mismatch::new(format!("looks[{n}].call.rules"), rule, "not in the plan")),
+            None => Ok(()),
+        }
+    }
+
+    /// What was done must have been planned, and the rules must be those that a look showed.
+    fn check_rules(&self) -> Result<(), Mismatch> {
+        if self.looks_left_out > 0 {
+            return Ok(());
+        }
+        let planned: BTreeSet<RuleId> = self.looks.iter().flat_map(|look| look.plan.rules()).collect();
+        for (n, taken) in self.rules.iter().enumerate() {
+            let id = &taken.rule.id;
+            let is_act = match &taken.action {
+                Action::Revoked | Action::WouldRevoke | Action::Restored | Action::WouldRestore => true,
+                Action::Kept | Action::AlreadyGone | Action::Failed { .. } => false,
+            };
+            if is_act && !planned.contains(id) {
+                return Err(Mismatch::new(format!("rules[{n}]"), taken.action.as_str(), "in no plan"));
+            }
+            let shown = self.looks.iter().rev().find_map(|look| look.rules.iter().find(|rule| rule.id == *id));
+            if let Some(shown) = shown.filter(|shown| is_act && **shown != taken.rule) {
+                return Err(Mismatch::new(format!("rules[{n}]"), as_json(&taken.rule), as_json(shown)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The outcome must follow from what became of the rules.
+    fn check_outcome(&self) -> Result<(), Mismatch> {
+        let any = |is: fn(&Action) -> bool| self.rules.iter().any(|taken| is(&taken.action));
+        let is = if any(|action| matches!(action, Action::Failed { .. })) {
+            ActOutcome::Failed
+        } else if any(|action| matches!(action, Action::WouldRevoke | Action::WouldRestore)) {
+            ActOutcome::WouldRevert
+        } else if any(|action| matches!(action, Action::Revoked | Action::Restored)) {
+            ActOutcome::Reverted
+        } else {
+            ActOutcome::AlreadyGone
+        };
+        let kind = if is == ActOutcome::WouldRevert { Kind::WouldClose } else { Kind::Close };
+        if self.outcome != is {
+            return Err(Mismatch::new("outcome", self.outcome.as_str(), is.as_str()));
+        }
+        if self.kind != kind {
+            return Err(Mismatch::new("kind", self.kind.as_str(), kind.as_str()));
+        }
+        let exposed = |end: Timestamp| super::build::millis(self.who.time?, end);
+        match self.exposed_ms {
+            Some(says) if self.done_at.and_then(exposed) != Some(says) => {
+                let is = self.done_at.and_then(exposed).map_or_else(|| "unknown".to_owned(), |ms| ms.to_string());
+                Err(Mismatch::new("exposed_ms", says, is))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether the record says what the change says. The blocks of a restored version of a prefix list are not in the record.
+fn is_same(read: &Change, change: &Change) -> bool {
+    match (&read.changed_rules, &change.changed_rules) {
+        (
+            ChangedRules::PrefixList { list, added: None, restored: Some(version), .. },
+            ChangedRules::PrefixList { list: other, .. },
+        ) => list == other && *version >= 0 && read.resource == change.resource && read.event == change.event,
+        _ => read == change,
+    }
+}
+
+fn as_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| error.to_string())
+}

@@ -1,0 +1,132 @@
+//! The evidence of what was done: collected while a group is handled, written before anything is reported.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use portcullis_domain::change::{Call as Caller, Change};
+use portcullis_domain::evidence::{Account, Call, Guard, Look, absent};
+use portcullis_domain::facts::Facts;
+use portcullis_domain::finding::Finding;
+use portcullis_domain::ids::RuleId;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::rule::Rule;
+use tokio::time::Instant;
+
+use super::context::Context;
+use super::remediate::Remediated;
+use super::task::GroupTask;
+use crate::shelf;
+
+/// The evidence of one act has at most this many looks. In a fight there may be more: the first ones and the last are kept.
+const MOST_LOOKS: usize = 16;
+
+/// This many documents are written at a time.
+const MOST_WRITTEN_AT_ONCE: usize = 8;
+
+/// The looks that led to a plan with steps.
+#[derive(Debug)]
+pub(super) struct Looks {
+    /// Without a shelf nothing is kept.
+    is_kept: bool,
+    looks: Vec<Look>,
+    left_out: usize,
+    /// Whether the last look of all is the last of `looks`.
+    is_current: bool,
+}
+
+impl Looks {
+    pub(super) const fn new(is_kept: bool) -> Self {
+        Self { is_kept, looks: Vec::new(), left_out: 0, is_current: false }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.looks.is_empty()
+    }
+
+    /// Notes what was judged, and the plan that it led to.
+    pub(super) fn note(&mut self, facts: &Facts, judged_at: Timestamp, plan: Plan) {
+        self.is_current = self.is_kept && !plan.steps.is_empty();
+        if !self.is_current {
+            return;
+        }
+        if self.looks.len() == MOST_LOOKS {
+            self.looks.pop();
+            self.left_out += 1;
+        }
+        self.looks.push(Look::new(facts, judged_at, plan));
+    }
+
+    /// Notes what was called after the last look.
+    pub(super) fn called(&mut self, call: Call) {
+        if let Some(look) = self.looks.last_mut().filter(|_| self.is_current) {
+            look.call = Some(call);
+        }
+    }
+
+    /// Where the group does not show the rules of a change: they may have been revoked by an attempt that came no further
+    /// than that. What the record says of them is the evidence then.
+    pub(super) fn note_absent(
+        &mut self,
+        context: &Context,
+        task: &GroupTask<'_>,
+        facts: &Facts,
+        observed: &mut BTreeMap<RuleId, Rule>,
+    ) {
+        // Only where one change was delivered, for then it is the only one that can have been judged.
+        let [change] = task.changes else { return };
+        if self.is_kept && change.call != Caller::Sweep {
+            if let Some(look) = absent(change, facts, &context.policy, (task.mode, context.now())) {
+                observed.extend(look.rules.iter().map(|rule| (rule.id.clone(), rule.clone())));
+                self.looks.push(look);
+            }
+        }
+    }
+}
+
+/// Adds the evidence to the findings of a group: one for each change of the task that led to something.
+pub(super) fn add(context: &Context, task: &GroupTask<'_>, done: &Remediated, findings: &mut [Finding]) {
+    let identity = task.session.identity();
+    let account = Account {
+        guard: Guard {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            account: Some(identity.account.clone()),
+            region: Some(identity.region.clone()),
+            mode: task.mode,
+            policy: context.policy.hash().to_owned(),
+        },
+        location: &done.remediation.judgement.location,
+        changes: task.changes,
+        own: task.own,
+        memory: "none".to_owned(),
+        looks: &done.looks.looks,
+        looks_left_out: done.looks.left_out,
+        observed: &done.observed,
+    };
+    for (n, finding) in findings.iter_mut().enumerate() {
+        finding.evidence = account.of(finding, n, None).map(Box::new);
+    }
+}
+
+/// Writes the evidence of findings, and gives each finding the id of its own. What cannot be written goes to the log as it
+/// is, and the finding says why.
+pub(super) async fn keep_all(context: &Context, findings: impl IntoIterator<Item = &mut Finding>, until: Instant) {
+    let with_evidence = findings.into_iter().filter(|finding| finding.evidence.is_some());
+    stream::iter(with_evidence)
+        .for_each_concurrent(MOST_WRITTEN_AT_ONCE, |finding| keep(context, finding, until))
+        .await;
+}
+
+async fn keep(context: &Context, finding: &mut Finding, until: Instant) {
+    let Some(evidence) = finding.evidence.take() else { return };
+    let at = (context.now(), until);
+    match shelf::keep(&context.shelf, &context.unwritten, &evidence, &context.policy, at).await {
+        Ok(id) => finding.act = Some(id),
+        Err(failure) => {
+            tracing::error!(act = %evidence.id, error = %failure.error, "the evidence was not written");
+            (context.out)(failure.document.trim_end());
+            finding.is_without_evidence = true;
+            finding.reason = format!("{}; its evidence was not written: {}", finding.reason, failure.error);
+        }
+    }
+}
