@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod doctor;
 mod drill;
+mod hunt;
 mod pages;
 mod policy;
 mod sweep;
@@ -58,6 +59,8 @@ enum Command {
     /// Open a security group that nothing uses, and time how long it stays open
     #[command(after_help = drill::MORE, after_long_help = drill::HELP)]
     Drill(drill::DrillArgs),
+    /// Ask CloudTrail and VPC flow logs what happened
+    Hunt(hunt::Hunt),
     /// Write the completions of a shell
     #[command(after_help = EXAMPLES, after_long_help = pages::COMPLETIONS_HELP)]
     Completions(pages::Completions),
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments, terminal),
         Command::Trail(command) => trail::run(&command, terminal),
         Command::Drill(arguments) => drill::run(&arguments, terminal),
+        Command::Hunt(arguments) => hunt::run(&arguments),
         Command::Completions(arguments) => pages::completions(&arguments),
         Command::Man => pages::man(),
     };
