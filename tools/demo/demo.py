@@ -13,8 +13,11 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+import dashboard
+import drill
 from cloudtrail import event_of, record_of_authorize
 from console import headline, paint, say, show_finding, show_rules, step
+from doctor import ask_the_doctor
 from emulator import ACCOUNT, REGION, Emulator
 from stack import Stack, create_member, member_template, package, packaged_template
 
@@ -28,15 +31,16 @@ VERBOSE = os.environ.get("VERBOSE") == "1"  # shows findings as the log has them
 
 
 def main():
-    bootstrap = arguments().bootstrap
-    if not bootstrap.is_file():
-        sys.exit(f"demo: no program at {bootstrap}; `make demo` builds it")
+    programs = arguments()
+    for program in (programs.bootstrap, programs.cli):
+        if not program.is_file():
+            sys.exit(f"demo: no program at {program}; `make demo` builds it")
     WORK_DIR.mkdir(exist_ok=True)
     # However the demo ends, it stops the processes that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     try:
-        tell_the_story(bootstrap)
+        tell_the_story(programs)
     except KeyboardInterrupt:
         sys.exit(130)
     except (Unexpected, RuntimeError, BotoCoreError, ClientError) as error:
@@ -54,6 +58,7 @@ def what_next():
         ("portcullis check events/ssh-open.json", "what a recorded call would have opened"),
         ("portcullis sweep", "what is open in your account now; it changes nothing"),
         ("make deploy", "the function in your account, in alert mode"),
+        ("portcullis doctor", "whether it works there"),
     ]:
         say(f"{command:<40} {paint('dim', what)}")
 
@@ -61,22 +66,30 @@ def what_next():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bootstrap", type=Path, required=True, help="the program portcullis-lambda, as built")
+    parser.add_argument("--cli", type=Path, required=True, help="the program portcullis, as built")
+    parser.add_argument("--picture", type=Path, help="where to draw the dashboard, with what the demo has measured")
     return parser.parse_args()
 
 
-def tell_the_story(bootstrap):
+def tell_the_story(programs):
     headline("The stage: template.yaml and portcullis-lambda, on an AWS emulator on this machine")
     emulator = Emulator(WORK_DIR)
     try:
         with step("starting the emulator"):
             emulator.start()
-        stage = set_the_stage(emulator, bootstrap)
+        stage = set_the_stage(emulator, programs.bootstrap)
         headline("Act 1: alert mode, as deployed by default")
         act_in_alert_mode(stage)
         headline("Act 2: enforce")
         act_in_enforce_mode(stage)
         headline("Act 3: a hub and two member accounts, in two Regions")
         act_as_a_hub(stage, emulator)
+        headline("Act 4: a drill, from the operator's command line")
+        act_as_an_operator(stage, emulator, programs.cli)
+        headline("Act 5: does all of it work? Ask the doctor")
+        ask_the_doctor(stage, emulator, programs.cli, MEMBERS, REGIONS)
+        if programs.picture is not None:
+            dashboard.draw(stage.stack, programs.picture)
     finally:
         emulator.stop()
 
@@ -148,7 +161,10 @@ def act_as_a_hub(stage, emulator):
         for done in [join(stage, session, template) for session in sessions]:
             done()
         stage.stack.update(
-            Accounts=",".join(MEMBERS), MemberRole=MEMBER_ROLE, ExternalId=EXTERNAL_ID, Regions=",".join(REGIONS)
+            Accounts=",".join([ACCOUNT, *MEMBERS]),
+            MemberRole=MEMBER_ROLE,
+            ExternalId=EXTERNAL_ID,
+            Regions=",".join(REGIONS),
         )
     for account in MEMBERS:
         expect(f"that the hub's administrator may assume the role in {account}", False, may_assume(stage, account))
@@ -168,6 +184,17 @@ def act_as_a_hub(stage, emulator):
     after = ingress_rules(session.client("ec2"), group)
     expect(f"ports open in {group} after the sweep", [443, 3389], [rule["FromPort"] for rule in after])
     show_finding(findings[0])
+
+
+def act_as_an_operator(stage, emulator, cli):
+    say(f"CloudTrail and EventBridge are stood in for: the event comes {drill.DELIVERY_SECONDS} s after the call.")
+    with drill.delivery(stage):
+        ran = drill.run(cli, emulator.url)
+    for line in ran.stdout.splitlines():
+        say(line, 4)
+    say("The emulator stamps all log lines of an invocation alike, so the function's own share is not known here.")
+    expect("status of the drill", 0, ran.returncode)
+    expect("groups that the drill left", [], drill.groups(stage.ec2))
 
 
 def join(stage, session, template):

@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod check;
+pub mod doctor;
 pub mod drill;
 pub mod explain;
 pub mod input;

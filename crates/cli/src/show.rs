@@ -3,7 +3,7 @@
 mod checked;
 mod csv_rows;
 mod swept;
-mod table;
+pub mod table;
 
 use std::io::{self, Write};
 

@@ -2,7 +2,7 @@
 //! the test knows, and writes the function's log.
 
 mod measures;
-mod stage;
+pub(crate) mod stage;
 
 use std::collections::BTreeSet;
 
@@ -173,6 +173,12 @@ fn it_asks_where_nobody_can_answer_only_with_yes() {
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("there is no terminal to ask on: give --yes"), "{}", ran.stderr);
     assert!(stage.world.calls().is_empty());
+    let (terminal, stdout, code) = stage.on_a_terminal("no\n");
+    assert!(terminal.contains("open SSH (tcp 22) to the world in it"), "{terminal}");
+    assert!(terminal.ends_with("not confirmed: nothing was opened\n"), "{terminal}");
+    assert_eq!((stdout.as_str(), code, sources(&stage).len()), ("", 2, 0));
+    let (terminal, stdout, code) = stage.on_a_terminal("yes\n");
+    assert!(code == 0 && stdout.contains("closed"), "{terminal}");
 }
 
 /// The policy that the documentation gives.
@@ -182,10 +188,11 @@ fn documented() -> BTreeSet<String> {
     let policy = section.split("```json").nth(1).unwrap().split("```").next().unwrap();
     let policy: Value = serde_json::from_str(policy).unwrap();
     let statements = policy["Statement"].as_array().unwrap().iter();
-    let actions = statements.flat_map(|statement| match &statement["Action"] {
-        Value::String(action) => vec![action.clone()],
-        actions => actions.as_array().unwrap().iter().map(|action| action.as_str().unwrap().to_owned()).collect(),
+    let actions = statements.flat_map(|statement| match statement["Action"].as_array() {
+        Some(actions) => actions.clone(),
+        None => vec![statement["Action"].clone()],
     });
+    let actions = actions.map(|action| action.as_str().unwrap().to_owned());
     actions.collect()
 }
 

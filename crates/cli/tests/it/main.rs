@@ -16,6 +16,7 @@ mod drill;
 mod golden;
 mod history;
 mod operator;
+mod witness;
 
 /// A free port of this machine.
 pub(crate) fn loopback() -> std::net::TcpListener {

@@ -1,6 +1,6 @@
 //! Options that several commands have.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use portcullis::config::MemberRole;
 use portcullis::domain::ids::{AccountId, Region};
@@ -30,6 +30,11 @@ impl ProfileAndRegion {
 
 pub(crate) fn region(text: &str) -> Result<Region, String> {
     Region::parse(text).map_err(|error| format!("expected {}", error.accepted))
+}
+
+/// Whether somebody can be asked.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Asks on standard error, and waits for a yes.

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod doctor;
 mod drill;
 mod pages;
 mod policy;
@@ -51,6 +52,9 @@ enum Command {
     /// Create, show or delete the CloudTrail trail that Portcullis needs
     #[command(subcommand, after_help = EXAMPLES, after_long_help = trail::HELP)]
     Trail(trail::Command),
+    /// Check everything that the guard needs, where it is deployed
+    #[command(after_help = LOOKS, after_long_help = doctor::HELP)]
+    Doctor(doctor::DoctorArgs),
     /// Open a security group that nothing uses, and time how long it stays open
     #[command(after_help = drill::MORE, after_long_help = drill::HELP)]
     Drill(drill::DrillArgs),
@@ -72,6 +76,10 @@ const VERSION: &str = match env!("PORTCULLIS_BUILT_FROM").is_empty() {
 const MORE: &str = "\
 Exit status: 0 nothing exposed, 1 exposed, 2 trouble, 3 undecided. --help says more.";
 
+/// The same, for what looks at a deployment.
+const LOOKS: &str = "\
+Exit status: 0 all right, 1 something wrong, 2 something could not be read, 3 something cannot be told. --help says more.";
+
 /// The same, for what looks for nothing.
 const EXAMPLES: &str = "--help says more, with examples.";
 
@@ -80,6 +88,7 @@ Examples:
   portcullis check events/ssh-open.json    what a recorded call would have opened
   portcullis policy show                   what is guarded without a policy
   portcullis sweep --region eu-west-1      what is open in your account now
+  portcullis doctor                        whether the guard works where it is deployed
   portcullis help check                    everything about one command
 
 Exit status: 0 nothing exposed or found; 1 something exposed or found; 2 trouble, whatever else was found; 3 nothing \
@@ -94,6 +103,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, terminal),
         Command::Policy(command) => policy::run(&command),
         Command::Sweep(arguments) => sweep::run(&arguments, terminal),
+        Command::Doctor(arguments) => doctor::run(&arguments, terminal),
         Command::Trail(command) => trail::run(&command, terminal),
         Command::Drill(arguments) => drill::run(&arguments, terminal),
         Command::Completions(arguments) => pages::completions(&arguments),

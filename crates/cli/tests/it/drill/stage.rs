@@ -8,7 +8,7 @@ use ec2_model::serve::{Server, serve};
 use ec2_model::{Lag, Reply, Request, Response, World, control};
 use serde_json::{Value, json};
 
-use crate::cli::{Ran, run};
+use crate::cli::{Ran, on_a_terminal, run};
 use crate::loopback;
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -84,10 +84,9 @@ impl Stage {
             }
             let body = String::from_utf8_lossy(&request.body).into_owned();
             let reply = inner(request);
-            if guard.acts && body.contains("Action=AuthorizeSecurityGroupIngress") {
-                if let Reply::Answer(answer) = &reply {
-                    act(guard, &w, &s, &String::from_utf8_lossy(&answer.body));
-                }
+            let opens = guard.acts && body.contains("Action=AuthorizeSecurityGroupIngress");
+            if let (true, Reply::Answer(answer)) = (opens, &reply) {
+                act(guard, &w, &s, &String::from_utf8_lossy(&answer.body));
             }
             reply
         };
@@ -135,6 +134,10 @@ impl Stage {
 
     pub(super) fn without_yes(&self) -> Ran {
         run(self.command(&[]), "")
+    }
+
+    pub(super) fn on_a_terminal(&self, answer: &str) -> (String, String, i32) {
+        on_a_terminal(self.command(&[]), answer)
     }
 
     pub(super) fn begin(&self, arguments: &[&str]) -> Child {
