@@ -1,16 +1,13 @@
 //! The evidence of what was done: collected while a group is handled, written before anything is reported.
 
-use std::collections::BTreeMap;
-
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use portcullis_domain::change::{Call as Caller, Change};
-use portcullis_domain::evidence::{Account, Call, Guard, Look, absent};
+use portcullis_domain::change::Change;
+use portcullis_domain::evidence::{Account, Call, Evidence, Guard, Look, absent};
 use portcullis_domain::facts::Facts;
-use portcullis_domain::finding::Finding;
-use portcullis_domain::ids::RuleId;
+use portcullis_domain::finding::{Finding, Outcome};
 use portcullis_domain::plan::Plan;
-use portcullis_domain::rule::Rule;
+use portcullis_domain::policy::Mode;
 use tokio::time::Instant;
 
 use super::context::Context;
@@ -40,10 +37,6 @@ impl Looks {
         Self { is_kept, looks: Vec::new(), left_out: 0, is_current: false }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.looks.is_empty()
-    }
-
     /// Notes what was judged, and the plan that it led to.
     pub(super) fn note(&mut self, facts: &Facts, judged_at: Timestamp, plan: Plan) {
         self.is_current = self.is_kept && !plan.steps.is_empty();
@@ -61,25 +54,6 @@ impl Looks {
     pub(super) fn called(&mut self, call: Call) {
         if let Some(look) = self.looks.last_mut().filter(|_| self.is_current) {
             look.call = Some(call);
-        }
-    }
-
-    /// Where the group does not show the rules of a change: they may have been revoked by an attempt that came no further
-    /// than that. What the record says of them is the evidence then.
-    pub(super) fn note_absent(
-        &mut self,
-        context: &Context,
-        task: &GroupTask<'_>,
-        facts: &Facts,
-        observed: &mut BTreeMap<RuleId, Rule>,
-    ) {
-        // Only where one change was delivered, for then it is the only one that can have been judged.
-        let [change] = task.changes else { return };
-        if self.is_kept && change.call != Caller::Sweep {
-            if let Some(look) = absent(change, facts, &context.policy, (task.mode, context.now())) {
-                observed.extend(look.rules.iter().map(|rule| (rule.id.clone(), rule.clone())));
-                self.looks.push(look);
-            }
         }
     }
 }
@@ -103,9 +77,28 @@ pub(super) fn add(context: &Context, task: &GroupTask<'_>, done: &Remediated, fi
         looks_left_out: done.looks.left_out,
         observed: &done.observed,
     };
-    for (n, finding) in findings.iter_mut().enumerate() {
-        finding.evidence = account.of(finding, n, None).map(Box::new);
+    for (n, (finding, change)) in findings.iter_mut().zip(task.changes).enumerate() {
+        let is_gone = finding.outcome == Outcome::AlreadyGone && finding.mode == Mode::Enforce;
+        let evidence = match is_gone && account.looks.is_empty() {
+            true => of_absent(context, &account, (*change, &done.last), finding),
+            false => account.of(finding, n, None),
+        };
+        finding.evidence = evidence.map(Box::new);
     }
+}
+
+/// The evidence of a change whose rules the group does not show: they may have been revoked by an attempt that came no
+/// further than that. What the record says of them is the evidence then.
+fn of_absent(
+    context: &Context,
+    account: &Account<'_>,
+    (change, last): (&Change, &Facts),
+    finding: &Finding,
+) -> Option<Evidence> {
+    let look = absent(change, last, &context.policy, (account.guard.mode, context.now()))?;
+    let observed = look.rules.iter().map(|rule| (rule.id.clone(), rule.clone())).collect();
+    let account = Account { changes: &[change], own: 1, looks: &[look], observed: &observed, ..account.clone() };
+    account.of(finding, 0, None)
 }
 
 /// Writes the evidence of findings, and gives each finding the id of its own. What cannot be written goes to the log as it
@@ -115,6 +108,14 @@ pub(super) async fn keep_all(context: &Context, findings: impl IntoIterator<Item
     stream::iter(with_evidence)
         .for_each_concurrent(MOST_WRITTEN_AT_ONCE, |finding| keep(context, finding, until))
         .await;
+}
+
+/// Writes what earlier deliveries could not write.
+pub(super) async fn flush(context: &Context, until: Instant) {
+    let at = (context.now(), until);
+    if let Err(error) = shelf::flush(&context.shelf, &context.unwritten, &context.policy, at).await {
+        tracing::error!(%error, "evidence of earlier deliveries is still not written");
+    }
 }
 
 async fn keep(context: &Context, finding: &mut Finding, until: Instant) {

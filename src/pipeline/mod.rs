@@ -74,6 +74,7 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     for (origin, request) in sweeps {
         sweep::run(context, &scope, (origin, request), &mut result).await;
     }
+    evidence::flush(context, scope.report_until()).await;
     result.findings.sort_by_key(|finding| finding.origin.index);
     let findings = result.findings.into_iter().map(|finding| finding.value).collect();
     Answer { kind: delivery.kind, findings, failed: result.failed }

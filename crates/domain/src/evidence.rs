@@ -202,3 +202,6 @@ pub struct Evidence {
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
+
+#[cfg(test)]
+mod tests;
