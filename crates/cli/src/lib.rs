@@ -1,6 +1,7 @@
 //! What the command line does apart from the terminal: reads inputs ([`input`]), judges records offline ([`check`]),
-//! explains a policy ([`explain`]), and shows findings ([`show`]).
+//! explains a policy ([`explain`]), reads the evidence of acts ([`acts`]), and shows findings ([`show`]).
 
+pub mod acts;
 pub mod check;
 pub mod explain;
 pub mod input;

@@ -1,5 +1,6 @@
 //! Findings as a table for people, and as JSON lines or CSV for machines.
 
+mod acts;
 mod checked;
 mod csv_rows;
 mod swept;
@@ -12,6 +13,7 @@ use portcullis_domain::finding::Finding;
 use crate::check::Checked;
 use crate::terminal::Terminal;
 
+pub use acts::acts;
 pub use swept::{done, swept};
 
 /// How findings are shown.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use portcullis_domain::arn::Arn;
 use portcullis_domain::finding::{ExposureFinding, Finding, RuleFinding};
+use portcullis_domain::rule::Traffic;
 use portcullis_domain::text::{escaped, escaped_up_to};
 
 /// A number of things: `1 Region`, `2 Regions`, `0 Regions`.
@@ -46,10 +47,16 @@ pub fn place(finding: &Finding) -> String {
 /// The caller. The head of its ARN is left out where it only repeats the account of the finding.
 #[must_use]
 pub fn actor(finding: &Finding) -> String {
-    let Some(arn) = &finding.actor else { return "unknown".to_owned() };
+    actor_of(finding.actor.as_deref(), finding.account.as_deref(), "unknown")
+}
+
+/// The same of a caller's ARN, and what is said where there is none.
+#[must_use]
+pub fn actor_of(actor: Option<&str>, account: Option<&str>, none: &str) -> String {
+    let Some(arn) = actor else { return none.to_owned() };
     let own = || {
         let arn = Arn::parse(arn)?;
-        (Some(arn.account) == finding.account.as_deref()).then_some(arn.resource)
+        (Some(arn.account) == account).then_some(arn.resource)
     };
     escaped(own().unwrap_or(arn))
 }
@@ -72,7 +79,17 @@ pub fn exposure(exposure: &ExposureFinding) -> String {
 #[must_use]
 pub fn admits(rule: &RuleFinding) -> String {
     let Some(protocol) = &rule.protocol else { return "unknown".to_owned() };
-    match (protocol.as_str(), rule.from_port, rule.to_port) {
+    admitted(protocol, rule.from_port, rule.to_port)
+}
+
+/// The same of a rule's traffic.
+#[must_use]
+pub fn traffic(traffic: &Traffic) -> String {
+    admitted(&traffic.protocol().to_string(), traffic.from_port(), traffic.to_port())
+}
+
+fn admitted(protocol: &str, from: Option<i64>, to: Option<i64>) -> String {
+    match (protocol, from, to) {
         ("-1", ..) => "all traffic".to_owned(),
         ("tcp" | "udp", Some(from), Some(to)) if from == to => format!("{protocol} {from}"),
         ("tcp" | "udp", Some(from), Some(to)) => format!("{protocol} {from}-{to}"),

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod evidence;
 mod pages;
 mod policy;
 mod sweep;
@@ -46,6 +47,9 @@ enum Command {
     /// Look at every security group of an account; with --enforce, revoke what is exposed
     #[command(after_help = MORE, after_long_help = sweep::HELP)]
     Sweep(sweep::SweepArgs),
+    /// Read the evidence of what was done, and judge it again
+    #[command(subcommand, after_help = EXAMPLES, after_long_help = evidence::HELP)]
+    Evidence(evidence::Command),
     /// Write the completions of a shell
     #[command(after_help = EXAMPLES, after_long_help = pages::COMPLETIONS_HELP)]
     Completions(pages::Completions),
@@ -86,6 +90,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, terminal),
         Command::Policy(command) => policy::run(&command),
         Command::Sweep(arguments) => sweep::run(&arguments, terminal),
+        Command::Evidence(command) => evidence::run(&command, terminal),
         Command::Completions(arguments) => pages::completions(&arguments),
         Command::Man => pages::man(),
     };
