@@ -10,6 +10,7 @@ use portcullis_domain::text::escaped;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::s3_url::S3Url;
+use crate::store::Store;
 
 /// The function's configuration.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub queue: Option<String>,
     /// `PORTCULLIS_EVIDENCE` and `PORTCULLIS_EVIDENCE_DAYS`.
     pub evidence: Option<EvidencePlace>,
+    /// `PORTCULLIS_MEMORY`.
+    pub memory: Store,
     /// `RUST_LOG`.
     pub log: Targets,
     /// `AWS_REGION` and the credentials beside it.
@@ -183,6 +186,7 @@ impl Config {
             topic: get("PORTCULLIS_TOPIC_ARN").map(topic).transpose()?,
             queue: get("PORTCULLIS_QUEUE_URL").map(queue).transpose()?,
             evidence: evidence(get("PORTCULLIS_EVIDENCE"), get("PORTCULLIS_EVIDENCE_DAYS"))?,
+            memory: get("PORTCULLIS_MEMORY").map_or(Ok(Store::None), |value| memory(&value))?,
             log: log_filter(get("RUST_LOG").as_deref().unwrap_or("info"))?,
             ambient: Ambient {
                 region: get("AWS_REGION").map(|value| region(&value)).transpose()?,
@@ -289,6 +293,19 @@ fn queue(value: String) -> Result<String, ConfigError> {
             &value,
             "an SQS queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME",
         )),
+    }
+}
+
+/// A folder is a path with a `/`; anything else is a table's name (DynamoDB API Reference, `TableName`).
+fn memory(value: &str) -> Result<Store, ConfigError> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    match value {
+        path if path.contains('/') && !path.contains("://") => Ok(Store::Folder(path.into())),
+        name if (3..=255).contains(&name.len()) && name.chars().all(is_name) => Ok(Store::Table(name.to_owned())),
+        other => {
+            let accepted = "a DynamoDB table's name, or a folder: a path with a /, such as ./memory";
+            Err(refused("PORTCULLIS_MEMORY", other, accepted))
+        }
     }
 }
 

@@ -37,14 +37,15 @@ pub struct InitError {
 /// # Errors
 /// [`InitError`].
 pub async fn context(config: Config) -> Result<Context, InitError> {
-    let Config { mode, policy: source, member_role, accounts, topic, queue, evidence, ambient, log: _ } = config;
+    let Config { mode, policy: source, member_role, accounts, topic, queue, evidence, memory, ambient, log: _ } =
+        config;
     let aws = Aws::new(ambient, member_role, mode).await;
     let policy = source.read(&aws).await.map_err(|why| InitError { place: source.name(), source: why })?;
     let (place, sha256) = (source.name(), policy.hash());
     let (guards, exemptions) = (policy.guards().len(), policy.exemptions().len());
     let policy_mode = policy.mode_elsewhere().as_str();
     tracing::info!(place, sha256, mode = policy_mode, guards, exemptions, "the policy was read");
-    let settings = Settings { mode, accounts, topic, queue };
+    let settings = Settings { mode, accounts, topic, queue, memory };
     let shelf = Shelf::at(evidence.as_ref(), &aws);
     Ok(Context::new(aws, policy, settings, Box::new(crate::now), Box::new(print_line)).with_shelf(shelf))
 }

@@ -6,9 +6,10 @@
 //! groups in EC2 ([`aws`]), the domain judges and plans, and in enforce mode the pipeline revokes. Findings go to the
 //! [`sinks`]: log, metrics, SNS.
 //!
-//! The evidence of what was done goes to the [`shelf`].
+//! What outlives an invocation is in the [`store`], and the evidence of what was done goes to the [`shelf`].
 //!
-//! Modules depend on each other in one direction: `function`, then `pipeline`, then `sinks` and `shelf`, then `aws`.
+//! Modules depend on each other in one direction: `function`, then `pipeline`, then `sinks`, `store` and `shelf`, then
+//! `aws`.
 
 // In the order in which a delivery passes through them.
 pub mod config;
@@ -16,6 +17,7 @@ pub mod policy_source;
 pub mod s3_url;
 pub mod function;
 pub mod pipeline;
+pub mod store;
 pub mod aws;
 pub mod sinks;
 pub mod shelf;

@@ -3,6 +3,7 @@
 //! [`Aws`] is made once, in init. A [`Session`] is made from it for each invocation: it knows who the function is and how
 //! long its calls may take.
 
+mod dynamodb;
 mod ec2;
 mod error;
 mod http;
@@ -25,6 +26,7 @@ use portcullis_domain::ids::Region;
 use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
+pub use dynamodb::{Attributes, ItemUpdate, Updated};
 pub use ec2::{Description, KnownLists, Permit, PrefixListState, REVOKE, Wanted};
 pub use error::{AwsError, Code, Effect, within};
 pub use identity::{AccountRegion, FunctionIdentity};
@@ -44,6 +46,7 @@ pub struct Aws {
     mode: Mode,
     pool: Mutex<session::Pool>,
     sns: OnceCell<aws_sdk_sns::Client>,
+    dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
     rate_limiter: RateLimiter,
 }
 
@@ -64,8 +67,9 @@ impl Aws {
     /// Clients over what `loader` was given. Tests give it a transport and credentials of their own.
     pub async fn load(loader: ConfigLoader, member_role: Option<MemberRole>, mode: Mode) -> Self {
         let base = loader.retry_config(retries()).timeout_config(timeouts()).load().await;
-        let (pool, sns, rate_limiter) = (Mutex::default(), OnceCell::new(), RateLimiter::default());
-        Self { base, member_role, mode, pool, sns, rate_limiter }
+        let (pool, rate_limiter) = (Mutex::default(), RateLimiter::default());
+        let (sns, dynamodb) = (OnceCell::new(), OnceCell::new());
+        Self { base, member_role, mode, pool, sns, dynamodb, rate_limiter }
     }
 }
 

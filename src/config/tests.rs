@@ -26,6 +26,7 @@ fn every_variable_is_taken() {
         ("PORTCULLIS_EXTERNAL_ID", "org:1/x"),
         ("PORTCULLIS_ACCOUNTS", "111122223333, 444455556666"),
         ("PORTCULLIS_TOPIC_ARN", "arn:aws-us-gov:sns:us-gov-west-1:111122223333:findings"),
+        ("PORTCULLIS_MEMORY", "portcullis-Memory-1X.a"),
         ("RUST_LOG", "warn,portcullis=debug"),
     ])
     .unwrap();
@@ -36,6 +37,9 @@ fn every_variable_is_taken() {
     let ids = ["111122223333", "444455556666"].map(|id| AccountId::parse(id).unwrap());
     assert_eq!(config.accounts, Accounts::Listed(ids.into()));
     assert!(config.topic.is_some());
+    assert_eq!(config.memory, Store::Table("portcullis-Memory-1X.a".into()));
+    assert_eq!(read(&[("PORTCULLIS_MEMORY", "./memory")]).unwrap().memory, Store::Folder("./memory".into()));
+    assert_eq!(read(&[]).unwrap().memory, Store::None);
     let ambient = read(&[("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "AKIA")]).unwrap().ambient;
     assert_eq!(ambient, Ambient { region: Some(Region::parse("eu-west-1").unwrap()), credentials: true });
     assert_eq!(read(&[]).unwrap().ambient, Ambient::default());
@@ -78,6 +82,17 @@ fn a_value_that_does_not_parse_is_named_with_its_variable_and_what_is_accepted()
             "PORTCULLIS_TOPIC_ARN",
             "arn:aws:sqs:x:1:q",
             "PORTCULLIS_TOPIC_ARN=`arn:aws:sqs:x:1:q`: expected an SNS topic's ARN, arn:aws:sns:REGION:ACCOUNT:NAME",
+        ),
+        (
+            "PORTCULLIS_MEMORY",
+            "my table",
+            "PORTCULLIS_MEMORY=`my table`: expected a DynamoDB table's name, or a folder: a path with a /, such as ./memory",
+        ),
+        (
+            "PORTCULLIS_MEMORY",
+            "s3://bucket/memory",
+            "PORTCULLIS_MEMORY=`s3://bucket/memory`: expected a DynamoDB table's name, or a folder: a path with a /, such \
+             as ./memory",
         ),
         (
             "RUST_LOG",

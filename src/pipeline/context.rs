@@ -11,6 +11,7 @@ use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
 use crate::shelf::{Shelf, Unwritten};
 use crate::sinks::{Output, Sinks};
+use crate::store::Store;
 
 /// Tells the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub topic: Option<String>,
     /// The SQS queue over which a sweep is handed out.
     pub queue: Option<String>,
+    /// The memory.
+    pub memory: Store,
 }
 
 impl Context {

@@ -21,6 +21,7 @@ use portcullis::domain::policy::{Mode, Policy};
 use portcullis::pipeline::{self, Answer, Clock, Context, Invocation, Settings};
 use portcullis::shelf::{Shelf, policy_key};
 use portcullis::sinks::Output;
+use portcullis::store::Store;
 use serde_json::{Value, json};
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -135,13 +136,15 @@ pub(crate) struct Setup {
     pub(crate) accounts: Accounts,
     pub(crate) member_role: Option<MemberRole>,
     pub(crate) evidence: bool,
+    pub(crate) memory: Store,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let policy = "version: 1";
         let accounts = Accounts::Own;
-        Self { mode: Mode::Enforce, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None, evidence: true }
+        let (mode, memory, evidence) = (Mode::Enforce, Store::None, true);
+        Self { mode, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None, evidence, memory }
     }
 }
 
@@ -171,7 +174,7 @@ impl Setup {
         let place = EvidencePlace::S3 { bucket: EVIDENCE.to_owned(), prefix: String::new(), days: Some(400) };
         let shelf = if self.evidence { Shelf::at(Some(&place), &aws) } else { Shelf::None };
         let topic = self.topic.then(|| TOPIC.to_owned());
-        let settings = Settings { mode: self.mode, accounts: self.accounts, topic, queue: None };
+        let settings = Settings { mode: self.mode, accounts: self.accounts, topic, queue: None, memory: self.memory };
         Context::new(aws, Policy::parse(self.policy).unwrap(), settings, clock, out).with_shelf(shelf)
     }
 }

@@ -13,6 +13,7 @@ use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Finding, Outcome, Verdict};
 use portcullis::domain::policy::{Mode, Policy};
 use portcullis::pipeline::{self, Answer, Context, Invocation, Settings};
+use portcullis::store::Store;
 use serde_json::{Value, json};
 
 use crate::harness::{Wire, sqs, straight};
@@ -85,7 +86,7 @@ async fn organisation(members: &[&str], accounts: &[&str]) -> Organisation {
     let (clock, began) = (world.clone(), tokio::time::Instant::now());
     let aws = Aws::load(loader, Some(role), Mode::Enforce).await;
     let accounts = Accounts::Listed(accounts.iter().map(|id| id.parse().unwrap()).collect());
-    let settings = Settings { mode: Mode::Enforce, accounts, topic: None, queue: None };
+    let settings = Settings { mode: Mode::Enforce, accounts, topic: None, queue: None, memory: Store::None };
     let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + began.elapsed());
     let context = Context::new(aws, Policy::parse("version: 1").unwrap(), settings, clock, Box::new(|_| {}));
     Organisation { world, context, function: FUNCTION, groups: Vec::new() }

@@ -162,7 +162,7 @@ fn every_policy_that_is_shown_or_tested_keeps_to_the_schema() {
 }
 
 /// What stands beside `version: 1`.
-const RIGHT: [&str; 12] = [
+const RIGHT: [&str; 16] = [
     "guard: [vnc, {name: kafka, protocol: tcp, ports: [0, 65535, 9092, 9094-9098, '22', 9092 - 9093]}]",
     "internet: {ipv4: /0, ipv6: /128}",
     "internet: {ipv4: /32}",
@@ -174,10 +174,14 @@ const RIGHT: [&str; 12] = [
     "exempt: [{reason: r, until: never, guard: [ssh, rdp], sources: [8.8.8.8/32]}]",
     "scopes: [{mode: alert, groups: [sg-0123456789abcdef0]}, {mode: enforce, regions: [eu-west-1]}]",
     "sweep: {mode: enforce, max_revocations: 4294967295}",
+    "waivers: {most: 0}",
+    "waivers: {most: '0', by: []}",
+    "waivers: {most: 90m, by: ['arn:aws:iam::111122223333:role/OnCall']}",
+    "budget: {old_rules: 0, per: 7d}",
     "mode: alert",
 ];
 
-const WRONG: [&str; 45] = [
+const WRONG: [&str; 56] = [
     "gaurd: [ssh]",
     "mode: report",
     "mode: Enforce",
@@ -223,6 +227,17 @@ const WRONG: [&str; 45] = [
     "scopes: [{mode: alert}]",
     "scopes: [{accounts: ['111122223333']}]",
     "sweep: {max_revocations: -1}",
+    "waivers: {most: 24}",
+    "waivers: {most: 1.5h}",
+    "waivers: {most: h}",
+    "waivers: {most: 90s}",
+    "waivers: {most: -1h}",
+    "waivers: {by: [OnCall]}",
+    "waivers: {until: 24h}",
+    "waivers:",
+    "budget: {old_rules: -1}",
+    "budget: {per: 1w}",
+    "budget: {rules: 25}",
 ];
 
 #[test]

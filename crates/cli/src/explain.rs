@@ -10,7 +10,7 @@ pub use warnings::{Warning, summary, warnings};
 
 use jiff::Timestamp;
 use portcullis_domain::net::Family;
-use portcullis_domain::policy::{Exemption, Mode, Policy};
+use portcullis_domain::policy::{Exemption, Mode, Policy, time_in_words};
 use portcullis_domain::text::{escaped, escaped_up_to};
 
 use words::{Page, ends, list, number, place, reason, rough};
@@ -51,6 +51,8 @@ pub fn page(policy: &Policy, now: Timestamp) -> String {
     trusted(policy, &mut page);
     modes(policy, &mut page);
     sweep(policy, &mut page);
+    waivers(policy, &mut page);
+    budget(policy, &mut page);
     exemptions(policy, now, &mut page);
     let mistakes = warnings::mistakes(policy);
     if !mistakes.is_empty() {
@@ -154,6 +156,30 @@ fn sweep(policy: &Policy, page: &mut Page) {
         ),
     };
     page.text("  ", &format!("{does} The same holds for an event that does not say which group it changed."));
+}
+
+fn waivers(policy: &Policy, page: &mut Page) {
+    page.heading("What an operator may open for a while");
+    let waivers = policy.waivers();
+    if waivers.most().is_zero() {
+        return page.text("  ", "Nothing: no waiver holds.");
+    }
+    let most = time_in_words(waivers.most());
+    let who = match waivers.by() {
+        [] => "anyone who may write to the memory".to_owned(),
+        by => list(by.iter().map(|pattern| escaped_up_to(pattern, 200)), "or"),
+    };
+    page.text("  ", &format!("One group with a waiver, which lasts {most} at most. Who may have one: {who}."));
+}
+
+fn budget(policy: &Policy, page: &mut Page) {
+    page.heading("What events may take");
+    let (most, per) = (policy.budget().old_rules(), time_in_words(policy.budget().per()));
+    let taken = format!(
+        "What a call itself made goes always. Of the rules that were there before the call, events take at most {most} \
+         in {per} in each account and Region; past that they are only reported. Counting takes a memory."
+    );
+    page.text("  ", &taken);
 }
 
 fn exemptions(policy: &Policy, now: Timestamp, page: &mut Page) {

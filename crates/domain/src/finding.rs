@@ -14,6 +14,7 @@ pub use sweep::{MOST_NAMED, SweepFinding};
 use crate::change::EventMetadata;
 use crate::evidence::{ActId, Evidence};
 use crate::ids::RuleId;
+use crate::memory::{Fight, Tool};
 use crate::policy::Mode;
 
 /// What was decided.
@@ -201,6 +202,15 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[0-9a-f]{64}$")))]
     pub policy: Option<String>,
+    /// The fight, where the port was closed again and again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fight: Option<FightFinding>,
+    /// The id of the waiver that covers the change's rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiver: Option<String>,
+    /// What became of the memory, where it failed: it was judged as if nothing had been before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryState>,
     /// What a sweep came to. Only in its summary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepFinding>,
@@ -219,6 +229,49 @@ pub struct Finding {
     /// The evidence of the act could not be written.
     #[serde(skip)]
     pub is_without_evidence: bool,
+    /// It was told before, and nothing is new: the log has it, and no message says it again.
+    #[serde(skip)]
+    pub is_told: bool,
+    /// Another delivery took the rules back.
+    #[serde(skip)]
+    pub closed_by_another: bool,
+}
+
+/// A port of a group that is opened and closed again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Fight"))]
+pub struct FightFinding {
+    /// How often it was closed since the fight began.
+    pub count: u64,
+    /// When it began.
+    pub since: Option<Timestamp>,
+    /// Who opened it: the first eight.
+    pub actors: Vec<String>,
+    /// The tool that the caller says it is. Advice only: a caller can say anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Tool>,
+    /// The mean time between the latest closes, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_seconds: Option<u64>,
+}
+
+impl FightFinding {
+    /// What a finding says of a fight.
+    #[must_use]
+    pub fn of(fight: &Fight) -> Self {
+        let Fight { count, since, actors, tool, .. } = fight;
+        let every_seconds = fight.cadence().and_then(|cadence| u64::try_from(cadence.as_secs()).ok());
+        Self { count: *count, since: *since, actors: actors.clone(), tool: *tool, every_seconds }
+    }
+}
+
+/// What became of the memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum MemoryState {
+    /// It did not answer, or refused.
+    Unavailable,
 }
 
 /// A guarded port, or range of ports, that the internet reaches.
@@ -302,12 +355,25 @@ impl Finding {
             act: None,
             exempt_by: None,
             policy: None,
+            fight: None,
+            waiver: None,
+            memory: None,
             sweep: None,
             nearly: Vec::new(),
             doubtful: verdict == Verdict::Undecided,
             done_at: None,
             evidence: None,
             is_without_evidence: false,
+            is_told: false,
+            closed_by_another: false,
+        }
+    }
+
+    /// Says that another delivery took the rules back, where that is what became of them.
+    pub fn note_closed_by_another(&mut self) {
+        if self.outcome == Outcome::AlreadyGone {
+            self.closed_by_another = true;
+            self.reason.push_str("; another delivery took the rules back");
         }
     }
 

@@ -52,6 +52,8 @@ pub struct AppliedExemption {
     pub reason: String,
     /// Whether it, or that for another guard, holds because of who made the rule.
     pub is_by_principal: bool,
+    /// The id of the waiver that it is, if it is one.
+    pub waiver: Option<String>,
 }
 
 impl JudgedRule {
@@ -139,6 +141,15 @@ impl Judgement {
     pub fn keeps_an_own_rule(&self, goes: impl Fn(&RuleId) -> bool) -> bool {
         let stays = |n: &usize| self.rules.get(*n).is_some_and(|judged| judged.attributed && !goes(&judged.rule.id));
         self.exposures.iter().any(|exposure| exposure.standing && exposure.rules.iter().any(stays))
+    }
+
+    /// Whether a port is exposed and the changes at hand have a part in it: through a rule of theirs, or because rules of
+    /// theirs are altered or gone while the port is open.
+    #[must_use]
+    pub fn concerns_the_changes(&self) -> bool {
+        let has_part = |exposure: &Exposure| exposure.rules.iter().any(|n| self.is_attributed(*n));
+        let has_lost = |own: &Attribution| !own.missing.is_empty() || !own.replaced.is_empty();
+        self.exposures.iter().any(has_part) || !self.exposures.is_empty() && self.attributions.iter().any(has_lost)
     }
 
     /// Whether a change at hand made the rule, or it appeared between two looks.

@@ -14,6 +14,7 @@ pub mod finding;
 pub mod ids;
 pub mod json;
 pub mod judge;
+pub mod memory;
 pub mod net;
 pub mod plan;
 pub mod policy;

@@ -4,6 +4,7 @@
 //! is accepted. It is resolved once, so that judging only looks things up.
 
 mod exemption;
+mod limits;
 mod parse;
 #[cfg(feature = "schema")]
 mod schema;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use exemption::{Candidate, Exemption};
+pub use limits::{BudgetPolicy, WaiverPolicy, time_in_words};
 pub use selector::Selector;
 
 use crate::facts::GroupLocation;
@@ -73,16 +75,21 @@ pub struct Policy {
     exemptions: Vec<Exemption>,
     scopes: Vec<Scope>,
     sweep: SweepPolicy,
+    waivers: WaiverPolicy,
+    budget: BudgetPolicy,
 }
 
 /// Equal are policies that say the same, however they are written: their hashes may differ.
 impl PartialEq for Policy {
     fn eq(&self, other: &Self) -> bool {
-        let Self { hash: _, text: _, mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep } =
-            self;
+        let Self {
+            hash: _, text: _, mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep, ..
+        } = self;
+        let Self { waivers, budget, .. } = self;
         (mode, guards, internet, trusted) == (&other.mode, &other.guards, &other.internet, &other.trusted)
             && (counted, limit, exemptions) == (&other.counted, &other.limit, &other.exemptions)
             && (scopes, sweep) == (&other.scopes, &other.sweep)
+            && (waivers, budget) == (&other.waivers, &other.budget)
     }
 }
 
@@ -201,6 +208,26 @@ impl Policy {
     #[must_use]
     pub fn with_sweep(self, sweep: SweepPolicy) -> Self {
         Self { sweep, ..self }
+    }
+
+    /// How long a waiver may last, and who may have one.
+    #[must_use]
+    pub const fn waivers(&self) -> &WaiverPolicy {
+        &self.waivers
+    }
+
+    /// How many old rules may be lost to events.
+    #[must_use]
+    pub const fn budget(&self) -> &BudgetPolicy {
+        &self.budget
+    }
+
+    /// The same policy with these exemptions as well, after its own. It keeps its hash, which is that of its text.
+    #[must_use]
+    pub fn with_exemptions(&self, more: impl IntoIterator<Item = Exemption>) -> Self {
+        let mut policy = self.clone();
+        policy.exemptions.extend(more);
+        policy
     }
 
     /// Whether an exemption or a scope depends on a group's VPC, which costs a DescribeSecurityGroups call.

@@ -91,6 +91,8 @@ pub struct RemediationState {
     /// Rules that a revoke named whose answer was lost or did not list them. One that disappears later is counted as
     /// revoked by us; one that no such call named was taken back by somebody else.
     unheard: BTreeSet<RuleId>,
+    /// Rules that another delivery revoked, by its word.
+    closed: BTreeSet<RuleId>,
     /// Why the pending rules were not revoked.
     error: String,
 }
@@ -112,7 +114,29 @@ impl RemediationState {
             done: Done::new(),
             pending: BTreeSet::new(),
             unheard: BTreeSet::new(),
+            closed: BTreeSet::new(),
             error: String::new(),
+        }
+    }
+
+    /// Takes in that another delivery revoked these rules. EC2 gives no id twice, so a look that shows such a rule is older
+    /// than the revoke. A rule of them that some look shows has gone before it could be revoked here.
+    pub fn close<'a>(&mut self, rules: impl IntoIterator<Item = &'a RuleId>) {
+        self.closed.extend(rules.into_iter().cloned());
+        self.note_closed();
+    }
+
+    /// Whether another delivery revoked a rule that some look showed.
+    #[must_use]
+    pub fn is_closed_by_another(&self) -> bool {
+        self.observed.keys().any(|id| self.closed.contains(id))
+    }
+
+    fn note_closed(&mut self) {
+        let shown: Vec<RuleId> = self.closed.iter().filter(|id| self.observed.contains_key(*id)).cloned().collect();
+        for id in shown {
+            self.pending.remove(&id);
+            self.done.entry(id).or_insert(Action::AlreadyGone);
         }
     }
 
@@ -137,6 +161,7 @@ impl RemediationState {
         self.pending = left;
         let gone = |id: &RuleId| if self.unheard.contains(id) { Action::Revoked } else { Action::AlreadyGone };
         self.done.extend(BTreeSet::into_iter(vanished).map(|id| (id.clone(), gone(&id))));
+        self.note_closed();
         is_new
     }
 
@@ -243,10 +268,11 @@ impl RemediationState {
         if self.is_fleeting && !steady.is_empty() { steady } else { self.pending.clone() }
     }
 
-    /// The group without the rules that were revoked, which EC2 may still show.
+    /// The group without the rules that were revoked, here or by another delivery, which EC2 may still show.
     #[must_use]
     pub fn left(&self, facts: &Facts) -> Facts {
-        let is_left = |rule: &&Rule| !matches!(self.done.get(&rule.id), Some(Action::Revoked));
+        let is_revoked = |id: &RuleId| matches!(self.done.get(id), Some(Action::Revoked)) || self.closed.contains(id);
+        let is_left = |rule: &&Rule| !is_revoked(&rule.id);
         self.with(facts, facts.rules.iter().filter(is_left).cloned().collect())
     }
 

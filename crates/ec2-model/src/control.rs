@@ -29,6 +29,7 @@ POST /_model/credentials         {account, role, session?} -> {accessKeyId, secr
 POST /_model/organization        {managementAccount, accounts: [{id, state?}]}
 POST /_model/disable-region      {account, region}; /_model/enable-region opts in to one
 POST /_model/create-queue        {account, region, name} -> {queueUrl}
+POST /_model/create-table        {account, region, name}: a DynamoDB table with the key `pk`
 POST /_model/take-messages       {queueUrl} -> [the bodies of its messages]
 POST /_model/forget              {account, region}: drops what is in there
 POST /_model/records             {on}: whether calls and CloudTrail records are kept
@@ -196,6 +197,11 @@ fn write(world: &World, endpoint: &str, input: &Input) -> Result<Value, ApiError
         "create-queue" => {
             let (account, region) = input.place()?;
             Ok(json!({ "queueUrl": world.create_queue(account, region, input.text("name")?) }))
+        }
+        "create-table" => {
+            let (account, region) = input.place()?;
+            world.create_table(account, region, input.text("name")?);
+            Ok(json!({}))
         }
         "take-messages" => Ok(world.take_messages(input.text("queueUrl")?).into()),
         "forget" => {

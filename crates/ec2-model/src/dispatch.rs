@@ -4,7 +4,7 @@
 use crate::{
     ApiError, Call, FaultKind, Outcome, Reply, Request, Response,
     caller::{self, Caller, Identity, Scope},
-    ec2, json, organizations,
+    dynamodb, ec2, json, organizations,
     params::Params,
     render::{error, success},
     s3, sns, sqs,
@@ -24,6 +24,7 @@ pub(crate) enum Service {
     S3,
     Sqs,
     Organizations,
+    DynamoDb,
 }
 
 impl Service {
@@ -35,6 +36,7 @@ impl Service {
             "s3" => Some(Self::S3),
             "sqs" => Some(Self::Sqs),
             "organizations" => Some(Self::Organizations),
+            "dynamodb" => Some(Self::DynamoDb),
             _ => None,
         }
     }
@@ -47,6 +49,7 @@ impl Service {
             Self::S3 => "s3",
             Self::Sqs => "sqs",
             Self::Organizations => "organizations",
+            Self::DynamoDb => "dynamodb",
         }
     }
 }
@@ -55,6 +58,7 @@ impl Service {
 pub(crate) enum Success {
     Tree(Tree),
     Bytes(Vec<u8>),
+    Json(serde_json::Value),
 }
 
 /// A call whose service and action are known.
@@ -78,7 +82,7 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Reply {
     };
     let (action, params) = match service {
         Service::S3 => s3::read(request),
-        Service::Sqs | Service::Organizations => json::read(request),
+        Service::Sqs | Service::Organizations | Service::DynamoDb => json::read(request),
         Service::Ec2 | Service::Sts | Service::Sns => query(request),
     };
     let body = if service == Service::S3 { request.body.clone() } else { Vec::new() };
@@ -119,6 +123,7 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Reply {
     };
     let response = match result {
         Ok(Success::Tree(tree)) => success(service, &incoming.action, &tree, &request_id),
+        Ok(Success::Json(answer)) => json::answer(service, &answer, &request_id),
         Ok(Success::Bytes(bytes)) => Response::new(200, "binary/octet-stream", &request_id, bytes),
         Err(problem) => error(service, &problem, &request_id),
     };
@@ -181,10 +186,11 @@ fn execute(state: &mut State, incoming: &Incoming, caller: &Caller) -> Result<Su
         Service::Sqs => sqs::run(state, caller, region, action, params).map(Success::Tree),
         Service::Organizations => organizations::run(state, caller, region, action, params).map(Success::Tree),
         Service::S3 => s3::run(state, action, params, body),
+        Service::DynamoDb => dynamodb::run(state, caller, region, action, params).map(Success::Json),
     }
 }
 
-/// Records only management events. Messages and reading objects are data events, which trails do not record by default.
+/// Records only management events. Messages, reading objects and items of tables are data events, which trails do not record by default.
 fn record(
     state: &mut State,
     request: &Request,
@@ -195,7 +201,8 @@ fn record(
 ) {
     let result = match result {
         Ok(Success::Tree(tree)) => Ok(tree),
-        Ok(Success::Bytes(_)) => return,
+        Ok(Success::Bytes(_) | Success::Json(_)) => return,
+        Err(_) if incoming.service == Service::DynamoDb => return,
         Err(problem) => Err(problem),
     };
     let identity = match &caller.identity {

@@ -14,6 +14,8 @@ pub struct ApiError {
     pub message: String,
     /// The HTTP status of the answer.
     pub status: u16,
+    /// The item that did not meet a condition, as DynamoDB shows it when asked.
+    pub item: Option<serde_json::Value>,
 }
 
 impl ApiError {
@@ -24,7 +26,7 @@ impl ApiError {
 
     /// An error with another HTTP status.
     pub fn with_status(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), status }
+        Self { code: code.into(), message: message.into(), status, item: None }
     }
 
     pub(crate) fn missing(parameter: &str) -> Self {

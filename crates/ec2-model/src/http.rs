@@ -81,7 +81,7 @@ pub struct Call {
     pub account: String,
     /// The Region of the credential scope.
     pub region: String,
-    /// `ec2`, `sts`, `sns`, `s3`, `sqs` or `organizations`.
+    /// `ec2`, `sts`, `sns`, `s3`, `sqs`, `organizations` or `dynamodb`.
     pub service: String,
     /// The API action, such as `DescribeSecurityGroupRules`.
     pub action: String,

@@ -1,4 +1,4 @@
-//! The AWS JSON protocols of SQS (1.0) and Organizations (1.1): `X-Amz-Target` names the action, the body is JSON.
+//! The AWS JSON protocols of SQS and DynamoDB (1.0) and Organizations (1.1): `X-Amz-Target` names the action, the body is JSON.
 
 use serde_json::{Value, json};
 
@@ -28,11 +28,18 @@ fn flatten(name: &str, value: &Value, params: &mut Params) {
 }
 
 fn content_type(service: Service) -> &'static str {
-    if service == Service::Sqs { "application/x-amz-json-1.0" } else { "application/x-amz-json-1.1" }
+    match service {
+        Service::Sqs | Service::DynamoDb => "application/x-amz-json-1.0",
+        _ => "application/x-amz-json-1.1",
+    }
 }
 
 pub(crate) fn success(service: Service, tree: &Tree, request_id: &str) -> Response {
-    Response::new(200, content_type(service), request_id, tree.json().to_string())
+    answer(service, &tree.json(), request_id)
+}
+
+pub(crate) fn answer(service: Service, body: &Value, request_id: &str) -> Response {
+    Response::new(200, content_type(service), request_id, body.to_string())
 }
 
 /// The shape's name in `__type`. SQS once used the Query protocol and still sends the code of that protocol in a
@@ -43,9 +50,13 @@ pub(crate) fn error(service: Service, problem: &ApiError, request_id: &str) -> R
         (Service::Sqs, Some("NonExistentQueue")) => "com.amazonaws.sqs#QueueDoesNotExist".into(),
         (Service::Sqs, Some(name)) => format!("com.amazonaws.sqs#{name}"),
         (Service::Sqs, None) => format!("com.amazon.coral.service#{}", problem.code),
+        (Service::DynamoDb, _) => format!("com.amazonaws.dynamodb.v20120810#{}", problem.code),
         _ => problem.code.clone(),
     };
-    let body = json!({ "__type": shape, "message": problem.message });
+    let mut body = json!({ "__type": shape, "message": problem.message });
+    if let (Some(item), Value::Object(members)) = (&problem.item, &mut body) {
+        members.insert("Item".to_owned(), item.clone());
+    }
     let mut response = Response::new(problem.status, content_type(service), request_id, body.to_string());
     if service == Service::Sqs {
         response.headers.push(("x-amzn-query-error".into(), format!("{};{fault}", problem.code)));

@@ -1,6 +1,6 @@
 //! A small, faithful model of EC2's security-group API at the HTTP level, with the other AWS calls that a guard of
 //! security groups makes: `sts:AssumeRole`, `sns:Publish`, `sqs:SendMessage`, `s3:GetObject`,
-//! `organizations:ListAccounts`, and with CloudTrail.
+//! `organizations:ListAccounts`, `dynamodb:UpdateItem`, and with CloudTrail.
 //!
 //! A [`World`] holds accounts and Regions, answers HTTP requests as AWS documents it ([`World::handle`]), and writes
 //! the CloudTrail record of every call. It does no I/O, reads no clock and generates its ids from a seed, so a test
@@ -12,6 +12,7 @@
 mod caller;
 mod canonical;
 mod dispatch;
+mod dynamodb;
 mod ec2;
 mod error;
 mod fault;

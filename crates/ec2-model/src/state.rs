@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     Call, Published, Rule,
     caller::{RoleTrust, Session},
+    dynamodb::{Table, TableKey},
     fault::Faults,
     ids::Ids,
     organizations::Organization,
@@ -209,6 +210,7 @@ pub(crate) struct State {
     pub(crate) objects: BTreeMap<(String, String), Object>,
     pub(crate) s3_buckets: BTreeSet<String>,
     pub(crate) queues: Vec<Queue>,
+    pub(crate) tables: BTreeMap<TableKey, Table>,
     pub(crate) organization: Option<Organization>,
     pub(crate) actor: Actor,
 }
@@ -246,6 +248,7 @@ impl State {
             objects: BTreeMap::new(),
             s3_buckets: BTreeSet::new(),
             queues: Vec::new(),
+            tables: BTreeMap::new(),
             organization: None,
             actor: Actor::default(),
         }

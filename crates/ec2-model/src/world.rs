@@ -8,7 +8,9 @@ use serde_json::Value;
 use crate::{
     Actor, Call, Credentials, Fault, Lag, Published, Reply, Request, Rule, Vpc,
     caller::RoleTrust,
-    dispatch, ec2,
+    dispatch,
+    dynamodb::{Attribute, Item},
+    ec2,
     organizations::Organization,
     params::Params,
     s3::Object,
@@ -191,6 +193,28 @@ impl World {
         let mut state = self.state();
         let queue = state.queues.iter_mut().find(|queue| queue.url == url);
         queue.map(|queue| std::mem::take(&mut queue.messages)).unwrap_or_default()
+    }
+
+    /// Makes a DynamoDB table whose key is the text `pk`.
+    pub fn create_table(&self, account: &str, region: &str, name: &str) {
+        self.state().tables.entry((account.into(), region.into(), name.into())).or_default();
+    }
+
+    /// Drops a table with everything in it.
+    pub fn delete_table(&self, account: &str, region: &str, name: &str) {
+        self.state().tables.remove(&(account.to_owned(), region.to_owned(), name.to_owned()));
+    }
+
+    /// The items of a table by key, each with its attributes: a text as it is, a number in digits.
+    pub fn items(&self, account: &str, region: &str, name: &str) -> BTreeMap<String, BTreeMap<String, String>> {
+        let state = self.state();
+        let text = |value: &Attribute| match value {
+            Attribute::S(text) => text.clone(),
+            Attribute::N(number) => number.to_string(),
+        };
+        let item = |item: &Item| item.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+        let table = state.tables.get(&(account.to_owned(), region.to_owned(), name.to_owned()));
+        table.into_iter().flatten().map(|(key, attributes)| (key.clone(), item(attributes))).collect()
     }
 
     /// Makes the organization: its management account, and its accounts with their states, `ACTIVE`, `SUSPENDED`,

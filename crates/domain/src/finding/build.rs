@@ -74,6 +74,7 @@ impl Finding {
         if verdict == Verdict::Exempt && exemptions(attribution, judgement).any(is_by_principal) {
             finding.exempt_by = Some(ExemptBy::Principal);
         }
+        finding.waiver = exemptions(attribution, judgement).find_map(|exemption| exemption.waiver.clone());
         finding.reason = reason(&finding, judgement, attribution, Open { open, past });
         finding
     }

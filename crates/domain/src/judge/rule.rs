@@ -92,7 +92,8 @@ impl<'a> RuleInGroup<'a> {
                 verdict.exempt_from.push(&guard.name);
                 let is_so = verdict.rule.exempt.is_some_and(|other| other.is_by_principal);
                 let is_by_principal = exemption.principals.is_some() || is_so;
-                verdict.rule.exempt = Some(AppliedExemption { reason: exemption.reason.clone(), is_by_principal });
+                let (reason, waiver) = (exemption.reason.clone(), exemption.waiver.clone());
+                verdict.rule.exempt = Some(AppliedExemption { reason, is_by_principal, waiver });
                 continue;
             }
             // An exempt source is not part of the 'before' measure: only what the changes added made the rule count.
@@ -123,7 +124,8 @@ impl<'a> RuleInGroup<'a> {
     }
 
     fn candidate<'c>(&'c self, guard: &'c ProtectedPort, makers: &'c [Vec<String>]) -> Candidate<'c> {
-        Candidate { at: &self.facts.location, guard: &guard.name, sources: self.sources.as_ref().ok(), makers }
+        let (at, rule) = (&self.facts.location, &self.rule.id);
+        Candidate { at, rule, guard: &guard.name, sources: self.sources.as_ref().ok(), makers }
     }
 
     /// Whether an exemption by principal would cover the rule if the right caller had made it.

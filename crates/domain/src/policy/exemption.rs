@@ -4,6 +4,8 @@ use jiff::Timestamp;
 
 use super::Selector;
 use crate::facts::GroupLocation;
+use crate::ids::RuleId;
+use crate::memory::Waiver;
 use crate::net::{AddressSet, Cidr, Family, PerFamily};
 
 /// Rules that are lawful although they expose a guarded port. Every given key must match.
@@ -19,6 +21,10 @@ pub struct Exemption {
     pub principals: Option<Vec<String>>,
     /// The names of the guards that it is for. `None`: all.
     pub guards: Option<Vec<String>>,
+    /// The rules that it is for. `None`: any rule. Only a waiver names rules.
+    pub rules: Option<Vec<RuleId>>,
+    /// The id of the waiver that it is, if it is one.
+    pub waiver: Option<String>,
     /// The line of the policy where it begins, from 1.
     pub line: u64,
     pub(super) sources: Option<Sources>,
@@ -36,6 +42,8 @@ pub(super) struct Sources {
 pub struct Candidate<'a> {
     /// The location of its group.
     pub at: &'a GroupLocation,
+    /// The rule's id.
+    pub rule: &'a RuleId,
     /// The guard's name. An exemption may be for one service only.
     pub guard: &'a str,
     /// All addresses that the rule admits, not only the public ones. `None` if they could not be looked up. Then no
@@ -45,7 +53,33 @@ pub struct Candidate<'a> {
     pub makers: &'a [Vec<String>],
 }
 
+impl Sources {
+    pub(super) fn of(blocks: Vec<Cidr>) -> Self {
+        let addresses = PerFamily::each(|family| AddressSet::from_cidrs(family, &blocks));
+        Self { blocks, addresses }
+    }
+}
+
 impl Exemption {
+    /// The exemptions that a waiver is, for one group: of the rules that its principal made, as events tell, and of those
+    /// that it lists, whoever asks.
+    pub(crate) fn of_waiver((id, waiver): (&str, &Waiver), place: Selector) -> Vec<Self> {
+        let Waiver { by, reason, from: _, until, guards, sources, rules } = waiver;
+        let by_principal = Self {
+            reason: format!("waiver {id} of {by}: {reason}"),
+            until: Some(*until),
+            place,
+            principals: Some(vec![by.clone()]),
+            guards: Some(guards.clone()),
+            rules: None,
+            waiver: Some(id.to_owned()),
+            line: 0,
+            sources: Some(Sources::of(sources.clone())),
+        };
+        let by_rule = Self { principals: None, rules: Some(rules.clone()), ..by_principal.clone() };
+        if rules.is_empty() { vec![by_principal] } else { vec![by_rule, by_principal] }
+    }
+
     /// Whether the exemption has not ended.
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> bool {
@@ -78,6 +112,7 @@ impl Exemption {
         self.holds(now)
             && self.place.matches(candidate.at)
             && self.guards.as_ref().is_none_or(|guards| guards.iter().any(|guard| guard == candidate.guard))
+            && self.rules.as_ref().is_none_or(|rules| rules.contains(candidate.rule))
             && Family::BOTH.into_iter().all(within)
     }
 }

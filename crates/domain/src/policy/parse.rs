@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 use super::schema;
 use super::services::SERVICES;
 use super::{
-    BUILT_IN, Exemption, Mode, Policy, PolicyError, ProtectedPort, Scope, Selector, Sources, SweepPolicy, counted,
-    limit,
+    BUILT_IN, BudgetPolicy, Exemption, Mode, Policy, PolicyError, ProtectedPort, Scope, Selector, Sources, SweepPolicy,
+    WaiverPolicy, counted, limit,
 };
-use crate::net::{AddressSet, Cidr, Family, PerFamily};
+use crate::net::{Cidr, Family, PerFamily};
 use crate::rule::{PortRange, Transport};
 use crate::text::escaped;
 
@@ -66,9 +66,24 @@ fn resolve(written: Written, text: &str) -> Result<Policy, PolicyError> {
     let scopes: Result<Vec<_>, _> =
         written.scopes.into_iter().map(|entry| scope(entry.defined.line(), entry.value)).collect();
     let (exemptions, scopes) = (exemptions?, scopes?);
-    let Written { mode, sweep, .. } = written;
+    let Written { mode, sweep, waivers, budget, .. } = written;
     let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Policy { hash, text: text.into(), mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep })
+    let text = text.into();
+    Ok(Policy {
+        hash,
+        text,
+        mode,
+        guards,
+        internet,
+        trusted,
+        counted,
+        limit,
+        exemptions,
+        scopes,
+        sweep,
+        waivers,
+        budget,
+    })
 }
 
 fn guards(list: Spanned<Vec<Spanned<WrittenGuard>>>) -> Result<Vec<ProtectedPort>, PolicyError> {
@@ -125,11 +140,10 @@ fn exemption(line: u64, entry: WrittenExemption, guards: &[ProtectedPort]) -> Re
         place,
         principals: entry.principals,
         guards: entry.guard,
+        rules: None,
+        waiver: None,
         line,
-        sources: entry.sources.map(|blocks| {
-            let addresses = PerFamily::each(|family| AddressSet::from_cidrs(family, &blocks));
-            Sources { blocks, addresses }
-        }),
+        sources: entry.sources.map(Sources::of),
     })
 }
 
@@ -189,6 +203,12 @@ pub(super) struct Written {
     /// The scheduled look at every group: whether it revokes, and how many rules at most.
     #[serde(default)]
     sweep: SweepPolicy,
+    /// Waivers: what an operator may open for a while. They need a memory.
+    #[serde(default)]
+    waivers: WaiverPolicy,
+    /// How many old rules one account and Region may lose to events. It needs a memory.
+    #[serde(default)]
+    budget: BudgetPolicy,
 }
 
 impl Default for Written {
@@ -202,6 +222,8 @@ impl Default for Written {
             exempt: Vec::new(),
             scopes: Vec::new(),
             sweep: SweepPolicy::default(),
+            waivers: WaiverPolicy::default(),
+            budget: BudgetPolicy::default(),
         }
     }
 }

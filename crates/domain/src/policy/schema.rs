@@ -30,6 +30,10 @@ pub(super) fn at_least_one(schema: &mut Schema) {
 
 pub(super) fn principals(schema: &mut Schema) {
     at_least_one(schema);
+    arn_patterns(schema);
+}
+
+pub(super) fn arn_patterns(schema: &mut Schema) {
     schema.insert("items".to_owned(), json!({"type": "string", "pattern": "^arn:([^:]*:){4}"}));
 }
 

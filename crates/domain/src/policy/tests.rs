@@ -1,6 +1,6 @@
 use super::exemption::arn_like;
 use super::*;
-use crate::ids::{AccountId, GroupId, Region, VpcId};
+use crate::ids::{AccountId, GroupId, Region, RuleId, VpcId};
 
 fn error(yaml: &str) -> String {
     Policy::parse(yaml).unwrap_err().to_string()
@@ -40,7 +40,8 @@ impl Case {
         let owned = |names: &Vec<&str>| names.iter().map(|name| (*name).to_owned()).collect();
         let makers: &[Vec<String>] = &makers.iter().map(owned).collect::<Vec<_>>();
         let policy = policy(&format!("version: 1\nexempt:\n  - {{reason: SEC-1, {keys}}}"));
-        let candidate = Candidate { at: &self.at(), guard: "ssh", sources: Some(&self.sources), makers };
+        let rule = RuleId::parse("sgr-1").unwrap();
+        let candidate = Candidate { at: &self.at(), rule: &rule, guard: "ssh", sources: Some(&self.sources), makers };
         policy.exemption(candidate, now.parse().unwrap()).is_some()
     }
 }
@@ -54,6 +55,35 @@ fn what_the_sweep_does_is_the_policys_word_or_the_operators() {
     assert_eq!(written.sweep(), sweep);
     assert_eq!(Policy::built_in().with_sweep(sweep), written);
     assert_eq!([Mode::Alert, Mode::Enforce].map(Mode::as_str), ["alert", "enforce"]);
+}
+
+#[test]
+fn how_long_a_waiver_may_last_and_what_events_may_take_is_the_policys_word() {
+    use jiff::SignedDuration;
+    let built_in = Policy::built_in();
+    assert_eq!((built_in.waivers().most(), built_in.waivers().by()), (SignedDuration::from_hours(24), &[][..]));
+    assert_eq!((built_in.budget().old_rules(), built_in.budget().per()), (25, SignedDuration::from_hours(1)));
+    assert!(built_in.waivers().allow("arn:aws:iam::111122223333:role/anyone"));
+    let written = policy("version: 1\nwaivers: {most: 90m, by: ['arn:aws:iam::*:role/OnCall']}\nbudget: {per: 7d}");
+    assert_eq!(written.waivers().most(), SignedDuration::from_mins(90));
+    assert!(written.waivers().allow("arn:aws:iam::111122223333:role/OnCall"));
+    assert!(!written.waivers().allow("arn:aws:iam::111122223333:role/anyone"));
+    assert_eq!((written.budget().old_rules(), written.budget().per()), (25, SignedDuration::from_hours(7 * 24)));
+    assert_ne!(written, built_in);
+    for (time, words) in [("0", "0"), ("60m", "1h"), ("48h", "2d"), ("25h", "25h"), ("61m", "61m"), ("366d", "366d")] {
+        let most = policy(&format!("version: 1\nwaivers: {{most: {time}}}")).waivers().most();
+        assert_eq!(time_in_words(most), words);
+    }
+    for (wrong, why) in [
+        ("waivers: {most: 367d}", "`367d` is no time: expected minutes, hours or days, such as 30m, 2h or 7d"),
+        ("waivers: {most: 99999999999999999999d}", "is no time"),
+        ("budget: {per: 0}", "`0` is no time in which rules go: expected at least 1m"),
+        ("budget: {per: 0h}", "`0` is no time in which rules go: expected at least 1m"),
+        ("waivers: {by: [x]}", "`x` is no principal: expected an ARN such as arn:aws:iam::111122223333:role/OnCall"),
+    ] {
+        let said = error(&format!("version: 1\n{wrong}"));
+        assert!(said.contains(why) && said.contains("line 2"), "{said}");
+    }
 }
 
 #[test]
@@ -105,7 +135,7 @@ fn an_error_names_the_value_what_is_accepted_and_the_line() {
         ),
         (
             "version: 1\nguards: []",
-            "unknown field `guards`, expected one of version, mode, guard, internet, trusted, exempt, scopes, sweep at line 2, column 1",
+            "unknown field `guards`, expected one of version, mode, guard, internet, trusted, exempt, scopes, sweep, waivers, budget at line 2, column 1",
         ),
         (
             "version: 1\nversion: 1",
@@ -303,7 +333,8 @@ fn an_exemption_holds_where_every_key_matches_and_until_its_time() {
 fn an_exemption_by_source_does_not_hold_for_sources_that_could_not_be_looked_up() {
     let case = Case::new();
     let policy = policy("version: 1\nexempt: [{reason: x, until: never, sources: [0.0.0.0/0, '::/0']}]");
-    let candidate = Candidate { at: &case.at(), guard: "ssh", sources: None, makers: &[] };
+    let rule = RuleId::parse("sgr-1").unwrap();
+    let candidate = Candidate { at: &case.at(), rule: &rule, guard: "ssh", sources: None, makers: &[] };
     assert!(policy.exemption(candidate, NOW.parse().unwrap()).is_none());
 }
 

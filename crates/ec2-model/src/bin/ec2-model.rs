@@ -9,7 +9,7 @@ use ec2_model::{
 };
 
 const USAGE: &str = "\
-A small faithful model of EC2's security-group API (with CloudTrail, STS, SNS, SQS, Organizations, and reading S3) on a
+A small faithful model of EC2's security-group API (with CloudTrail, STS, SNS, SQS, Organizations, DynamoDB, and reading S3) on a
 loopback port.
 
 Usage: ec2-model [--listen ADDRESS] [--tls CERT.pem KEY.pem] [--seed NUMBER]

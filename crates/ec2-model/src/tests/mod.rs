@@ -5,6 +5,7 @@ mod kit;
 mod atomic;
 mod authorize;
 mod describe;
+mod dynamodb;
 mod groups;
 mod memory;
 mod modify;

@@ -101,7 +101,9 @@ fn record(state: &mut State, entry: &Entry<'_>, result: Result<&Tree, &ApiError>
 fn code(service: Service, problem: &ApiError) -> String {
     match service {
         Service::Ec2 => problem.trail_code(),
-        Service::Sts | Service::Sns | Service::S3 | Service::Sqs | Service::Organizations => problem.code.clone(),
+        Service::Sts | Service::Sns | Service::S3 | Service::Sqs | Service::Organizations | Service::DynamoDb => {
+            problem.code.clone()
+        }
     }
 }
 

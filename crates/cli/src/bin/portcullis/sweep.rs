@@ -19,6 +19,7 @@ use portcullis::domain::finding::Finding;
 use portcullis::domain::ids::{AccountId, Region};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
 use portcullis::pipeline::{self, Context, Invocation, Settings};
+use portcullis::store::Store;
 use portcullis_cli::operator::Operator;
 use portcullis_cli::show::Format;
 use portcullis_cli::terminal::Terminal;
@@ -213,7 +214,8 @@ async fn context(
             policy.with_sweep(SweepPolicy { mode, max_revocations })
         }
     };
-    let settings = Settings { mode, accounts: Accounts::Listed(accounts.clone()), topic: None, queue: None };
+    let (accounts_of, memory) = (Accounts::Listed(accounts.clone()), Store::None);
+    let settings = Settings { mode, accounts: accounts_of, topic: None, queue: None, memory };
     let context = Context::new(aws, policy, settings, Box::new(now), Box::new(|_: &str| {}));
     Ok((context, caller, accounts))
 }

@@ -1,0 +1,145 @@
+//! A claim: what a delivery says about a change before it acts, so that other deliveries judge the change with theirs.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Memory;
+use crate::change::Change;
+use crate::ids::{GroupId, RuleId};
+use crate::policy::Mode;
+use crate::rule::Rule;
+
+/// A claim holds for this long after its change was first claimed.
+pub const CLAIM_HOLDS: SignedDuration = SignedDuration::from_hours(24);
+
+/// This many claims of a group are kept.
+pub const MOST_CLAIMS: usize = 32;
+
+/// What a claim keeps of the rules that were seen takes at most this many bytes.
+pub const LARGEST_SAW: usize = 16 << 10;
+
+/// A change takes at most this many bytes of a claim.
+const LARGEST_CHANGE: usize = 24 << 10;
+
+/// Which change of which group: two deliveries of one record have the same id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimId(String);
+
+impl ClaimId {
+    /// The id of a change's claim in a group.
+    #[must_use]
+    pub fn of(change: &Change, group: &GroupId) -> Self {
+        let mut hash = Sha256::new();
+        let event = &change.event;
+        let parts = [event.id.as_deref(), event.call.as_deref(), Some(group.as_str())];
+        for part in parts {
+            hash.update(part.unwrap_or_default());
+            hash.update([0]);
+        }
+        hash.update(event.time.map(|time| time.to_string()).unwrap_or_default());
+        // Whoever can send a record of his own under another record's id must not take its place.
+        if let Ok(rules) = serde_json::to_vec(&change.recorded_rules) {
+            hash.update(rules);
+        }
+        Self(hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Reads an id.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let is_id = text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_id.then(|| Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for ClaimId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a claim stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimState {
+    /// A delivery is at work, or was when it stopped.
+    InFlight,
+    /// The change has a part in an exposure that was left standing.
+    Standing,
+}
+
+/// What a delivery says about a change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The change.
+    pub change: Change,
+    /// The mode that holds for the group. In alert mode nothing is taken: when the function is armed later, a change of
+    /// before is no candidate.
+    pub mode: Mode,
+    /// Where it stands.
+    pub state: ClaimState,
+    /// When it was made.
+    pub at: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+    /// The id of the act, the same for every delivery of the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<String>,
+    /// The rules that were about to go, as the first look showed them. Empty where they take too much room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub saw: Vec<Rule>,
+}
+
+impl Claim {
+    /// A claim, made now. Nothing where the change takes more room than a claim may: it is judged without memory then.
+    #[must_use]
+    pub fn new(change: &Change, mode: Mode, now: Timestamp) -> Option<Self> {
+        let size = serde_json::to_vec(change).ok()?.len();
+        (size <= LARGEST_CHANGE).then(|| Self {
+            change: change.clone(),
+            mode,
+            state: ClaimState::InFlight,
+            at: now,
+            until: now.saturating_add(CLAIM_HOLDS).unwrap_or(Timestamp::MAX),
+            act: None,
+            saw: Vec::new(),
+        })
+    }
+
+    /// The same claim with the rules that were seen, where there is room for them.
+    #[must_use]
+    pub fn with_saw(self, saw: Vec<Rule>) -> Self {
+        let fits = serde_json::to_vec(&saw).is_ok_and(|text| text.len() <= LARGEST_SAW);
+        Self { saw: if fits { saw } else { Vec::new() }, ..self }
+    }
+
+    /// Whether it holds still.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp) -> bool {
+        now < self.until
+    }
+
+    /// The rules that the change names by id.
+    #[must_use]
+    pub fn names(&self) -> &[RuleId] {
+        match &self.change.changed_rules {
+            crate::change::ChangedRules::Rules(ids) => ids,
+            crate::change::ChangedRules::Permissions(_)
+            | crate::change::ChangedRules::PrefixList { .. }
+            | crate::change::ChangedRules::Any => &[],
+        }
+    }
+}
+
+impl Memory {
+    /// The claims of other deliveries with which a change of this mode is judged together. What was claimed in alert mode
+    /// counts for alert mode only.
+    #[must_use]
+    pub fn co_defendants(&self, own: &[ClaimId], mode: Mode, now: Timestamp) -> Vec<&Claim> {
+        let counts = |claim: &&Claim| claim.holds(now) && (mode == Mode::Alert || claim.mode == Mode::Enforce);
+        let others = self.claims.iter().filter(|(id, _)| !own.contains(id)).map(|(_, claim)| claim);
+        others.filter(counts).take(MOST_CLAIMS).collect()
+    }
+}
