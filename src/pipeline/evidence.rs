@@ -1,5 +1,7 @@
 //! The evidence of what was done: collected while a group is handled, written before anything is reported.
 
+use std::collections::BTreeMap;
+
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use portcullis_domain::change::Change;
@@ -73,6 +75,7 @@ pub(super) fn add(context: &Context, task: &GroupTask<'_>, done: &Remediated, fi
         changes: task.changes,
         own: task.own,
         memory: "none".to_owned(),
+        waivers: BTreeMap::new(),
         looks: &done.looks.looks,
         looks_left_out: done.looks.left_out,
         observed: &done.observed,

@@ -13,7 +13,7 @@ use portcullis::domain::evidence::{ActId, Evidence};
 use portcullis::domain::policy::{Mode, Policy};
 use portcullis::shelf::{FolderShelf, Shelf, ShelfError, policy_key};
 
-pub use page::page;
+pub use page::{page, rule};
 pub use row::Row;
 pub use verify::{Verified, verify};
 
@@ -162,6 +162,26 @@ fn act_of_finding(text: &str) -> Option<ActId> {
     let value: serde_json::Value = serde_json::from_str(text.get(start..)?.trim_end()).ok()?;
     value.get("verdict")?;
     ActId::parse(value.get("act")?.as_str()?).ok()
+}
+
+/// The policy with a hash: the one that was given, the built-in one, or the one that is kept beside the evidence.
+///
+/// # Errors
+/// Why there is none.
+pub async fn policy_of(given: Option<&Policy>, acts: Option<&Acts>, hash: &str) -> io::Result<Policy> {
+    if let Some(given) = given {
+        return Ok(given.clone());
+    }
+    let built_in = Policy::built_in();
+    if built_in.hash() == hash {
+        return Ok(built_in);
+    }
+    match acts {
+        Some(acts) => acts.policy(hash).await,
+        None => Err(io::Error::other(format!(
+            "the policy {hash} decided: give it with --policy, or name the evidence's place with --evidence"
+        ))),
+    }
 }
 
 impl Act {

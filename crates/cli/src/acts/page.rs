@@ -184,7 +184,8 @@ fn became(action: &Action) -> String {
 }
 
 /// A rule in a line: `sgr-… tcp 22 from 0.0.0.0/0, "office", 2 tags`.
-pub(crate) fn rule(rule: &Rule) -> String {
+#[must_use]
+pub fn rule(rule: &Rule) -> String {
     let mut line =
         format!("{} {} from {}", rule.id, words::traffic(&rule.permission.traffic), source(&rule.permission.source));
     if let Some(description) = &rule.description {

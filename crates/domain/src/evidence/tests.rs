@@ -40,6 +40,7 @@ fn evidence(case: &Case, mode: Mode) -> Evidence {
         changes: &changes,
         own: changes.len(),
         memory: "none".to_owned(),
+        waivers: BTreeMap::new(),
         looks: &looks,
         looks_left_out: 0,
         observed: &observed,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use portcullis::domain::evidence::ActId;
 use portcullis::domain::policy::Policy;
-use portcullis_cli::acts::{self, Act, Acts, Row, Verified};
+use portcullis_cli::acts::{self, Act, Row, Verified};
 use portcullis_cli::show::{self, Format, View};
 use portcullis_cli::terminal::Terminal;
 use portcullis_cli::{policy_file, words};
@@ -114,13 +114,17 @@ could not be read. The rest is judged all the same.";
 /// What keeps it from beginning, and those of standard output.
 pub(crate) fn run(command: &Command, terminal: Terminal) -> io::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match command {
-            Command::List(arguments) => list(arguments, terminal).await,
-            Command::Show(arguments) => show(arguments).await,
-            Command::Verify(arguments) => verify(arguments).await,
+    match command {
+        Command::List(arguments) => runtime.block_on(list(arguments, terminal)),
+        Command::Show(arguments) => runtime.block_on(show(arguments)),
+        Command::Verify(arguments) => {
+            let policy = match &arguments.policy {
+                Some(path) => Some(policy_file::read(path, &arguments.evidence.aws.operator())?),
+                None => None,
+            };
+            runtime.block_on(verify(arguments, policy.as_ref()))
         }
-    })
+    }
 }
 
 async fn list(arguments: &List, terminal: Terminal) -> io::Result<u8> {
@@ -155,14 +159,10 @@ async fn show(arguments: &Show) -> io::Result<u8> {
     Ok(0)
 }
 
-async fn verify(arguments: &Verify) -> io::Result<u8> {
+async fn verify(arguments: &Verify, policy: Option<&Policy>) -> io::Result<u8> {
     let acts = match arguments.acts.is_empty() {
         true => Some(arguments.evidence.acts().await?),
         false => arguments.evidence.acts_if_named().await?,
-    };
-    let policy = match &arguments.policy {
-        Some(path) => Some(policy_file::read(path, &arguments.evidence.aws.operator())?),
-        None => None,
     };
     let mut texts: Vec<(String, Option<ActId>, io::Result<String>)> = Vec::new();
     match &acts {
@@ -186,7 +186,7 @@ async fn verify(arguments: &Verify) -> io::Result<u8> {
     for (name, id, text) in texts {
         let found = match text {
             Ok(text) => {
-                acts::verify(&text, id.as_ref(), async |hash| find(policy.as_ref(), acts.as_ref(), hash).await).await
+                acts::verify(&text, id.as_ref(), async |hash| acts::policy_of(policy, acts.as_ref(), hash).await).await
             }
             Err(error) => Verified::Differs(error.to_string()),
         };
@@ -206,21 +206,4 @@ async fn verify(arguments: &Verify) -> io::Result<u8> {
     out.flush()?;
     eprintln!("{} judged again: {same} the same, {wrong} not", words::count(same + wrong, "act"));
     Ok(if wrong > 0 { crate::TROUBLE } else { 0 })
-}
-
-/// The policy with a hash: the one that was given, the built-in one, or the one that is kept beside the evidence.
-async fn find(given: Option<&Policy>, acts: Option<&Acts>, hash: &str) -> io::Result<Policy> {
-    if let Some(given) = given {
-        return Ok(given.clone());
-    }
-    let built_in = Policy::built_in();
-    if built_in.hash() == hash {
-        return Ok(built_in);
-    }
-    match acts {
-        Some(acts) => acts.policy(hash).await,
-        None => Err(io::Error::other(format!(
-            "the policy {hash} decided: give it with --policy, or name the evidence's place with --evidence"
-        ))),
-    }
 }

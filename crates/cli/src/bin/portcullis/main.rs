@@ -6,6 +6,7 @@ mod evidence;
 mod pages;
 mod policy;
 mod sweep;
+mod undo;
 
 use std::ffi::OsString;
 use std::io;
@@ -50,6 +51,9 @@ enum Command {
     /// Read the evidence of what was done, and judge it again
     #[command(subcommand, after_help = EXAMPLES, after_long_help = evidence::HELP)]
     Evidence(evidence::Command),
+    /// Put back what an act took away, where the policy lets it be
+    #[command(after_help = EXAMPLES, after_long_help = undo::HELP)]
+    Undo(undo::UndoArgs),
     /// Write the completions of a shell
     #[command(after_help = EXAMPLES, after_long_help = pages::COMPLETIONS_HELP)]
     Completions(pages::Completions),
@@ -91,6 +95,7 @@ fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&command),
         Command::Sweep(arguments) => sweep::run(&arguments, terminal),
         Command::Evidence(command) => evidence::run(&command, terminal),
+        Command::Undo(arguments) => undo::run(&arguments),
         Command::Completions(arguments) => pages::completions(&arguments),
         Command::Man => pages::man(),
     };
