@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use portcullis_domain::change::Change;
 use portcullis_domain::evidence::{Account, Call, Evidence, Guard, Look, absent};
 use portcullis_domain::facts::Facts;
-use portcullis_domain::finding::{Finding, Outcome};
+use portcullis_domain::finding::{Finding, Outcome, RuleFinding};
+use portcullis_domain::ids::RuleId;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::policy::Mode;
 use tokio::time::Instant;
@@ -19,6 +20,9 @@ use crate::shelf;
 
 /// The evidence of one act has at most this many looks. In a fight there may be more: the first ones and the last are kept.
 const MOST_LOOKS: usize = 16;
+
+/// A delivery that brings more changes of one group than this leads to one act.
+const MOST_ACTS: usize = 16;
 
 /// This many documents are written at a time.
 const MOST_WRITTEN_AT_ONCE: usize = 8;
@@ -80,14 +84,35 @@ pub(super) fn add(context: &Context, task: &GroupTask<'_>, done: &Remediated, fi
         looks_left_out: done.looks.left_out,
         observed: &done.observed,
     };
+    if task.own > MOST_ACTS {
+        return add_one_for_all(&account, findings);
+    }
     for (n, (finding, change)) in findings.iter_mut().zip(task.changes).enumerate() {
-        let is_gone = finding.outcome == Outcome::AlreadyGone && finding.mode == Mode::Enforce;
+        // Where only some of the change's rules are gone, the finding is about those that are there.
+        let is_gone = matches!(finding.outcome, Outcome::AlreadyGone | Outcome::None) && finding.mode == Mode::Enforce;
         let evidence = match is_gone && account.looks.is_empty() {
             true => of_absent(context, &account, (*change, &done.last), finding),
             false => account.of(finding, n, None),
         };
         finding.evidence = evidence.map(Box::new);
     }
+}
+
+/// One act for all changes of a delivery that brings many of one group: the evidence of each would contain all of them.
+fn add_one_for_all(account: &Account<'_>, findings: &mut [Finding]) {
+    let acted = |finding: &Finding| finding.outcome != Outcome::None;
+    let Some(first) = findings.iter().position(acted) else { return };
+    let mut rules: BTreeMap<RuleId, RuleFinding> = BTreeMap::new();
+    for rule in findings.iter().flat_map(|finding| &finding.rules) {
+        rules.entry(rule.id.clone()).or_insert_with(|| rule.clone());
+    }
+    let of_all = findings.get(first).map(|finding| Finding { rules: rules.into_values().collect(), ..finding.clone() });
+    let Some(evidence) = of_all.and_then(|finding| account.of(&finding, first, None)) else { return };
+    let id = evidence.id.clone();
+    for finding in findings.iter_mut().filter(|finding| acted(finding)) {
+        finding.act = Some(id.clone());
+    }
+    findings.get_mut(first).into_iter().for_each(|finding| finding.evidence = Some(Box::new(evidence.clone())));
 }
 
 /// The evidence of a change whose rules the group does not show: they may have been revoked by an attempt that came no
@@ -101,7 +126,8 @@ fn of_absent(
     let look = absent(change, last, &context.policy, (account.guard.mode, context.now()))?;
     let observed = look.rules.iter().map(|rule| (rule.id.clone(), rule.clone())).collect();
     let account = Account { changes: &[change], own: 1, looks: &[look], observed: &observed, ..account.clone() };
-    account.of(finding, 0, None)
+    let finding = Finding { outcome: Outcome::AlreadyGone, ..finding.clone() };
+    account.of(&finding, 0, None)
 }
 
 /// Writes the evidence of findings, and gives each finding the id of its own. What cannot be written goes to the log as it

@@ -14,6 +14,13 @@ fn everyone(port: i32) -> Permission {
     Permission::tcp(port, "0.0.0.0/0")
 }
 
+/// Opens another group, so that nothing looks like a fight. Returns the event.
+fn open_another(watch: &Watch, name: &str, port: i32) -> serde_json::Value {
+    let group = watch.world.create_group(ACCOUNT, REGION, name, ec2_model::Vpc::Other);
+    watch.world.authorize(ACCOUNT, REGION, &group, &[everyone(port)]).unwrap();
+    watch.event()
+}
+
 /// How many calls there were of each kind: Describe, Revoke and PutObject.
 fn calls(watch: &Watch) -> [usize; 3] {
     let counts = watch.world.call_counts();
@@ -32,7 +39,7 @@ async fn a_violation_costs_two_calls_and_one_object_and_what_is_harmless_or_safe
     assert_eq!(calls(&watch), [1, 0, 0]);
     // The first evidence of an instance brings the policy with it.
     for (n, port) in [22, 3389, 3306].into_iter().enumerate() {
-        let event = watch.open(&[everyone(port)]);
+        let event = open_another(&watch, &format!("g{n}"), port);
         let finding = watch.finding(&event).await;
         assert!(finding.act.is_some() && finding.outcome == Outcome::Reverted, "{finding:?}");
         assert_eq!(calls(&watch), [2 + n, 1 + n, 2 + n]);
@@ -165,7 +172,7 @@ async fn a_shelf_that_fails_delays_no_close_and_its_evidence_is_completed_later(
         let what = format!("{fault:?} x {times}");
         let watch = enforcing().await;
         // The policy is there already, so that only the evidence meets the fault.
-        let first = watch.open(&[everyone(3389)]);
+        let first = open_another(&watch, "another", 3389);
         watch.finding(&first).await;
         let event = watch.open(&[everyone(22)]);
         (0..times).for_each(|_| watch.world.inject(Fault::next("PutObject", fault.clone())));

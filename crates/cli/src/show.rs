@@ -14,7 +14,9 @@ use crate::check::Checked;
 use crate::terminal::Terminal;
 
 pub use acts::acts;
+pub use csv_rows::harmless_cell;
 pub use swept::{done, swept};
+pub use table::plain_table;
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

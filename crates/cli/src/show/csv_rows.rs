@@ -74,6 +74,7 @@ fn rule(rule: &RuleFinding) -> [String; 7] {
 
 /// A spreadsheet takes a cell that begins like this for a formula, and the caller chose some of the texts (OWASP, "CSV
 /// Injection").
-pub(super) fn harmless_cell(cell: &str) -> String {
+#[must_use]
+pub fn harmless_cell(cell: &str) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{cell}") } else { cell.to_owned() }
 }

@@ -188,7 +188,10 @@ impl Evidence {
     fn event(&self) -> String {
         match &self.who.id {
             Some(id) => id.clone(),
-            None => serde_json::to_string(&self.change()).unwrap_or_default(),
+            None => {
+                let rules = self.change().map(|change| &change.changed_rules);
+                serde_json::to_string(&(&self.who.time, &self.who.call, &self.who.actor, rules)).unwrap_or_default()
+            }
         }
     }
 

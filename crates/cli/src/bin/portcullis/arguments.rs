@@ -67,7 +67,7 @@ impl EvidenceArgs {
     }
 }
 
-fn evidence_place(text: &str) -> Result<EvidencePlace, String> {
+pub(crate) fn evidence_place(text: &str) -> Result<EvidencePlace, String> {
     EvidencePlace::parse(text).ok_or_else(|| format!("expected {}", EvidencePlace::ACCEPTED))
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod evidence;
 mod pages;
 mod policy;
+mod report;
 mod sweep;
 mod undo;
 
@@ -51,6 +52,9 @@ enum Command {
     /// Read the evidence of what was done, and judge it again
     #[command(subcommand, after_help = EXAMPLES, after_long_help = evidence::HELP)]
     Evidence(evidence::Command),
+    /// What was, or would have been, taken back: by caller, group and port
+    #[command(after_help = EXAMPLES, after_long_help = report::HELP)]
+    Report(report::ReportArgs),
     /// Put back what an act took away, where the policy lets it be
     #[command(after_help = EXAMPLES, after_long_help = undo::HELP)]
     Undo(undo::UndoArgs),
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&command),
         Command::Sweep(arguments) => sweep::run(&arguments, terminal),
         Command::Evidence(command) => evidence::run(&command, terminal),
+        Command::Report(arguments) => report::run(&arguments, terminal),
         Command::Undo(arguments) => undo::run(&arguments),
         Command::Completions(arguments) => pages::completions(&arguments),
         Command::Man => pages::man(),

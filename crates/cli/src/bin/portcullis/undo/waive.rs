@@ -78,8 +78,6 @@ fn variable() -> String {
 
 /// Eight letters and digits that tell it from others.
 fn short(parts: &[&str]) -> String {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    parts.hash(&mut hasher);
-    format!("{:08x}", hasher.finish() & 0xffff_ffff)
+    use sha2::{Digest, Sha256};
+    Sha256::digest(parts.join(" ")).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
