@@ -162,6 +162,12 @@ impl Unwritten {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
     }
 
+    /// Whether there is any.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        !self.documents.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn any(&self) -> Option<(ActId, String)> {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner).pop_first()
     }

@@ -49,6 +49,7 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     let payload = payload.into();
     let delivery = envelope::open(&payload);
     let scope = InvocationScope::new(context, invocation);
+    let is_any_unwritten = context.unwritten.is_any();
     let (mut batch, mut result) = (Batch::default(), DeliveryResult::default());
     let (mut sweeps, mut files) = (Vec::new(), Vec::new());
     let items = delivery.items.into_iter();
@@ -74,7 +75,9 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     for (origin, request) in sweeps {
         sweep::run(context, &scope, (origin, request), &mut result).await;
     }
-    evidence::flush(context, scope.report_until()).await;
+    if is_any_unwritten {
+        evidence::flush(context, scope.report_until()).await;
+    }
     result.findings.sort_by_key(|finding| finding.origin.index);
     let findings = result.findings.into_iter().map(|finding| finding.value).collect();
     Answer { kind: delivery.kind, findings, failed: result.failed }

@@ -59,6 +59,14 @@ impl World {
         groups.flat_map(|group| &group.rules).map(|stored| stored.rule.clone()).collect()
     }
 
+    /// Sets a rule's tags.
+    pub fn tag_rule(&self, account: &str, region: &str, rule: &str, tags: &[(String, String)]) {
+        let mut state = self.state();
+        let (_, place) = state.place(account, region);
+        let all = place.groups.iter_mut().flat_map(|group| &mut group.rules);
+        all.filter(|stored| stored.rule.id == rule).for_each(|stored| stored.rule.tags = tags.to_vec());
+    }
+
     /// The id of the default or the other VPC of an account in a Region.
     pub fn vpc_id(&self, account: &str, region: &str, vpc: Vpc) -> String {
         self.state().place(account, region).1.vpc_id(vpc).to_owned()

@@ -9,6 +9,7 @@
     reason = "a test that panics fails, as it should"
 )]
 
+mod acts;
 mod check;
 mod cli;
 mod corpus;

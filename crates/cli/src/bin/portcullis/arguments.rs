@@ -82,7 +82,13 @@ pub(crate) fn evidence_of_environment() -> io::Result<Option<EvidencePlace>> {
         return Ok(None);
     }
     let wrong = |why| io::Error::other(format!("PORTCULLIS_EVIDENCE=`{}`: {why}", portcullis_cli::words::text(&value)));
-    evidence_place(&value).map(Some).map_err(wrong)
+    let place = evidence_place(&value).map_err(wrong)?;
+    #[expect(clippy::disallowed_methods, reason = "an option of the command line, by its variable")]
+    let days = std::env::var("PORTCULLIS_EVIDENCE_DAYS").unwrap_or_default();
+    match (days.as_str(), place) {
+        ("", place) => Ok(Some(place)),
+        (days, place) => place.locked_for(days).map(Some).map_err(io::Error::other),
+    }
 }
 
 /// Of which time.
