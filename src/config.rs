@@ -27,10 +27,10 @@ pub struct Config {
     pub topic: Option<String>,
     /// `PORTCULLIS_QUEUE_URL`.
     pub queue: Option<String>,
-    /// `PORTCULLIS_EVIDENCE` and `PORTCULLIS_EVIDENCE_DAYS`.
-    pub evidence: Option<EvidencePlace>,
     /// `PORTCULLIS_MEMORY`.
     pub memory: Store,
+    /// `PORTCULLIS_EVIDENCE` and `PORTCULLIS_EVIDENCE_DAYS`.
+    pub evidence: Option<EvidencePlace>,
     /// `RUST_LOG`.
     pub log: Targets,
     /// `AWS_REGION` and the credentials beside it.
@@ -197,8 +197,8 @@ impl Config {
             accounts: get("PORTCULLIS_ACCOUNTS").map_or(Ok(Accounts::Own), |value| accounts(&value))?,
             topic: get("PORTCULLIS_TOPIC_ARN").map(topic).transpose()?,
             queue: get("PORTCULLIS_QUEUE_URL").map(queue).transpose()?,
-            evidence: evidence(get("PORTCULLIS_EVIDENCE"), get("PORTCULLIS_EVIDENCE_DAYS"))?,
             memory: get("PORTCULLIS_MEMORY").map_or(Ok(Store::None), |value| memory(&value))?,
+            evidence: evidence(get("PORTCULLIS_EVIDENCE"), get("PORTCULLIS_EVIDENCE_DAYS"))?,
             log: log_filter(get("RUST_LOG").as_deref().unwrap_or("info"))?,
             ambient: Ambient {
                 region: get("AWS_REGION").map(|value| region(&value)).transpose()?,

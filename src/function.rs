@@ -37,7 +37,7 @@ pub struct InitError {
 /// # Errors
 /// [`InitError`].
 pub async fn context(config: Config) -> Result<Context, InitError> {
-    let Config { mode, policy: source, member_role, accounts, topic, queue, evidence, memory, ambient, log: _ } =
+    let Config { mode, policy: source, member_role, accounts, topic, queue, memory, evidence, ambient, log: _ } =
         config;
     let aws = Aws::new(ambient, member_role, mode).await;
     let policy = source.read(&aws).await.map_err(|why| InitError { place: source.name(), source: why })?;

@@ -6,7 +6,7 @@
 //! groups in EC2 ([`aws`]), the domain judges and plans, and in enforce mode the pipeline revokes. Findings go to the
 //! [`sinks`]: log, metrics, SNS.
 //!
-//! What outlives an invocation is in the [`store`], and the evidence of what was done goes to the [`shelf`].
+//! What outlives an invocation is in the [`store`]. The evidence of what was done goes to the [`shelf`].
 //!
 //! Modules depend on each other in one direction: `function`, then `pipeline`, then `sinks`, `store` and `shelf`, then
 //! `aws`.

@@ -99,12 +99,14 @@ impl AwsError {
     }
 
     /// The request was never sent.
-    pub(super) fn not_sent(call: &'static str, message: String) -> Self {
+    #[must_use]
+    pub fn not_sent(call: &'static str, message: String) -> Self {
         Self { call, code: Code::NotSent, message, effect: Effect::Refused }
     }
 
     /// The answer cannot be read. The call may have taken effect.
-    pub(super) fn bad_answer(call: &'static str, error: &impl fmt::Display) -> Self {
+    #[must_use]
+    pub fn bad_answer(call: &'static str, error: &impl fmt::Display) -> Self {
         Self { call, code: Code::BadAnswer, message: error.to_string(), effect: Effect::Unknown }
     }
 
@@ -113,7 +115,9 @@ impl AwsError {
         Self { call, code: Code::Incomplete, message, effect: Effect::NotYet }
     }
 
-    pub(super) fn from_sdk<E, R>(call: &'static str, error: &SdkError<E, R>) -> Self
+    /// What the SDK tells of a call.
+    #[must_use]
+    pub fn from_sdk<E, R>(call: &'static str, error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: fmt::Debug + 'static,

@@ -27,14 +27,14 @@ use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use dynamodb::{Attributes, ItemUpdate, Updated};
-pub use ec2::{Authorized, Description, KnownLists, Permit, PrefixListState, REVOKE, Wanted};
+pub use ec2::{Authorized, Description, KnownLists, ListAge, Permit, PrefixListState, REVOKE, Wanted};
 pub use error::{AwsError, Code, Effect, within};
 pub use identity::{AccountRegion, FunctionIdentity};
 use rate_limit::RateLimiter;
 pub use s3::{Body, Bucket, Keys};
 pub use session::Session;
 pub use sns::Message;
-pub use sts::{Caller, CallerError};
+pub use sts::{Caller, CallerError, caller};
 
 use crate::config::{Ambient, MemberRole};
 
@@ -77,12 +77,15 @@ fn sdk_region(region: &Region) -> SdkRegion {
     SdkRegion::new(region.to_string())
 }
 
-/// The SDK retries reads. The invocation's deadline bounds all attempts together.
-fn retries() -> RetryConfig {
+/// How often a read is tried: the SDK retries it. The invocation's deadline bounds all attempts together.
+#[must_use]
+pub fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(100))
 }
 
-fn timeouts() -> TimeoutConfig {
+/// How long an attempt may take.
+#[must_use]
+pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_millis(1500))
         .operation_attempt_timeout(Duration::from_secs(5))

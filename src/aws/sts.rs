@@ -1,7 +1,7 @@
 //! STS: who the caller is. And clients for an operator at a terminal, with the credentials and the Region that the SDK
 //! finds.
 
-use aws_config::BehaviorVersion;
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_sts::config::ProvideCredentials;
 use portcullis_domain::arn::Arn;
 use portcullis_domain::ids::{AccountId, IdError, Region};
@@ -51,25 +51,33 @@ impl Aws {
         aws
     }
 
-    /// Who the credentials belong to (STS API Reference, GetCallerIdentity: no permission is needed for it).
+    /// Who the credentials belong to.
     ///
     /// # Errors
     /// [`CallerError`].
     pub async fn caller(&self) -> Result<Caller, CallerError> {
-        let region = self.base.region().ok_or(CallerError::NoRegion)?;
-        let region = Region::parse(region.as_ref())?;
-        // Credentials are asked for first: the call's own error would not say that it was never sent for want of them.
-        let missing = |why: &str| CallerError::NoCredentials(message(why.trim_end_matches(" Attempted:").trim_end()));
-        let credentials = self.base.credentials_provider().ok_or_else(|| missing("nothing provides any"))?;
-        let found = credentials.provide_credentials().await;
-        found.map_err(|error| missing(&causes(&error)))?;
-        let answer = aws_sdk_sts::Client::new(&self.base).get_caller_identity().send().await;
-        let answer = answer.map_err(|error| AwsError::from_sdk(GET_CALLER, &error))?;
-        let text = answer.arn().unwrap_or_default();
-        let account = AccountId::parse(answer.account().unwrap_or_default());
-        let account = account.map_err(|error| AwsError::bad_answer(GET_CALLER, &error))?;
-        let no_arn = || AwsError::bad_answer(GET_CALLER, &format!("`{}` is no ARN", message(text)));
-        let partition = Arn::parse(text).ok_or_else(no_arn)?.partition.to_owned();
-        Ok(Caller { arn: text.to_owned(), identity: FunctionIdentity { account, partition, region } })
+        caller(&self.base).await
     }
+}
+
+/// Who the credentials belong to (STS API Reference, GetCallerIdentity: no permission is needed for it).
+///
+/// # Errors
+/// [`CallerError`].
+pub async fn caller(config: &SdkConfig) -> Result<Caller, CallerError> {
+    let region = config.region().ok_or(CallerError::NoRegion)?;
+    let region = Region::parse(region.as_ref())?;
+    // Credentials are asked for first: the call's own error would not say that it was never sent for want of them.
+    let missing = |why: &str| CallerError::NoCredentials(message(why.trim_end_matches(" Attempted:").trim_end()));
+    let credentials = config.credentials_provider().ok_or_else(|| missing("nothing provides any"))?;
+    let found = credentials.provide_credentials().await;
+    found.map_err(|error| missing(&causes(&error)))?;
+    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
+    let answer = answer.map_err(|error| AwsError::from_sdk(GET_CALLER, &error))?;
+    let text = answer.arn().unwrap_or_default();
+    let account = AccountId::parse(answer.account().unwrap_or_default());
+    let account = account.map_err(|error| AwsError::bad_answer(GET_CALLER, &error))?;
+    let no_arn = || AwsError::bad_answer(GET_CALLER, &format!("`{}` is no ARN", message(text)));
+    let partition = Arn::parse(text).ok_or_else(no_arn)?.partition.to_owned();
+    Ok(Caller { arn: text.to_owned(), identity: FunctionIdentity { account, partition, region } })
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use portcullis_domain::policy::{Mode, Policy};
 use tokio::time::Instant;
 
+use super::prefix_list::OpenThroughLists;
 use super::recent::RecentChanges;
 use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
@@ -106,6 +107,8 @@ pub(super) struct InvocationScope<'a> {
     pub(super) recheck_until: Instant,
     /// The prefix lists that the invocation has read.
     pub(super) known_lists: KnownLists,
+    /// The groups that the invocation saw open through a prefix list.
+    pub(super) open_through_lists: OpenThroughLists,
 }
 
 impl<'a> InvocationScope<'a> {
@@ -116,6 +119,7 @@ impl<'a> InvocationScope<'a> {
             deadline: invocation.deadline,
             recheck_until: Instant::now() + RECHECK_WITHIN,
             known_lists: KnownLists::default(),
+            open_through_lists: OpenThroughLists::default(),
         }
     }
 

@@ -15,7 +15,16 @@ use tokio::time::Instant;
 use super::context::Context;
 use super::gate::Gate;
 use super::task::{GroupTask, Snapshot};
-use crate::aws::{AwsError, Description, Effect, KnownLists, Wanted};
+use crate::aws::{AwsError, Description, Effect, ListAge, Wanted};
+
+/// What the looks at a resource showed.
+pub(super) struct FirstLooks {
+    /// The last one.
+    pub(super) description: Description,
+    /// The groups that an earlier one showed open, as it showed them. For prefix lists only: the looks at a group are
+    /// remembered by its remediation.
+    pub(super) open_before: Vec<Facts>,
+}
 
 /// Describes a resource until EC2 shows what was changed (the group, or the new entries of the prefix list), unless the
 /// change is old enough for it to be gone. A prefix list is not waited for where it already shows something to revoke.
@@ -23,13 +32,15 @@ pub(super) async fn first(
     context: &Context,
     task: &GroupTask<'_>,
     resource: &Resource,
-) -> Result<Description, AwsError> {
+) -> Result<FirstLooks, AwsError> {
     let mut gate = Gate::default();
+    let mut open_before = Vec::new();
     let mut before: Option<PrefixListSets> = None;
     // A list that was changed is not the one that was read before.
-    let mut known = (!matches!(resource, Resource::PrefixList(_))).then_some(task.known_lists);
+    let is_list = matches!(resource, Resource::PrefixList(_));
+    let mut age = if is_list { ListAge::Now } else { ListAge::Known };
     loop {
-        let mut description = once(context, task, resource, known.take()).await?;
+        let mut description = once(context, task, resource, std::mem::replace(&mut age, ListAge::Now)).await?;
         note_new_entries(&mut description, &mut before);
         let groups = &description.groups;
         let is_shown = match resource {
@@ -39,7 +50,10 @@ pub(super) async fn first(
             Resource::Group(_) | Resource::GroupName(_) | Resource::Region => !groups.is_empty(),
         };
         if is_shown || !task.is_young(context, description.observed_at) {
-            return Ok(description);
+            return Ok(FirstLooks { description, open_before });
+        }
+        if is_list {
+            open_before.extend(description.groups.into_iter().filter(|facts| is_open(context, task, facts)));
         }
         let pause = gate.pause();
         if task.session.until().duration_since(Instant::now()) <= pause {
@@ -64,7 +78,7 @@ pub(super) async fn again(
             return None;
         }
         tokio::time::sleep(pause).await;
-        match once(context, task, &Resource::Group(group.clone()), None).await {
+        match once(context, task, &Resource::Group(group.clone()), ListAge::Now).await {
             Ok(description) => return Snapshot::each(description).next(),
             Err(failure) => {
                 let AwsError { code, message, effect, .. } = failure;
@@ -80,16 +94,24 @@ pub(super) async fn again(
     }
 }
 
-/// Describes a resource once. Prefix lists that are known are not read again.
+/// Describes a resource once.
 async fn once(
     context: &Context,
     task: &GroupTask<'_>,
     resource: &Resource,
-    known: Option<&KnownLists>,
+    age: ListAge,
 ) -> Result<Description, AwsError> {
     let prefix_list_of = |permission: &Permission| needs_prefix_list(permission, &context.policy);
-    let wanted = Wanted { vpc: context.policy.needs_vpc(), prefix_list_of: &prefix_list_of, known, now: context.now() };
+    let lists = (task.known_lists, age);
+    let wanted = Wanted { vpc: context.policy.needs_vpc(), prefix_list_of: &prefix_list_of, lists, now: context.now() };
     task.session.describe(task.target, resource, wanted).await
+}
+
+/// Whether a port of the group is open through a rule that a change of the task made or altered.
+pub(super) fn is_open(context: &Context, task: &GroupTask<'_>, facts: &Facts) -> bool {
+    let judgement = task.judge(context, facts);
+    let own: BTreeSet<usize> = judgement.attributions.iter().flat_map(|own| own.rules.iter().copied()).collect();
+    judgement.exposures.iter().any(|exposure| exposure.rules.iter().any(|n| own.contains(n)))
 }
 
 /// Whether something is to be revoked in the groups as EC2 shows them.

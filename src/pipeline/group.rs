@@ -31,6 +31,7 @@ pub(super) async fn handle(
     let changes: Vec<&Change> = task.changes.iter().copied().chain(&others).collect();
     let is_fight = is_event && context.recent.is_fight(&location);
     let with_others = GroupTask { changes: &changes, is_fight, ..*task };
+    task.open_through_lists.note(context, &with_others, &snapshot.facts);
     let remediated = remediate(context, &with_others, snapshot, permit, most).await;
     let remediation = &remediated.remediation;
     if is_event && remediation.judgement.keeps_an_own_rule(|rule| remediation.done.contains_key(rule)) {

@@ -1,17 +1,96 @@
 //! What only EC2 knows of a changed prefix list: the entries of a restored version, and how far the change is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use portcullis_domain::change::{Change, ChangedRules};
 use portcullis_domain::facts::Facts;
-use portcullis_domain::finding::{Finding, Outcome, Verdict};
-use portcullis_domain::judge::harmless;
+use portcullis_domain::finding::{Done, Finding, Outcome, Verdict};
+use portcullis_domain::ids::{GroupId, PrefixListId};
+use portcullis_domain::judge::{Judgement, harmless};
+use portcullis_domain::rule::Source;
+use portcullis_domain::state::{PastExposure, Remediation};
 
 use super::context::Context;
 use super::describe::shows_added;
 use super::intake::Tracked;
 use super::task::{GroupTask, Snapshot};
 use crate::aws::{AccountRegion, AwsError, PrefixListState, Session};
+
+/// The groups that this invocation saw open through a prefix list, as it saw them. The record of the group's own change and
+/// the record of the list's change may be in one delivery: what was closed for the one must not be called safe for the other.
+#[derive(Default)]
+pub(super) struct OpenThroughLists(Mutex<Vec<Facts>>);
+
+/// At most this many groups are remembered.
+const MOST_OPEN: usize = 100;
+
+impl OpenThroughLists {
+    /// Remembers a group that a look shows open through a prefix list.
+    pub(super) fn note(&self, context: &Context, task: &GroupTask<'_>, facts: &Facts) {
+        if facts.prefix_lists.is_empty() || !rests_on_a_list(&task.judge(context, facts)) {
+            return;
+        }
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.len() < MOST_OPEN {
+            open.push(facts.clone());
+        }
+    }
+
+    /// The groups that refer to a list that the changes are of.
+    pub(super) fn of(&self, changes: &[&Change]) -> Vec<Facts> {
+        let lists = changes.iter().filter_map(|change| match &change.changed_rules {
+            ChangedRules::PrefixList { list, .. } => Some(list),
+            ChangedRules::Rules(_) | ChangedRules::Permissions(_) | ChangedRules::Any => None,
+        });
+        let lists: BTreeSet<&PrefixListId> = lists.collect();
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let refers = |facts: &&Facts| facts.prefix_lists.keys().any(|list| lists.contains(list));
+        open.iter().filter(refers).cloned().collect()
+    }
+}
+
+/// Whether what is open is open through a prefix list.
+pub(super) fn rests_on_a_list(judgement: &Judgement) -> bool {
+    let is_list = |n: &usize| {
+        let source = judgement.rules.get(*n).map(|judged| &judged.rule.permission.source);
+        matches!(source, Some(Source::PrefixList(_)))
+    };
+    judgement.exposures.iter().any(|exposure| exposure.rules.iter().any(is_list))
+}
+
+/// What an earlier look showed open and no later finding tells of: somebody else closed it meanwhile. Of such a group nobody
+/// may say that it was safe.
+pub(super) fn gone_since(
+    context: &Context,
+    task: &GroupTask<'_>,
+    changes: &[Tracked<Change>],
+    open_before: Vec<Facts>,
+    told: &[Tracked<Finding>],
+) -> Vec<Tracked<Finding>> {
+    let mut named: BTreeSet<GroupId> = BTreeSet::new();
+    let is_told = |group: &GroupId| told.iter().any(|it| it.value.group.as_deref() == Some(group.as_str()));
+    let mut gone = Vec::new();
+    for facts in open_before {
+        let group = facts.location.group.clone();
+        if is_told(&group) || !named.insert(group) {
+            continue;
+        }
+        let remediation = Remediation {
+            judgement: task.judge(context, &facts.with_rules(Vec::new())),
+            past: PastExposure::of_look(&task.judge(context, &facts)),
+            open: Vec::new(),
+            done: Done::new(),
+            mode: context.policy.mode(&facts.location, task.mode),
+            done_at: Some(context.now()),
+        };
+        gone.extend(changes.iter().enumerate().map(|(n, change)| {
+            let finding = Finding::judged(&change.value, n, &remediation);
+            change.with(Finding { outcome: Outcome::AlreadyGone, ..finding })
+        }));
+    }
+    gone
+}
 
 /// Reads the entries of restored versions into the changes. A change that turns out to be harmless leaves `changes` and
 /// becomes a finding.

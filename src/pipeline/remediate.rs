@@ -11,7 +11,7 @@ use portcullis_domain::ids::RuleId;
 use portcullis_domain::judge::{Attribution, Judgement, attributions};
 use portcullis_domain::plan::plan;
 use portcullis_domain::policy::Mode;
-use portcullis_domain::rule::{Rule, Source};
+use portcullis_domain::rule::Rule;
 use portcullis_domain::state::{Answer, Effect, Remediation, RemediationState};
 use tokio::time::Instant;
 
@@ -19,6 +19,7 @@ use super::context::Context;
 use super::describe;
 use super::evidence::Looks;
 use super::gate::Gate;
+use super::prefix_list::rests_on_a_list;
 use super::task::{GroupTask, Snapshot};
 use crate::aws::{Code, Permit, REVOKE};
 
@@ -253,15 +254,6 @@ impl Work<'_> {
         };
         Remediated { remediation, looks: self.looks, observed, last }
     }
-}
-
-/// Whether what is open is open through a prefix list.
-fn rests_on_a_list(judgement: &Judgement) -> bool {
-    let is_list = |n: &usize| {
-        let source = judgement.rules.get(*n).map(|judged| &judged.rule.permission.source);
-        matches!(source, Some(Source::PrefixList(_)))
-    };
-    judgement.exposures.iter().any(|exposure| exposure.rules.iter().any(is_list))
 }
 
 /// The permit at hand, or else a new one; nothing when time runs out first.

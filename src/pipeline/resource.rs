@@ -8,11 +8,12 @@ use portcullis_domain::finding::{Finding, Outcome, Verdict};
 use portcullis_domain::policy::Mode;
 
 use super::context::{Context, InvocationScope};
+use super::describe::FirstLooks;
 use super::intake::{Tracked, group_name};
 use super::region::{self, RegionResult};
 use super::task::{GroupTask, Snapshot};
 use super::{describe, group, permission, prefix_list};
-use crate::aws::{AccountRegion, AwsError, Description, Permit, Session};
+use crate::aws::{AccountRegion, AwsError, Permit, Session};
 
 /// This many groups that share a prefix list are handled at a time.
 const MOST_GROUPS_AT_ONCE: usize = 8;
@@ -60,19 +61,20 @@ pub(super) async fn handle(
         mode: if held_back.is_some() { Mode::Alert } else { context.settings.mode },
         recheck_until: scope.recheck_until,
         known_lists: &scope.known_lists,
+        open_through_lists: &scope.open_through_lists,
         is_fight: false,
         held_back,
     };
     let same = Same { context, resource, changes: &changes };
-    let (description, permit) = match describe_with_permit(context, &task, resource).await {
+    let (looks, permit) = match describe_with_permit(context, &task, resource).await {
         Ok(described) => described,
         Err(why) => {
             findings.extend(same.finding(Verdict::Undecided, Outcome::Failed, &why));
             return ResourceResult { findings, sweeps, ..ResourceResult::default() };
         }
     };
-    let groups = description.groups.len();
-    let RegionResult { findings: more, nearly_open } = handle_groups(&task, &same, description, permit).await;
+    let groups = looks.description.groups.len();
+    let RegionResult { findings: more, nearly_open } = handle_groups(&task, &same, looks, permit).await;
     findings.extend(more);
     let is_swept = !sweeps.is_empty();
     ResourceResult { findings, groups, sweeps, is_swept, nearly_open }
@@ -101,7 +103,7 @@ async fn describe_with_permit<'a>(
     context: &Context,
     task: &GroupTask<'a>,
     resource: &Resource,
-) -> Result<(Description, Option<Permit<'a>>), String> {
+) -> Result<(FirstLooks, Option<Permit<'a>>), String> {
     let is_one_group = matches!(resource, Resource::Group(_) | Resource::GroupName(_));
     let mut permit = None;
     if is_one_group && task.mode == Mode::Enforce {
@@ -110,18 +112,19 @@ async fn describe_with_permit<'a>(
             return Err(format!("not looked at: {}", AwsError::out_of_time("RevokeSecurityGroupIngress").message));
         }
     }
-    let description = describe::first(context, task, resource).await.map_err(|error| error.to_string())?;
-    Ok((description, permit))
+    let looks = describe::first(context, task, resource).await.map_err(|error| error.to_string())?;
+    Ok((looks, permit))
 }
 
 /// Handles the groups that EC2 showed of the resource.
 async fn handle_groups(
     task: &GroupTask<'_>,
     same: &Same<'_>,
-    description: Description,
+    looks: FirstLooks,
     permit: Option<Permit<'_>>,
 ) -> RegionResult {
     let Same { context, resource, changes } = *same;
+    let description = looks.description;
     let count = description.groups.len();
     let findings = match resource {
         Resource::Group(_) | Resource::GroupName(_) => {
@@ -135,7 +138,7 @@ async fn handle_groups(
                 _ => findings,
             }
         }
-        Resource::PrefixList(_) => handle_list(task, same, description).await,
+        Resource::PrefixList(_) => handle_list(task, same, FirstLooks { description, ..looks }).await,
         Resource::Region => {
             let mut snapshots = Snapshot::each(description);
             let mut all = region::handle(context, task, changes, snapshots.by_ref()).await;
@@ -154,22 +157,28 @@ async fn handle_groups(
 
 /// Handles the groups that refer to a prefix list. Where EC2 does not show what was added to it, how far the list is counts:
 /// what is still to come is undecided, and delivered again.
-async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, description: Description) -> Vec<Tracked<Finding>> {
+async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, looks: FirstLooks) -> Vec<Tracked<Finding>> {
     let Same { context, resource, changes } = *same;
-    let mut description = description;
+    let FirstLooks { mut description, mut open_before } = looks;
     let mut unshown = prefix_list::unshown(task, &description.groups);
     let mut to_come = BTreeMap::new();
     if !unshown.is_empty() && !describe::has_steps(context, task, &description.groups) {
         to_come = prefix_list::still_to_come(task, &unshown).await;
         if to_come.is_empty() {
             // The list may have changed between the look and the answer.
+            let earlier = description.groups.clone();
+            open_before.extend(earlier.into_iter().filter(|facts| describe::is_open(context, task, facts)));
             description = match describe::first(context, task, resource).await {
-                Ok(description) => description,
+                Ok(looks) => {
+                    open_before.extend(looks.open_before);
+                    looks.description
+                }
                 Err(error) => return same.finding(Verdict::Undecided, Outcome::Failed, &error.to_string()),
             };
         }
         unshown.clear();
     }
+    open_before.extend(task.open_through_lists.of(task.changes));
     let snapshots: Vec<Snapshot> = Snapshot::each(description).collect();
     let work = prefix_list::within_cap(context, task, snapshots).into_iter();
     let work =
@@ -184,6 +193,7 @@ async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, description: Descrip
         let change = changes.get(*n)?;
         Some(change.with(same.plain(change, (Verdict::Undecided, Outcome::Failed), why)))
     }));
+    findings.extend(prefix_list::gone_since(context, task, changes, open_before, &findings));
     let safe = "no guarded port is open to the internet through the prefix list in this account and Region";
     if findings.is_empty() { same.finding(Verdict::Safe, Outcome::None, safe) } else { findings }
 }

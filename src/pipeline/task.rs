@@ -11,6 +11,7 @@ use portcullis_domain::policy::Mode;
 use tokio::time::Instant;
 
 use super::context::Context;
+use super::prefix_list::OpenThroughLists;
 use crate::aws::{AccountRegion, Description, KnownLists, Session};
 
 /// What is to be done about the changes of one resource, and until when.
@@ -28,6 +29,8 @@ pub(super) struct GroupTask<'a> {
     pub(super) recheck_until: Instant,
     /// The prefix lists that the invocation has read.
     pub(super) known_lists: &'a KnownLists,
+    /// The groups that the invocation saw open through a prefix list.
+    pub(super) open_through_lists: &'a OpenThroughLists,
     /// This instance closed the group a short time ago: somebody opens it again and again.
     pub(super) is_fight: bool,
     /// Why nothing is revoked that the plan says, where something holds it back. It is reported as undecided, so that the

@@ -3,14 +3,18 @@
 //! on it ([`report`]), and shows findings ([`show`]).
 
 pub mod acts;
+pub mod aws;
 pub mod check;
+pub mod drill;
 pub mod explain;
 pub mod input;
+pub mod interrupt;
 pub mod operator;
 pub mod policy_file;
 pub mod progress;
 pub mod report;
 pub mod show;
 pub mod terminal;
+pub mod trail;
 pub mod when;
 pub mod words;

@@ -53,6 +53,14 @@ impl Operator {
     /// # Errors
     /// Why the profile cannot be used.
     pub async fn clients(&self, member_role: Option<MemberRole>, mode: Mode) -> Result<Aws, String> {
+        Ok(Aws::load(self.loader().await?, member_role, mode).await)
+    }
+
+    /// What every client is made of: the credentials and the Region.
+    ///
+    /// # Errors
+    /// Why the profile cannot be used.
+    pub async fn loader(&self) -> Result<ConfigLoader, String> {
         let set = profiles(self.profile.as_deref()).await?;
         let name = set.selected_profile().to_owned();
         let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
@@ -69,12 +77,11 @@ impl Operator {
             .profile_name(&name);
         // Keys in the environment come before a profile, unless the profile is named on the command line.
         let by_profile = self.profile.is_some() || Env::real().get("AWS_ACCESS_KEY_ID").is_err();
-        let loader = match process::of(&set).filter(|_| by_profile) {
+        Ok(match process::of(&set).filter(|_| by_profile) {
             Some(process) => loader.credentials_provider(process),
             None if self.profile.is_some() => from_profile(loader, &config.with_region(region), &name),
             None => loader,
-        };
-        Ok(Aws::load(loader, member_role, mode).await)
+        })
     }
 }
 

@@ -16,7 +16,7 @@ use crate::terminal::Terminal;
 pub use acts::acts;
 pub use csv_rows::harmless_cell;
 pub use swept::{done, swept};
-pub use table::plain_table;
+pub use table::{plain_table, table_of};
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

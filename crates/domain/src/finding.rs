@@ -223,18 +223,18 @@ pub struct Finding {
     /// When what had to be done was done.
     #[serde(skip)]
     pub done_at: Option<Timestamp>,
-    /// The evidence of the act, until it is written.
-    #[serde(skip)]
-    pub evidence: Option<Box<Evidence>>,
-    /// The evidence of the act could not be written.
-    #[serde(skip)]
-    pub is_without_evidence: bool,
     /// It was told before, and nothing is new: the log has it, and no message says it again.
     #[serde(skip)]
     pub is_told: bool,
     /// Another delivery took the rules back.
     #[serde(skip)]
     pub closed_by_another: bool,
+    /// The evidence of the act, until it is written.
+    #[serde(skip)]
+    pub evidence: Option<Box<Evidence>>,
+    /// The evidence of the act could not be written.
+    #[serde(skip)]
+    pub is_without_evidence: bool,
 }
 
 /// A port of a group that is opened and closed again and again.
@@ -362,10 +362,10 @@ impl Finding {
             nearly: Vec::new(),
             doubtful: verdict == Verdict::Undecided,
             done_at: None,
-            evidence: None,
-            is_without_evidence: false,
             is_told: false,
             closed_by_another: false,
+            evidence: None,
+            is_without_evidence: false,
         }
     }
 

@@ -82,10 +82,8 @@ pub struct Policy {
 /// Equal are policies that say the same, however they are written: their hashes may differ.
 impl PartialEq for Policy {
     fn eq(&self, other: &Self) -> bool {
-        let Self {
-            hash: _, text: _, mode, guards, internet, trusted, counted, limit, exemptions, scopes, sweep, ..
-        } = self;
-        let Self { waivers, budget, .. } = self;
+        let Self { hash: _, text: _, mode, guards, internet, trusted, counted, limit, exemptions, scopes, .. } = self;
+        let Self { sweep, waivers, budget, .. } = self;
         (mode, guards, internet, trusted) == (&other.mode, &other.guards, &other.internet, &other.trusted)
             && (counted, limit, exemptions) == (&other.counted, &other.limit, &other.exemptions)
             && (scopes, sweep) == (&other.scopes, &other.sweep)

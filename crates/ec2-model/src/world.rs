@@ -67,6 +67,11 @@ impl World {
         all.filter(|stored| stored.rule.id == rule).for_each(|stored| stored.rule.tags = tags.to_vec());
     }
 
+    /// The names of all groups of an account in a Region.
+    pub fn group_names(&self, account: &str, region: &str) -> Vec<String> {
+        self.state().place(account, region).1.groups.iter().map(|group| group.name.clone()).collect()
+    }
+
     /// The id of the default or the other VPC of an account in a Region.
     pub fn vpc_id(&self, account: &str, region: &str, vpc: Vpc) -> String {
         self.state().place(account, region).1.vpc_id(vpc).to_owned()

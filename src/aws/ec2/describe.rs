@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::groups::{groups_named, groups_that_refer_to, vpcs};
 use super::rules::{DESCRIBE_RULES, Described, read, rules};
-use super::{KnownLists, LimitedClient, MOST_VALUES, prefix_lists};
+use super::{KnownLists, LimitedClient, ListAge, MOST_VALUES, prefix_lists};
 use crate::aws::{AccountRegion, AwsError, Session, within};
 
 /// What EC2 shows of a resource.
@@ -33,8 +33,8 @@ pub struct Wanted<'a> {
     pub vpc: bool,
     /// Whether a rule's prefix list matters.
     pub prefix_list_of: &'a (dyn Fn(&Permission) -> bool + Sync),
-    /// Prefix lists that need not be read again; `None`: all are read.
-    pub known: Option<&'a KnownLists>,
+    /// Prefix lists that were read before, and whether they will do.
+    pub lists: (&'a KnownLists, ListAge),
     /// The time now.
     pub now: Timestamp,
 }
@@ -56,7 +56,7 @@ impl Session<'_> {
             let client = LimitedClient::of(self, target).await?;
             let groups = Groups { target, now: wanted.now, facts: BTreeMap::new() };
             let mut groups = groups.read(&client, resource, wanted.vpc).await?;
-            let (lists, lists_read_at) = prefix_lists::read(&client, lists_of(&groups, wanted), wanted.known).await;
+            let (lists, lists_read_at) = prefix_lists::read(&client, lists_of(&groups, wanted), wanted.lists).await;
             let lists = Arc::new(lists);
             groups.iter_mut().for_each(|facts| facts.prefix_lists = Arc::clone(&lists));
             Ok(Description { groups, observed_at, lists_read_at })

@@ -15,7 +15,7 @@ use portcullis_domain::ids::GroupId;
 
 pub use authorize::Authorized;
 pub use describe::{Description, Wanted};
-pub use prefix_lists::{KnownLists, PrefixListState};
+pub use prefix_lists::{KnownLists, ListAge, PrefixListState};
 pub use revoke::{Permit, REVOKE};
 pub(super) use whole::OnlyWhole;
 

@@ -1,22 +1,33 @@
 //! The entries of prefix lists: GetManagedPrefixListEntries. How far a change of a list is: DescribeManagedPrefixLists.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::ManagedPrefixList;
 use portcullis_domain::facts::PrefixLists;
 use portcullis_domain::ids::PrefixListId;
 use portcullis_domain::net::Cidr;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::LimitedClient;
 use crate::aws::{AccountRegion, AwsError, Effect, Session, within};
 
-/// Prefix lists that the invocation has read already, so that a thousand groups that share one list cost one call. A list
-/// that could not be read is not kept.
+/// Prefix lists that the invocation has read already, so that a thousand groups that share one list cost one call, and are
+/// all judged by the same entries. Who asks while a list is being read waits for that answer. A list that could not be read
+/// is not kept.
 #[derive(Debug, Default)]
-pub struct KnownLists(Mutex<BTreeMap<(AccountRegion, PrefixListId), KnownList>>);
+pub struct KnownLists(Mutex<BTreeMap<(AccountRegion, PrefixListId), Arc<OnceCell<KnownList>>>>);
+
+/// How old the entries of a list may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListAge {
+    /// What the invocation has read already will do.
+    Known,
+    /// They are read again.
+    Now,
+}
 
 /// The entries of a list, and when EC2 was asked for them.
 #[derive(Debug, Clone)]
@@ -26,14 +37,16 @@ struct KnownList {
 }
 
 impl KnownLists {
-    fn get(&self, target: &AccountRegion, list: &PrefixListId) -> Option<KnownList> {
-        let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.get(&(target.clone(), list.clone())).cloned()
+    /// The place of a list. Nobody has filled it yet, or it holds what was read.
+    fn place(&self, target: &AccountRegion, list: &PrefixListId) -> Arc<OnceCell<KnownList>> {
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(lists.entry((target.clone(), list.clone())).or_default())
     }
 
-    fn keep(&self, target: &AccountRegion, list: &PrefixListId, known: KnownList) {
+    /// Replaces what was read before.
+    fn replace(&self, target: &AccountRegion, list: &PrefixListId, known: KnownList) {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.insert((target.clone(), list.clone()), known);
+        lists.insert((target.clone(), list.clone()), Arc::new(OnceCell::new_with(Some(known))));
     }
 }
 
@@ -85,27 +98,25 @@ impl Session<'_> {
     }
 }
 
-/// The entries of prefix lists, those that are known from memory, and when the oldest of them was read. A list that
-/// cannot be read has the reason in its place.
+/// The entries of prefix lists, and when the oldest of them was read. A list that cannot be read has the reason in its
+/// place.
 pub(super) async fn read(
     client: &LimitedClient<'_>,
     lists: BTreeSet<PrefixListId>,
-    known: Option<&KnownLists>,
+    (known, age): (&KnownLists, ListAge),
 ) -> (PrefixLists, Instant) {
     let (mut prefix_lists, mut oldest) = (PrefixLists::new(), Instant::now());
     for list in lists {
-        if let Some(KnownList { entries, read_at }) = known.and_then(|known| known.get(client.target, &list)) {
-            oldest = oldest.min(read_at);
-            prefix_lists.insert(list, Ok(entries));
-            continue;
-        }
-        let read_at = Instant::now();
-        oldest = oldest.min(read_at);
-        let entries = entries(&client.ec2, &list, None).await.map_err(|error| error.to_string());
-        if let (Some(known), Ok(entries)) = (known, &entries) {
-            known.keep(client.target, &list, KnownList { entries: entries.clone(), read_at });
-        }
-        prefix_lists.insert(list, entries);
+        let read_now = async {
+            let read_at = Instant::now();
+            Ok::<_, AwsError>(KnownList { entries: entries(&client.ec2, &list, None).await?, read_at })
+        };
+        let read = match age {
+            ListAge::Known => known.place(client.target, &list).get_or_try_init(|| read_now).await.cloned(),
+            ListAge::Now => read_now.await.inspect(|read| known.replace(client.target, &list, read.clone())),
+        };
+        oldest = oldest.min(read.as_ref().map_or_else(|_| Instant::now(), |read| read.read_at));
+        prefix_lists.insert(list, read.map(|read| read.entries).map_err(|error| error.to_string()));
     }
     (prefix_lists, oldest)
 }

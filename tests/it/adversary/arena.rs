@@ -43,11 +43,17 @@ pub(super) struct Arena {
     /// Lawful rules that are altered now, and when a group last had one.
     astray: BTreeSet<String>,
     strayed: BTreeMap<String, u64>,
+    /// When a rule was last part of an exposure that has ended.
+    exposed: BTreeMap<String, u64>,
+    /// For each instance, the rules that its events tell of.
+    heard: BTreeMap<usize, BTreeSet<String>>,
     /// Lawful rules that the guard revoked.
     pub(super) lost: Vec<String>,
     /// Others' rules that the function revoked while a prefix list of the attacker's made them exposures.
     pub(super) cut: usize,
-    /// Lawful rules that the function revoked less than a second after they had been unlawful.
+    /// Lawful rules that the function revoked less than a second after they had been unlawful (two instances may each close
+    /// one half of an exposure), or while they were one half of
+    /// an exposure whose other half no event of that instance told of: it cannot tell which of the two came last.
     pub(super) raced: usize,
 }
 
@@ -57,9 +63,9 @@ impl Arena {
         world.set_now(START);
         world.set_throttling(true);
         let started = tokio::time::Instant::now();
-        let (groups, lists, wide, exempt, lost) = Default::default();
+        let (groups, lists, wide, exempt, exposed, heard, lost) = Default::default();
         let (astray, strayed, cut, raced) = Default::default();
-        Self { world, region, started, groups, lists, wide, exempt, astray, strayed, lost, cut, raced }
+        Self { world, region, started, groups, lists, wide, exempt, astray, strayed, exposed, heard, lost, cut, raced }
     }
 
     /// Milliseconds since the run began. Moves the model's clock with tokio's.
@@ -91,6 +97,7 @@ impl Arena {
                 self.strayed.insert(rule.id.clone(), now);
             }
         }
+        self.exposed.extend(known.exposing.difference(&exposing).map(|rule| (rule.clone(), now)));
         if exposing.is_empty() == known.exposing.is_empty() {
             known.exposing = exposing;
             return;
@@ -129,7 +136,7 @@ impl Arena {
     }
 
     /// Notes that the function has revoked these rules of a group.
-    pub(super) fn revoked(&mut self, group: &str, gone: &[Rule]) {
+    pub(super) fn revoked(&mut self, instance: usize, group: &str, gone: &[Rule]) {
         let now = self.tick();
         for rule in gone {
             let made = self.groups.get(group).and_then(|known| known.lawful.get(&rule.id));
@@ -142,13 +149,26 @@ impl Arena {
                 self.lost.push(format!("{now}: {group} exempt {rule:?}"));
             } else if self.is_wide(source) {
                 self.cut += 1;
-            } else if lately(self.wide.get(source)) || lately(self.strayed.get(&rule.id)) {
+            } else if lately(self.wide.get(source))
+                || lately(self.strayed.get(&rule.id))
+                || lately(self.exposed.get(&rule.id))
+                || self.is_half_of_the_unheard(instance, group, &rule.id)
+            {
                 self.raced += 1;
             } else {
                 self.lost.push(format!("{now}: {group} {rule:?}"));
             }
         }
         self.note(group);
+    }
+
+    /// Whether the rule was part of an exposure together with a rule of the attacker's that no event of this instance
+    /// tells of.
+    fn is_half_of_the_unheard(&self, instance: usize, group: &str, rule: &str) -> bool {
+        let Some(known) = self.groups.get(group) else { return false };
+        let heard = self.heard.get(&instance);
+        let unheard = |id: &String| !known.lawful.contains_key(id) && !heard.is_some_and(|heard| heard.contains(id));
+        known.exposing.contains(rule) && known.exposing.iter().any(unheard)
     }
 
     /// The open groups whose event has arrived, each with the attacker's rules that open it.
@@ -160,6 +180,11 @@ impl Arena {
         };
         let open = heard.map(|(group, known)| (group.clone(), attackers(known)));
         open.filter(|(_, rules)| !rules.is_empty()).collect()
+    }
+
+    /// Notes that an event about these rules has arrived at an instance.
+    pub(super) fn heard_of(&mut self, instance: usize, rules: BTreeSet<String>) {
+        self.heard.entry(instance).or_default().extend(rules);
     }
 
     /// Notes that an event about these groups has arrived.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ec2_model::{Actor, ApiError, Permission, RuleChange, World};
+use ec2_model::{Actor, ApiError, Permission, RuleChange, Source, World};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -198,6 +198,7 @@ impl Run {
             rules: rules.iter().cloned().collect(),
             by_attacker: who == Who::Attacker,
             harmless,
+            slight: permissions.iter().all(is_slight),
         };
         self.send(event, made);
         rules
@@ -212,7 +213,8 @@ impl Run {
         let Some(((), event)) = made else { return false };
         self.watch().arena.note(group);
         let (groups, rules) = ([group.to_owned()].into(), [rule.to_owned()].into());
-        self.send(event, Made { groups, rules, by_attacker: true, harmless });
+        let slight = is_slight(&changes[0].permission);
+        self.send(event, Made { groups, rules, by_attacker: true, harmless, slight });
         true
     }
 
@@ -251,7 +253,7 @@ impl Run {
                 all.iter().filter(|(_, rules)| !rules.is_empty()).map(|(group, _)| group.clone()).collect();
             (groups, all.into_iter().flat_map(|(_, rules)| rules).collect())
         };
-        self.send(event, Made { groups, rules, by_attacker: true, harmless: add.is_empty() });
+        self.send(event, Made { groups, rules, by_attacker: true, harmless: add.is_empty(), slight: false });
         sleep(Duration::from_millis(lag)).await;
         let mut watch = self.watch();
         let mut holds = watch.arena.lists.get(list).cloned().unwrap_or_default();
@@ -343,7 +345,10 @@ impl Run {
             let groups: BTreeSet<String> =
                 items.iter().filter_map(|(_, id)| watch.made.get(id)).flat_map(|made| made.groups.clone()).collect();
             watch.arena.arrived(&groups);
+            let rules: BTreeSet<String> =
+                items.iter().filter_map(|(_, id)| watch.made.get(id)).flat_map(|made| made.rules.clone()).collect();
             let instance = watch.begin();
+            watch.arena.heard_of(instance, rules);
             watch.counts.at_once += 1;
             watch.counts.most_at_once = watch.counts.most_at_once.max(watch.counts.at_once);
             watch.say(|| format!("#{instance} begins: {} records", items.len()));
@@ -404,4 +409,14 @@ fn id_of(event: &Value) -> String {
 fn reaches_a_guarded_port(permission: &Permission) -> bool {
     let (from, to) = (permission.from_port.unwrap_or(0), permission.to_port.unwrap_or(65_535));
     [22, 1433, 3306, 3389].into_iter().any(|port| (from..=to).contains(&port))
+}
+
+/// Whether all sources are IPv4 blocks that together are at most a /24.
+fn is_slight(permission: &Permission) -> bool {
+    let addresses = |source: &Source| match source {
+        Source::Ipv4(block) => block.rsplit_once('/').and_then(|(_, length)| length.parse().ok()),
+        _ => None,
+    };
+    let all: Option<Vec<u32>> = permission.sources.iter().map(addresses).collect();
+    all.is_some_and(|lengths| lengths.iter().map(|length| 1_u64 << (32 - length)).sum::<u64>() <= 256)
 }

@@ -7,7 +7,8 @@ use portcullis_domain::text::escaped;
 use crate::terminal::Terminal;
 
 /// A table as wide as the terminal, whose columns are never narrower than these: ids and times are not broken.
-pub(super) fn table_of(header: &[&str], widths: &[u16], terminal: Terminal) -> Table {
+#[must_use]
+pub fn table_of(header: &[&str], widths: &[u16], terminal: Terminal) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(terminal.width);

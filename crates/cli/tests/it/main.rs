@@ -13,6 +13,7 @@ mod acts;
 mod check;
 mod cli;
 mod corpus;
+mod drill;
 mod golden;
 mod operator;
 

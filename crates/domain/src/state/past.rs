@@ -24,6 +24,19 @@ pub struct PastExposure {
 pub(super) type PortKey = (String, Transport, u16, Family);
 
 impl PastExposure {
+    /// What a look showed open through rules of the changes.
+    #[must_use]
+    pub fn of_look(judgement: &Judgement) -> Vec<Self> {
+        let own: BTreeSet<usize> = judgement.attributions.iter().flat_map(|own| own.rules.iter().copied()).collect();
+        let concerns = |exposure: &&Exposure| exposure.rules.iter().any(|n| own.contains(n));
+        let past = |exposure: &Exposure| Self {
+            exposure: ExposureFinding::of(exposure, judgement),
+            family: exposure.family,
+            appeared: true,
+        };
+        judgement.exposures.iter().filter(concerns).map(past).collect()
+    }
+
     /// The guard's name, the protocol and the lowest port.
     #[must_use]
     pub const fn key(&self) -> (&String, &String, u16) {
@@ -35,13 +48,20 @@ impl PastExposure {
 const MOST_PAST_RULES: usize = 1000;
 
 impl RemediationState {
-    /// Remembers the exposures of a look that the changes made, and those through a rule of theirs that is altered now.
-    /// An exposure that exists without the changes is not this remediation's. It is reported only if it is there at the
-    /// end.
+    /// Remembers the exposures of a look that a rule of the changes has a part in, as it was made or as it is now. An
+    /// exposure that no such rule has a part in is not this remediation's, nor is one that is there without the changes and
+    /// to which their rules add next to nothing. Those are reported only if they are there at the end.
     pub fn remember(&mut self, judgement: &Judgement) {
         let replaced: BTreeSet<&RuleId> = judgement.attributions.iter().flat_map(|own| &own.replaced).collect();
         let is_replaced = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| replaced.contains(&judged.rule.id));
-        let concerns = |exposure: &&Exposure| !exposure.standing || exposure.rules.iter().any(is_replaced);
+        let own: BTreeSet<usize> = judgement.attributions.iter().flat_map(|own| own.rules.iter().copied()).collect();
+        let concerns = |exposure: &&Exposure| {
+            let has_a_part = |n: &usize| {
+                let counted = judgement.rules.get(*n).map_or(0, |judged| judged.counted.get(exposure.family).count());
+                own.contains(n) && counted > judgement.slack(exposure.family)
+            };
+            !exposure.standing || exposure.rules.iter().any(|n| is_replaced(n) || has_a_part(n))
+        };
         for exposure in judgement.exposures.iter().filter(concerns) {
             let key = (exposure.guard.clone(), exposure.transport, exposure.ports.from(), exposure.family);
             let is_new = |n: &usize| judgement.rules.get(*n).is_some_and(|rule| rule.appeared);

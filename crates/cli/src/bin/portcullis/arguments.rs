@@ -1,9 +1,9 @@
 //! Options that several commands have.
 
-use std::io;
+use std::io::{self, Write};
 
-use portcullis::config::EvidencePlace;
-use portcullis::domain::ids::Region;
+use portcullis::config::{EvidencePlace, MemberRole};
+use portcullis::domain::ids::{AccountId, Region};
 use portcullis_cli::acts::{Acts, NO_PLACE};
 use portcullis_cli::operator::Operator;
 use portcullis_cli::when::{self, Window};
@@ -22,6 +22,11 @@ pub(crate) struct ProfileAndRegion {
 impl ProfileAndRegion {
     pub(crate) fn operator(&self) -> Operator {
         Operator { profile: self.profile.clone(), region: self.region.clone(), fallback: None }
+    }
+
+    /// The profile, if one is named.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
     }
 }
 
@@ -116,4 +121,27 @@ impl WindowArgs {
 
 pub(crate) fn region(text: &str) -> Result<Region, String> {
     Region::parse(text).map_err(|error| format!("expected {}", error.accepted))
+}
+
+/// Asks on standard error, and waits for a yes.
+pub(crate) fn confirmed(question: &str) -> io::Result<bool> {
+    let mut err = io::stderr().lock();
+    write!(err, "{question}")?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
+}
+
+pub(crate) fn account(text: &str) -> Result<AccountId, &'static str> {
+    AccountId::parse(text).map_err(|_| "expected the twelve digits of an account id, such as 012345678901")
+}
+
+pub(crate) fn role(text: &str) -> Result<String, String> {
+    MemberRole::is_name(text).then(|| text.to_owned()).ok_or_else(|| format!("expected {}", MemberRole::NAME))
+}
+
+pub(crate) fn external_id(text: &str) -> Result<String, String> {
+    let accepted = || format!("expected {}", MemberRole::EXTERNAL_ID);
+    MemberRole::is_external_id(text).then(|| text.to_owned()).ok_or_else(accepted)
 }

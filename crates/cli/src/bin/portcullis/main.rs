@@ -3,11 +3,13 @@
 mod arguments;
 mod check;
 mod evidence;
+mod drill;
 mod pages;
 mod policy;
 mod report;
 mod sweep;
 mod undo;
+mod trail;
 
 use std::ffi::OsString;
 use std::io;
@@ -58,6 +60,12 @@ enum Command {
     /// Put back what an act took away, where the policy lets it be
     #[command(after_help = EXAMPLES, after_long_help = undo::HELP)]
     Undo(undo::UndoArgs),
+    /// Create, show or delete the CloudTrail trail that Portcullis needs
+    #[command(subcommand, after_help = EXAMPLES, after_long_help = trail::HELP)]
+    Trail(trail::Command),
+    /// Open a security group that nothing uses, and time how long it stays open
+    #[command(after_help = drill::MORE, after_long_help = drill::HELP)]
+    Drill(drill::DrillArgs),
     /// Write the completions of a shell
     #[command(after_help = EXAMPLES, after_long_help = pages::COMPLETIONS_HELP)]
     Completions(pages::Completions),
@@ -101,6 +109,8 @@ fn main() -> ExitCode {
         Command::Evidence(command) => evidence::run(&command, terminal),
         Command::Report(arguments) => report::run(&arguments, terminal),
         Command::Undo(arguments) => undo::run(&arguments),
+        Command::Trail(command) => trail::run(&command, terminal),
+        Command::Drill(arguments) => drill::run(&arguments, terminal),
         Command::Completions(arguments) => pages::completions(&arguments),
         Command::Man => pages::man(),
     };

@@ -1,7 +1,5 @@
 //! `portcullis sweep`: the function's sweep, from an operator's terminal and with the operator's own credentials.
 
-mod advice;
-mod interrupt;
 mod question;
 mod tally;
 
@@ -21,6 +19,8 @@ use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
 use portcullis::pipeline::{self, Context, Invocation, Settings};
 use portcullis::shelf::Shelf;
 use portcullis::store::Store;
+use portcullis_cli::aws::advice;
+use portcullis_cli::interrupt::Interrupt;
 use portcullis_cli::operator::Operator;
 use portcullis_cli::show::Format;
 use portcullis_cli::terminal::Terminal;
@@ -28,29 +28,29 @@ use portcullis_cli::{policy_file, progress, show};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use interrupt::Interrupt;
+use crate::arguments;
 use question::Question;
 use tally::Tally;
 
 #[derive(clap::Args)]
 pub(crate) struct SweepArgs {
     /// Look at this account; may be repeated [default: your credentials' own]
-    #[arg(long = "account", value_name = "ID", value_parser = account, conflicts_with = "organization")]
+    #[arg(long = "account", value_name = "ID", value_parser = arguments::account, conflicts_with = "organization")]
     accounts: Vec<AccountId>,
     /// Look at all accounts of the organisation
     #[arg(long, requires = "role")]
     organization: bool,
     /// Look at this Region; may be repeated [default: every enabled one]
-    #[arg(long = "region", value_name = "CODE", value_parser = crate::arguments::region)]
+    #[arg(long = "region", value_name = "CODE", value_parser = arguments::region)]
     regions: Vec<Region>,
     /// Use this profile of the AWS configuration
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// The role to assume in accounts other than the one of your credentials
-    #[arg(long, value_name = "NAME", value_parser = role)]
+    #[arg(long, value_name = "NAME", value_parser = arguments::role)]
     role: Option<String>,
     /// The external id that the role asks for
-    #[arg(long, value_name = "ID", requires = "role", value_parser = external_id)]
+    #[arg(long, value_name = "ID", requires = "role", value_parser = arguments::external_id)]
     external_id: Option<String>,
     /// The policy, - for standard input, or s3://bucket/key [default: the built-in one]
     #[arg(long, value_name = "FILE")]
@@ -105,19 +105,6 @@ Exit status: 0 nothing exposed; 1 something exposed, whether it was revoked or n
 could not be looked at, a revoke that failed, or no yes to --enforce. The rest is done all the same. 3 nothing exposed, but \
 something undecided. 130 interrupted.";
 
-fn account(text: &str) -> Result<AccountId, &'static str> {
-    AccountId::parse(text).map_err(|_| "expected the twelve digits of an account id, such as 012345678901")
-}
-
-fn role(text: &str) -> Result<String, String> {
-    MemberRole::is_name(text).then(|| text.to_owned()).ok_or_else(|| format!("expected {}", MemberRole::NAME))
-}
-
-fn external_id(text: &str) -> Result<String, String> {
-    let accepted = || format!("expected {}", MemberRole::EXTERNAL_ID);
-    MemberRole::is_external_id(text).then(|| text.to_owned()).ok_or_else(accepted)
-}
-
 /// How long the sweep of one account's Region may take. Its groups are looked at one after the other, at EC2's pace.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -169,7 +156,7 @@ async fn sweep(arguments: &SweepArgs, policy: Policy, terminal: Terminal) -> io:
     if question.is_empty() {
         return shown(tally.show_found(arguments.format, &context, terminal), &tally);
     }
-    if !confirmed(&question.text(&caller.arn))? {
+    if !arguments::confirmed(&question.text(&caller.arn))? {
         eprintln!("portcullis: not confirmed: nothing was changed");
         return Ok(crate::TROUBLE);
     }
@@ -196,11 +183,11 @@ async fn context(
     let member_role = arguments.role.clone().map(|name| MemberRole { name, external_id });
     let has_role = member_role.is_some();
     let aws = arguments.operator().clients(member_role, mode).await.map_err(io::Error::other)?;
-    let caller = aws.caller().await.map_err(|error| io::Error::other(advice::on_caller(&error)))?;
+    let caller = aws.caller().await.map_err(|error| io::Error::other(advice::on_caller(&error, "sweep")))?;
     let own = &caller.identity.account;
     let accounts: BTreeSet<AccountId> = if arguments.organization {
         let listed = aws.accounts().await;
-        listed.map_err(|error| io::Error::other(advice::with(&error.to_string())))?.into_iter().collect()
+        listed.map_err(|error| io::Error::other(advice::with(&error.to_string(), "sweep")))?.into_iter().collect()
     } else if arguments.accounts.is_empty() {
         [own.clone()].into()
     } else {
@@ -244,16 +231,6 @@ fn log(line: &str) {
 fn now() -> Timestamp {
     let now = portcullis::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
-}
-
-/// Asks, and waits for a yes.
-fn confirmed(question: &str) -> io::Result<bool> {
-    let mut err = io::stderr().lock();
-    write!(err, "{question}")?;
-    err.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim() == "yes")
 }
 
 /// What looks at accounts and Regions.

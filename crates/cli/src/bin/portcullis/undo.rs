@@ -3,12 +3,12 @@
 mod back;
 mod waive;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use portcullis::aws::{AccountRegion, Wanted};
+use portcullis::aws::{AccountRegion, KnownLists, ListAge, Wanted};
 use portcullis::config::MemberRole;
 use portcullis::domain::change::Resource;
 use portcullis::domain::evidence::{ActOutcome, Evidence};
@@ -45,10 +45,10 @@ pub(crate) struct UndoArgs {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The role to assume where the group is in another account than your credentials
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = crate::arguments::role)]
     role: Option<String>,
     /// The external id that the role asks for
-    #[arg(long, value_name = "ID", requires = "role")]
+    #[arg(long, value_name = "ID", requires = "role", value_parser = crate::arguments::external_id)]
     external_id: Option<String>,
     /// Only say what would be done
     #[arg(long, short = 'n')]
@@ -106,6 +106,11 @@ pub(crate) fn run(arguments: &UndoArgs) -> io::Result<u8> {
 }
 
 async fn undone(arguments: &UndoArgs, given: Option<Policy>) -> io::Result<u8> {
+    if !(arguments.yes || arguments.dry_run || io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        let why =
+            "undo asks before it opens anything, and there is no terminal to ask on: give --yes; nothing was done";
+        return Err(io::Error::other(why));
+    }
     let kept = arguments.evidence.acts_if_named().await?;
     let evidence = acts::load(&arguments.act, kept.as_ref()).await?.whole()?;
     let taken = rules_of(&evidence)?;
@@ -162,8 +167,13 @@ impl Back<'_> {
     async fn look(&self) -> io::Result<Facts> {
         let policy = self.policy;
         let prefix_list_of = |permission: &Permission| needs_prefix_list(permission, policy);
-        let wanted =
-            Wanted { vpc: policy.needs_vpc(), prefix_list_of: &prefix_list_of, known: None, now: portcullis::now() };
+        let lists = KnownLists::default();
+        let wanted = Wanted {
+            vpc: policy.needs_vpc(),
+            prefix_list_of: &prefix_list_of,
+            lists: (&lists, ListAge::Now),
+            now: portcullis::now(),
+        };
         let group = &self.evidence.location.group;
         let resource = Resource::Group(group.clone());
         let looked = self.session.describe(&self.target, &resource, wanted).await;
@@ -171,19 +181,4 @@ impl Back<'_> {
         let facts = looked.groups.into_iter().find(|facts| facts.location.group == *group);
         facts.ok_or_else(|| io::Error::other(format!("{group} is no longer there")))
     }
-}
-
-/// Asks, and waits for a yes.
-fn confirmed(question: &str) -> io::Result<bool> {
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        let why =
-            "undo asks before it opens anything, and there is no terminal to ask on: give --yes; nothing was done";
-        return Err(io::Error::other(why));
-    }
-    let mut err = io::stderr().lock();
-    write!(err, "{question}")?;
-    err.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim() == "yes")
 }

@@ -8,11 +8,10 @@ use portcullis::domain::change::EventMetadata;
 use portcullis::domain::finding::{Action, Finding, Outcome, SweepFinding, Verdict};
 use portcullis::domain::policy::Mode;
 use portcullis::pipeline::{Context, Places};
+use portcullis_cli::aws::advice;
 use portcullis_cli::show::{self, Format};
 use portcullis_cli::terminal::Terminal;
 use portcullis_cli::words::{count, place};
-
-use super::advice;
 
 /// Reports a group at once about which something was done.
 pub(super) fn revoked(finding: &Finding) {
@@ -105,7 +104,7 @@ impl Tally {
         }
         let error = |((account, why), regions): (&(&str, &str), &Vec<&str>)| {
             let regions = if regions.is_empty() { String::new() } else { format!(", {}", regions.join(", ")) };
-            format!("account {account}{regions}: not looked at: {}", advice::with(why))
+            format!("account {account}{regions}: not looked at: {}", advice::with(why, "sweep"))
         };
         regions.iter().map(error).collect()
     }

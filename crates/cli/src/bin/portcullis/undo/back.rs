@@ -19,7 +19,8 @@ use portcullis_cli::words;
 use tokio::time::{Instant, sleep};
 
 use super::waive::Named;
-use super::{PATIENCE, UndoArgs, confirmed};
+use super::{PATIENCE, UndoArgs};
+use crate::arguments::confirmed;
 
 /// What an undo works with.
 pub(super) struct Back<'a> {

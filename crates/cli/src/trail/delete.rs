@@ -1,0 +1,71 @@
+//! What `trail delete` takes down: what `trail create` has made, as its tag says. Never the bucket.
+
+use super::plan::Plan;
+use super::{Bucket, Found, Logged, Logging, Step, TAG, Wanted};
+
+/// The plan. Whatever has no tag is kept.
+#[must_use]
+pub fn delete(wanted: &Wanted, found: &Found) -> Plan {
+    let (mut plan, region) = (Plan::default(), wanted.region.to_string());
+    let not_ours = |what: &str| format!("{what}: it has no tag {}={}, so `trail create` did not make it", TAG.0, TAG.1);
+    let trail_arn = wanted.trail_arn();
+    if let Some(trail) = found.trails.iter().find(|trail| trail.arn == trail_arn) {
+        match &trail.tagged {
+            Ok(true) => {
+                let organization = trail.organization;
+                plan.steps.push(Step::DeleteTrail { trail_arn, region: region.clone(), organization });
+            }
+            Ok(false) => plan.kept.push(not_ours(&format!("trail {}", wanted.name()))),
+            Err(error) => {
+                plan.unclear
+                    .push(format!("whether `trail create` made trail {} cannot be told: {error}", wanted.name()));
+            }
+        }
+    }
+    let mut others = 0;
+    if let Some(topic) = &found.topic {
+        for (protocol, endpoint, subscription_arn) in &topic.subscriptions {
+            let own = protocol == "sqs" && *endpoint == wanted.queue_arn();
+            // A subscription that nobody has confirmed has no ARN yet.
+            match (own, subscription_arn.starts_with("arn:"), topic.tagged) {
+                (true, true, true) => {
+                    let subscription_arn = subscription_arn.clone();
+                    plan.steps.push(Step::Unsubscribe { subscription_arn, region: region.clone() });
+                }
+                (true, ..) => {}
+                (false, ..) => others += 1,
+            }
+        }
+    }
+    match &found.queue {
+        Some(queue) if queue.tagged => {
+            let (url, messages) = (queue.url.clone(), queue.messages);
+            plan.steps.push(Step::DeleteQueue { url, region: region.clone(), messages });
+        }
+        Some(_) => plan.kept.push(not_ours(&format!("queue {}", wanted.name()))),
+        None => {}
+    }
+    match &found.topic {
+        Some(topic) if topic.tagged => {
+            plan.steps.push(Step::DeleteTopic { topic_arn: wanted.topic_arn(), region, others });
+        }
+        Some(_) => plan.kept.push(not_ours(&format!("topic {}", wanted.name()))),
+        None => {}
+    }
+    if matches!(found.bucket, Bucket::There(_)) {
+        plan.kept.push(format!("bucket {}, with the log files: they are evidence", wanted.bucket));
+    }
+    plan
+}
+
+impl Found {
+    /// Whether a trail would go on that logs the write events of all Regions, without the one of this ARN.
+    #[must_use]
+    pub fn serves_without(&self, arn: &str) -> bool {
+        self.trails.iter().filter(|trail| trail.arn != arn).any(|trail| {
+            let on = matches!(trail.logging, Ok(Logging::On { .. }));
+            let logs = trail.events.as_ref().is_ok_and(|events| events.logged == Logged::Yes);
+            trail.multi_region && on && logs
+        })
+    }
+}
