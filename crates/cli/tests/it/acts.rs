@@ -15,7 +15,6 @@ use crate::operator::{DUBLIN, HUB, Ran, Stage, stage};
 /// A sweep from the terminal that revokes everything that is open, with its evidence in a folder.
 fn swept(stage: &Stage, name: &str) -> PathBuf {
     let kept = folder(name).join("evidence");
-    let _ = std::fs::remove_dir_all(&kept);
     let place = kept.to_str().unwrap().to_owned();
     let ran = stage.run(&["sweep", "--region", DUBLIN, "--enforce", "--yes", "--evidence", &place], "");
     assert_eq!(ran.code, 1, "{}", ran.stderr);
@@ -65,7 +64,7 @@ fn rules(stage: &Stage, group: &str) -> Vec<Shape> {
 const OPEN: &str = "version: 1\nexempt: [{reason: lab, until: never, regions: [eu-west-1]}]";
 
 fn open_policy(name: &str) -> String {
-    let path = folder(name).join("open.yaml");
+    let path = folder(&format!("{name}-policy")).join("open.yaml");
     std::fs::write(&path, OPEN).unwrap();
     path.to_str().unwrap().to_owned()
 }
@@ -207,7 +206,6 @@ fn undo_puts_every_kind_of_rule_back_equal_but_for_the_id_and_twice_is_once() {
     every_kind(&stage, &web);
     let before = rules(&stage, &web);
     let place = folder("acts-undo").join("evidence");
-    let _ = std::fs::remove_dir_all(&place);
     let enforce = ["sweep", "--region", DUBLIN, "--enforce", "--yes", "--max-revocations", "1000"];
     let ran = stage.run(&[&enforce[..], &kept(&place)[..]].concat(), "");
     assert_eq!(ran.code, 1, "{}", ran.stderr);
@@ -257,7 +255,7 @@ fn undo_puts_every_kind_of_rule_back_equal_but_for_the_id_and_twice_is_once() {
 fn undo_puts_icmp_and_the_rules_of_groups_back_too() {
     let stage = stage();
     let web = stage.group(HUB, DUBLIN, "web", &[Permission::tcp(22, "0.0.0.0/0")]);
-    let peer = stage.group(HUB, DUBLIN, "peer", &[]);
+    let peer = stage.world().create_group(HUB, DUBLIN, "peer", ec2_model::Vpc::Other);
     let place = swept(&stage, "acts-kinds");
     let others = [
         Permission::new("icmp", 8, -1, &["0.0.0.0/0"]).described("ping"),
@@ -301,8 +299,7 @@ fn undo_with_a_waiver_writes_it_first_and_refuses_one_that_is_longer_than_the_po
     let web = stage.group(HUB, DUBLIN, "web", &[Permission::tcp(22, "9.0.0.0/8")]);
     let place = swept(&stage, "acts-waive");
     let act = id(&acts(&stage, &place)[0]);
-    let memory = folder("acts-waive").join("memory");
-    let _ = std::fs::remove_dir_all(&memory);
+    let memory = folder("acts-waive-memory");
     let memory = memory.to_str().unwrap();
     let long = undo(&stage, &place, &act, &["--waive", "25h", "--reason", "SEC-1", "--memory", memory]);
     assert_eq!(long.code, 2, "{}", long.stdout);

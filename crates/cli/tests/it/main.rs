@@ -10,6 +10,7 @@
 )]
 
 mod acts;
+mod browser;
 mod check;
 mod cli;
 mod corpus;
