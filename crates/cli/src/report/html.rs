@@ -67,10 +67,14 @@ fn tiles(report: &Report, out: &mut String) -> fmt::Result {
     ] {
         writeln!(out, "<div class=\"{class}\"><dd>{number}</dd><dt>{name}</dt></div>")?;
     }
-    let longest = open_for(report.total.longest_open_seconds);
-    let median = open_for(report.total.median_open_seconds);
-    writeln!(out, "<div><dd>{median}</dd><dt>half were open for no longer</dt></div>")?;
-    writeln!(out, "<div><dd>{longest}</dd><dt>the longest</dt></div>\n</dl>")
+    let times = [
+        ("half were open for no longer", report.total.median_open_seconds),
+        ("the longest was open", report.total.longest_open_seconds),
+    ];
+    for (name, seconds) in times.into_iter().filter(|(_, seconds)| seconds.is_some()) {
+        writeln!(out, "<div><dd>{}</dd><dt>{name}</dt></div>", open_for(seconds))?;
+    }
+    writeln!(out, "</dl>")
 }
 
 fn lines_of(title: &str, lines: &[Line], out: &mut String) -> fmt::Result {
