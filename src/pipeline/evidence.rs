@@ -14,6 +14,7 @@ use portcullis_domain::policy::Mode;
 use tokio::time::Instant;
 
 use super::context::Context;
+use super::intake::Tracked;
 use super::remediate::Remediated;
 use super::task::GroupTask;
 use crate::shelf;
@@ -128,6 +129,15 @@ fn of_absent(
     let account = Account { changes: &[change], own: 1, looks: &[look], observed: &observed, ..account.clone() };
     let finding = Finding { outcome: Outcome::AlreadyGone, ..finding.clone() };
     account.of(&finding, 0, None)
+}
+
+/// Adds the records that the changes were read from, where findings have evidence.
+pub(super) fn add_records(changes: &[Tracked<Change>], findings: &mut [Finding]) {
+    for (change, finding) in changes.iter().zip(findings) {
+        if let Some(evidence) = &mut finding.evidence {
+            evidence.record = change.origin.record.as_deref().cloned();
+        }
+    }
 }
 
 /// Writes the evidence of findings, and gives each finding the id of its own. What cannot be written goes to the log as it

@@ -95,6 +95,10 @@ impl Acts {
     /// Why it cannot be read, or that it was altered.
     pub async fn policy(&self, hash: &str) -> io::Result<Policy> {
         let key = policy_key(hash);
+        // The evidence of a file may name anything.
+        if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(io::Error::other(format!("`{}` is no policy's SHA-256", words::text(hash))));
+        }
         let bytes = self.shelf.get(&key).await.map_err(|error| self.error(&key, &error))?;
         let altered = |why: String| io::Error::other(format!("{key}: {why}"));
         let policy = Policy::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| altered(error.to_string()))?;
