@@ -24,24 +24,29 @@ help: ## Show this list
 
 # While one core compiles the AWS SDK, the other installs the tools.
 .PHONY: demo
-demo: ## See it work on this machine: alert, enforce, then a hub with members, on an AWS emulator
-	@$(MAKE) --no-print-directory --jobs=2 function .venv/demo/.installed
-	.venv/demo/bin/python tools/demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda
+demo: ## See it work on this machine: alert, enforce, a hub with members, a drill, on an AWS emulator
+	@$(MAKE) --no-print-directory --jobs=2 function-and-cli .venv/demo/.installed
+	.venv/demo/bin/python tools/demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda --cli $(PROFILE_DIR)/portcullis
 
 # Each target builds only what it needs, with the same set of features.
 .PHONY: function
 function: need-cargo
 	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda
 
+.PHONY: function-and-cli
+function-and-cli: need-cargo
+	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda --bin portcullis
+
 .PHONY: function-and-model
 function-and-model: need-cargo
 	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda --bin ec2-model
 
 .PHONY: invoke
-invoke: ## Run the function on one event: make invoke EVENT=events/NAME.json
-	@test -f "$(EVENT)" || { echo "make: which event? make invoke EVENT=events/NAME.json" >&2; exit 1; }
+invoke: ## Run the function on one event: make invoke EVENT=events/NAME.json (JSON=1: as it writes it)
+	@test -f "$(EVENT)" || { printf 'make: no event "%s": make invoke EVENT=events/NAME.json; there are\n' "$(EVENT)" >&2; \
+	  printf '  %s\n' events/*.json >&2; exit 1; }
 	@$(MAKE) --no-print-directory --jobs=2 function-and-model .venv/build/.installed
-	.venv/build/bin/python tools/demo/invoke.py --programs $(PROFILE_DIR) "$(EVENT)"
+	.venv/build/bin/python tools/demo/invoke.py $(if $(JSON),--json) --programs $(PROFILE_DIR) "$(EVENT)"
 
 # Tests that need something from outside are ignored by default. Those that can run here run first, by name.
 OUTSIDE := witness:: $(if $(PORTCULLIS_TEST_RECORDS),corpus::)

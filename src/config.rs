@@ -27,6 +27,8 @@ pub struct Config {
     pub topic: Option<String>,
     /// `PORTCULLIS_QUEUE_URL`.
     pub queue: Option<String>,
+    /// `PORTCULLIS_LOG_ROLE`.
+    pub log_role: Option<LogRole>,
     /// `PORTCULLIS_MEMORY`.
     pub memory: Store,
     /// `PORTCULLIS_EVIDENCE` and `PORTCULLIS_EVIDENCE_DAYS`.
@@ -147,6 +149,15 @@ impl MemberRole {
     }
 }
 
+/// The role that the function assumes to read log files, where their bucket lets nobody else in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRole {
+    /// Its ARN.
+    pub arn: String,
+    /// The external id, the same as the member role's.
+    pub external_id: Option<String>,
+}
+
 /// In which accounts the function may act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Accounts {
@@ -186,7 +197,9 @@ impl Config {
     /// The first variable that does not parse.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |variable: &'static str| get(variable).filter(|value| !value.is_empty());
+        let external_id = get("PORTCULLIS_EXTERNAL_ID");
         Ok(Self {
+            log_role: get("PORTCULLIS_LOG_ROLE").map(|arn| log_role(arn, external_id)).transpose()?,
             mode: match get("PORTCULLIS_MODE").as_deref() {
                 None | Some("alert") => Mode::Alert,
                 Some("enforce") => Mode::Enforce,
@@ -264,6 +277,17 @@ fn member_role(name: Option<String>, external_id: Option<String>) -> Result<Opti
             &id,
             "PORTCULLIS_MEMBER_ROLE beside it: it is that role's external id",
         )),
+    }
+}
+
+fn log_role(arn: String, external_id: Option<String>) -> Result<LogRole, ConfigError> {
+    let is_role = Arn::parse(&arn).is_some_and(|it| {
+        let name = it.resource.strip_prefix("role/").and_then(|path| path.rsplit('/').next());
+        it.service == "iam" && AccountId::parse(it.account).is_ok() && name.is_some_and(MemberRole::is_name)
+    });
+    match is_role {
+        true => Ok(LogRole { arn, external_id }),
+        false => Err(refused("PORTCULLIS_LOG_ROLE", &arn, "a role's ARN, arn:aws:iam::ACCOUNT:role/NAME")),
     }
 }
 

@@ -37,9 +37,20 @@ pub struct InitError {
 /// # Errors
 /// [`InitError`].
 pub async fn context(config: Config) -> Result<Context, InitError> {
-    let Config { mode, policy: source, member_role, accounts, topic, queue, memory, evidence, ambient, log: _ } =
-        config;
-    let aws = Aws::new(ambient, member_role, mode).await;
+    let Config {
+        mode,
+        policy: source,
+        member_role,
+        accounts,
+        topic,
+        queue,
+        log_role,
+        memory,
+        evidence,
+        ambient,
+        log: _,
+    } = config;
+    let aws = Aws::new(ambient, member_role, mode).await.with_log_role(log_role);
     let policy = source.read(&aws).await.map_err(|why| InitError { place: source.name(), source: why })?;
     let (place, sha256) = (source.name(), policy.hash());
     let (guards, exemptions) = (policy.guards().len(), policy.exemptions().len());

@@ -36,7 +36,7 @@ pub use session::Session;
 pub use sns::Message;
 pub use sts::{Caller, CallerError, caller};
 
-use crate::config::{Ambient, MemberRole};
+use crate::config::{Ambient, LogRole, MemberRole};
 
 /// The clients. Made once, in init.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub struct Aws {
     sns: OnceCell<aws_sdk_sns::Client>,
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
     rate_limiter: RateLimiter,
+    log_role: Option<LogRole>,
+    buckets: s3::Buckets,
 }
 
 impl Aws {
@@ -69,7 +71,14 @@ impl Aws {
         let base = loader.retry_config(retries()).timeout_config(timeouts()).load().await;
         let (pool, rate_limiter) = (Mutex::default(), RateLimiter::default());
         let (sns, dynamodb) = (OnceCell::new(), OnceCell::new());
-        Self { base, member_role, mode, pool, sns, dynamodb, rate_limiter }
+        let buckets = s3::Buckets::default();
+        Self { base, member_role, mode, pool, sns, dynamodb, rate_limiter, log_role: None, buckets }
+    }
+
+    /// The same clients, that read log files as this role.
+    #[must_use]
+    pub fn with_log_role(self, log_role: Option<LogRole>) -> Self {
+        Self { log_role, ..self }
     }
 }
 

@@ -26,10 +26,14 @@ fn every_variable_is_taken() {
         ("PORTCULLIS_EXTERNAL_ID", "org:1/x"),
         ("PORTCULLIS_ACCOUNTS", "111122223333, 444455556666"),
         ("PORTCULLIS_TOPIC_ARN", "arn:aws-us-gov:sns:us-gov-west-1:111122223333:findings"),
+        ("PORTCULLIS_LOG_ROLE", "arn:aws-us-gov:iam::444455556666:role/path/log-reader"),
         ("PORTCULLIS_MEMORY", "portcullis-Memory-1X.a"),
         ("RUST_LOG", "warn,portcullis=debug"),
     ])
     .unwrap();
+    let log_role = config.log_role.unwrap();
+    assert_eq!(log_role.arn, "arn:aws-us-gov:iam::444455556666:role/path/log-reader");
+    assert_eq!(log_role.external_id.as_deref(), Some("org:1/x"));
     assert_eq!(config.mode, Mode::Enforce);
     assert_eq!(config.policy, PolicySource::S3 { bucket: "bucket".into(), key: "a/policy.yaml".into() });
     let role = MemberRole { name: "PortcullisMember".into(), external_id: Some("org:1/x".into()) };
@@ -61,6 +65,11 @@ fn a_value_that_does_not_parse_is_named_with_its_variable_and_what_is_accepted()
             "PORTCULLIS_POLICY",
             "https://x/y",
             "PORTCULLIS_POLICY=`https://x/y`: expected a file's path, or s3://bucket/key",
+        ),
+        (
+            "PORTCULLIS_LOG_ROLE",
+            "log-reader",
+            "PORTCULLIS_LOG_ROLE=`log-reader`: expected a role's ARN, arn:aws:iam::ACCOUNT:role/NAME",
         ),
         (
             "PORTCULLIS_MEMBER_ROLE",

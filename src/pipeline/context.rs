@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use portcullis_domain::policy::{Mode, Policy};
 use tokio::time::Instant;
 
+use super::permission::RefusedAccounts;
 use super::prefix_list::OpenThroughLists;
 use super::recent::RecentChanges;
 use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
 use crate::shelf::{Shelf, Unwritten};
-use crate::sinks::{Output, Sinks};
+use crate::sinks::{News, Output, Sinks};
 use crate::store::Store;
 
 /// Tells the time.
@@ -29,12 +30,16 @@ pub struct Context {
     pub clock: Clock,
     /// Standard output.
     pub out: Output,
+    /// Whether people will read the findings, and groups need their names.
+    pub names_groups: bool,
     /// Where evidence is kept.
     pub shelf: Shelf,
     /// Evidence that could not be written yet.
     pub(super) unwritten: Unwritten,
     /// What this instance remembers of other deliveries.
     pub(super) recent: RecentChanges,
+    /// Whose events were refused a short time ago.
+    pub(super) refused: RefusedAccounts,
 }
 
 /// The function's settings, apart from the policy.
@@ -56,8 +61,10 @@ impl Context {
     /// Puts a context together.
     #[must_use]
     pub fn new(aws: Aws, policy: Policy, settings: Settings, clock: Clock, out: Output) -> Self {
+        let names_groups = settings.topic.is_some();
         let (shelf, unwritten, recent) = (Shelf::None, Unwritten::default(), RecentChanges::default());
-        Self { aws, policy, settings, clock, out, shelf, unwritten, recent }
+        let refused = RefusedAccounts::default();
+        Self { aws, policy, settings, clock, out, names_groups, shelf, unwritten, recent, refused }
     }
 
     /// The same context, with evidence kept.
@@ -109,6 +116,8 @@ pub(super) struct InvocationScope<'a> {
     pub(super) known_lists: KnownLists,
     /// The groups that the invocation saw open through a prefix list.
     pub(super) open_through_lists: OpenThroughLists,
+    /// What has been published.
+    pub(super) news: News,
 }
 
 impl<'a> InvocationScope<'a> {
@@ -120,6 +129,7 @@ impl<'a> InvocationScope<'a> {
             recheck_until: Instant::now() + RECHECK_WITHIN,
             known_lists: KnownLists::default(),
             open_through_lists: OpenThroughLists::default(),
+            news: News::default(),
         }
     }
 

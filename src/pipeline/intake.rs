@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::context::Context;
 use crate::aws::AccountRegion;
+use crate::envelope::MOST_UNREADABLE;
 
 /// Where a payload came from.
 #[derive(Debug, Clone)]
@@ -50,9 +51,54 @@ pub(super) type ResourceKey = (AccountRegion, Resource, Option<&'static str>);
 pub(super) struct Batch {
     pub(super) resources: BTreeMap<ResourceKey, Vec<Tracked<Change>>>,
     pub(super) findings: Vec<Tracked<Finding>>,
+    /// How many records of each item could not be read.
+    unreadable: BTreeMap<String, usize>,
 }
 
+/// This many records are worked on at a time. A delivery or a log file that holds more is worked on in parts, so that memory
+/// is bounded.
+const PORTION: usize = 2000;
+
 impl Batch {
+    /// Whether it is time to work on what it holds.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= PORTION
+    }
+
+    /// Takes out what is to be worked on.
+    pub(super) fn take(&mut self) -> Self {
+        let Self { resources, findings, unreadable: _ } = self;
+        Self { resources: std::mem::take(resources), findings: std::mem::take(findings), unreadable: BTreeMap::new() }
+    }
+
+    /// Adds what is only counted of the records that could not be read.
+    pub(super) fn add_more_unreadable(&mut self, context: &Context) {
+        for (item, count) in std::mem::take(&mut self.unreadable) {
+            if let Some(more @ 1..) = count.checked_sub(MOST_UNREADABLE) {
+                let why = format!("{more} more records of the delivery cannot be read");
+                let origin = Origin { index: usize::MAX, item, record: None };
+                let event = EventMetadata::default();
+                self.add_finding(origin, from_record(context, &event, Verdict::Undecided, why));
+            }
+        }
+    }
+
+    /// Counts records that cannot be read.
+    pub(super) fn count_unreadable(&mut self, item: &str, count: usize) {
+        match self.unreadable.get_mut(item) {
+            Some(so_far) => *so_far += count,
+            None => _ = self.unreadable.insert(item.to_owned(), count),
+        }
+    }
+
+    /// Adds a record that cannot be read, if not too many came before it.
+    fn add_undecided(&mut self, origin: Origin, finding: impl FnOnce() -> Finding) {
+        self.count_unreadable(&origin.item, 1);
+        if self.unreadable.get(&origin.item).is_some_and(|count| *count <= MOST_UNREADABLE) {
+            self.add_finding(origin, finding());
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.findings.len() + self.resources.values().map(Vec::len).sum::<usize>()
     }
@@ -75,7 +121,7 @@ impl Batch {
 
     /// Adds what could not be opened or read.
     pub(super) fn add_unreadable(&mut self, context: &Context, origin: Origin, why: String) {
-        self.add_finding(origin, from_record(context, &EventMetadata::default(), Verdict::Undecided, why));
+        self.add_undecided(origin, || from_record(context, &EventMetadata::default(), Verdict::Undecided, why));
     }
 
     /// Adds a record: as a change where EC2 must be asked, as a finding where the record alone decides.
@@ -91,7 +137,7 @@ impl Batch {
                 self.add_finding(origin, from_record(context, &event, Verdict::Irrelevant, why));
             }
             Reading::Undecided { event, why } => {
-                self.add_finding(origin, from_record(context, &event, Verdict::Undecided, why));
+                self.add_undecided(origin, || from_record(context, &event, Verdict::Undecided, why));
             }
             Reading::Change(change) => match harmless(&change, &context.policy) {
                 Some(why) => {

@@ -10,9 +10,6 @@ use crate::aws::{AwsError, within};
 use crate::envelope::LogFile;
 use crate::s3_url::S3Url;
 
-/// This many records are worked on at a time. A file that holds more is worked on while it is read.
-const PORTION: usize = 2000;
-
 /// This many bytes are unzipped at a time: at deflate's highest compression they hold 4 MiB.
 const PIECE: usize = 4 << 10;
 
@@ -30,14 +27,14 @@ pub(super) async fn read(
     let place = S3Url { bucket: &file.bucket, key: &file.key }.to_string();
     let until = scope.work_until();
     let read = async {
-        let bucket = context.aws.bucket(&file.bucket);
+        let bucket = context.aws.log_bucket(&file.bucket).await;
         let mut body = within(until, GET_OBJECT, bucket.object(&file.key)).await?;
         let mut stream = Stream::default();
         while let Some(chunk) = within(until, GET_OBJECT, body.chunk()).await? {
             for piece in chunk.chunks(PIECE) {
                 stream.push(piece, |found| add(context, batch, &origin, (&place, found)));
-                if batch.len() >= PORTION {
-                    batch::work(context, scope, std::mem::take(batch), result).await;
+                if batch.is_full() {
+                    batch::work(context, scope, batch.take(), result).await;
                 }
             }
         }

@@ -52,6 +52,9 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     let is_any_unwritten = context.unwritten.is_any();
     let (mut batch, mut result) = (Batch::default(), DeliveryResult::default());
     let (mut sweeps, mut files) = (Vec::new(), Vec::new());
+    for item in &delivery.items {
+        batch.count_unreadable(&item.id, item.more_unreadable);
+    }
     let items = delivery.items.into_iter();
     let payloads = items.flat_map(|item| item.payloads.into_iter().map(move |payload| (item.id.clone(), payload)));
     for (index, (item, payload)) in payloads.enumerate() {
@@ -66,11 +69,15 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
             Payload::Unrelated(why) => batch.add_unrelated(context, origin, why),
             Payload::Unreadable(why) => batch.add_unreadable(context, origin, why),
         }
+        if batch.is_full() {
+            batch::work(context, &scope, batch.take(), &mut result).await;
+        }
     }
     // Log files are read one after the other, so that the memory they take does not depend on their number.
     for (origin, file) in files {
         log_file::read(context, &scope, (origin, file), &mut batch, &mut result).await;
     }
+    batch.add_more_unreadable(context);
     batch::work(context, &scope, batch, &mut result).await;
     for (origin, request) in sweeps {
         sweep::run(context, &scope, (origin, request), &mut result).await;
@@ -78,6 +85,7 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     if is_any_unwritten {
         evidence::flush(context, scope.report_until()).await;
     }
+    scope.news.report_the_others(&context.sinks(), scope.report_until()).await;
     result.findings.sort_by_key(|finding| finding.origin.index);
     let findings = result.findings.into_iter().map(|finding| finding.value).collect();
     Answer { kind: delivery.kind, findings, failed: result.failed }

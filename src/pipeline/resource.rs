@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, stream};
 use portcullis_domain::change::{Call, Change, Resource};
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
+use portcullis_domain::ids::GroupId;
 use portcullis_domain::policy::Mode;
 
 use super::context::{Context, InvocationScope};
@@ -44,7 +45,7 @@ pub(super) async fn handle(
         Ok(session) => session,
         Err(why) => {
             let same = Same { context, resource, changes: &changes };
-            let findings = same.finding(Verdict::Undecided, Outcome::None, &why);
+            let findings = same.refused(scope, target, &why);
             return ResourceResult { findings, sweeps, ..ResourceResult::default() };
         }
     };
@@ -76,6 +77,9 @@ pub(super) async fn handle(
     let groups = looks.description.groups.len();
     let RegionResult { findings: more, nearly_open } = handle_groups(&task, &same, looks, permit).await;
     findings.extend(more);
+    if context.names_groups {
+        name_groups(session, target, &mut findings).await;
+    }
     let is_swept = !sweeps.is_empty();
     ResourceResult { findings, groups, sweeps, is_swept, nearly_open }
 }
@@ -198,6 +202,23 @@ async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, looks: FirstLooks) -
     if findings.is_empty() { same.finding(Verdict::Safe, Outcome::None, safe) } else { findings }
 }
 
+/// Gives groups that are or were open their names, after all that was to be revoked is. Without an answer they have none.
+async fn name_groups(session: Session<'_>, target: &AccountRegion, findings: &mut [Tracked<Finding>]) {
+    let id = |finding: &Finding| GroupId::parse(finding.group.as_deref()?).ok();
+    let open = findings.iter().filter(|finding| finding.value.verdict == Verdict::Exposed);
+    let wanted: BTreeSet<GroupId> = open.filter_map(|finding| id(&finding.value)).collect();
+    if wanted.is_empty() {
+        return;
+    }
+    let wanted: Vec<GroupId> = wanted.into_iter().collect();
+    match session.group_names(target, &wanted).await {
+        Ok(names) => findings.iter_mut().for_each(|finding| {
+            finding.value.group_name = id(&finding.value).and_then(|id| names.get(&id).cloned());
+        }),
+        Err(error) => tracing::warn!(code = %error.code, message = error.message, "groups have no names in findings"),
+    }
+}
+
 /// Makes the same finding for every change of a resource.
 struct Same<'a> {
     context: &'a Context,
@@ -209,6 +230,21 @@ impl Same<'_> {
     fn finding(&self, verdict: Verdict, outcome: Outcome, why: &str) -> Vec<Tracked<Finding>> {
         let finding = |change: &Tracked<Change>| change.with(self.plain(change, (verdict, outcome), why));
         self.changes.iter().map(finding).collect()
+    }
+
+    /// The account is none of the function's, or that cannot be told. That an account is refused is news once an hour, and
+    /// nothing would change if it was tried again.
+    fn refused(&self, scope: &InvocationScope<'_>, target: &AccountRegion, why: &str) -> Vec<Tracked<Finding>> {
+        let mut findings = self.finding(Verdict::Undecided, Outcome::None, why);
+        if scope.session.is_some() {
+            for finding in &mut findings {
+                finding.value.doubtful = false;
+                if !self.context.refused.is_news(&target.account, self.context.now()) {
+                    finding.value.verdict = Verdict::Irrelevant;
+                }
+            }
+        }
+        findings
     }
 
     fn plain(&self, change: &Tracked<Change>, (verdict, outcome): (Verdict, Outcome), why: &str) -> Finding {

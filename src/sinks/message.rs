@@ -3,45 +3,93 @@
 //! Sources: SNS Developer Guide, "Publishing with a platform-specific payload" (`MessageStructure: json`; 256 KB with
 //! attributes); Amazon Q Developer in chat applications, "Custom notifications" (title at most 250, description 8000).
 
-use std::collections::BTreeSet;
+mod help;
+mod text;
+mod title;
+mod words;
 
-use portcullis_domain::finding::{Finding, MOST_NAMED, Outcome, SweepFinding, Verdict};
-use serde_json::json;
+use std::collections::BTreeMap;
+
+use portcullis_domain::finding::{Finding, MOST_NAMED, Outcome};
+use portcullis_domain::text::for_people;
+use serde_json::{Value, json};
 
 use crate::aws::Message;
+use text::{code, group_id};
+use title::{LONGEST_SUBJECT, next_step, title};
+pub use words::admits;
 
 /// A message lists at most this many entries, so that it always fits. The log has the whole finding.
 const MOST_LISTED: usize = 25;
-
 /// Each place that a sweep could not look at takes at most this many characters of a message.
 const LONGEST_NAME: usize = 300;
+/// A card's title and description have at most this many characters.
+const LONGEST_TITLE: usize = 250;
+const LONGEST_DESCRIPTION: usize = 8000;
 
 /// The message for a finding. Its attributes are `verdict`, `outcome`, `account` and `region`; and `exempt_by` where that
 /// is why it is published.
 #[must_use]
 pub fn of(finding: &Finding) -> Message {
     let finding = &brief(finding);
-    let machine = super::log::line(finding);
-    let body = json!({
-        "default": machine,
-        "email": mail(finding),
-        "email-json": machine,
-        "http": chat(finding),
-        "https": chat(finding),
-        "sqs": machine,
-        "lambda": machine,
-        "sms": title(finding),
-    });
+    let texts = Texts {
+        machine: super::log::line(finding),
+        mail: mail(finding),
+        chat: chat(finding),
+        short: title(finding, LONGEST_SUBJECT),
+    };
     let words = [("verdict", finding.verdict.as_str().to_owned()), ("outcome", finding.outcome.as_str().to_owned())];
     let places = [("account", &finding.account), ("region", &finding.region)];
     let places = places.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
     let exempt_by = finding.exempt_by.map(|by| ("exempt_by", by.as_str().to_owned()));
-    Message {
-        subject: title(finding).chars().filter(|c| (' '..='~').contains(c)).take(100).collect(),
-        body: body.to_string(),
-        attributes: words.into_iter().chain(places).chain(exempt_by).collect(),
+    texts.message(words.into_iter().chain(places).chain(exempt_by).collect())
+}
+
+/// The message about findings that were not published each, by their outcomes.
+#[must_use]
+pub fn of_others(others: &BTreeMap<Outcome, usize>) -> Message {
+    let count: usize = others.values().sum();
+    let gravest = if others.contains_key(&Outcome::Failed) { Outcome::Failed } else { Outcome::None };
+    let what = format!("{count} more findings of this delivery are in the log alone: {}", words::outcomes(others));
+    let next = "One delivery sends at most 100 messages. Look in the function's log for all of its findings.";
+    let by_outcome: BTreeMap<&str, usize> = others.iter().map(|(outcome, count)| (outcome.as_str(), *count)).collect();
+    let texts = Texts {
+        machine: json!({"schema": 1, "reason": what, "not_published": by_outcome}).to_string(),
+        mail: format!("Portcullis: {what}.\n\n{next}\n"),
+        chat: card((&format!("Portcullis: {count} more findings"), &what, next), json!({})),
+        short: format!("Portcullis: {count} more findings, in the log"),
+    };
+    texts.message(vec![("outcome", gravest.as_str().to_owned())])
+}
+
+/// What each kind of subscriber gets.
+struct Texts {
+    machine: String,
+    mail: String,
+    chat: String,
+    short: String,
+}
+
+impl Texts {
+    fn message(self, attributes: Vec<(&'static str, String)>) -> Message {
+        let Self { machine, mail, chat, short } = self;
+        let subject: String = short.chars().filter(|c| (' '..='~').contains(c)).take(LONGEST_SUBJECT).collect();
+        let body = json!({
+            "default": machine,
+            "email": mail,
+            "email-json": machine,
+            "http": chat,
+            "https": chat,
+            "sqs": machine,
+            "lambda": machine,
+            "sms": short,
+        });
+        Message { subject, body: body.to_string(), attributes }
     }
 }
+
+/// The end of the reason of a finding of which something is left out.
+const SHORTENED: &str = " (shortened: the function's log has the whole finding)";
 
 /// The finding with its lists and its reason cut to a length that always fits.
 fn brief(finding: &Finding) -> Finding {
@@ -67,215 +115,165 @@ fn brief(finding: &Finding) -> Finding {
         brief.reason = brief.reason.chars().take(2000).collect::<String>() + "…";
     }
     if cut {
-        brief.reason.push_str(" (shortened: the function's log has the whole finding)");
+        brief.reason.push_str(SHORTENED);
     }
     brief
 }
 
-fn or_unknown(value: Option<&String>) -> &str {
-    value.map_or("unknown", String::as_str)
+/// What happened, in a sentence or two: what was open to whom, and what could not be done or told.
+fn summary(finding: &Finding) -> Vec<String> {
+    let sentence = words::sentence(finding);
+    let failed = finding.outcome == Outcome::Failed;
+    let says_more = sentence.is_none() || finding.doubtful || failed || finding.reason.contains("judged by what");
+    sentence.into_iter().chain(says_more.then(|| finding.reason.clone())).collect()
 }
 
-/// What the subject says: whether a port is open now, and what happened.
-struct Headline {
-    /// Whether a port is open that nobody has made lawful.
-    is_open: bool,
-    what: &'static str,
-    next_step: &'static str,
-}
-
-/// The headline of a finding about a group or a place.
-fn headline(finding: &Finding) -> Headline {
-    let open = |what, next_step| Headline { is_open: true, what, next_step };
-    let over = |what, next_step| Headline { is_open: false, what, next_step };
-    match (finding.verdict, finding.outcome) {
-        (Verdict::Undecided, _) => {
-            over("cannot be decided", "Look at the group by hand: Portcullis could not tell what this change did.")
-        }
-        (_, Outcome::Failed) => open(
-            "NOT taken back",
-            "Close it by hand now, then find out why: the error names AWS's reason. The function tries again.",
-        ),
-        (_, Outcome::WouldRevert) => open(
-            "not touched (alert mode)",
-            "Close it, or add an exemption with a reason. Nothing is touched in alert mode.",
-        ),
-        (Verdict::Exposed, Outcome::Reverted) if finding.is_open() => open(
-            "STILL OPEN through other rules, own rules taken back",
-            "Close it by hand: it is open through rules that this event did not make. Then tell whoever opened it.",
-        ),
-        (_, Outcome::Reverted) => over(
-            "opened and taken back",
-            "Tell whoever opened it. If it is lawful, add an exemption with a reason to the policy.",
-        ),
-        (Verdict::Exposed, Outcome::AlreadyGone) if !finding.is_open() => over(
-            "was open, and is closed now, not by Portcullis",
-            "It is closed. Ask whoever opened it, and look in the flow logs who came in meanwhile.",
-        ),
-        (Verdict::Exposed, Outcome::AlreadyGone | Outcome::None) => open(
-            "not by this change's rules alone: not touched",
-            "Close it by hand: it is open through rules that this event did not make, and an event takes back its own only.",
-        ),
-        (Verdict::Exempt, _) if finding.exempt_by.is_some() => over(
-            "open by an exemption for who made it",
-            "Nothing to do where that was expected. Where it was not, ask who used the exempt principal.",
-        ),
-        (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, Outcome::AlreadyGone) => {
-            over("no longer there", "Nothing to do.")
-        }
-        (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, Outcome::None) => over("looked at", "Nothing to do."),
-    }
-}
-
-/// The headline says first whether a port is open now.
-fn title(finding: &Finding) -> String {
-    if let Some(sweep) = &finding.sweep {
-        return sweep_title(sweep);
-    }
-    let Headline { is_open, what, .. } = headline(finding);
-    let group = finding.group.as_deref().unwrap_or("a security group");
-    let place = format!("{}/{}", or_unknown(finding.account.as_ref()), or_unknown(finding.region.as_ref()));
-    // Of a port that others keep open nothing is said of the ports that are closed.
-    let stands = is_open && finding.exposures.iter().any(|exposure| exposure.standing);
-    let named = finding.exposures.iter().filter(|exposure| exposure.standing || !stands || is_own(finding.outcome));
-    let guards: BTreeSet<&str> = named.map(|exposure| exposure.guard.as_str()).collect();
-    let guards = guards.into_iter().collect::<Vec<_>>().join(", ");
-    let what = if guards.is_empty() { what.to_owned() } else { format!("{guards} {what}") };
-    let open = if is_open { "OPEN: " } else { "" };
-    format!("Portcullis: {open}{group} in {place}: {what}")
-}
-
-/// Whether what is open is open through the change's own rules too.
-const fn is_own(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Failed | Outcome::WouldRevert)
-}
-
-/// What a sweep found, the gravest first.
-fn sweep_title(sweep: &SweepFinding) -> String {
-    let parts = [
-        // Those that the summary names: fifty may be more.
-        (sweep.open.len(), if sweep.open.len() < MOST_NAMED { "OPEN" } else { "or more OPEN" }),
-        (sweep.failed, "NOT taken back"),
-        (sweep.undecided, "undecided"),
-        (
-            sweep.unreachable.len(),
-            if sweep.unreachable.len() < MOST_NAMED { "not looked at" } else { "or more not looked at" },
-        ),
-        (sweep.reverted, "taken back"),
-    ];
-    let parts: Vec<String> =
-        parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    let found = if parts.is_empty() { "nothing open".to_owned() } else { parts.join(", ") };
-    format!("Portcullis: sweep: {found}")
-}
-
-/// What the reader should do about it.
-fn next_step(finding: &Finding) -> &'static str {
-    match &finding.sweep {
-        None => headline(finding).next_step,
-        Some(sweep) if !sweep.open.is_empty() => {
-            "Close what is open by hand, or add an exemption with a reason. The sentence above names the groups."
-        }
-        Some(sweep) if !sweep.unreachable.is_empty() => {
-            "Find out why a place could not be looked at. The function tries again."
-        }
-        Some(sweep) if sweep.undecided > 0 => "Look by hand at the groups that could not be decided.",
-        Some(sweep) if sweep.reverted > 0 => "Tell whoever opened it. The log has a finding for each group.",
-        Some(_) => "Nothing to do.",
-    }
-}
-
+/// What is known of the event, each with its name. What is not known is left out.
 fn rows(finding: &Finding) -> Vec<(&'static str, String)> {
-    let text = |value: &Option<String>| or_unknown(value.as_ref()).to_owned();
-    let open_for = finding.open_seconds.map(|seconds| ("Open for", format!("{seconds} s")));
+    let group = finding.group.as_ref().map(|group| match &finding.group_name {
+        Some(name) => format!("{group} ({name})"),
+        None => group.clone(),
+    });
     let rows = [
-        ("Group", text(&finding.group)),
-        ("Account", text(&finding.account)),
-        ("Region", text(&finding.region)),
-        ("Call", text(&finding.call)),
-        ("By", text(&finding.actor)),
-        ("From", text(&finding.source_ip)),
-        ("When", finding.time.map_or_else(|| "unknown".to_owned(), |time| time.to_string())),
-        ("Mode", finding.mode.as_str().to_owned()),
-        ("Event", text(&finding.id)),
+        ("Group", group),
+        ("Account", finding.account.clone()),
+        ("Region", finding.region.clone()),
+        ("Call", finding.call.clone()),
+        ("By", finding.actor.clone()),
+        ("From", finding.source_ip.clone()),
+        ("When", finding.time.map(|time| time.to_string())),
+        ("Open for", finding.open_seconds.map(words::duration)),
+        ("Mode", Some(finding.mode.as_str().to_owned())),
+        ("Event", finding.id.clone()),
+        ("Console", help::link(finding)),
     ];
-    rows.into_iter().chain(open_for).collect()
+    rows.into_iter().filter_map(|(name, value)| Some((name, for_people(&value?)))).collect()
 }
 
-fn rule_lines(finding: &Finding) -> Vec<String> {
-    let part = |value: &Option<String>| value.clone().unwrap_or_default();
-    let number = |value: Option<i64>| value.map_or_else(|| "all".to_owned(), |value| value.to_string());
-    let line = |rule: &portcullis_domain::finding::RuleFinding| {
-        let ports = format!("{} to {}", number(rule.from_port), number(rule.to_port));
-        let error = rule.action.error().map_or_else(String::new, |error| format!(" ({error})"));
-        format!(
-            "{} {} ports {ports} from {}: {}{error}",
-            rule.id,
-            part(&rule.protocol),
-            part(&rule.source),
-            rule.action.as_str()
-        )
-    };
-    finding.rules.iter().map(line).collect()
+/// The groups and places that a sweep names, a line each.
+fn sweep_lines(finding: &Finding) -> Vec<String> {
+    let Some(sweep) = &finding.sweep else { return Vec::new() };
+    let lists = [
+        ("Open", &sweep.open),
+        ("Cannot tell", &sweep.undecided_groups),
+        ("Nearly open", &sweep.nearly_open),
+        ("Not looked at", &sweep.unreachable),
+    ];
+    let mut lines = Vec::new();
+    for (what, named) in lists.into_iter().filter(|(_, named)| !named.is_empty()) {
+        lines.push(format!("\n{what}"));
+        lines.extend(named.iter().take(MOST_LISTED).map(|name| format!("  {}", for_people(name))));
+        if named.len() > MOST_LISTED {
+            let more = if named.len() >= MOST_NAMED { "and more, which the log has" } else { "and more" };
+            lines.push(format!("  {more} ({} are named in the log)", named.len()));
+        }
+    }
+    lines
 }
 
 fn mail(finding: &Finding) -> String {
+    let title = title(finding, usize::MAX);
     if finding.exempt_by.is_some() {
-        let (actor, call) = (or_unknown(finding.actor.as_ref()), or_unknown(finding.call.as_ref()));
-        return one_line(&format!("{}; {}; {call} by {actor}", title(finding), finding.reason)) + "\n";
+        let call = [finding.call.as_deref(), finding.actor.as_deref().map(|_| "by"), finding.actor.as_deref()];
+        let call = call.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        return for_people(&format!("{title}; {}; {call}", finding.reason)) + "\n";
     }
-    let mut text = format!("{}\n\n{}\n\n{}\n\n", title(finding), finding.reason, next_step(finding));
-    for (name, value) in rows(finding) {
-        text.push_str(&format!("{name:<8} {}\n", one_line(&value)));
+    let mut text = format!("{title}\n\n");
+    if let Some(sweep) = &finding.sweep {
+        text.push_str(&format!("{}\n\n{}\n", for_people(&sweep.counts()), next_step(finding)));
+        text.push_str(&(sweep_lines(finding).join("\n") + "\n"));
+    } else {
+        let summary = summary(finding).iter().map(|part| for_people(part)).collect::<Vec<_>>().join("\n");
+        text.push_str(&format!("{summary}\n\n{}\n", next_step(finding)));
     }
-    let rules = rule_lines(finding);
+    if let Some(command) = help::command(finding) {
+        text.push_str(&format!("\nClose it\n  {command}\n"));
+    }
+    let rules: Vec<String> = finding.rules.iter().map(words::rule).collect();
     if !rules.is_empty() {
         text.push_str(&format!("\nRules\n  {}\n", rules.join("\n  ")));
+    }
+    text.push('\n');
+    for (name, value) in rows(finding) {
+        text.push_str(&format!("{name:<8} {value}\n"));
+    }
+    if let Some(exemption) = help::exemption(finding) {
+        text.push_str(&format!("\nIf it is lawful, add this to the policy\n{exemption}\n"));
+    }
+    if finding.reason.ends_with(SHORTENED) {
+        text.push_str("\nSome of it is left out: the function's log has the whole finding.\n");
     }
     text
 }
 
-/// Text out of an event, which the caller chose: control characters become spaces, so that it stays on its line.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// The same as code in markdown, so that it cannot become a link or a heading.
-fn code(text: &str) -> String {
-    format!("`{}`", one_line(text).replace('`', "'"))
-}
-
 fn chat(finding: &Finding) -> String {
-    let mut description = format!("{}\n\n", finding.reason);
+    let mut description = match &finding.sweep {
+        Some(sweep) => text::sentence(&sweep.counts()) + "\n",
+        None => summary(finding).iter().map(|part| text::sentence(part) + "\n").collect::<String>() + "\n",
+    };
+    if let Some(command) = help::command(finding) {
+        description.push_str(&format!("Close it: {}\n", code(&command)));
+    }
+    for rule in finding.rules.iter().map(words::rule) {
+        description.push_str(&format!("- {}\n", code(&rule)));
+    }
     for (name, value) in rows(finding) {
-        description.push_str(&format!("*{name}*: {}\n", code(&value)));
+        // A link is ours, and has to be one.
+        let value = if name == "Console" { value } else { code(&value) };
+        description.push_str(&format!("*{name}*: {value}\n"));
     }
-    for line in rule_lines(finding) {
-        description.push_str(&format!("- {}\n", code(&line)));
+    for line in sweep_lines(finding) {
+        let line = line.trim();
+        description.push_str(&format!("{line}\n"));
     }
-    let group = or_unknown(finding.group.as_ref());
+    let summary = summary(finding).first().map(|part| for_people(part)).unwrap_or_default();
+    let group = group_id(finding.group.as_ref()).map(|group| group.to_string());
+    let place: serde_json::Map<String, Value> = [("account", &finding.account), ("region", &finding.region)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value.clone()?))))
+        .collect();
+    let mut metadata = json!({
+        "summary": summary.chars().take(LONGEST_TITLE).collect::<String>(),
+        "additionalContext": place,
+    });
+    // The schema knows no null.
+    if let Some(group) = group {
+        metadata["threadId"] = group.clone().into();
+        metadata["relatedResources"] = json!([group]);
+    }
+    if let Some(call) = &finding.call {
+        metadata["eventType"] = call.clone().into();
+    }
+    let mut card = card_of((&title(finding, LONGEST_TITLE), &description, next_step(finding)), metadata);
+    card["content"]["keywords"] = json!(["portcullis", finding.verdict.as_str(), finding.outcome.as_str()]);
+    if let Some(id) = &finding.id {
+        card["id"] = for_people(id).into();
+    }
+    card.to_string()
+}
+
+fn card(words: (&str, &str, &str), metadata: Value) -> String {
+    card_of(words, metadata).to_string()
+}
+
+/// A custom notification. A description that is too long ends with a whole line.
+fn card_of((title, description, next_step): (&str, &str, &str), metadata: Value) -> Value {
+    let mut room = LONGEST_DESCRIPTION;
+    let fits = |line: &&str| {
+        let length = line.chars().count();
+        room = room.saturating_sub(length);
+        room > 0
+    };
+    let description: String = description.split_inclusive('\n').take_while(fits).collect();
     json!({
         "version": "1.0",
         "source": "custom",
-        // The schema knows no null.
-        "id": or_unknown(finding.id.as_ref()),
         "content": {
             "textType": "client-markdown",
-            "title": title(finding).chars().take(250).collect::<String>(),
-            "description": description.chars().take(8000).collect::<String>(),
-            "nextSteps": [next_step(finding)],
-            "keywords": ["portcullis", finding.verdict.as_str(), finding.outcome.as_str()],
+            "title": title,
+            "description": description,
+            "nextSteps": [next_step],
         },
-        "metadata": {
-            "threadId": group,
-            "summary": finding.reason.chars().take(250).collect::<String>(),
-            "eventType": or_unknown(finding.call.as_ref()),
-            "relatedResources": [group],
-            "additionalContext": {
-                "account": or_unknown(finding.account.as_ref()),
-                "region": or_unknown(finding.region.as_ref()),
-            },
-        },
+        "metadata": metadata,
     })
-    .to_string()
 }

@@ -5,11 +5,13 @@
 pub mod log;
 pub mod message;
 pub mod metrics;
+mod news;
 pub mod sns;
 
 #[cfg(test)]
 mod tests;
 
+pub use news::News;
 use portcullis_domain::finding::Finding;
 use tokio::time::Instant;
 
@@ -31,11 +33,12 @@ pub struct Sinks<'a> {
 
 impl Sinks<'_> {
     /// Writes findings to the log, which cannot fail, and publishes those that are news. How many could not be published.
-    pub async fn report(&self, findings: impl Iterator<Item = &Finding> + Clone, until: Instant) -> usize {
+    /// Past a number of them they are only counted in `news`.
+    pub async fn report(&self, findings: impl Iterator<Item = &Finding> + Clone, news: &News, until: Instant) -> usize {
         findings.clone().for_each(|finding| (self.out)(&log::line(finding)));
         let Some(topic) = self.topic else { return 0 };
         let mut failures = 0;
-        for finding in findings.filter(|finding| sns::is_published(finding)) {
+        for finding in findings.filter(|finding| sns::is_published(finding) && news.has_room_for(finding)) {
             failures += usize::from(!sns::publish(self.aws, topic, finding, until).await);
         }
         failures

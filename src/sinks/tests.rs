@@ -116,7 +116,7 @@ fn a_message_has_a_text_for_each_protocol_and_attributes_to_filter_by() {
         assert!(texts[protocol].as_str().is_some_and(|text| !text.is_empty()), "{protocol}");
     }
     assert_eq!(texts["sqs"].as_str().unwrap(), line(&reverted()));
-    assert_eq!(message.subject, "Portcullis: sg-1 in 111122223333/eu-west-1: ssh opened and taken back");
+    assert_eq!(message.subject, "Portcullis CLOSED: ssh in sg-1, 111122223333 eu-west-1");
     let expected =
         [("verdict", "exposed"), ("outcome", "reverted"), ("account", "111122223333"), ("region", "eu-west-1")];
     assert_eq!(message.attributes, expected.map(|(name, value)| (name, value.to_owned())));
@@ -124,42 +124,39 @@ fn a_message_has_a_text_for_each_protocol_and_attributes_to_filter_by() {
     assert_eq!(message::of(&unknown).attributes.len(), 2, "an attribute may not be empty");
 }
 
-/// The title, the next step and the reason of the mail.
+fn mail(finding: &Finding) -> String {
+    texts(&message::of(finding))["email"].as_str().unwrap().to_owned()
+}
+
+fn card(finding: &Finding) -> Value {
+    serde_json::from_str(texts(&message::of(finding))["https"].as_str().unwrap()).unwrap()
+}
+
+/// The title and the next step of the mail.
 fn words(finding: &Finding) -> [String; 2] {
-    let mail = texts(&message::of(finding))["email"].as_str().unwrap().to_owned();
+    let mail = mail(finding);
     let mut parts = mail.split("\n\n");
     let title = parts.next().unwrap().to_owned();
     [title, parts.nth(1).unwrap_or_default().to_owned()]
 }
 
 #[test]
-fn a_title_says_first_whether_a_port_is_open_now() {
+fn a_title_says_first_what_happened_and_whether_a_port_is_open_now() {
     use {Outcome as O, Verdict as V};
-    let not_alone = "OPEN: ssh not by this change's rules alone: not touched";
-    let failed = "OPEN: ssh NOT taken back";
-    let alert = "OPEN: ssh not touched (alert mode)";
+    let not_alone = "OPEN, not by this change alone";
     for (verdict, outcome, without, standing) in [
-        (
-            V::Exposed,
-            O::Reverted,
-            "ssh opened and taken back",
-            "OPEN: ssh STILL OPEN through other rules, own rules taken back",
-        ),
-        (V::Exposed, O::WouldRevert, alert, alert),
-        (V::Exposed, O::AlreadyGone, "ssh was open, and is closed now, not by Portcullis", not_alone),
+        (V::Exposed, O::Reverted, "CLOSED", "STILL OPEN through other rules"),
+        (V::Exposed, O::WouldRevert, "OPEN, alert mode", "OPEN, alert mode"),
+        (V::Exposed, O::AlreadyGone, "CLOSED by someone else", not_alone),
         (V::Exposed, O::None, not_alone, not_alone),
-        (V::Exposed, O::Failed, failed, failed),
+        (V::Exposed, O::Failed, "NOT CLOSED", "NOT CLOSED"),
     ] {
         for (stands, expected) in [(false, without), (true, standing)] {
             let mut finding = finding(verdict, outcome);
             finding.exposures[0].standing = stands;
             let [title, next_step] = words(&finding);
-            let (open, what) = match expected.strip_prefix("OPEN: ") {
-                Some(what) => ("OPEN: ", what),
-                None => ("", expected),
-            };
-            assert_eq!(title, format!("Portcullis: {open}sg-1 in 111122223333/eu-west-1: {what}"));
-            let is_open = !open.is_empty();
+            assert_eq!(title, format!("Portcullis {expected}: ssh in sg-1, 111122223333 eu-west-1"));
+            let is_open = !expected.starts_with("CLOSED");
             assert_eq!(next_step.contains("Close it"), is_open, "{title}: {next_step}");
             let words = format!("{title} {next_step}");
             assert!(!is_open || !words.contains("gone") && !words.contains("before"), "{words}");
@@ -168,20 +165,105 @@ fn a_title_says_first_whether_a_port_is_open_now() {
     let mut two = finding(V::Exposed, O::Reverted);
     two.exposures.push(ExposureFinding { guard: "rdp".into(), standing: true, ..two.exposures[0].clone() });
     let [title, _] = words(&two);
-    assert!(title.contains(": rdp STILL OPEN"), "ssh is closed: {title}");
+    assert!(title.starts_with("Portcullis STILL OPEN through other rules: rdp in"), "ssh is closed: {title}");
     for (verdict, outcome, expected) in [
-        (V::Undecided, O::None, "cannot be decided"),
-        (V::Undecided, O::Failed, "cannot be decided"),
-        (V::Undecided, O::AlreadyGone, "cannot be decided"),
-        (V::Safe, O::None, "looked at"),
-        (V::Safe, O::AlreadyGone, "no longer there"),
-        (V::Exempt, O::None, "looked at"),
-        (V::Exempt, O::AlreadyGone, "no longer there"),
-        (V::Irrelevant, O::None, "looked at"),
+        (V::Undecided, O::None, "CANNOT TELL"),
+        (V::Undecided, O::Failed, "CANNOT TELL"),
+        (V::Undecided, O::AlreadyGone, "CANNOT TELL"),
+        (V::Safe, O::None, "nothing open"),
+        (V::Exempt, O::AlreadyGone, "nothing open"),
+        (V::Irrelevant, O::None, "nothing open"),
     ] {
         let finding = Finding { exposures: vec![], ..finding(verdict, outcome) };
-        assert_eq!(words(&finding)[0], format!("Portcullis: sg-1 in 111122223333/eu-west-1: {expected}"));
+        assert_eq!(words(&finding)[0], format!("Portcullis {expected}: sg-1, 111122223333 eu-west-1"));
     }
+    let refused = Finding { exposures: vec![], doubtful: false, ..finding(V::Undecided, O::None) };
+    assert!(words(&refused)[0].starts_with("Portcullis REFUSED: "));
+}
+
+#[test]
+fn a_subject_never_loses_what_happened_or_where() {
+    let mut long = finding(Verdict::Exposed, Outcome::Failed);
+    let (group, region) = ("sg-04bff11ceb3be8d8b", "ap-southeast-1");
+    (long.group, long.region) = (Some(group.into()), Some(region.into()));
+    for guard in ["rdp", "mysql", "mssql"] {
+        long.exposures.push(ExposureFinding { guard: guard.into(), ..long.exposures[0].clone() });
+    }
+    let all = format!("Portcullis NOT CLOSED: ssh rdp mysql mssql in {group}, 111122223333 {region}");
+    assert_eq!(message::of(&long).subject, all);
+    for guard in ["elasticsearch", "postgres", "a-service-of-our-own-with-a-long-name"] {
+        long.exposures.push(ExposureFinding { guard: guard.into(), ..long.exposures[0].clone() });
+    }
+    let some = format!("Portcullis NOT CLOSED: ssh rdp mysql mssql +3 in {group}, 111122223333 {region}");
+    assert_eq!(message::of(&long).subject, some);
+    assert!(mail(&long).starts_with("Portcullis NOT CLOSED: ssh rdp mysql mssql elasticsearch postgres a-service"));
+    for outcome in [Outcome::Failed, Outcome::WouldRevert, Outcome::Reverted, Outcome::AlreadyGone, Outcome::None] {
+        for stands in [false, true] {
+            let mut finding = Finding { outcome, ..long.clone() };
+            finding.exposures[0].standing = stands;
+            let subject = message::of(&finding).subject;
+            assert!(subject.len() <= 100 && subject.ends_with(&format!("{group}, 111122223333 {region}")), "{subject}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_known_is_not_said() {
+    let refused =
+        Finding::plain(&EventMetadata::default(), Verdict::Undecided, Outcome::None, Mode::Alert, "why".into());
+    let texts = texts(&message::of(&refused)).to_string();
+    assert!(!texts.contains("unknown"), "{texts}");
+    assert_eq!(message::of(&refused).subject, "Portcullis CANNOT TELL");
+    let odd = Finding { group: Some("buy now".into()), account: Some("1".into()), ..reverted() };
+    assert_eq!(message::of(&odd).subject, "Portcullis CLOSED: ssh in eu-west-1");
+    assert!(mail(&odd).contains("\nGroup    buy now\n"), "the body says it");
+}
+
+#[test]
+fn a_mail_says_in_one_sentence_what_was_open_to_whom_and_for_how_long() {
+    let mut finding = Finding { open_seconds: Some(4), ..reverted() };
+    let v4 = ExposureFinding { sources: vec!["0.0.0.0/0".into()], ..finding.exposures[0].clone() };
+    let all_of_v6 = portcullis_domain::net::public_addresses(portcullis_domain::net::Family::V6).count().to_string();
+    let v6 = ExposureFinding { sources: vec!["::/0".into()], public_addresses: all_of_v6, ..v4.clone() };
+    let of = |guard: &str, of: &ExposureFinding| ExposureFinding { guard: guard.into(), ..of.clone() };
+    finding.exposures =
+        ["ssh", "rdp", "mysql", "mssql"].iter().flat_map(|guard| [of(guard, &v4), of(guard, &v6)]).collect();
+    let whole = "SSH, RDP, MySQL and SQL Server were open to the whole internet (IPv4 and IPv6) for 4 s.";
+    assert!(mail(&finding).contains(&format!("\n\n{whole}\n\n")), "{}", mail(&finding));
+    assert!(card(&finding)["content"]["description"].as_str().unwrap().starts_with(whole));
+    finding.exposures = vec![of("kafka", &v4), ExposureFinding { public_addresses: "1851129216".into(), ..v4.clone() }];
+    finding.outcome = Outcome::WouldRevert;
+    let said = "kafka is open to the whole internet (IPv4); SSH is open to 1.9 billion public IPv4 addresses.";
+    assert!(mail(&finding).contains(said), "{}", mail(&finding));
+    finding.exposures[1].standing = true;
+    assert!(mail(&finding).contains("addresses, without this change as well."), "{}", mail(&finding));
+}
+
+#[test]
+fn a_mail_has_a_link_to_the_group_the_command_that_closes_it_and_the_exemption_to_paste() {
+    let link = "https://eu-west-1.console.aws.amazon.com/ec2/home?region=eu-west-1#SecurityGroup:groupId=sg-1";
+    let mut open = finding(Verdict::Exposed, Outcome::WouldRevert);
+    open.rules[0].id = "sgr-1".parse().unwrap();
+    open.rules[0].action = portcullis_domain::finding::Action::WouldRevoke;
+    open.exposures[0].sources = vec!["0.0.0.0/0".into(), "::/0".into()];
+    let text = mail(&open);
+    assert!(text.contains(&format!("\nConsole  {link}\n")), "{text}");
+    let command =
+        "aws ec2 revoke-security-group-ingress --region eu-west-1 --group-id sg-1 --security-group-rule-ids sgr-1";
+    assert!(text.contains(&format!("\nClose it\n  {command}\n")), "{text}");
+    let exemption = text.split("add this to the policy\n").nth(1).unwrap();
+    let policy = portcullis_domain::policy::Policy::parse(&format!("version: 1\n{exemption}")).unwrap();
+    let exempt = &policy.exemptions()[0];
+    assert_eq!(exempt.until, "2026-12-21T23:59:59Z".parse().ok());
+    assert_eq!(exempt.guards, Some(vec!["ssh".to_owned()]));
+    let chat = card(&open)["content"]["description"].as_str().unwrap().to_owned();
+    assert!(
+        chat.contains(&format!("Close it: `{command}`\n")) && chat.contains(&format!("*Console*: {link}\n")),
+        "{chat}"
+    );
+    assert!(!mail(&reverted()).contains("Close it"), "it is closed");
+    let china = Finding { region: Some("cn-north-1".into()), ..open };
+    assert!(mail(&china).contains("https://cn-north-1.console.amazonaws.cn/ec2/home?region=cn-north-1#SecurityGroup"));
 }
 
 #[test]
@@ -197,26 +279,30 @@ fn the_title_of_a_sweep_says_what_it_found_the_gravest_first() {
         undecided,
         ..SweepFinding::default()
     };
-    assert_eq!(title(of(0, 0, 0, 0)), "Portcullis: sweep: nothing open");
-    assert_eq!(title(of(0, 0, 0, 2)), "Portcullis: sweep: 2 undecided");
+    assert_eq!(title(of(0, 0, 0, 0)), "Portcullis sweep: nothing open");
+    assert_eq!(title(of(0, 0, 0, 2)), "Portcullis sweep: 2 undecided");
     let open = |count: usize| vec!["1 r sg-1".to_owned(); count];
     assert_eq!(
         title(SweepFinding { open: open(2), ..of(3, 1, 1, 2) }),
-        "Portcullis: sweep: 2 OPEN, 1 NOT taken back, 2 undecided, 1 taken back"
+        "Portcullis sweep: 2 OPEN, 1 NOT CLOSED, 2 undecided, 1 closed"
     );
-    assert_eq!(title(SweepFinding { open: open(50), ..of(70, 0, 0, 0) }), "Portcullis: sweep: 50 or more OPEN");
+    assert_eq!(title(SweepFinding { open: open(50), ..of(70, 0, 0, 0) }), "Portcullis sweep: 50 or more OPEN");
     let unreachable = vec!["1 r: why".to_owned()];
-    assert_eq!(title(SweepFinding { unreachable, ..of(0, 0, 0, 0) }), "Portcullis: sweep: 1 not looked at");
+    assert_eq!(title(SweepFinding { unreachable, ..of(0, 0, 0, 0) }), "Portcullis sweep: 1 not looked at");
 }
 
 #[test]
-fn mail_and_chat_say_how_long_a_port_was_open() {
-    let finding = Finding { open_seconds: Some(4), ..reverted() };
-    let texts = texts(&message::of(&finding));
-    assert!(texts["email"].as_str().unwrap().contains("\nOpen for 4 s\n"), "{texts}");
-    let chat: Value = serde_json::from_str(texts["https"].as_str().unwrap()).unwrap();
-    assert!(chat["content"]["description"].as_str().unwrap().contains("\n*Open for*: `4 s`\n"), "{chat}");
-    assert!(!super::tests::texts(&message::of(&reverted()))["email"].as_str().unwrap().contains("Open for"));
+fn a_sweeps_mail_names_each_group_on_a_line_and_says_how_many_more_there_are() {
+    let open = (0..40).map(|n| format!("111122223333 eu-west-1 sg-{n}")).collect();
+    let sweep = SweepFinding { accounts: 1, places: 1, groups: 60, exposed: 40, open, ..SweepFinding::default() };
+    let text = mail(&Finding::swept(NOW.parse().unwrap(), sweep, Mode::Alert));
+    assert!(
+        text.starts_with("Portcullis sweep: 40 OPEN\n\nsweep of 1 Region of 1 account: 60 groups looked at, "),
+        "{text}"
+    );
+    assert!(text.contains("\nOpen\n  111122223333 eu-west-1 sg-0\n  111122223333 eu-west-1 sg-1\n"), "{text}");
+    assert!(text.contains("  and more (40 are named in the log)\n") && !text.contains("sg-25"), "{text}");
+    assert!(!text.contains("unknown") && !text.contains("\nBy "), "{text}");
 }
 
 #[test]
@@ -230,7 +316,7 @@ fn an_exemption_by_principal_is_one_line_with_an_attribute_to_filter_by() {
     assert!(message.attributes.contains(&("exempt_by", "principal".to_owned())), "{:?}", message.attributes);
     assert_eq!(
         texts(&message)["email"],
-        "Portcullis: sg-1 in 111122223333/eu-west-1: open by an exemption for who made it; exempt: SEC-1; \
+        "Portcullis EXEMPT for who made it: sg-1, 111122223333 eu-west-1; exempt: SEC-1; \
          AuthorizeSecurityGroupIngress by arn:aws:iam::111122223333:user/alice\n"
     );
 }
@@ -240,10 +326,10 @@ fn the_mail_can_be_read_and_says_what_to_do() {
     let message = message::of(&reverted());
     let mail = texts(&message)["email"].as_str().unwrap().to_owned();
     for line in [
-        "tcp 22 (ssh) was open",
+        "SSH was open to the whole internet (IPv4).",
         "Tell whoever opened it.",
         "By       arn:aws:iam::111122223333:user/alice",
-        "  unlisted-1 tcp ports 22 to 22 from 0.0.0.0/0: revoked",
+        "  unlisted-1  tcp 22 from 0.0.0.0/0: revoked",
     ] {
         assert!(mail.contains(line), "{line}: {mail}");
     }
@@ -268,6 +354,10 @@ fn text_of_an_event_breaks_out_of_nothing() {
     let texts = texts(&message);
     let chat = texts["https"].as_str().unwrap();
     assert!(chat.contains("`x' # heading [link](https://example.com)  By       mallory`"), "{chat}");
+    let reason = "`a` <!channel> [b](https://example.com) `c <d>`\u{202e}".to_owned();
+    let chat = card(&Finding { reason, exposures: vec![], ..finding(Verdict::Undecided, Outcome::None) });
+    let said = chat["content"]["description"].as_str().unwrap().lines().next().unwrap().to_owned();
+    assert_eq!(said, "`a` (!channel) (b)(https://example.com) `c <d>` ");
     assert!(!texts["email"].as_str().unwrap().contains("\nBy       mallory"));
     let subject = message::of(&Finding { group: Some("sg\n☃".into()), ..reverted() }).subject;
     assert!(subject.bytes().all(|b| (b' '..=b'~').contains(&b)), "{subject}");

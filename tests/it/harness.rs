@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use ec2_model::{Call, Reply, Request, Response, Vpc, World};
 use portcullis::aws::{Aws, FunctionIdentity};
-use portcullis::config::{Accounts, EvidencePlace, MemberRole};
+use portcullis::config::{Accounts, EvidencePlace, LogRole, MemberRole};
 use portcullis::domain::evidence::Evidence;
 use portcullis::domain::finding::Finding;
 use portcullis::domain::policy::{Mode, Policy};
@@ -136,6 +136,7 @@ pub(crate) struct Setup {
     pub(crate) accounts: Accounts,
     pub(crate) member_role: Option<MemberRole>,
     pub(crate) evidence: bool,
+    pub(crate) log_role: Option<LogRole>,
     pub(crate) memory: Store,
 }
 
@@ -143,8 +144,8 @@ impl Default for Setup {
     fn default() -> Self {
         let policy = "version: 1";
         let accounts = Accounts::Own;
-        let (mode, memory, evidence) = (Mode::Enforce, Store::None, true);
-        Self { mode, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None, evidence, memory }
+        let (mode, memory, log_role, evidence) = (Mode::Enforce, Store::None, None, true);
+        Self { mode, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None, evidence, log_role, memory }
     }
 }
 
@@ -170,7 +171,7 @@ impl Setup {
             .http_client(Wire(between))
             .region(Region::new(region.to_owned()))
             .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
-        let aws = Aws::load(loader, self.member_role, self.mode).await;
+        let aws = Aws::load(loader, self.member_role, self.mode).await.with_log_role(self.log_role);
         let place = EvidencePlace::S3 { bucket: EVIDENCE.to_owned(), prefix: String::new(), days: Some(400) };
         let shelf = if self.evidence { Shelf::at(Some(&place), &aws) } else { Shelf::None };
         let topic = self.topic.then(|| TOPIC.to_owned());

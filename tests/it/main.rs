@@ -17,6 +17,7 @@ mod faults;
 mod function;
 mod harness;
 mod lambda;
+mod log_bucket;
 mod neighbours;
 mod organisation;
 mod prefix_lists;

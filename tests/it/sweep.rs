@@ -197,7 +197,7 @@ async fn a_summary_is_published_when_there_is_something_to_tell() {
     let published = watch.world.published();
     assert_eq!(published.len(), 1, "what stands open would come again each hour");
     assert_eq!(published[0].topic, TOPIC);
-    assert!(published[0].message.contains("sweep of 1 Region(s) of 1 account(s)"), "{}", published[0].message);
+    assert!(published[0].message.contains("sweep of 1 Region of 1 account"), "{}", published[0].message);
     assert!(published[0].message.contains(&format!("open: {ACCOUNT} {REGION} sg-")), "{}", published[0].message);
 }
 

@@ -47,10 +47,26 @@ _ACTION_COLOURS = {"revoked": "green", "would_revoke": "yellow", "failed": "red"
 
 
 def show_finding(finding):
-    say(f"verdict  {finding['verdict']}: {finding['reason']}", 4)
-    say(f"outcome  {finding['outcome']} (mode {finding['mode']})", 4)
+    """What was open, who opened it, and what became of each rule."""
+    for exposure in finding["exposures"]:
+        say(f"{exposure['protocol']} {exposure['port']} ({exposure['guard']}) from {', '.join(exposure['sources'])}", 4)
+    if not finding["exposures"]:
+        say(finding["reason"], 4)
+    name = f" ({finding['group_name']})" if finding.get("group_name") else ""
+    place = [finding.get("account"), finding.get("region"), finding.get("group") and finding["group"] + name]
+    if any(place):
+        say(f"in  {' '.join(part for part in place if part)}", 4)
     if finding.get("actor"):  # a sweep knows of none
-        say(f"actor    {finding['actor']}", 4)
+        say(f"by  {finding['actor']}", 4)
     for rule in finding["rules"]:
-        action = paint(_ACTION_COLOURS.get(rule["action"], "dim"), rule["action"])
-        say(f"{rule['id']}  {rule['protocol']} {rule['from_port']:<5} from {rule['source']}  {action}", 4)
+        action = paint(_ACTION_COLOURS.get(rule["action"], "dim"), rule["action"].replace("_", " "))
+        say(f"{rule['id']}  {traffic(rule)} from {rule.get('source') or 'nowhere any more'}  {action}", 4)
+
+
+def traffic(rule):
+    """What a rule admits, as people say it."""
+    protocol, first, last = (rule.get(key) for key in ("protocol", "from_port", "to_port"))
+    if protocol == "-1":
+        return "all traffic"
+    ports = "" if first is None else f" {first}" if first == last else f" {first}-{last}"
+    return f"{protocol}{ports}"

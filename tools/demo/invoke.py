@@ -2,7 +2,8 @@
 
 Nothing here has an AWS account: the credentials are made up and every call goes to the model, on loopback, where the
 event's group and rules are made first; the ids in what is printed are the model's. PORTCULLIS_* variables go through to
-the function: PORTCULLIS_MODE=enforce revokes. Exit status: that of `cargo lambda invoke`.
+the function: PORTCULLIS_MODE=enforce revokes. It prints what was found and done; with --json the function's own lines and
+its answer. Exit status: 0 if the function answered, 1 if it failed.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import tempfile
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from console import paint, say, show_finding
 from loopback import free_port, wait_until_listening
 from model import restage
 from runtime_api import corrected
@@ -29,7 +31,7 @@ def main():
     event = read_event(options.event)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        sys.exit(run(options.programs, event))
+        sys.exit(run(options, event))
     except KeyboardInterrupt:
         sys.exit(130)
     except RuntimeError as error:
@@ -39,6 +41,7 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", type=Path, required=True, help="folder of portcullis-lambda and ec2-model")
+    parser.add_argument("--json", action="store_true", help="print the function's lines and its answer as they are")
     parser.add_argument("event", type=Path, help="file of the event, in JSON")
     return parser.parse_args()
 
@@ -46,11 +49,15 @@ def arguments():
 def read_event(path):
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        others = sorted(str(other) for other in Path("events").glob("*.json"))
+        sys.exit(f"invoke: {path}: {error.strerror}; there are\n  " + "\n  ".join(others))
+    except ValueError as error:
         sys.exit(f"invoke: {path}: {error}")
 
 
-def run(programs, event):
+def run(options, event):
+    programs = options.programs
     account, region = place_of(event)
     arn = f"arn:aws:lambda:{region}:{account}:function:portcullis"
     with ExitStack() as stage:
@@ -65,8 +72,9 @@ def run(programs, event):
             "AWS_SECRET_ACCESS_KEY": "none",
             "AWS_ENDPOINT_URL": model_url,
         }
-        stage.enter_context(function(programs / "portcullis-lambda", environment))
-        return invoke(event, emulator_port)
+        quiet = {} if options.json else {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        stage.enter_context(function(programs / "portcullis-lambda", environment, **quiet))
+        return show(invoke(event, emulator_port), options.json)
 
 
 def place_of(event):
@@ -100,7 +108,7 @@ def lambda_emulator():
         yield port
 
 
-def function(program, environment):
+def function(program, environment, **popen):
     from_lambda = {
         "PATH": os.environ.get("PATH", os.defpath),
         "AWS_LAMBDA_FUNCTION_NAME": "portcullis",
@@ -108,16 +116,39 @@ def function(program, environment):
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
     }
     from_caller = {name: value for name, value in os.environ.items() if name.startswith(("PORTCULLIS_", "RUST_"))}
-    return running([program], env=from_lambda | environment | from_caller)
+    return running([program], env=from_lambda | environment | from_caller, **popen)
 
 
 def invoke(event, port):
+    """What `cargo lambda invoke` came to."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as event_file:
         json.dump(event, event_file)
         event_file.flush()
         command = [cargo_lambda(), "lambda", "invoke", "--data-file", event_file.name]
         address = ["--invoke-address", "127.0.0.1", "--invoke-port", str(port)]
-        return subprocess.run([*command, *address], check=False).returncode
+        return subprocess.run([*command, *address], check=False, capture_output=True, text=True)
+
+
+def show(invoked, as_json):
+    """Prints what the function answered, or why it failed; the exit status."""
+    if invoked.returncode != 0:
+        # cargo-lambda advertises itself below the error.
+        lines = (line.strip() for line in invoked.stderr.splitlines())
+        why = [line for line in lines if line and "discussions" not in line and "unexpected?" not in line]
+        print("invoke: the function failed: " + " ".join(why), file=sys.stderr)
+        return 1
+    if as_json:
+        print(invoked.stdout, end="")
+        return 0
+    answer = json.loads(invoked.stdout)
+    for failed in answer.get("batchItemFailures", []):
+        say(f"{paint('red', 'failed')}  message {failed['itemIdentifier']}", 0)
+    for finding in answer.get("findings", []):
+        what = f"{finding['verdict']}, {finding['outcome'].replace('_', ' ')} (mode {finding['mode']})"
+        say(paint("bold", what), 0)
+        show_finding(finding)
+    say(paint("dim", "The ids are the model's, not the event's. JSON=1 shows what the function wrote."), 0)
+    return 0
 
 
 def cargo_lambda():

@@ -132,9 +132,6 @@ class Stack:
         )
         self._wait("stack_update_complete")
 
-    def resource_count(self):
-        return len(self._cloudformation.list_stack_resources(StackName=STACK)["StackResourceSummaries"])
-
     def outputs(self):
         return {each["OutputKey"]: each["OutputValue"] for each in self._described()["Outputs"]}
 
@@ -178,9 +175,7 @@ class Stack:
         }
         policy = json.dumps({"Version": "2012-10-17", "Statement": [topic_may_send]})
         self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-        self._sns.subscribe(
-            TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
-        )
+        self._sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
         return url
 
     def send(self, record):
@@ -209,14 +204,16 @@ class Stack:
             f"no finding within {FINDING_WITHIN_SECONDS} s; the function's log:\n" + "\n".join(self.log_lines()[-20:])
         )
 
-    def published(self, queue_url, event_id):
-        """Whether the finding on this event came through the topic."""
+    def subject_of(self, queue_url, event_id):
+        """The subject under which the finding on this event came through the topic; None where it did not."""
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             answer = self._sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=1)
-            if any(is_finding(message["Body"], event_id) for message in answer.get("Messages", [])):
-                return True
-        return False
+            for message in answer.get("Messages", []):
+                notification = json.loads(message["Body"])
+                if is_finding(notification["Message"], event_id):
+                    return notification["Subject"]
+        return None
 
     def log_lines(self):
         pages = self._logs.get_paginator("filter_log_events").paginate(logGroupName=self.outputs()["LogGroupName"])

@@ -6,6 +6,7 @@ use std::io::Read;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use flate2::read::MultiGzDecoder;
+use portcullis_delivery::documents;
 use portcullis_delivery::envelope::{self, Kind, Payload};
 use portcullis_domain::cloudtrail::{EnvelopeOrigin, Reading, read};
 use portcullis_domain::json::{self, Json};
@@ -36,7 +37,7 @@ pub fn delivery(bytes: &[u8]) -> &'static str {
     assert_eq!(opened, envelope::open(&payload), "the same delivery, opened twice");
 
     let everything: &[Json<'_>] = std::slice::from_ref(&payload);
-    let messages = match (opened.kind, payload.get("Records").and_then(Json::as_array)) {
+    let messages = match (opened.kind, payload.get("Records").unwrap_or(&payload).as_array()) {
         (Kind::ByItem, Some(messages)) => messages,
         (Kind::ByItem, None) => panic!("answered by item, and there are no Records"),
         (Kind::Whole, Some(records)) => {
@@ -58,7 +59,8 @@ pub fn delivery(bytes: &[u8]) -> &'static str {
         assert!(!found.change || !item.payloads.is_empty(), "a relevant change, and no payload");
         for payload in &item.payloads {
             if let Payload::Record { record, .. } = payload {
-                assert!(found.objects.contains(&record.to_string()), "a record that is not in the delivery: {record}");
+                let record = record.to_string();
+                assert!(found.objects.contains(&record), "a record that is not in the delivery: {record}");
             }
             check(payload);
         }
@@ -110,9 +112,15 @@ impl Found {
             Json::Array(elements) => elements.iter().for_each(|element| self.look(element, depth)),
             Json::String(text) => {
                 let Some(depth) = depth.checked_sub(1) else { return };
-                if let Ok(inner) = json::parse(text.as_bytes()) {
-                    self.look(&inner, depth);
-                } else if let Some(plain) = unzipped(text)
+                let mut is_json = false;
+                documents::each(&documents::utf8(text.as_bytes()), |document| {
+                    if let Ok(inner) = document.value {
+                        is_json = true;
+                        self.look(&inner, depth);
+                    }
+                });
+                if !is_json
+                    && let Some(plain) = unzipped(text)
                     && let Ok(inner) = json::parse(&plain)
                 {
                     self.look(&inner, depth);
@@ -127,6 +135,6 @@ impl Found {
 fn unzipped(text: &str) -> Option<Vec<u8>> {
     let zipped = BASE64_STANDARD.decode(text).ok()?;
     let mut plain = Vec::new();
-    MultiGzDecoder::new(zipped.as_slice()).take(16 << 20).read_to_end(&mut plain).ok()?;
+    MultiGzDecoder::new(zipped.as_slice()).take(8 << 20).read_to_end(&mut plain).ok()?;
     Some(plain)
 }

@@ -3,6 +3,7 @@
 //! The same path as the function's, with the record as the only facts: prefix lists and the direction of a Modify are
 //! undecided here, and a record of a rule that closes a gap between others' is judged alone.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -34,6 +35,27 @@ pub struct Judge {
     pub now: Timestamp,
     /// Which records are judged.
     pub window: Window,
+    /// Which findings are kept. Of the others only the verdict is known in the end.
+    pub keeps: fn(&Finding) -> bool,
+    /// What marks are made with.
+    pub marks: Marks,
+}
+
+/// Makes the marks of findings.
+#[derive(Debug, Default)]
+pub struct Marks([RandomState; 2]);
+
+/// Two numbers of 64 bits each, which nobody can know beforehand: findings with the same mark are equal in every word.
+pub type Mark = (u64, u64);
+
+impl Marks {
+    /// The finding's mark. What has no id has none: it is nothing's copy.
+    fn of(&self, finding: &Finding) -> Option<Mark> {
+        finding.id.as_ref()?;
+        let line = portcullis::sinks::log::line(finding);
+        let [one, other] = self.0.each_ref().map(|state| state.hash_one(&line));
+        Some((one, other))
+    }
 }
 
 /// A record that was judged.
@@ -43,15 +65,33 @@ pub struct Checked {
     pub finding: Finding,
     /// The input that it was read from.
     pub input: Arc<str>,
+    /// Its mark.
+    pub mark: Option<Mark>,
 }
 
 /// What one input came to.
 #[derive(Debug, Default)]
 pub struct Judged {
-    /// What was judged, in order.
+    /// What was judged and kept, in order.
     pub checked: Vec<Checked>,
+    /// The verdicts and marks of what was not kept.
+    pub passed: Vec<(Verdict, Option<Mark>)>,
     /// What could not be read.
     pub input_errors: Vec<InputError>,
+}
+
+impl Judged {
+    /// How much it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.checked.len() + self.passed.len() + self.input_errors.len()
+    }
+
+    /// Whether nothing was read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl Judge {
@@ -63,9 +103,13 @@ impl Judge {
         };
         match judge_payload(payload, &self.policy, self.now) {
             Ok(finding) if self.window.has(finding.time) => {
+                let mark = self.marks.of(&finding);
+                if !(self.keeps)(&finding) {
+                    return judged.passed.push((finding.verdict, mark));
+                }
                 let last = judged.checked.last().map(|checked| &checked.input);
                 let input = last.filter(|input| ***input == *name).map_or_else(|| Arc::from(name), Arc::clone);
-                judged.checked.push(Checked { finding, input });
+                judged.checked.push(Checked { finding, input, mark });
             }
             Ok(_) => {}
             Err(why) => judged.input_errors.push(InputError { place: name.to_owned(), why }),
@@ -134,6 +178,9 @@ fn named(resource: &Resource) -> Option<String> {
 fn judge_change(change: &Change, policy: &Policy, now: Timestamp) -> Finding {
     if let Some(why) = harmless(change, policy) {
         return plain(&change.event, Verdict::Safe, why);
+    }
+    if let Some(unread) = &change.unread {
+        return plain(&change.event, Verdict::Undecided, unread);
     }
     let Some(recorded_rules) = &change.recorded_rules else {
         let why = match change.resource {

@@ -4,9 +4,9 @@
 
 pub mod errors;
 pub mod objects;
+pub mod passed_over;
 mod records;
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,8 @@ use portcullis::s3_url::S3Url;
 use portcullis_delivery::envelope::Payload;
 use portcullis_delivery::logfile;
 use portcullis_domain::ids::AccountId;
-use portcullis_domain::text::escaped;
 
+use passed_over::PassedOver;
 use records::LogFile;
 
 /// Something to read.
@@ -51,6 +51,15 @@ impl Input {
         }
     }
 
+    /// Whether it may be too large to be read beside others.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        match self {
+            Self::Stdin => true,
+            Self::File(path) => std::fs::metadata(path).is_ok_and(|file| file.len() > MOST_IN_MEMORY as u64),
+        }
+    }
+
     /// Gives each payload in it to `each`, and what could not be read.
     pub fn read(&self, mut each: impl FnMut(Result<Payload<'_>, InputError>)) {
         let name = self.name();
@@ -67,10 +76,12 @@ impl Input {
 fn read(name: &str, mut input: impl Read, each: &mut impl FnMut(Result<Payload<'_>, InputError>)) -> io::Result<()> {
     let mut bytes = Vec::new();
     input.by_ref().take(MOST_IN_MEMORY as u64).read_to_end(&mut bytes)?;
-    if bytes.len() < MOST_IN_MEMORY || !logfile::begins_log_file(&bytes) {
-        input.read_to_end(&mut bytes)?;
+    if bytes.len() < MOST_IN_MEMORY {
         records::in_bytes(name, &bytes, each);
         return Ok(());
+    }
+    if !logfile::begins_log_file(&bytes) {
+        return records::in_stream(name, bytes.as_slice().chain(input), each);
     }
     let mut log_file = LogFile::new(name, each);
     while !bytes.is_empty() {
@@ -91,56 +102,78 @@ pub fn s3(path: &Path) -> Option<(&str, &str)> {
 
 const ENDINGS: [&str; 4] = [".json", ".jsonl", ".ndjson", ".gz"];
 /// CloudTrail's digests and Insights, which hold no calls.
-const PASSED_OVER: [&str; 2] = ["CloudTrail-Digest", "CloudTrail-Insight"];
+const NO_CALLS: [&str; 2] = ["CloudTrail-Digest", "CloudTrail-Insight"];
 
-/// Whether a key is that of an input, as a file's path in a folder would be.
+/// Whether a key is that of an input, as a file's path in a folder would be. What is none is counted.
 #[must_use]
-pub fn is_input(key: &str) -> bool {
+pub fn is_input(key: &str, passed_over: &mut PassedOver) -> bool {
     let parts: Vec<&str> = key.split('/').collect();
-    let folders = (1..parts.len()).filter_map(|n| parts.get(..n));
-    ENDINGS.iter().any(|ending| key.ends_with(ending)) && !folders.into_iter().any(holds_other_logs)
+    let other_logs = (1..parts.len()).filter_map(|n| holds_other_logs(parts.get(..n)?)).next();
+    if let Some(service) = other_logs {
+        passed_over.other_logs(service);
+    } else if !ENDINGS.iter().any(|ending| key.ends_with(ending)) {
+        // A key that ends like this is a folder that somebody made in the console.
+        if !key.ends_with('/') {
+            passed_over.file(key);
+        }
+    } else {
+        return true;
+    }
+    false
 }
 
-/// Whether a folder holds none of CloudTrail's log files: its digests, or the logs that other services of an account
-/// write beside `AWSLogs/111122223333/CloudTrail`.
-fn holds_other_logs(path: &[&str]) -> bool {
-    let [before @ .., folder] = path else { return false };
-    let in_account = before.last().is_some_and(|account| AccountId::parse(account).is_ok());
-    PASSED_OVER.contains(folder) || (in_account && before.contains(&"AWSLogs") && *folder != "CloudTrail")
+/// Whose logs a folder holds, where they are none of CloudTrail's log files: its digests, or the logs that other services
+/// of an account write beside `AWSLogs/111122223333/CloudTrail`, some of them as `aws-account-id=111122223333`.
+fn holds_other_logs<'a>(path: &[&'a str]) -> Option<&'a str> {
+    let [before @ .., folder] = path else { return None };
+    let is_account = |name: &&str| AccountId::parse(name.strip_prefix("aws-account-id=").unwrap_or(name)).is_ok();
+    let in_account = before.last().is_some_and(is_account) && before.contains(&"AWSLogs");
+    let is_other = NO_CALLS.contains(folder) || (in_account && *folder != "CloudTrail");
+    is_other.then(|| folder.strip_prefix("aws-service=").unwrap_or(folder))
+}
+
+/// What paths stand for.
+#[derive(Debug, Default)]
+pub struct Expanded {
+    /// The inputs, in order.
+    pub inputs: Vec<Result<Input, InputError>>,
+    /// What folders have besides.
+    pub passed_over: PassedOver,
 }
 
 /// The inputs that paths stand for: `-`, files, and of folders every `.json`, `.jsonl`, `.ndjson` and `.gz` in them, less
-/// other services' logs and CloudTrail's digests and Insights, in order of name.
-///
-/// # Errors
-/// [`InputError`] for each folder that cannot be read or has no input in it, in the same list.
+/// other services' logs and CloudTrail's digests and Insights, in order of name. A folder that cannot be read or has no
+/// input in it is an [`InputError`] in the same list.
 #[must_use]
-pub fn expand(paths: &[PathBuf]) -> Vec<Result<Input, InputError>> {
-    let mut inputs = Vec::new();
+pub fn expand(paths: &[PathBuf]) -> Expanded {
+    let mut expanded = Expanded::default();
     for path in paths {
         if path.as_os_str() == "-" {
-            inputs.push(Ok(Input::Stdin));
+            expanded.inputs.push(Ok(Input::Stdin));
         } else if path.is_dir() {
-            let (before, mut others) = (inputs.len(), BTreeMap::new());
-            walk(path, &mut inputs, &mut others);
-            if inputs.len() == before {
-                inputs.push(Err(InputError { place: path.display().to_string(), why: nothing_to_read(&others) }));
+            let (before, mut others) = (expanded.inputs.len(), PassedOver::default());
+            walk(path, &mut expanded.inputs, &mut others);
+            if expanded.inputs.len() == before {
+                let error = InputError { place: path.display().to_string(), why: nothing_to_read(&others) };
+                expanded.inputs.push(Err(error));
+            } else {
+                expanded.passed_over.extend(others);
             }
         } else {
-            inputs.push(Ok(Input::File(path.clone())));
+            expanded.inputs.push(Ok(Input::File(path.clone())));
         }
     }
-    inputs
+    expanded
 }
 
-/// Why there is nothing to read in a folder, with what there is instead, by the endings of its files.
-fn nothing_to_read(others: &BTreeMap<String, usize>) -> String {
-    let found: Vec<String> = others.iter().map(|(ending, files)| format!("{files} {ending}")).collect();
-    let found = if found.is_empty() { String::new() } else { format!(", but {}", found.join(", ")) };
+/// Why there is nothing to read in a folder or a bucket, with what there is instead.
+#[must_use]
+pub fn nothing_to_read(others: &PassedOver) -> String {
+    let found = others.text().map_or_else(String::new, |found| format!(", but {found}"));
     format!("there is no .json, .jsonl, .ndjson or .gz in it{found}")
 }
 
-fn walk(folder: &Path, inputs: &mut Vec<Result<Input, InputError>>, others: &mut BTreeMap<String, usize>) {
+fn walk(folder: &Path, inputs: &mut Vec<Result<Input, InputError>>, others: &mut PassedOver) {
     let trouble = |error: &io::Error| InputError { place: folder.display().to_string(), why: error.to_string() };
     let entries = match std::fs::read_dir(folder).and_then(|entries| entries.collect::<io::Result<Vec<_>>>()) {
         Ok(entries) => entries,
@@ -153,18 +186,14 @@ fn walk(folder: &Path, inputs: &mut Vec<Result<Input, InputError>>, others: &mut
         // A link to a folder could lead round in a circle.
         if path.is_dir() && !path.is_symlink() {
             let text = path.to_string_lossy();
-            let parts: Vec<&str> = text.split('/').collect();
-            if holds_other_logs(&parts) {
-                *others.entry("folder of other logs".to_owned()).or_default() += 1;
-            } else {
-                walk(&path, inputs, others);
+            match holds_other_logs(&text.split('/').collect::<Vec<&str>>()) {
+                Some(service) => others.other_logs(service),
+                None => walk(&path, inputs, others),
             }
         } else if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
             inputs.push(Ok(Input::File(path)));
         } else {
-            let ending =
-                path.extension().map_or_else(|| "without an ending".to_owned(), |end| format!(".{}", end.display()));
-            *others.entry(escaped(&ending)).or_default() += 1;
+            others.file(&name);
         }
     }
 }
@@ -182,12 +211,22 @@ mod tests {
             (format!("{here}/CloudTrail-Digest/eu-west-1/a.json.gz"), false),
             (format!("{here}/Config/eu-west-1/a.json.gz"), false),
             (format!("{here}/vpcflowlogs/eu-west-1/a.log.gz"), false),
+            ("AWSLogs/aws-account-id=111122223333/aws-service=vpcflowlogs/a.log.gz".to_owned(), false),
             ("CloudTrail-Insight/a.json.gz".to_owned(), false),
             ("111122223333/export/a.json.gz".to_owned(), true),
             ("mine/Config/a.json".to_owned(), true),
             ("mine/a.txt".to_owned(), false),
         ] {
-            assert_eq!(is_input(&key), input, "{key}");
+            let mut passed_over = PassedOver::default();
+            assert_eq!(is_input(&key, &mut passed_over), input, "{key}");
+            assert_eq!(passed_over.text().is_none(), input, "{key}");
         }
+        let mut passed_over = PassedOver::default();
+        for key in
+            ["AWSLogs/111122223333/Config/1.json.gz", "AWSLogs/111122223333/Config/2.json.gz", "a.parquet", "b", "c/"]
+        {
+            assert!(!is_input(key, &mut passed_over));
+        }
+        assert_eq!(passed_over.text().unwrap(), "2 of Config, 1 .parquet, 1 without an ending");
     }
 }

@@ -14,6 +14,7 @@ use crate::check::Checked;
 use crate::terminal::Terminal;
 
 pub use acts::acts;
+pub use checked::is_row;
 pub use csv_rows::harmless_cell;
 pub use swept::{done, swept};
 pub use table::{plain_table, table_of};

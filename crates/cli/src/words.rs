@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+pub use portcullis::sinks::message::admits;
 use portcullis_domain::arn::Arn;
-use portcullis_domain::finding::{ExposureFinding, Finding, RuleFinding};
-use portcullis_domain::rule::Traffic;
+use portcullis_domain::finding::{ExposureFinding, Finding};
 use portcullis_domain::text::{escaped, escaped_up_to};
 
 /// A number of things: `1 Region`, `2 Regions`, `0 Regions`.
@@ -73,29 +73,6 @@ pub fn ports(exposure: &ExposureFinding) -> String {
 pub fn exposure(exposure: &ExposureFinding) -> String {
     let sources: Vec<String> = exposure.sources.iter().map(|source| escaped(source)).collect();
     format!("{} {}", ports(exposure), sources.join(", "))
-}
-
-/// What a rule admits: `tcp 22`, `tcp 20-25`, `all traffic`.
-#[must_use]
-pub fn admits(rule: &RuleFinding) -> String {
-    let Some(protocol) = &rule.protocol else { return "unknown".to_owned() };
-    admitted(protocol, rule.from_port, rule.to_port)
-}
-
-/// The same of a rule's traffic.
-#[must_use]
-pub fn traffic(traffic: &Traffic) -> String {
-    admitted(&traffic.protocol().to_string(), traffic.from_port(), traffic.to_port())
-}
-
-fn admitted(protocol: &str, from: Option<i64>, to: Option<i64>) -> String {
-    match (protocol, from, to) {
-        ("-1", ..) => "all traffic".to_owned(),
-        ("tcp" | "udp", Some(from), Some(to)) if from == to => format!("{protocol} {from}"),
-        ("tcp" | "udp", Some(from), Some(to)) => format!("{protocol} {from}-{to}"),
-        ("tcp" | "udp", ..) => format!("{protocol}, all ports"),
-        _ => escaped(protocol),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! message using EventBridge"; CloudTrail User Guide, "Configuring Amazon SNS notifications for CloudTrail".
 
 use std::io::Read;
+use std::ops::Deref;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -18,6 +19,8 @@ use portcullis_domain::cloudtrail::EnvelopeOrigin;
 use portcullis_domain::ids::{AccountId, Region};
 use portcullis_domain::json::{self, Json};
 use portcullis_domain::text::escaped;
+
+use crate::documents;
 
 /// An opened delivery.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +47,8 @@ pub struct Item<'a> {
     pub id: String,
     /// The payloads in it.
     pub payloads: Vec<Payload<'a>>,
+    /// How many more parts of it cannot be opened than are named among the payloads.
+    pub more_unreadable: usize,
 }
 
 /// One payload of an envelope.
@@ -52,7 +57,7 @@ pub enum Payload<'a> {
     /// A CloudTrail record, not yet read.
     Record {
         /// The record.
-        record: Json<'a>,
+        record: Record<'a>,
         /// The account and Region in the envelope.
         envelope_origin: EnvelopeOrigin,
     },
@@ -67,6 +72,49 @@ pub enum Payload<'a> {
     Control(String),
     /// A payload that could not be opened: the field, its value, and what is accepted.
     Unreadable(String),
+}
+
+/// A record that is a part of the delivery, or was a text inside it. Copies of all records of a large delivery would take
+/// more memory than the function has.
+#[derive(Debug, Clone)]
+pub enum Record<'a> {
+    /// A part of the delivery.
+    Of(&'a Json<'a>),
+    /// Read from a text.
+    Read(Json<'a>),
+}
+
+impl<'a> Deref for Record<'a> {
+    type Target = Json<'a>;
+
+    fn deref(&self) -> &Json<'a> {
+        match self {
+            Self::Of(record) => record,
+            Self::Read(record) => record,
+        }
+    }
+}
+
+impl PartialEq for Record<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Record<'_> {
+    fn into_owned(self) -> Record<'static> {
+        Record::Read(match self {
+            Self::Of(record) => record.clone().into_owned(),
+            Self::Read(record) => record.into_owned(),
+        })
+    }
+}
+
+impl<'a> Payload<'a> {
+    /// A record without an envelope.
+    fn bare(record: &'a Json<'a>) -> Self {
+        Self::Record { record: Record::Of(record), envelope_origin: EnvelopeOrigin::default() }
+    }
 }
 
 impl Payload<'_> {
@@ -112,9 +160,70 @@ pub fn open<'a>(payload: &'a Json<'a>) -> Delivery<'a> {
     match sqs_messages(payload) {
         Some(messages) => Delivery { kind: Kind::ByItem, items: messages.iter().map(sqs_item).collect() },
         None => {
-            let item = Item { id: String::new(), payloads: payloads(payload, DEEPEST) };
-            Delivery { kind: Kind::Whole, items: vec![item] }
+            let mut opened = Opened::default();
+            payloads(payload, DEEPEST, &mut opened);
+            Delivery { kind: Kind::Whole, items: vec![opened.finish(String::new())] }
         }
+    }
+}
+
+/// What was found in an item so far.
+#[derive(Default)]
+struct Opened<'a> {
+    payloads: Vec<Payload<'a>>,
+    /// How many of them are control messages.
+    controls: usize,
+    /// How many could not be opened, whether they are among the payloads or not.
+    unreadable: usize,
+}
+
+/// So many payloads of an item that cannot be opened are named, each. Of the others it is said how many there are: an item
+/// may have millions of them, and each would become a finding.
+pub const MOST_UNREADABLE: usize = 1000;
+
+impl<'a> Opened<'a> {
+    fn push(&mut self, payload: Payload<'a>) {
+        self.controls += usize::from(matches!(payload, Payload::Control(_)));
+        self.payloads.push(payload);
+    }
+
+    /// Adds what cannot be opened.
+    fn unreadable(&mut self, why: impl FnOnce() -> String) {
+        self.unreadable += 1;
+        if self.unreadable <= MOST_UNREADABLE {
+            self.push(Payload::Unreadable(why()));
+        }
+    }
+
+    /// Adds what is in a text inside.
+    fn text(&mut self, text: &str, place: &str, depth: u8) {
+        let before = self.count();
+        documents::each(&documents::utf8(text.as_bytes()), |document| match document.value {
+            Ok(value) => {
+                let mut inside = Opened { unreadable: self.unreadable, ..Opened::default() };
+                payloads(&value, depth, &mut inside);
+                self.controls += inside.controls;
+                self.unreadable = inside.unreadable;
+                for payload in inside.payloads {
+                    self.payloads.push(payload.into_owned());
+                }
+            }
+            Err(error) => self.unreadable(|| format!("{place} is no JSON: {error}: `{}`", escaped(text))),
+        });
+        // A text without any document is none either. One whose documents are empty lists is.
+        if self.count() == before && text.trim().is_empty() {
+            self.unreadable(|| format!("{place} is no JSON: it is empty"));
+        }
+    }
+
+    /// How much was found.
+    fn count(&self) -> usize {
+        self.payloads.len() + self.unreadable.saturating_sub(MOST_UNREADABLE)
+    }
+
+    /// The item with this id.
+    fn finish(self, id: String) -> Item<'a> {
+        Item { id, payloads: self.payloads, more_unreadable: self.unreadable.saturating_sub(MOST_UNREADABLE) }
     }
 }
 
@@ -126,78 +235,89 @@ fn owned(value: &Json<'_>, key: &str) -> Option<String> {
     text(value, key).map(str::to_owned)
 }
 
+/// A batch of SQS messages, as SQS itself or EventBridge Pipes hands it over (EventBridge User Guide, "Amazon EventBridge
+/// Pipes batching and concurrency").
 fn sqs_messages<'a>(payload: &'a Json<'a>) -> Option<&'a [Json<'a>]> {
-    let records = payload.get("Records")?.as_array()?;
+    let records = payload.get("Records").unwrap_or(payload).as_array()?;
     let is_sqs = |record: &Json<'_>| text(record, "eventSource") == Some("aws:sqs");
     records.first().is_some_and(is_sqs).then_some(records)
 }
 
 fn sqs_item<'a>(message: &'a Json<'a>) -> Item<'a> {
-    let payloads = match message.get("body") {
-        Some(Json::String(body)) => parse(body, "the SQS message's body", DEEPEST),
-        Some(other) => vec![unreadable("the SQS message's body", other)],
-        None => vec![Payload::Unreadable("the SQS message has no body".to_owned())],
-    };
-    Item { id: owned(message, "messageId").unwrap_or_default(), payloads }
-}
-
-fn parse<'a>(json: &'a str, place: &str, depth: u8) -> Vec<Payload<'a>> {
-    match json::parse(json.as_bytes()) {
-        Ok(value) => payloads(&value, depth).into_iter().map(Payload::into_owned).collect(),
-        Err(error) => {
-            vec![Payload::Unreadable(format!("{place} is no JSON: {error}: `{}`", escaped(json)))]
-        }
+    let mut opened = Opened::default();
+    match message.get("body") {
+        Some(Json::String(body)) => opened.text(body, "the SQS message's body", DEEPEST),
+        Some(other) => unreadable("the SQS message's body", other, &mut opened),
+        None => opened.unreadable(|| "the SQS message has no body".to_owned()),
     }
+    opened.finish(owned(message, "messageId").unwrap_or_default())
 }
 
 /// CloudTrail publishes this message when a trail gets a topic, to check that it may.
 const VALIDATION: &str = "CloudTrail validation message.";
 
-fn sns_message<'a>(message: &'a str, depth: u8) -> Vec<Payload<'a>> {
+fn sns_message(message: &str, depth: u8, opened: &mut Opened<'_>) {
     if message == VALIDATION {
-        return vec![Payload::Control(VALIDATION.to_owned())];
+        return opened.push(Payload::Control(VALIDATION.to_owned()));
     }
-    parse(message, "the SNS notification's Message", depth)
+    opened.text(message, "the SNS notification's Message", depth);
 }
 
-fn payloads<'a>(value: &'a Json<'a>, depth: u8) -> Vec<Payload<'a>> {
+fn payloads<'a>(value: &'a Json<'a>, depth: u8, opened: &mut Opened<'a>) {
     let Some(depth) = depth.checked_sub(1) else {
-        return vec![Payload::Unreadable("the delivery is nested deeper than AWS nests".to_owned())];
+        return opened.unreadable(|| "the delivery is nested deeper than AWS nests".to_owned());
     };
+    match value {
+        // So many documents.
+        Json::Array(elements) => elements.iter().for_each(|element| element_of_list(element, depth, opened)),
+        Json::String(text) if looks_like_json(text) => opened.text(text, "the text", depth),
+        Json::Object(_) => document(value, depth, opened),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => unreadable("the delivery", value, opened),
+    }
+}
+
+fn element_of_list<'a>(element: &'a Json<'a>, depth: u8, opened: &mut Opened<'a>) {
+    match element.get("Sns").or_else(|| element.get("s3")) {
+        Some(_) => record_of_many(element, depth, opened),
+        None => payloads(element, depth, opened),
+    }
+}
+
+fn document<'a>(value: &'a Json<'a>, depth: u8, opened: &mut Opened<'a>) {
+    let before = (opened.count(), opened.controls);
     // AWS never writes a document of more than one kind. If one arrives anyway, none of its records may be lost.
-    let mut found = Vec::new();
     if let Some(detail) = value.get("detail") {
-        found.push(eventbridge(value, detail));
+        eventbridge(value, detail, opened);
     }
     if let Some(sweep) = value.get("sweep") {
-        found.push(self::sweep(sweep));
+        self::sweep(sweep, opened);
     }
     if let Some(data) = value.get("awslogs") {
-        found.extend(log_events(data, depth));
+        log_events(data, depth, opened);
     }
     match (text(value, "Type"), text(value, "Message")) {
-        (Some("Notification"), Some(message)) => found.extend(sns_message(message, depth)),
+        (Some("Notification"), Some(message)) => sns_message(message, depth, opened),
         (Some(kind @ ("SubscriptionConfirmation" | "UnsubscribeConfirmation")), Some(_)) => {
-            found.push(Payload::Control(format!("an SNS {kind}")));
+            opened.push(Payload::Control(format!("an SNS {kind}")));
         }
         _ => {}
     }
     if text(value, "Event") == Some("s3:TestEvent") {
-        found.push(Payload::Control("an S3 test event".to_owned()));
+        opened.push(Payload::Control("an S3 test event".to_owned()));
     }
     if let Some(keys) = value.get("s3ObjectKey") {
-        found.extend(notification(value, keys));
+        notification(value, keys, opened);
     }
     // The output of `aws cloudtrail lookup-events` has the whole record as a text inside.
     let list = |key: &str| value.get(key).and_then(Json::as_array);
     let (events, records) = (list("Events"), list("Records"));
-    found.extend(events.into_iter().flatten().flat_map(|event| payloads(event, depth)));
+    events.into_iter().flatten().for_each(|event| payloads(event, depth, opened));
     if let Some(record) = text(value, "CloudTrailEvent") {
-        found.extend(parse(record, "the looked-up event's CloudTrailEvent", depth));
+        opened.text(record, "the looked-up event's CloudTrailEvent", depth);
     }
-    found.extend(records.into_iter().flatten().flat_map(|record| record_of_many(record, depth)));
+    records.into_iter().flatten().for_each(|record| record_of_many(record, depth, opened));
     if ["eventSource", "eventName", "eventVersion"].iter().any(|key| value.get(key).is_some()) {
-        found.push(Payload::Record { record: value.clone(), envelope_origin: EnvelopeOrigin::default() });
+        opened.push(Payload::bare(value));
     }
     // An empty list has no record. Other fields next to it may still hold some.
     let notified = text(value, "Type") == Some("Notification") && text(value, "Message").is_some();
@@ -217,16 +337,16 @@ fn payloads<'a>(value: &'a Json<'a>, depth: u8) -> Vec<Payload<'a>> {
         _ => false,
     };
     let fields = || value.as_object().into_iter().flat_map(json::Object::iter);
-    let is_known = !found.is_empty() || fields().any(|(key, _)| is_opened(key));
-    let is_silent = found.iter().all(|payload| matches!(payload, Payload::Control(_)));
+    let (found, controls) = (opened.count() - before.0, opened.controls - before.1);
+    let is_known = found > 0 || fields().any(|(key, _)| is_opened(key));
+    let is_silent = found == controls;
     let is_lost = |(key, other): (&str, &Json<'_>)| {
         let is_of_concern = is_silent || ["Events", "Records", "CloudTrailEvent"].contains(&key);
         is_of_concern && !is_opened(key) && !is_bare(key) && may_hold_records(other)
     };
     if !is_known || fields().any(is_lost) {
-        found.push(unreadable("the delivery", value));
+        unreadable("the delivery", value, opened);
     }
-    found
 }
 
 /// The first characters of gzip data in base64, as a CloudWatch Logs subscription writes it.
@@ -236,73 +356,78 @@ const ZIPPED: &str = "H4sI";
 fn may_hold_records(value: &Json<'_>) -> bool {
     match value {
         Json::Null | Json::Bool(_) | Json::Number(_) => false,
-        Json::String(text) => {
-            text.trim_start().starts_with(['{', '[', '"']) || text.starts_with(ZIPPED) || json::is_ambiguous(text)
-        }
+        Json::String(text) => looks_like_json(text) || text.starts_with(ZIPPED) || json::is_ambiguous(text),
         Json::Array(elements) => !elements.is_empty(),
         Json::Object(fields) => !fields.is_empty(),
     }
 }
 
-fn record_of_many<'a>(record: &'a Json<'a>, depth: u8) -> Vec<Payload<'a>> {
+fn looks_like_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[', '"'])
+}
+
+fn record_of_many<'a>(record: &'a Json<'a>, depth: u8, opened: &mut Opened<'a>) {
     if let Some(notification) = record.get("Sns") {
         return match text(notification, "Message") {
-            Some(message) => sns_message(message, depth),
-            None => vec![unreadable("the SNS notification", notification)],
+            Some(message) => sns_message(message, depth, opened),
+            None => unreadable("the SNS notification", notification, opened),
         };
     }
     if let Some(object) = record.get("s3") {
-        return vec![object_notice(record, object)];
+        return object_notice(record, object, opened);
     }
     if record.get("eventName").is_some() || record.get("eventVersion").is_some() {
-        return vec![Payload::Record { record: record.clone(), envelope_origin: EnvelopeOrigin::default() }];
+        return opened.push(Payload::bare(record));
     }
-    vec![unreadable("a record of the delivery", record)]
+    unreadable("a record of the delivery", record, opened);
 }
 
-fn eventbridge<'a>(event: &Json<'_>, detail: &Json<'a>) -> Payload<'a> {
+fn eventbridge<'a>(event: &Json<'_>, detail: &'a Json<'a>, opened: &mut Opened<'a>) {
     match text(event, "detail-type") {
-        Some("AWS API Call via CloudTrail") => Payload::Record {
-            record: detail.clone(),
+        Some("AWS API Call via CloudTrail") => opened.push(Payload::Record {
+            record: Record::Of(detail),
             envelope_origin: EnvelopeOrigin { account: owned(event, "account"), region: owned(event, "region") },
-        },
+        }),
         Some("Object Created") if text(event, "source") == Some("aws.s3") => {
             let named = |what: &str, name: &str| detail.get(what).and_then(|it| owned(it, name));
             match (named("bucket", "name"), named("object", "key")) {
-                (Some(bucket), Some(key)) => log_file(bucket, key),
-                _ => unreadable("the EventBridge event", event),
+                (Some(bucket), Some(key)) => opened.push(log_file(bucket, key)),
+                _ => unreadable("the EventBridge event", event, opened),
             }
         }
-        Some(other) => Payload::Unrelated(format!("an EventBridge event of type `{}`", escaped(other))),
-        None => unreadable("the EventBridge event", event),
+        Some(other) => {
+            opened.push(Payload::Unrelated(format!("an EventBridge event of type `{}`", escaped(other))));
+        }
+        None => unreadable("the EventBridge event", event, opened),
     }
 }
 
 /// One record of an S3 notice. Its key is form-encoded: a space is `+`.
-fn object_notice(record: &Json<'_>, s3: &Json<'_>) -> Payload<'static> {
+fn object_notice(record: &Json<'_>, s3: &Json<'_>, opened: &mut Opened<'_>) {
     let name = text(record, "eventName").unwrap_or_default();
     if !name.is_empty() && !name.starts_with("ObjectCreated:") {
-        return Payload::Control(format!("an S3 notice of {}", escaped(name)));
+        return opened.push(Payload::Control(format!("an S3 notice of {}", escaped(name))));
     }
     let bucket = s3.get("bucket").and_then(|bucket| owned(bucket, "name"));
     let key = s3.get("object").and_then(|object| text(object, "key")).map(|key| key.replace('+', " "));
     let key = key.as_deref().and_then(|key| percent_decode_str(key).decode_utf8().ok());
     match (bucket, key) {
-        (Some(bucket), Some(key)) => log_file(bucket, key.into_owned()),
-        _ => unreadable("the S3 object notice", record),
+        (Some(bucket), Some(key)) => opened.push(log_file(bucket, key.into_owned())),
+        _ => unreadable("the S3 object notice", record, opened),
     }
 }
 
 /// CloudTrail's own notification: a bucket and the keys of new log files.
-fn notification(value: &Json<'_>, keys: &Json<'_>) -> Vec<Payload<'static>> {
+fn notification(value: &Json<'_>, keys: &Json<'_>, opened: &mut Opened<'_>) {
     let Some((bucket, keys)) = owned(value, "s3Bucket").zip(keys.as_array()) else {
-        return vec![unreadable("CloudTrail's notification", value)];
+        return unreadable("CloudTrail's notification", value, opened);
     };
-    let payload = |key: &Json<'_>| {
-        let key = key.as_str().map(|key| log_file(bucket.clone(), key.to_owned()));
-        key.unwrap_or_else(|| unreadable("CloudTrail's notification", value))
-    };
-    keys.iter().map(payload).collect()
+    for key in keys {
+        match key.as_str() {
+            Some(key) => opened.push(log_file(bucket.clone(), key.to_owned())),
+            None => unreadable("CloudTrail's notification", value, opened),
+        }
+    }
 }
 
 fn log_file(bucket: String, key: String) -> Payload<'static> {
@@ -317,12 +442,13 @@ fn log_file(bucket: String, key: String) -> Payload<'static> {
     }
 }
 
-/// The data of one CloudWatch Logs delivery, unzipped, is always far smaller than this.
-const LARGEST_LOG_DATA: u64 = 16 << 20;
+/// The data of one CloudWatch Logs delivery, unzipped, is always far smaller than this: what CloudWatch Logs sends at a time
+/// has at most 1 MB.
+const LARGEST_LOG_DATA: u64 = 8 << 20;
 
 /// A CloudWatch Logs subscription of the log group that a trail writes to. Every message is a record, and most are of
 /// other calls.
-fn log_events(awslogs: &Json<'_>, depth: u8) -> Vec<Payload<'static>> {
+fn log_events(awslogs: &Json<'_>, depth: u8, opened: &mut Opened<'_>) {
     let unzipped = || {
         let zipped = BASE64_STANDARD.decode(text(awslogs, "data")?).ok()?;
         let mut plain = Vec::new();
@@ -332,22 +458,21 @@ fn log_events(awslogs: &Json<'_>, depth: u8) -> Vec<Payload<'static>> {
     let plain = unzipped().unwrap_or_default();
     let Ok(data) = json::parse(&plain) else {
         let why = "expected JSON, zipped and in base64";
-        return vec![Payload::Unreadable(format!("awslogs.data is `{}`: {why}", escaped(&awslogs.to_string())))];
+        return opened.unreadable(|| format!("awslogs.data is `{}`: {why}", escaped(&awslogs.to_string())));
     };
     if text(&data, "messageType") == Some("CONTROL_MESSAGE") {
-        return vec![Payload::Control("a control message of CloudWatch Logs".to_owned())];
+        return opened.push(Payload::Control("a control message of CloudWatch Logs".to_owned()));
     }
     let Some(events) = data.get("logEvents").and_then(Json::as_array) else {
-        return vec![unreadable("awslogs.data", &data)];
+        return unreadable("awslogs.data", &data, opened);
     };
-    let message = |event: &Json<'_>| match text(event, "message") {
-        Some(message) if !may_concern_us(message) => Vec::new(),
-        Some(message) => {
-            parse(message, "the log event's message", depth).into_iter().map(Payload::into_owned).collect()
+    for event in events {
+        match text(event, "message") {
+            Some(message) if !may_concern_us(message) => {}
+            Some(message) => opened.text(message, "the log event's message", depth),
+            None => unreadable("the log event", event, opened),
         }
-        None => vec![unreadable("the log event", event)],
-    };
-    events.iter().flat_map(message).collect()
+    }
 }
 
 /// Whether the text of a record may name a relevant call. Escapes may hide the name.
@@ -355,7 +480,7 @@ fn may_concern_us(record: &str) -> bool {
     Call::NAMES.iter().any(|name| record.contains(name)) || record.contains("\\u00")
 }
 
-fn sweep(sweep: &Json<'_>) -> Payload<'static> {
+fn sweep(sweep: &Json<'_>, opened: &mut Opened<'_>) {
     fn all<T>(sweep: &Json<'_>, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
         let accepted =
             |value: &Json<'_>| format!("sweep.{key} is `{}`: expected a list of texts", escaped(&value.to_string()));
@@ -379,12 +504,15 @@ fn sweep(sweep: &Json<'_>) -> Payload<'static> {
         let regions = all(sweep, "regions", |code| Region::parse(code).map_err(|e| format!("sweep.regions: {e}")))?;
         Ok(SweepRequest { accounts, regions })
     };
-    read().map_or_else(Payload::Unreadable, Payload::SweepRequest)
+    match read() {
+        Ok(request) => opened.push(Payload::SweepRequest(request)),
+        Err(why) => opened.unreadable(|| why),
+    }
 }
 
-fn unreadable(place: &str, value: &Json<'_>) -> Payload<'static> {
+fn unreadable(place: &str, value: &Json<'_>, opened: &mut Opened<'_>) {
     let accepted = "expected an EventBridge event, an SQS or SNS message that holds one, or CloudTrail records";
-    Payload::Unreadable(format!("{place} is `{}`: {accepted}", escaped(&value.to_string())))
+    opened.unreadable(|| format!("{place} is `{}`: {accepted}", escaped(&value.to_string())));
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Opens what arrives, down to single CloudTrail records.
 //!
 //! Bytes and JSON in, records out: this crate reads no clock, no environment and no network, and logs nothing. So it
-//! can be fuzzed and measured without the AWS SDK. [`envelope`] opens the payloads that invoke the function, and
-//! [`logfile`] reads CloudTrail's log files.
+//! can be fuzzed and measured without the AWS SDK. [`envelope`] opens the payloads that invoke the function, [`documents`]
+//! reads texts, and [`logfile`] CloudTrail's log files.
 
+pub mod documents;
 pub mod envelope;
 pub mod logfile;

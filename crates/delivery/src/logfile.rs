@@ -104,7 +104,8 @@ pub type Found<'a> = Result<Record<'a>, Error>;
 /// CloudTrail's, or there is none. S3's notices and queues' messages have `Records` as well.
 #[must_use]
 pub fn is_log_file(text: &[u8]) -> bool {
-    let mut rest = text;
+    // PowerShell writes a mark before it.
+    let mut rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     for token in [&b"{"[..], b"\"Records\"", b":", b"["] {
         let Some(behind) = rest.trim_ascii_start().strip_prefix(token) else { return false };
         rest = behind;

@@ -128,6 +128,7 @@ fn change(group: &GroupId, changed_rules: ChangedRules) -> Change {
         resource: Resource::Group(group.clone()),
         changed_rules,
         recorded_rules: None,
+        unread: None,
     }
 }
 

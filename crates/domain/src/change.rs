@@ -137,6 +137,10 @@ pub struct Change {
     /// all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_rules: Option<Vec<(Option<RuleId>, Permission)>>,
+    /// What of the record could not be read: the field, its value and what is accepted. It stops nothing: EC2 tells what
+    /// the rules are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
 }
 
 impl Change {
@@ -152,6 +156,6 @@ impl Change {
             ..EventMetadata::default()
         };
         let (call, resource, changed_rules) = (Call::Sweep, Resource::Region, ChangedRules::Any);
-        Self { event, account, region, call, resource, changed_rules, recorded_rules: None }
+        Self { event, account, region, call, resource, changed_rules, recorded_rules: None, unread: None }
     }
 }

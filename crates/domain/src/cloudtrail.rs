@@ -1,8 +1,9 @@
 //! Reads a CloudTrail record into a change.
 //!
 //! A record is a hint: it says *which group to check and which rules are new*. The reader tolerates unknown fields, old
-//! versions, sparse identities and types that a converter guessed. The reader itself guesses nothing: a required value
-//! that cannot be read makes the record [`Reading::Undecided`], which alerts.
+//! versions, sparse identities and types that a converter guessed. The reader itself guesses nothing. Where a value cannot
+//! be read and the record names the group all the same, EC2 is asked what the rules are ([`Change::unread`]); a record that
+//! names no group, no account or no Region is [`Reading::Undecided`], which alerts.
 //!
 //! Shapes: CloudTrail User Guide, "CloudTrail record contents"; EC2 API Reference, AuthorizeSecurityGroupIngress,
 //! ModifySecurityGroupRules, ModifyManagedPrefixList and RestoreManagedPrefixListVersion.
@@ -12,7 +13,7 @@ mod fields;
 mod modify;
 mod prefix_list;
 
-use fields::part;
+use fields::{Part, part};
 
 use crate::change::{Call, Change, ChangedRules, EventMetadata, Resource};
 use crate::ids::{AccountId, Region, RuleId};
@@ -56,7 +57,7 @@ pub fn read(record: &Json<'_>, envelope_origin: &EnvelopeOrigin) -> Reading {
     let event = EventMetadata::of(record, envelope_origin);
     match classify(record) {
         Ok(call) => match change(record, call, &event, envelope_origin) {
-            Ok((account, region, Described { resource, changed_rules, recorded_rules })) => {
+            Ok((account, region, Described { resource, changed_rules, recorded_rules, unread })) => {
                 Reading::Change(Box::new(Change {
                     event,
                     account,
@@ -65,6 +66,7 @@ pub fn read(record: &Json<'_>, envelope_origin: &EnvelopeOrigin) -> Reading {
                     resource,
                     changed_rules,
                     recorded_rules,
+                    unread,
                 }))
             }
             Err(why) => Reading::Undecided { event, why },
@@ -153,17 +155,49 @@ struct Described {
     resource: Resource,
     changed_rules: ChangedRules,
     recorded_rules: Option<Vec<(Option<RuleId>, Permission)>>,
+    /// What could not be read beside that.
+    unread: Option<String>,
 }
 
 fn describe(call: Call, record: &Json<'_>) -> Result<Described, String> {
-    let request = part(record, "requestParameters")?;
-    let response = part(record, "responseElements")?;
-    match call {
-        Call::Authorize => authorize::read(&request, &response),
-        Call::Modify => modify::read(&request),
+    let mut unread = Unread::default();
+    let request = unread.or(part(record, "requestParameters"), Part::Unread);
+    let response = unread.or(part(record, "responseElements"), Part::Unread);
+    let described = match call {
+        Call::Authorize => authorize::read(&request, &response, &mut unread),
+        Call::Modify => modify::read(&request, &mut unread),
         Call::ModifyPrefixList => prefix_list::read(&request, &response, "ModifyManagedPrefixList"),
         Call::RestorePrefixList => prefix_list::read(&request, &response, "RestoreManagedPrefixListVersion"),
         Call::Sweep => Err("a sweep has no record".to_owned()),
+    };
+    match (described, unread.0) {
+        // What could not be read first is why the rest is missing.
+        (Err(_), Some(why)) => Err(why),
+        (Ok(described), unread) => Ok(Described { unread, ..described }),
+        (Err(why), None) => Err(why),
+    }
+}
+
+/// The first thing that could not be read. It does not stop the reading: a record is a hint, and as long as it names a
+/// group, EC2 tells the rest.
+#[derive(Default)]
+struct Unread(Option<String>);
+
+impl Unread {
+    /// What was read, or what stands for it where it could not be.
+    fn or<T>(&mut self, read: Result<T, String>, otherwise: T) -> T {
+        match read {
+            Ok(read) => read,
+            Err(why) => {
+                self.0.get_or_insert(why);
+                otherwise
+            }
+        }
+    }
+
+    /// Whether everything could be read so far.
+    const fn is_nothing(&self) -> bool {
+        self.0.is_none()
     }
 }
 

@@ -35,7 +35,7 @@ pub enum Verdict {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -169,6 +169,9 @@ pub struct Finding {
     pub region: Option<String>,
     /// The security group's id; its name, where the record has no id. `null` where the finding is about no one group.
     pub group: Option<String>,
+    /// The security group's name, where something is or was open in it. It may change, and more than one group may have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_name: Option<String>,
     /// The EC2 call, such as `AuthorizeSecurityGroupIngress`; `Sweep` for a finding of a sweep.
     pub call: Option<String>,
     /// The ARN of whoever made the call.
@@ -341,6 +344,7 @@ impl Finding {
             account: event.account,
             region: event.region,
             group: None,
+            group_name: None,
             call: event.call,
             actor: event.actor,
             source_ip: event.source_ip,

@@ -1,12 +1,13 @@
 //! Text from events, made safe for messages: it cannot control a terminal and cannot start a new line.
 
-/// The text for a message: characters that do not print are escaped, and the text is cut to 80 characters.
+/// The text for a message that quotes it between backticks: characters that do not print are escaped, a backtick becomes
+/// `'`, and the text is cut to 80 characters.
 #[must_use]
 pub fn escaped(text: &str) -> String {
-    escaped_up_to(text, 80)
+    escaped_up_to(text, 80).replace('`', "'")
 }
 
-/// The same, cut to `most` characters.
+/// A message, or a part of one, with what does not print escaped, cut to `most` characters.
 #[must_use]
 pub fn escaped_up_to(text: &str, most: usize) -> String {
     let mut escaped = String::new();
@@ -16,9 +17,36 @@ pub fn escaped_up_to(text: &str, most: usize) -> String {
     if text.chars().nth(most).is_some() { format!("{escaped}…") } else { escaped }
 }
 
+/// Text that a person reads, in a mail, a table or a spreadsheet, whole. What does not print becomes a space: it could
+/// control a terminal, begin a line, or turn the order of the letters around. A backtick becomes `'`, for it quotes in
+/// markdown.
+#[must_use]
+pub fn for_people(text: &str) -> String {
+    text.chars().map(|c| if c == '`' { '\'' } else if prints(c) { c } else { ' ' }).collect()
+}
+
+/// Whether a character prints and stays where it is.
+fn prints(c: char) -> bool {
+    matches!(c, '"' | '\'' | '\\') || c.escape_debug().count() == 1 || is_mark(c)
+}
+
+/// Marks are escaped where they begin a text. Behind a letter they belong to it.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_people_read_is_whole_and_controls_nothing() {
+        let text = "a\u{1b}[31m\u{9b}1m\u{202e}b\u{2066}c\r\n`d`\tü\u{301} \"'\\ ✓";
+        assert_eq!(for_people(text), "a [31m 1m b c  'd' ü\u{301} \"'\\ ✓");
+        let long = "x".repeat(10_000);
+        assert_eq!(for_people(&long), long);
+        assert_eq!(escaped("`x`"), "'x'");
+    }
 
     #[test]
     fn a_long_value_is_shortened_in_messages() {

@@ -98,6 +98,7 @@ pub fn change(rules: &[Rule], facts: &Facts, by: &str, now: Timestamp) -> Change
         resource: Resource::Group(location.group.clone()),
         changed_rules: ChangedRules::Rules(rules.iter().map(|rule| rule.id.clone()).collect()),
         recorded_rules: None,
+        unread: None,
     }
 }
 

@@ -121,12 +121,14 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Reply {
         (None, Ok(_)) => Outcome::Ok,
         (None, Err(problem)) => Outcome::Error(problem.code.clone()),
     };
-    let response = match result {
+    let bucket_region = (service == Service::S3).then(|| s3::region_of(state, &incoming.params)).flatten();
+    let mut response = match result {
         Ok(Success::Tree(tree)) => success(service, &incoming.action, &tree, &request_id),
         Ok(Success::Json(answer)) => json::answer(service, &answer, &request_id),
         Ok(Success::Bytes(bytes)) => Response::new(200, "binary/octet-stream", &request_id, bytes),
         Err(problem) => error(service, &problem, &request_id),
     };
+    response.headers.extend(bucket_region.map(|region| ("x-amz-bucket-region".to_owned(), region)));
     log(state, &caller.account, incoming, outcome);
     deliver(response, fault, service, &request_id)
 }
@@ -185,7 +187,10 @@ fn execute(state: &mut State, incoming: &Incoming, caller: &Caller) -> Result<Su
         Service::Sns => sns::run(state, action, params).map(Success::Tree),
         Service::Sqs => sqs::run(state, caller, region, action, params).map(Success::Tree),
         Service::Organizations => organizations::run(state, caller, region, action, params).map(Success::Tree),
-        Service::S3 => s3::run(state, action, params, body),
+        Service::S3 => match s3::refusal(state, region, caller, action, params) {
+            Some(refusal) => Err(refusal),
+            None => s3::run(state, action, params, body),
+        },
         Service::DynamoDb => dynamodb::run(state, caller, region, action, params).map(Success::Json),
     }
 }

@@ -1,6 +1,14 @@
 //! Amazon S3: GetObject, PutObject and ListObjectsV2, path style and virtual-hosted style.
 
-use crate::{ApiError, Request, dispatch::Success, params::Params, sqs::md5, state::State, tree::Tree};
+use crate::{
+    ApiError, Request,
+    caller::{self, Caller},
+    dispatch::Success,
+    params::Params,
+    sqs::md5,
+    state::State,
+    tree::Tree,
+};
 
 /// The namespace of S3's answers.
 pub(crate) const XMLNS: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
@@ -81,6 +89,37 @@ pub(crate) fn run(state: &mut State, action: &str, params: &Params, body: &[u8])
         return Err(ApiError::with_status(404, "NoSuchBucket", "The specified bucket does not exist"));
     }
     operation(state, bucket, params)
+}
+
+/// Why a bucket does not answer: it is in another Region than the request was signed for, or the caller may not read it.
+///
+/// S3 User Guide, "Making requests": a request that reaches the wrong Region gets 301 `PermanentRedirect`, or 400
+/// `AuthorizationHeaderMalformed`; both with the header `x-amz-bucket-region`. Which of them is not documented: the model
+/// gives one for an object and the other for a list.
+pub(crate) fn refusal(state: &State, region: &str, caller: &Caller, action: &str, params: &Params) -> Option<ApiError> {
+    let bucket = params.get("Bucket").unwrap_or_default();
+    if let Some(own) = state.bucket_regions.get(bucket).filter(|own| *own != region) {
+        return Some(match action {
+            "GetObject" => ApiError::with_status(
+                301,
+                "PermanentRedirect",
+                "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all \
+                 future requests to this endpoint.",
+            ),
+            _ => ApiError::with_status(
+                400,
+                "AuthorizationHeaderMalformed",
+                format!("The authorization header is malformed; the region '{region}' is wrong; expecting '{own}'"),
+            ),
+        });
+    }
+    let reader = state.bucket_readers.get(bucket).filter(|reader| !caller.is(reader));
+    reader.map(|_| caller::denied("s3", action, &caller.arn()))
+}
+
+/// The Region of the bucket, which S3 names in a header.
+pub(crate) fn region_of(state: &State, params: &Params) -> Option<String> {
+    state.bucket_regions.get(params.get("Bucket")?).cloned()
 }
 
 /// S3 User Guide, "How to prevent object overwrites with conditional writes": with `If-None-Match: *` an existing key is

@@ -209,6 +209,10 @@ pub(crate) struct State {
     pub(crate) published: Vec<Published>,
     pub(crate) objects: BTreeMap<(String, String), Object>,
     pub(crate) s3_buckets: BTreeSet<String>,
+    /// The Regions of buckets; of others any will do.
+    pub(crate) bucket_regions: BTreeMap<String, String>,
+    /// The only roles that may read from these buckets.
+    pub(crate) bucket_readers: BTreeMap<String, String>,
     pub(crate) queues: Vec<Queue>,
     pub(crate) tables: BTreeMap<TableKey, Table>,
     pub(crate) organization: Option<Organization>,
@@ -247,6 +251,8 @@ impl State {
             published: Vec::new(),
             objects: BTreeMap::new(),
             s3_buckets: BTreeSet::new(),
+            bucket_regions: BTreeMap::new(),
+            bucket_readers: BTreeMap::new(),
             queues: Vec::new(),
             tables: BTreeMap::new(),
             organization: None,

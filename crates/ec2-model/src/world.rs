@@ -176,6 +176,16 @@ impl World {
         state.objects.insert((bucket.into(), key.into()), object);
     }
 
+    /// Puts a bucket into a Region. It answers in no other.
+    pub fn set_bucket_region(&self, bucket: &str, region: &str) {
+        self.state().bucket_regions.insert(bucket.into(), region.into());
+    }
+
+    /// Locks a bucket: from now on this role alone may read from it, as the bucket of Control Tower's log archive.
+    pub fn lock_bucket(&self, bucket: &str, role_arn: &str) {
+        self.state().bucket_readers.insert(bucket.into(), role_arn.into());
+    }
+
     /// Makes a bucket.
     pub fn create_bucket(&self, bucket: &str) {
         self.state().s3_buckets.insert(bucket.into());

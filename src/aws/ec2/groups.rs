@@ -1,11 +1,13 @@
 //! Groups by name, by prefix list and with their VPCs: DescribeSecurityGroups.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_ec2::types::{Filter, SecurityGroup};
 use portcullis_domain::ids::{GroupId, PrefixListId, VpcId};
 
-use super::{LimitedClient, filter, texts};
+use super::{LimitedClient, MOST_VALUES, filter, texts};
 use crate::aws::rate_limit::Api;
-use crate::aws::{AwsError, Effect};
+use crate::aws::{AccountRegion, AwsError, Effect, Session, within};
 
 const DESCRIBE_GROUPS: &str = "DescribeSecurityGroups";
 
@@ -41,6 +43,27 @@ pub(super) async fn vpcs(
         }
     }
     Ok(found)
+}
+
+impl Session<'_> {
+    /// The names of groups, for people: of the first 200.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn group_names(
+        &self,
+        target: &AccountRegion,
+        wanted: &[GroupId],
+    ) -> Result<BTreeMap<GroupId, String>, AwsError> {
+        let wanted = wanted.get(..MOST_VALUES.min(wanted.len())).unwrap_or_default();
+        let read = async {
+            let client = LimitedClient::of(self, target).await?;
+            let found = groups(&client, None, filter("group-id", Some(texts(wanted)))).await?;
+            let named = |group: &SecurityGroup| Some((group_id(group).ok()?, group.group_name()?.to_owned()));
+            Ok(found.iter().filter_map(named).collect())
+        };
+        within(self.until, DESCRIBE_GROUPS, read).await
+    }
 }
 
 /// Every page of a DescribeSecurityGroups. A request for one name has one page.

@@ -21,6 +21,10 @@ async fn an_event_of_another_account_is_refused_without_a_call() {
     assert_eq!(judged(&answer.findings[0]), (Verdict::Undecided, Outcome::None));
     assert!(answer.findings[0].reason.contains("account 999988887777 is not one"), "{}", answer.findings[0].reason);
     assert!(watch.world.calls().is_empty());
+    // Nothing changes by trying again, and people hear of it once an hour.
+    assert!(answer.failed.is_empty() && answer.findings[0].is_news());
+    let again = watch.deliver(&event).await;
+    assert!(again.failed.is_empty() && !again.findings[0].is_news(), "{:?}", again.findings);
     let mut forged = event;
     forged["account"] = json!(ACCOUNT);
     let answer = watch.deliver(&forged).await;

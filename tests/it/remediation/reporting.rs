@@ -10,12 +10,12 @@ use crate::harness::{ACCOUNT, REGION, Setup, TOPIC, sqs};
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_is_told_and_the_next_event_works() {
     let watch = Setup { topic: true, ..Setup::default() }.start().await;
-    let bad_cidr = json!({"groupId": watch.group, "ipPermissions": {"items": [{"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": {"items": [{"cidrIp": "300.0.0.0/0"}]}}]}});
+    let no_group = json!({"groupId": "sg-!", "ipPermissions": {"items": [{"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]}}]}});
     let mut event = watch.open(&[Permission::tcp(443, "0.0.0.0/0")]);
-    event["detail"]["requestParameters"] = bad_cidr;
+    event["detail"]["requestParameters"] = no_group;
     event["detail"]["responseElements"] = Value::Null;
     for (payload, reason) in [
-        (event, "requestParameters.ipPermissions[0].ipRanges.cidrIp: `300.0.0.0/0` is no CIDR block"),
+        (event, "requestParameters.groupId: `sg-!` is no security group id"),
         (json!(null), "the delivery is `null`"),
         (json!({}), "the delivery is `{}`"),
         (json!("x"), "the delivery is"),
@@ -39,6 +39,43 @@ async fn what_cannot_be_read_is_told_and_the_next_event_works() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_block_that_cannot_be_read_in_the_request_keeps_no_port_open() {
+    for answer in [true, false] {
+        let watch = Setup::default().start().await;
+        let mut event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+        let permission = &mut event["detail"]["requestParameters"]["ipPermissions"]["items"][0];
+        permission["ipRanges"]["items"][0]["cidrIp"] = json!("00.0.0.0/0");
+        if !answer {
+            event["detail"]["responseElements"] = Value::Null;
+        }
+        let finding = watch.finding(&event).await;
+        assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted), "{}", finding.reason);
+        assert!(finding.reason.contains("cidrIp: `00.0.0.0/0` is no CIDR block"), "{}", finding.reason);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_very_many_records_that_cannot_be_read_the_first_are_told_and_the_others_counted() {
+    let watch = Setup { topic: true, ..Setup::default() }.start().await;
+    let good = watch.open(&[Permission::tcp(22, "0.0.0.0/0")])["detail"].clone();
+    let mut records = vec![json!({"eventName": 1}); 3000];
+    records.push(good);
+    for delivery in [json!({"Records": records}), json!(records)] {
+        let before = watch.world.published().len();
+        let answer = watch.deliver(&delivery).await;
+        assert_eq!(answer.findings.len(), 1002, "a thousand, what became of the good one, and how many more there are");
+        assert!(answer.findings.iter().any(|finding| finding.group.is_some()));
+        let last = answer.findings.last().unwrap();
+        assert_eq!(last.reason, "2000 more records of the delivery cannot be read");
+        assert_eq!(answer.failed.len(), 1);
+        let published = watch.world.published().split_off(before);
+        assert_eq!(published.len(), 101, "a hundred, and what the others are");
+        let last = published.last().unwrap();
+        assert!(last.message.contains("more findings of this delivery are in the log alone"), "{}", last.message);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn people_hear_of_it_in_the_form_that_their_subscription_wants() {
     let watch = Setup { topic: true, ..Setup::default() }.start().await;
     let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
@@ -53,7 +90,8 @@ async fn people_hear_of_it_in_the_form_that_their_subscription_wants() {
     let machine: Value = serde_json::from_str(texts["sqs"].as_str().unwrap()).unwrap();
     assert_eq!(machine, serde_json::to_value(&finding).unwrap());
     assert_eq!(texts["lambda"], texts["sqs"]);
-    assert!(texts["email"].as_str().unwrap().contains("tcp 22 (ssh) was open to 3702258432 public addresses"));
+    assert!(texts["email"].as_str().unwrap().contains("SSH was open to the whole internet (IPv4)"));
+    assert_eq!(finding.group_name.as_deref(), Some("web"));
     let chat: Value = serde_json::from_str(texts["https"].as_str().unwrap()).unwrap();
     assert_eq!((&chat["version"], &chat["source"]), (&json!("1.0"), &json!("custom")));
 }

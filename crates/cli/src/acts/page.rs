@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use portcullis::domain::evidence::{ActOutcome, ConfirmedBy, Evidence, Reply};
-use portcullis::domain::finding::{Action, ExposureFinding};
+use portcullis::domain::finding::{Action, ExposureFinding, RuleFinding};
 use portcullis::domain::rule::{Rule, Source};
 use portcullis::domain::text::{escaped, escaped_up_to};
 
@@ -186,8 +186,12 @@ fn became(action: &Action) -> String {
 /// A rule in a line: `sgr-… tcp 22 from 0.0.0.0/0, "office", 2 tags`.
 #[must_use]
 pub fn rule(rule: &Rule) -> String {
-    let mut line =
-        format!("{} {} from {}", rule.id, words::traffic(&rule.permission.traffic), source(&rule.permission.source));
+    let mut line = format!(
+        "{} {} from {}",
+        rule.id,
+        words::admits(&RuleFinding::of(rule, Action::Kept)),
+        source(&rule.permission.source)
+    );
     if let Some(description) = &rule.description {
         let _ = write!(line, ", \"{}\"", escaped_up_to(description, 100));
     }

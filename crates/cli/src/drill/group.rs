@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, ResourceType, SecurityGroup, Tag, TagSpecification};
 use jiff::Timestamp;
-use portcullis::aws::{AwsError, Code};
+use portcullis::aws::AwsError;
 
 use super::{BY, Failure, Kind, Place, TAG, UNTIL};
 
@@ -71,9 +71,9 @@ pub async fn delete(place: &Place, group: &str) -> Result<(), Failure> {
     loop {
         let Err(error) = place.ec2.delete_security_group().group_id(group).send().await else { return Ok(()) };
         let why = AwsError::from_sdk("DeleteSecurityGroup", &error);
-        match &why.code {
-            Code::Aws(code) if code == "InvalidGroup.NotFound" => return Ok(()),
-            Code::Aws(code) if code == "UnauthorizedOperation" => attempt = ATTEMPTS,
+        match why.code.as_str() {
+            "InvalidGroup.NotFound" => return Ok(()),
+            "UnauthorizedOperation" => attempt = ATTEMPTS,
             _ => {}
         }
         if attempt >= ATTEMPTS {

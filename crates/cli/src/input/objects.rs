@@ -8,8 +8,9 @@ use portcullis::s3_url::S3Url;
 use portcullis_delivery::envelope::Payload;
 use portcullis_delivery::logfile;
 
+use super::passed_over::PassedOver;
 use super::records::{self, LogFile};
-use super::{InputError, MOST_IN_MEMORY, is_input};
+use super::{InputError, MOST_IN_MEMORY, is_input, nothing_to_read};
 use crate::operator;
 
 /// This many objects are fetched at a time. Each waits for S3 most of the time, and may need a log file's memory.
@@ -21,7 +22,7 @@ const ATTEMPTS: usize = 3;
 pub type Add<T> = Arc<dyn Fn(&str, &mut T, Result<Payload<'_>, InputError>) + Send + Sync>;
 
 /// Reads all objects whose keys begin with `prefix`. `done` gets what each of them came to; a listing that fails is
-/// reported like an object that cannot be read.
+/// reported like an object that cannot be read. The answer is what was passed over.
 ///
 /// # Errors
 /// Those of `done`.
@@ -30,20 +31,26 @@ pub async fn read<T: Default + Send + 'static, E>(
     prefix: &str,
     add: &Add<T>,
     mut done: impl FnMut(T) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<PassedOver, E> {
+    let mut passed_over = PassedOver::default();
     let error = |why: String| failed(add, S3Url { bucket: bucket.name(), key: prefix }.to_string(), why);
     if bucket.name().is_empty() {
-        return done(failed(add, "s3://".to_owned(), "expected s3://BUCKET/PREFIX".to_owned()));
+        done(failed(add, "s3://".to_owned(), "expected s3://BUCKET/PREFIX".to_owned()))?;
+        return Ok(passed_over);
     }
     let mut next = None;
     let mut is_empty = true;
     loop {
         let page = match bucket.keys(prefix, next).await {
             Ok(page) => page,
-            Err(why) => return done(error(operator::explained(&why.to_string()))),
+            Err(why) => {
+                done(error(operator::explained(&why.to_string())))?;
+                return Ok(passed_over);
+            }
         };
         // Whoever names an object wants it, whatever it is called.
-        let keys: Vec<&String> = page.keys.iter().filter(|key| *key == prefix || is_input(key)).collect();
+        let keys: Vec<&String> =
+            page.keys.iter().filter(|key| *key == prefix || is_input(key, &mut passed_over)).collect();
         is_empty &= keys.is_empty();
         let mut read = stream::iter(keys).map(|key| object(bucket, key, add)).buffered(MOST_AT_ONCE);
         while let Some(read) = read.next().await {
@@ -54,7 +61,11 @@ pub async fn read<T: Default + Send + 'static, E>(
             break;
         }
     }
-    if is_empty { done(error("there is no log file".to_owned())) } else { Ok(()) }
+    if is_empty {
+        done(error(nothing_to_read(&passed_over)))?;
+        return Ok(PassedOver::default());
+    }
+    Ok(passed_over)
 }
 
 /// What an input comes to that cannot be read.

@@ -1,13 +1,13 @@
 //! From the bytes of an input to the payloads in them.
 
 use std::cell::RefCell;
-use std::io::Read;
+use std::io::{self, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
-use portcullis_delivery::envelope::{self, Payload};
+use portcullis_delivery::documents::{Broken, Reader, utf8};
+use portcullis_delivery::envelope::{self, Payload, Record};
 use portcullis_delivery::logfile::{self, Content, Found, Scratch, Stream};
 use portcullis_domain::cloudtrail::EnvelopeOrigin;
-use portcullis_domain::json::{self, Json};
 
 use super::InputError;
 
@@ -22,11 +22,14 @@ pub(super) fn in_bytes(name: &str, bytes: &[u8], each: &mut impl FnMut(Result<Pa
     SCRATCH.with_borrow_mut(|scratch| {
         match logfile::read_log_file(bytes, scratch, |found| each(payload(name, found))) {
             Content::LogFile => {}
-            Content::Other(text) => in_documents(name, text, each),
-            Content::Unclear => match unzipped(bytes) {
-                Ok(text) => in_documents(name, &text, each),
-                Err(why) => each(Err(InputError { place: name.to_owned(), why })),
-            },
+            Content::Other(text) => {
+                Documents { name, reader: Reader::default(), found: 0, each }.read(&utf8(text), true);
+            }
+            Content::Unclear => {
+                if let Err(error) = in_stream(name, bytes, each) {
+                    each(Err(InputError { place: name.to_owned(), why: error.to_string() }));
+                }
+            }
         }
     });
 }
@@ -34,7 +37,7 @@ pub(super) fn in_bytes(name: &str, bytes: &[u8], each: &mut impl FnMut(Result<Pa
 fn payload<'f>(name: &str, found: Found<'f>) -> Result<Payload<'f>, InputError> {
     let record = found.and_then(|record| record.parse());
     let record = record.map_err(|error| InputError { place: name.to_owned(), why: error.to_string() })?;
-    Ok(Payload::Record { record, envelope_origin: EnvelopeOrigin::default() })
+    Ok(Payload::Record { record: Record::Read(record), envelope_origin: EnvelopeOrigin::default() })
 }
 
 /// A CloudTrail log file that is read as it arrives.
@@ -63,68 +66,117 @@ impl<'a, F: FnMut(Result<Payload<'_>, InputError>)> LogFile<'a, F> {
     }
 }
 
-/// The plain text of an input that is not a log file and fits into memory. A gzip file may have several members.
-fn unzipped(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    const MOST: u64 = 1 << 30;
+/// A document of more than this is no input. A text of many documents may be longer.
+const LONGEST_DOCUMENT: usize = 1 << 30;
+
+/// A text is read in parts of this size, or as large as its longest document.
+const PART: usize = 4 << 20;
+
+/// Everything in an input that is no log file, plain or gzip, as it arrives. It takes the memory of its longest document.
+pub(super) fn in_stream(
+    name: &str,
+    mut input: impl Read,
+    each: &mut impl FnMut(Result<Payload<'_>, InputError>),
+) -> io::Result<()> {
+    let mut beginning = Vec::new();
+    input.by_ref().take(2).read_to_end(&mut beginning)?;
+    let input = beginning.as_slice().chain(input);
     // By its first two bytes, not by its name (RFC 1952, 2.3.1).
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes.to_vec());
+    if beginning != [0x1f, 0x8b] {
+        return in_text(name, input, each);
     }
-    let mut plain = Vec::new();
-    let mut decoder = MultiGzDecoder::new(bytes).take(MOST + 1);
-    let length = decoder.read_to_end(&mut plain).map_err(|error| format!("the gzip data is damaged: {error}"))?;
-    if length as u64 > MOST { Err(format!("it has more than {MOST} bytes when unzipped")) } else { Ok(plain) }
+    // What was unzipped has been given; the rest is missing.
+    let damaged = |error| io::Error::other(format!("the gzip data is damaged: {error}"));
+    in_text(name, MultiGzDecoder::new(BufReader::new(input)), each).map_err(damaged)
 }
 
-fn in_documents(name: &str, text: &[u8], each: &mut impl FnMut(Result<Payload<'_>, InputError>)) {
-    for document in documents(name, text) {
-        match document {
-            Ok(document) => {
-                let items = envelope::open(&document).items;
-                items.into_iter().flat_map(|item| item.payloads).for_each(|payload| each(Ok(payload)));
-            }
-            Err(error) => each(Err(error)),
+fn in_text(name: &str, mut input: impl Read, each: &mut impl FnMut(Result<Payload<'_>, InputError>)) -> io::Result<()> {
+    let (mut text, mut documents) = (Vec::new(), Documents { name, reader: Reader::default(), found: 0, each });
+    let mut part = PART;
+    loop {
+        let before = text.len();
+        let read = input.by_ref().take(part as u64).read_to_end(&mut text);
+        let is_last = read.as_ref().map_or(true, |read| *read < part);
+        let is_first = documents.found == 0 && before == 0;
+        if is_first && matches!(text.as_slice(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+            input.read_to_end(&mut text)?;
+            documents.read(&utf8(&text), true);
+            return Ok(());
         }
+        if is_first && text.starts_with(b"\xef\xbb\xbf") {
+            text.drain(..3);
+        }
+        // Where it broke off, the last document is not complete.
+        let done = documents.read(&text, is_last && read.is_ok());
+        read?;
+        if is_last {
+            return Ok(());
+        }
+        text.drain(..done);
+        if text.len() > LONGEST_DOCUMENT {
+            return Err(io::Error::other(format!("it has a document of more than {LONGEST_DOCUMENT} bytes")));
+        }
+        // A long document is not begun again for each part.
+        part = PART.max(text.len());
     }
 }
 
-/// One document, or else one a line. A line that is no document does not stop the others.
-fn documents<'t>(name: &str, bytes: &'t [u8]) -> Vec<Result<Json<'t>, InputError>> {
-    // Some editors and PowerShell begin a text with the mark that it is UTF-8.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let whole = match json::parse(bytes) {
-        Ok(document) => return vec![Ok(document)],
-        Err(error) => InputError { place: name.to_owned(), why: no_json(bytes, &error.to_string()) },
-    };
-    let lines = bytes.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.trim_ascii().is_empty());
-    let documents: Vec<_> = lines
-        .map(|(line, n)| {
-            let place = format!("{name}:{n}");
-            json::parse(line).map_err(|error| InputError { place, why: format!("no JSON: {error}") })
-        })
-        .collect();
-    // A line counts as a document only if it is one JSON object; otherwise this is one broken document.
-    let is_lines = documents.len() > 1 && documents.iter().any(|line| matches!(line, Ok(Json::Object(_))));
-    if is_lines { documents } else { vec![Err(whole)] }
+/// The documents of a text that comes in parts.
+struct Documents<'a, F> {
+    name: &'a str,
+    reader: Reader,
+    found: usize,
+    each: &'a mut F,
 }
 
-/// Says what a text is that is not JSON, as far as its beginning shows.
-fn no_json(bytes: &[u8], error: &str) -> String {
-    let first = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
+impl<F: FnMut(Result<Payload<'_>, InputError>)> Documents<'_, F> {
+    /// Reads a part. How many bytes of it are done with.
+    fn read(&mut self, text: &[u8], is_last: bool) -> usize {
+        let Self { name, reader, found, each } = self;
+        let done = reader.read(text, is_last, |document| {
+            *found += 1;
+            match document.value {
+                Ok(value) => {
+                    for item in envelope::open(&value).items {
+                        item.payloads.into_iter().for_each(|payload| each(Ok(payload)));
+                        if item.more_unreadable > 0 {
+                            let why = format!("{} more parts of it cannot be read", item.more_unreadable);
+                            each(Err(InputError { place: (*name).to_owned(), why }));
+                        }
+                    }
+                }
+                Err(broken) if *found == 1 => {
+                    let Broken { line, column, why } = broken;
+                    each(Err(match other_than_json(text) {
+                        Some(what) => InputError { place: (*name).to_owned(), why: what.to_owned() },
+                        None => InputError { place: format!("{name}:{line}:{column}"), why: format!("no JSON: {why}") },
+                    }));
+                }
+                Err(Broken { line, column, why }) => {
+                    each(Err(InputError { place: format!("{name}:{line}:{column}"), why: format!("no JSON: {why}") }));
+                }
+            }
+        });
+        if is_last && *found == 0 {
+            each(Err(InputError { place: (*name).to_owned(), why: "it is empty".to_owned() }));
+        }
+        done
+    }
+}
+
+/// What a text is that is not JSON, as far as its beginning shows.
+fn other_than_json(text: &[u8]) -> Option<&'static str> {
+    let first = text.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     let is_key = |key: &[u8]| !key.is_empty() && key.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     let key = first.iter().position(|byte| *byte == b':').and_then(|n| first.get(..n));
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        "it is UTF-16, as PowerShell writes it: save it as UTF-8".to_owned()
-    } else if bytes.trim_ascii().is_empty() {
-        "it is empty".to_owned()
-    } else if bytes.iter().take(1024).any(|byte| *byte == 0) {
-        "it is binary, not JSON".to_owned()
+    if text.iter().take(1024).any(|byte| *byte == 0) {
+        Some("it is binary, not JSON")
     } else if first.starts_with(b"---") || key.is_some_and(is_key) {
-        "YAML, not JSON: is it a policy? portcullis policy check FILE".to_owned()
+        Some("YAML, not JSON: is it a policy? portcullis policy check FILE")
     } else if !first.starts_with(b"{") && !first.starts_with(b"[") && first.contains(&b',') {
-        "CSV, not JSON".to_owned()
+        Some("CSV, not JSON")
     } else {
-        format!("no JSON: {error}")
+        None
     }
 }
 
@@ -132,22 +184,41 @@ fn no_json(bytes: &[u8], error: &str) -> String {
 mod tests {
     use super::*;
 
+    /// How many payloads there are, and what could not be read.
+    fn read(bytes: &[u8]) -> (usize, Vec<String>) {
+        let (mut payloads, mut errors) = (0, Vec::new());
+        in_stream("x", bytes, &mut |payload| match payload {
+            Ok(_) => payloads += 1,
+            Err(error) => errors.push(error.to_string()),
+        })
+        .unwrap();
+        (payloads, errors)
+    }
+
     #[test]
     fn what_is_no_json_is_called_what_it_is() {
         for (bytes, why) in [
-            (&b"\xff\xfe{\0}\0"[..], "it is UTF-16, as PowerShell writes it: save it as UTF-8"),
-            (b"\n \n", "it is empty"),
-            (b"PAR1\0\0\x15", "it is binary, not JSON"),
-            (b"\nversion: 1\nmode: alert", "YAML, not JSON: is it a policy? portcullis policy check FILE"),
-            (b"---\na: 1", "YAML, not JSON: is it a policy? portcullis policy check FILE"),
-            (b"id,time\n1,2", "CSV, not JSON"),
+            (&b"\n \n"[..], "x: it is empty"),
+            (b"", "x: it is empty"),
+            (b"PAR1\0\0\x15", "x: it is binary, not JSON"),
+            (b"\nversion: 1\nmode: alert", "x: YAML, not JSON: is it a policy? portcullis policy check FILE"),
+            (b"---\na: 1", "x: YAML, not JSON: is it a policy? portcullis policy check FILE"),
+            (b"id,time\n1,2", "x: CSV, not JSON"),
+            (b"{\"a\": 1", "x:1:7: no JSON: EOF while parsing an object"),
+            (b"{\n\"a\": 1,}", "x:2:8: no JSON: trailing comma"),
+            (b"nothing", "x:1:2: no JSON: expected ident"),
         ] {
-            assert_eq!(documents("x", bytes), [Err(InputError { place: "x".to_owned(), why: why.to_owned() })]);
+            assert_eq!(read(bytes), (0, vec![why.to_owned()]), "{}", String::from_utf8_lossy(bytes));
         }
-        for broken in [&b"{\"a\": 1"[..], b"{\"a\": 1,}", b"nothing"] {
-            let found = documents("x", broken);
-            assert!(matches!(&found[..], [Err(error)] if error.why.starts_with("no JSON: ")), "{found:?}");
-        }
-        assert_eq!(documents("x", b"\xef\xbb\xbf{}"), [json::parse(b"{}").map_err(|_| unreachable!())]);
+    }
+
+    #[test]
+    fn a_text_is_read_in_parts_that_are_as_long_as_its_longest_document() {
+        let record = r#"{"eventSource":"s3.amazonaws.com","eventName":"GetObject"}"#;
+        let long = format!("{{\"Records\":[{}{record}]}}", format!("{record},").repeat(PART * 3 / record.len()));
+        let text = format!("\u{feff}{}\n{long}\nbroken\n{record}", format!("{record}\n").repeat(PART / record.len()));
+        let (payloads, errors) = read(text.as_bytes());
+        assert_eq!(payloads, PART / record.len() + PART * 3 / record.len() + 2);
+        assert_eq!(errors, [format!("x:{}:1: no JSON: expected value", PART / record.len() + 3)]);
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use comfy_table::{Attribute, Cell, Color};
 use jiff::Timestamp;
 use portcullis_domain::finding::{Finding, Verdict};
-use portcullis_domain::text::escaped;
+use portcullis_domain::text::{escaped, for_people};
 
 use super::View;
 use super::table::{GROUP, TIME, in_lines, place, table_of, widest};
@@ -14,7 +14,8 @@ use crate::check::Checked;
 use crate::words;
 
 /// Whether a finding is in the table without `--all`.
-pub(super) fn is_row(finding: &Finding) -> bool {
+#[must_use]
+pub fn is_row(finding: &Finding) -> bool {
     matches!(finding.verdict, Verdict::Exposed | Verdict::Exempt | Verdict::Undecided)
 }
 
@@ -100,15 +101,17 @@ fn when(row: &Row<'_>) -> String {
 fn verdict(finding: &Finding) -> Cell {
     match finding.verdict {
         Verdict::Exposed => Cell::new("exposed").fg(Color::Red).add_attribute(Attribute::Bold),
-        Verdict::Undecided => Cell::new(format!("undecided: {}", finding.reason)).fg(Color::Yellow),
-        Verdict::Exempt => Cell::new(&finding.reason),
-        Verdict::Safe | Verdict::Irrelevant => Cell::new(format!("{}: {}", finding.verdict.as_str(), finding.reason)),
+        Verdict::Undecided => Cell::new(format!("undecided: {}", for_people(&finding.reason))).fg(Color::Yellow),
+        Verdict::Exempt => Cell::new(for_people(&finding.reason)),
+        Verdict::Safe | Verdict::Irrelevant => {
+            Cell::new(format!("{}: {}", finding.verdict.as_str(), for_people(&finding.reason)))
+        }
     }
 }
 
 /// Where a row's record can be found again: the event's id, its call, who sent it from where, and the input.
 fn reference(row: &Row<'_>, n: usize, out: &mut impl Write) -> io::Result<()> {
-    let Some(Checked { finding, input }) = row.first() else { return Ok(()) };
+    let Some(Checked { finding, input, .. }) = row.first() else { return Ok(()) };
     let part = |part: &Option<String>| part.as_deref().map(escaped);
     let event = [part(&finding.id), part(&finding.call)].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let from = part(&finding.source_ip).map_or_else(String::new, |from| format!("from {from}, "));

@@ -3,13 +3,15 @@
 use std::io::{self, Write};
 
 use portcullis_domain::finding::{Finding, RuleFinding};
+use portcullis_domain::text::for_people;
 
 /// A finding's own; `rule` is the rule's `id`.
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 19] = [
     "time",
     "account",
     "region",
     "group",
+    "group_name",
     "call",
     "actor",
     "source_ip",
@@ -41,6 +43,7 @@ pub(super) fn row(finding: &Finding, writer: &mut csv::Writer<impl Write>) -> io
         text(&finding.account),
         text(&finding.region),
         text(&finding.group),
+        text(&finding.group_name),
         text(&finding.call),
         text(&finding.actor),
         text(&finding.source_ip),
@@ -76,5 +79,6 @@ fn rule(rule: &RuleFinding) -> [String; 7] {
 /// Injection").
 #[must_use]
 pub fn harmless_cell(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{cell}") } else { cell.to_owned() }
+    let cell = for_people(cell);
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{cell}") } else { cell }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use comfy_table::{Attribute, Cell, Color};
 use portcullis_domain::finding::{Action, Finding, Outcome, RuleFinding, Verdict};
-use portcullis_domain::text::escaped;
+use portcullis_domain::text::{escaped, for_people};
 
 use super::table::{GROUP, place, table_of, widest};
 use crate::terminal::Terminal;
@@ -51,8 +51,10 @@ pub fn swept(findings: &[Finding], terminal: Terminal, out: &mut impl Write) -> 
             (_, Outcome::Failed) => Cell::new(done(finding)).fg(Color::Red).add_attribute(Attribute::Bold),
             (Verdict::Exposed, Outcome::Reverted) => Cell::new(done(finding)).fg(Color::Green),
             (Verdict::Exposed, _) => Cell::new(done(finding)).fg(Color::Red),
-            (Verdict::Undecided, _) => Cell::new(format!("undecided: {}", finding.reason)).fg(Color::Yellow),
-            (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, _) => Cell::new(&finding.reason),
+            (Verdict::Undecided, _) => {
+                Cell::new(format!("undecided: {}", for_people(&finding.reason))).fg(Color::Yellow)
+            }
+            (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, _) => Cell::new(for_people(&finding.reason)),
         };
         table.add_row(cells.iter().map(Cell::new).chain([done]));
     }

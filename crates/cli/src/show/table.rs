@@ -48,8 +48,9 @@ pub(super) fn widest<'a>(texts: impl Iterator<Item = &'a str>, most: u16) -> u16
 /// The group, and below it the account and the Region.
 pub(super) fn place(finding: &Finding) -> String {
     let part = |part: &Option<String>| escaped(part.as_deref().unwrap_or("unknown"));
-    let Finding { group, account, region, .. } = finding;
-    format!("{}\n{} {}", part(group), part(account), part(region))
+    let Finding { group, group_name, account, region, .. } = finding;
+    let name = group_name.as_ref().map_or_else(String::new, |name| format!("\n{}", escaped(name)));
+    format!("{}{name}\n{} {}", part(group), part(account), part(region))
 }
 
 /// A path in lines of at most `longest` characters, as far as its parts allow.

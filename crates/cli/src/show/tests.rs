@@ -53,7 +53,7 @@ fn terminal(width: u16) -> Terminal {
 }
 
 fn checked_in(finding: Finding) -> Checked {
-    Checked { finding, input: "AWSLogs/a.json.gz".into() }
+    Checked { finding, input: "AWSLogs/a.json.gz".into(), mark: None }
 }
 
 fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {

@@ -1,7 +1,7 @@
 //! What `trail delete` takes down: what `trail create` has made, as its tag says. Never the bucket.
 
 use super::plan::Plan;
-use super::{Bucket, Found, Logged, Logging, Step, TAG, Wanted};
+use super::{Bucket, Found, Logged, Logging, Step, TAG, Trail, Wanted};
 
 /// The plan. Whatever has no tag is kept.
 #[must_use]
@@ -59,13 +59,20 @@ pub fn delete(wanted: &Wanted, found: &Found) -> Plan {
 }
 
 impl Found {
-    /// Whether a trail would go on that logs the write events of all Regions, without the one of this ARN.
+    /// Whether a trail goes on that logs the write events of all Regions, without the one of this ARN. None where that
+    /// cannot be told.
     #[must_use]
-    pub fn serves_without(&self, arn: &str) -> bool {
-        self.trails.iter().filter(|trail| trail.arn != arn).any(|trail| {
-            let on = matches!(trail.logging, Ok(Logging::On { .. }));
-            let logs = trail.events.as_ref().is_ok_and(|events| events.logged == Logged::Yes);
-            trail.multi_region && on && logs
-        })
+    pub fn serves_without(&self, arn: &str) -> Option<bool> {
+        let others = self.trails.iter().filter(|trail| trail.arn != arn && trail.multi_region);
+        let serves = |trail: &Trail| match (&trail.logging, &trail.events) {
+            (Ok(Logging::Never | Logging::Stopped), _) => Some(false),
+            (Ok(Logging::On { .. }), Ok(events)) => Some(events.logged == Logged::Yes),
+            _ => None,
+        };
+        let all: Vec<Option<bool>> = others.map(serves).collect();
+        if all.contains(&Some(true)) {
+            return Some(true);
+        }
+        (!all.contains(&None)).then_some(false)
     }
 }

@@ -44,7 +44,7 @@ pub struct Trail {
     pub logging: Result<Logging, AwsError>,
     /// Which write events it logs.
     pub events: Result<WriteEvents, AwsError>,
-    /// Whether it has [`super::TAG`].
+    /// Whether it has [`super::TAG`]. Only the one that `trail create` would make is asked for it.
     pub tagged: Result<bool, AwsError>,
 }
 

@@ -1,6 +1,7 @@
 //! One CloudTrail trail for all Regions, with its bucket, topic and queue: what is there ([`read`]), what should be there
 //! ([`plan`]), and the calls between the two ([`Step`]). A plan is a value; [`make`] carries a step out and chooses nothing.
 
+mod command;
 mod delete;
 mod events;
 mod found;

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::step::quoted;
+use super::command::quoted;
 use super::{
     Bucket, BucketFacts, CreateTrail, Encryption, Found, Logged, Logging, Queue, Step, Topic, Trail, Versioning,
     Wanted, policies,

@@ -110,7 +110,7 @@ fn lists(value: &Value) -> Value {
             json!(texts)
         }
         Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), lists(value))).collect(),
-        other => json!([text(other)]),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => json!([text(value)]),
     }
 }
 

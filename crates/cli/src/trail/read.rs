@@ -20,8 +20,12 @@ use crate::aws::Clients;
 /// [`AwsError`] of the first call that does not say it. What cannot be told of another's trail is in the trail.
 pub async fn read(clients: &Clients, wanted: &Wanted) -> Result<Found, AwsError> {
     let home = clients.in_region(&wanted.region);
+    let mut trails = trails(&home).await?;
+    if let Some(own) = trails.iter_mut().find(|trail| trail.arn == wanted.trail_arn()) {
+        own.tagged = tagged(&home, &own.arn).await;
+    }
     Ok(Found {
-        trails: trails(&home).await?,
+        trails,
         bucket: bucket(&home, wanted).await?,
         topic: topic(&home, wanted).await?,
         queue: queue(&home, wanted).await?,
@@ -48,15 +52,10 @@ async fn trail(clients: &Clients, trail: &aws_sdk_cloudtrail::types::Trail) -> T
     };
     let selectors = cloudtrail.get_event_selectors().trail_name(&arn).send().await;
     let events = selectors.map(|said| WriteEvents::of(said.event_selectors(), said.advanced_event_selectors()));
-    let tags = cloudtrail.list_tags().resource_id_list(&arn).send().await;
-    let tagged = tags.map(|said| {
-        let mut tags = said.resource_tag_list().iter().flat_map(|each| each.tags_list());
-        tags.any(|tag| (tag.key(), tag.value()) == (TAG.0, Some(TAG.1)))
-    });
     Trail {
         logging: logging(clients, &arn).await,
         events: events.map_err(|error| AwsError::from_sdk("GetEventSelectors", &error)),
-        tagged: tagged.map_err(|error| AwsError::from_sdk("ListTags", &error)),
+        tagged: Ok(false),
         bucket: text(trail.s3_bucket_name()),
         topic_arn: trail.sns_topic_arn().map(str::to_owned),
         kms_key: trail.kms_key_id().map(str::to_owned),
@@ -67,6 +66,14 @@ async fn trail(clients: &Clients, trail: &aws_sdk_cloudtrail::types::Trail) -> T
         arn,
         home,
     }
+}
+
+/// Whether a trail of this Region has [`TAG`].
+async fn tagged(clients: &Clients, arn: &str) -> Result<bool, AwsError> {
+    let said = clients.cloudtrail().list_tags().resource_id_list(arn).send().await;
+    let said = said.map_err(|error| AwsError::from_sdk("ListTags", &error))?;
+    let mut tags = said.resource_tag_list().iter().flat_map(|each| each.tags_list());
+    Ok(tags.any(|tag| (tag.key(), tag.value()) == (TAG.0, Some(TAG.1))))
 }
 
 /// Whether a trail is on, as one Region sees it (CloudTrail API Reference, GetTrailStatus: "trail status for a single Region").

@@ -34,12 +34,14 @@ fn all_events() -> WriteEvents {
     WriteEvents { logged: Logged::Yes, leaves_out: Vec::new() }
 }
 
+fn facts_of(found: &mut Found) -> &mut BucketFacts {
+    let Bucket::There(facts) = &mut found.bucket else { panic!("no bucket") };
+    facts
+}
+
 /// What a step does, as AWS documents it. A new bucket has some settings already, on AWS; on mocks it has none.
 fn carry_out(step: &Step, found: &mut Found, wanted: &Wanted, bare: bool) {
-    let facts = |found: &mut Found, change: &dyn Fn(&mut BucketFacts)| match &mut found.bucket {
-        Bucket::There(facts) => change(facts),
-        other => panic!("no bucket: {other:?}"),
-    };
+    let facts = |found: &mut Found, change: &dyn Fn(&mut BucketFacts)| change(facts_of(found));
     match step {
         Step::CreateBucket { region, .. } => {
             assert_eq!(found.bucket, Bucket::Missing);
@@ -138,12 +140,7 @@ fn interrupted_after_each_call_and_run_again_it_comes_to_the_same_end() {
 
 #[test]
 fn what_is_there_and_differs_is_told_and_left_as_it_is() {
-    fn facts(found: &mut Found) -> &mut BucketFacts {
-        match &mut found.bucket {
-            Bucket::There(facts) => facts,
-            other => panic!("no bucket: {other:?}"),
-        }
-    }
+    use facts_of as facts;
     type Change = fn(&mut Found);
     let cases: [(Change, &str, bool); 17] = [
         (|found| found.bucket = Bucket::NotYours, "another account's", true),
@@ -236,6 +233,11 @@ fn a_policy_that_says_the_same_in_another_form_is_right() {
     assert_eq!(plan(&wanted, &found).wrong, []);
 }
 
+fn denied() -> AwsError {
+    let code = Code::Aws("AccessDeniedException".to_owned());
+    AwsError { call: "GetTrailStatus", code, message: "no".to_owned(), effect: Effect::Refused }
+}
+
 /// A trail that somebody else has made.
 fn other(wanted: &Wanted) -> Trail {
     let mut trail = made(wanted).trails.remove(0);
@@ -255,12 +257,6 @@ fn a_trail_that_serves_already_is_used_and_not_paid_for_twice() {
     assert_eq!(serves(&one, other(&one)), (true, 0));
     assert_eq!(serves(&one, other(&all)), (true, 0), "an organisation's covers the account");
     assert_eq!(serves(&all, other(&one)), (false, 0), "an account's does not cover the organisation");
-    let denied = || AwsError {
-        call: "GetTrailStatus",
-        code: Code::Aws("AccessDeniedException".to_owned()),
-        message: "no".to_owned(),
-        effect: Effect::Refused,
-    };
     let partly = WriteEvents { logged: Logged::Partly, leaves_out: vec!["x".to_owned()] };
     for (trail, unclear) in [
         (Trail { multi_region: false, ..other(&one) }, 0),
@@ -309,9 +305,12 @@ fn only_what_it_has_made_is_taken_down_and_never_the_bucket() {
     for what in ["trail ", "topic ", "queue ", "bucket "] {
         assert!(kept.iter().any(|line| line.starts_with(what)), "{what}: {kept:?}");
     }
-    assert!(!made(&wanted).serves_without(&wanted.trail_arn()));
+    let goes_on = |found: &Found| found.serves_without(&wanted.trail_arn());
+    assert_eq!(goes_on(&found), Some(false));
+    found.trails.push(Trail { logging: Err(denied()), ..other(&wanted) });
+    assert_eq!(goes_on(&found), None);
     found.trails.push(other(&wanted));
-    assert!(found.serves_without(&wanted.trail_arn()));
+    assert_eq!(goes_on(&found), Some(true));
 }
 
 #[test]
@@ -320,10 +319,12 @@ fn every_policy_is_narrowed_to_this_trail() {
     let trail = "arn:aws:cloudtrail:eu-west-1:999988887777:trail/111122223333-cloudtrail";
     assert_eq!(wanted.trail_arn(), trail, "an organisation's trail is the management account's");
     for step in plan(&wanted, &nothing()).steps {
-        let (policy, by) = match &step {
-            Step::PutBucketPolicy { policy, .. } | Step::CreateTopic { policy, .. } => (policy, trail.to_owned()),
-            Step::CreateQueue { policy, .. } => (policy, wanted.topic_arn()),
-            _ => continue,
+        let by = if step.call() == "CreateQueue" { wanted.topic_arn() } else { trail.to_owned() };
+        let (Step::PutBucketPolicy { policy, .. }
+        | Step::CreateTopic { policy, .. }
+        | Step::CreateQueue { policy, .. }) = &step
+        else {
+            continue;
         };
         for statement in policy["Statement"].as_array().unwrap() {
             let text = statement["Condition"].to_string();
@@ -338,7 +339,7 @@ fn every_policy_is_narrowed_to_this_trail() {
 
 #[test]
 fn a_word_for_the_shell_cannot_break_out() {
-    assert_eq!(step::quoted("a-b_c.d/e:f=g,h"), "a-b_c.d/e:f=g,h");
-    assert_eq!(step::quoted("it's"), r"'it'\''s'");
-    assert_eq!([step::quoted(""), step::quoted("$(id)")], ["''", "'$(id)'"]);
+    assert_eq!(command::quoted("a-b_c.d/e:f=g,h"), "a-b_c.d/e:f=g,h");
+    assert_eq!(command::quoted("it's"), r"'it'\''s'");
+    assert_eq!([command::quoted(""), command::quoted("$(id)")], ["''", "'$(id)'"]);
 }

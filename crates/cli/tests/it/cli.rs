@@ -105,7 +105,7 @@ fn records_are_read_plain_zipped_by_line_and_from_standard_input() {
     // Each record counts once, however often it is written.
     assert_eq!((ran.stdout.lines().count(), exposed), (2, 1), "{}", ran.stderr);
     assert!(ran.stderr.contains("; 6 copies passed over; "), "{}", ran.stderr);
-    assert!(ran.stderr.contains("lines.jsonl:4: no JSON"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("lines.jsonl:4:2: no JSON"), "{}", ran.stderr);
     assert!(ran.stderr.contains("damaged.json.gz: the gzip data is damaged"), "{}", ran.stderr);
     assert!(ran.stderr.ends_with("; 2 could not be read\n"), "{}", ran.stderr);
 }

@@ -2,7 +2,7 @@
 //! the test knows, and writes the function's log.
 
 mod measures;
-mod stage;
+pub(crate) mod stage;
 
 use std::collections::BTreeSet;
 
@@ -182,10 +182,11 @@ fn documented() -> BTreeSet<String> {
     let policy = section.split("```json").nth(1).unwrap().split("```").next().unwrap();
     let policy: Value = serde_json::from_str(policy).unwrap();
     let statements = policy["Statement"].as_array().unwrap().iter();
-    let actions = statements.flat_map(|statement| match &statement["Action"] {
-        Value::String(action) => vec![action.clone()],
-        actions => actions.as_array().unwrap().iter().map(|action| action.as_str().unwrap().to_owned()).collect(),
+    let actions = statements.flat_map(|statement| match statement["Action"].as_array() {
+        Some(actions) => actions.clone(),
+        None => vec![statement["Action"].clone()],
     });
+    let actions = actions.map(|action| action.as_str().unwrap().to_owned());
     actions.collect()
 }
 

@@ -4,9 +4,10 @@
 use ec2_model::Permission;
 
 use crate::cli::ROOT;
+use crate::drill::stage::{Guard, Stage};
 use crate::operator;
 
-fn transcripts(name: &str) -> trycmd::TestCases {
+pub(crate) fn transcripts(name: &str) -> trycmd::TestCases {
     // The transcripts name files as the README does. No other test depends on where it runs.
     std::env::set_current_dir(ROOT).unwrap();
     let cases = trycmd::TestCases::new();
@@ -39,6 +40,22 @@ fn golden_sweep() {
     );
     stage.group(operator::HUB, operator::OHIO, "office", &[open(3389, "0.0.0.0/0")]);
     for name in ["sweep/looks.trycmd", "sweep/revokes.trycmd"] {
+        let cases = transcripts(name);
+        for (name, value) in stage.variables() {
+            cases.env(name, value);
+        }
+        cases.run();
+    }
+}
+
+#[test]
+fn golden_drill() {
+    let (alert, enforce) = (Guard { outcome: "would_revert", ..Guard::default() }, Guard::default());
+    let marker = Guard { outcome: "none", verdict: "safe", closes: false, ..Guard::default() };
+    for (name, guard) in
+        [("drill/closed.trycmd", enforce), ("drill/reported.trycmd", alert), ("drill/marker.trycmd", marker)]
+    {
+        let stage = Stage::new(guard);
         let cases = transcripts(name);
         for (name, value) in stage.variables() {
             cases.env(name, value);

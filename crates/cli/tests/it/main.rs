@@ -17,6 +17,7 @@ mod corpus;
 mod drill;
 mod golden;
 mod operator;
+mod witness;
 
 /// A free port of this machine.
 pub(crate) fn loopback() -> std::net::TcpListener {

@@ -28,8 +28,8 @@ fn payloads_of_json(payload: &Json<'_>) -> Vec<Payload<'static>> {
     open(payload).items.into_iter().flat_map(|item| item.payloads).map(Payload::into_owned).collect()
 }
 
-fn borrowing_nothing(value: &Value) -> Json<'static> {
-    Json::from(value).into_owned()
+fn borrowing_nothing(value: &Value) -> Record<'static> {
+    Record::Read(Json::from(value).into_owned())
 }
 
 #[test]
@@ -50,6 +50,14 @@ fn a_record_is_found_however_aws_nests_it() {
         ("SQS of an event", sqs(&[&event().to_string()]), &stamped),
         ("SQS of a record", sqs(&[&record().to_string()]), &bare),
         ("SQS of an SNS notification", sqs(&[&notification(&event()).to_string()]), &stamped),
+        ("a list of records", json!([record()]), &bare),
+        ("a list of texts", json!([record().to_string()]), &bare),
+        ("a list of looked-up events", json!([{"EventId": "1", "CloudTrailEvent": record().to_string()}]), &bare),
+        ("a text", json!(record().to_string()), &bare),
+        ("a list of SNS notifications", json!([{"Sns": {"Message": event().to_string()}}]), &stamped),
+        ("SQS of a list", sqs(&[&json!([record()]).to_string()]), &bare),
+        ("SQS of a text with a byte order mark", sqs(&[&format!("\u{feff}{}", record())]), &bare),
+        ("a batch of EventBridge Pipes", sqs(&[&event().to_string()])["Records"].clone(), &stamped),
         ("a looked-up event", json!({"Events": [{"CloudTrailEvent": record().to_string()}]}), &bare),
     ] {
         assert_eq!(
@@ -76,7 +84,7 @@ fn one_bad_sqs_message_does_not_stop_the_others_and_each_keeps_its_id() {
 #[test]
 fn what_is_no_delivery_is_named() {
     for payload in
-        [json!(null), json!({}), json!([]), json!("x"), json!(1), json!({"Records": [{}]}), json!({"detail": {}})]
+        [json!(null), json!({}), json!([{}]), json!("x"), json!(1), json!({"Records": [{}]}), json!({"detail": {}})]
     {
         let payloads = payloads_of(&payload);
         assert!(
@@ -86,6 +94,34 @@ fn what_is_no_delivery_is_named() {
     }
     let notice = json!({"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "b"}}}]});
     assert!(matches!(&payloads_of(&notice)[..], [Payload::Unreadable(why)] if why.starts_with("the S3 object notice")));
+}
+
+#[test]
+fn a_batch_of_eventbridge_pipes_is_answered_by_item() {
+    let batch = sqs(&[&event().to_string(), "not json"])["Records"].clone();
+    let payload = Json::from(&batch);
+    let delivery = open(&payload);
+    let items: Vec<&str> = delivery.items.iter().map(|item| item.id.as_str()).collect();
+    assert_eq!((delivery.kind, items), (Kind::ByItem, vec!["m0", "m1"]));
+}
+
+#[test]
+fn a_text_may_have_several_documents_one_after_the_other() {
+    let (one, broken) = (event().to_string(), r#"{"detail": }"#);
+    let payloads = payloads_of(&sqs(&[&format!("{one}\n{broken}\n{one}{one}")]));
+    let kinds: Vec<bool> = payloads.iter().map(|payload| matches!(payload, Payload::Record { .. })).collect();
+    assert_eq!(kinds, [true, false, true, true]);
+}
+
+#[test]
+fn of_very_many_unreadable_parts_the_first_are_named_and_the_others_counted() {
+    let numbers: Vec<u8> = vec![0; 5000];
+    let texts: Vec<&str> = vec!["[1]"; 5000];
+    for delivery in [json!(numbers), json!({"Records": numbers}), json!(texts), json!({"Events": texts})] {
+        let delivery = Json::from(&delivery);
+        let items = open(&delivery).items;
+        assert_eq!((items[0].payloads.len(), items[0].more_unreadable), (1000, 4000));
+    }
 }
 
 const KEY: &str = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/11/21/a b+c.json.gz";
@@ -156,7 +192,7 @@ fn a_logs_subscription_gives_the_records_that_may_be_ours_and_names_what_it_cann
     let data = json!({"messageType": "DATA_MESSAGE", "owner": "111122223333", "logEvents": events});
     let payload = Payload::Record { record: borrowing_nothing(&record()), envelope_origin: EnvelopeOrigin::default() };
     assert_eq!(payloads_of(&subscription(&data)), [payload.clone(), payload.clone()]);
-    let broken = format!("{}x", record());
+    let broken = record().to_string().replace(r#"":"ec2"#, r#"":ec2"#);
     let data = json!({"messageType": "DATA_MESSAGE", "logEvents": [message(&broken), message(&record().to_string())]});
     let payloads = payloads_of(&subscription(&data));
     assert!(
@@ -249,6 +285,7 @@ fn a_document_of_two_kinds_loses_nothing() {
     let beside = json!({"Records": [], "eventVersion": "1.11"});
     assert!(matches!(&payloads_of(&beside)[..], [Payload::Record { .. }]));
     assert_eq!(payloads_of(&json!({"Records": []})), []);
+    assert_eq!(payloads_of(&json!([])), []);
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub(super) enum Part<'a> {
     /// CloudTrail omits a part above 100 KB: `{"reason":…,"omitted":true,…}`.
     Omitted,
     Absent,
+    /// It is there, and is no object.
+    Unread,
 }
 
 pub(super) fn part<'a>(record: &'a Json<'_>, name: &str) -> Result<Part<'a>, String> {

@@ -18,7 +18,7 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>, call: &str) -> Resul
         // While a change is in progress, the answer has the version before it.
         let version = next.max(answered);
         let changed_rules = ChangedRules::PrefixList { list, added, restored, version };
-        Ok(Described { resource, changed_rules, recorded_rules: None })
+        Ok(Described { resource, changed_rules, recorded_rules: None, unread: None })
     };
     if let Part::Given(outer) = request {
         let wrapper = format!("{call}Request");
@@ -45,9 +45,14 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>, call: &str) -> Resul
     match request {
         // A rule of any group may refer to the list that the record does not name.
         Part::Omitted => {
-            Ok(Described { resource: Resource::Region, changed_rules: ChangedRules::Any, recorded_rules: None })
+            Ok(Described {
+                resource: Resource::Region,
+                changed_rules: ChangedRules::Any,
+                recorded_rules: None,
+                unread: None,
+            })
         }
-        Part::Given(_) | Part::Absent => {
+        Part::Given(_) | Part::Absent | Part::Unread => {
             Err("requestParameters is missing, expected what the call asked for".to_owned())
         }
     }

@@ -76,6 +76,9 @@ impl Finding {
         }
         finding.waiver = exemptions(attribution, judgement).find_map(|exemption| exemption.waiver.clone());
         finding.reason = reason(&finding, judgement, attribution, Open { open, past });
+        if let Some(unread) = &change.unread {
+            finding.reason.push_str(&format!("; judged by what EC2 shows, for the record cannot be read in full: {unread}"));
+        }
         finding
     }
 }
@@ -162,7 +165,9 @@ impl ExposureFinding {
 }
 
 impl RuleFinding {
-    fn of(rule: &Rule, action: Action) -> Self {
+    /// A rule as EC2 showed it, and what was done about it.
+    #[must_use]
+    pub fn of(rule: &Rule, action: Action) -> Self {
         let traffic = &rule.permission.traffic;
         Self {
             id: rule.id.clone(),

@@ -70,12 +70,21 @@ impl SweepFinding {
         groups.iter().for_each(|group| name(&mut self.nearly_open, || group.clone()));
     }
 
-    fn sentence(&self) -> String {
+    /// What was looked at and found, in numbers.
+    #[must_use]
+    pub fn counts(&self) -> String {
         let Self { accounts, places, groups, exposed, reverted, failed, undecided, .. } = self;
-        let mut parts = vec![format!(
-            "sweep of {places} Region(s) of {accounts} account(s): {groups} groups looked at, {exposed} exposed, \
-             {reverted} reverted, {failed} failed, {undecided} undecided"
-        )];
+        let count = |n: &usize, one: &str| format!("{n} {one}{}", if *n == 1 { "" } else { "s" });
+        format!(
+            "sweep of {} of {}: {} looked at, {exposed} exposed, {reverted} reverted, {failed} failed, {undecided} undecided",
+            count(places, "Region"),
+            count(accounts, "account"),
+            count(groups, "group"),
+        )
+    }
+
+    fn sentence(&self) -> String {
+        let mut parts = vec![self.counts()];
         for (what, named) in [
             ("open", &self.open),
             ("cannot be decided", &self.undecided_groups),
@@ -97,9 +106,10 @@ fn name(list: &mut Vec<String>, what: impl FnOnce() -> String) {
     }
 }
 
-/// Account, Region and id.
+/// Account, Region and id, with the name where it is known.
 fn group(finding: &Finding) -> String {
-    let parts = [&finding.account, &finding.region, &finding.group];
+    let name = finding.group_name.as_ref().map(|name| format!("({name})"));
+    let parts = [&finding.account, &finding.region, &finding.group, &name];
     parts.into_iter().flatten().cloned().collect::<Vec<_>>().join(" ")
 }
 

@@ -133,6 +133,7 @@ pub(crate) fn change(changed_rules: ChangedRules) -> Change {
         resource: Resource::Group(GroupId::parse(GROUP).unwrap()),
         changed_rules,
         recorded_rules: None,
+        unread: None,
     }
 }
 

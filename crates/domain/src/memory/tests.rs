@@ -57,6 +57,7 @@ fn change(event: &str, changed_rules: ChangedRules) -> Change {
         resource: Resource::Group(group),
         changed_rules,
         recorded_rules: Some(vec![(Some(rule(1)), permission())]),
+        unread: None,
     }
 }
 

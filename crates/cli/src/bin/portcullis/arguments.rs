@@ -1,6 +1,6 @@
 //! Options that several commands have.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use portcullis::config::{EvidencePlace, MemberRole};
 use portcullis::domain::ids::{AccountId, Region};
@@ -121,6 +121,11 @@ impl WindowArgs {
 
 pub(crate) fn region(text: &str) -> Result<Region, String> {
     Region::parse(text).map_err(|error| format!("expected {}", error.accepted))
+}
+
+/// Whether somebody can be asked.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Asks on standard error, and waits for a yes.

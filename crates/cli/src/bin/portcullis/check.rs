@@ -1,7 +1,6 @@
 //! `portcullis check`: CloudTrail records, judged offline.
 
 use std::collections::{BTreeMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,9 +9,10 @@ use indicatif::ProgressBar;
 use jiff::Timestamp;
 use portcullis::domain::finding::Verdict;
 use portcullis::domain::policy::Mode;
-use portcullis_cli::check::{Checked, Judge, Judged};
+use portcullis_cli::check::{Judge, Judged, Mark, Marks};
 use portcullis_cli::input::errors::Errors;
-use portcullis_cli::input::{self, Input, InputError, objects};
+use portcullis_cli::input::passed_over::PassedOver;
+use portcullis_cli::input::{self, Expanded, Input, InputError, objects};
 use portcullis_cli::operator::Operator;
 use portcullis_cli::terminal::Terminal;
 use portcullis_cli::when::{self, Window};
@@ -82,6 +82,8 @@ pub(crate) fn run(arguments: &Check, terminal: Terminal) -> io::Result<u8> {
         policy,
         now: portcullis::now(),
         window: Window { since: arguments.since, until: arguments.until },
+        keeps: if arguments.format == show::Format::Table && !arguments.all { show::is_row } else { |_| true },
+        marks: Marks::default(),
     });
     let mut report = Report::new(arguments, terminal)?;
     let is_s3 = |path: &PathBuf| input::s3(path).is_some();
@@ -99,9 +101,38 @@ pub(crate) fn run(arguments: &Check, terminal: Terminal) -> io::Result<u8> {
 /// enough to keep in memory.
 const TURN: usize = 16;
 
+/// So many findings of an input that is read alone are shown at a time.
+const PORTION: usize = 1000;
+
 fn here(paths: &[PathBuf], judge: &Judge, report: &mut Report) -> io::Result<()> {
-    let inputs = input::expand(paths);
+    let Expanded { inputs, passed_over } = input::expand(paths);
+    report.passed_over(passed_over);
     report.progress = progress::over_files(inputs.len());
+    let is_large = |input: &Result<Input, InputError>| input.as_ref().is_ok_and(Input::is_large);
+    for run in inputs.chunk_by(|one, next| !is_large(one) && !is_large(next)) {
+        match run {
+            [Ok(input)] => alone(input, judge, report)?,
+            several => side_by_side(several, judge, report)?,
+        }
+    }
+    report.progress.finish_and_clear();
+    Ok(())
+}
+
+/// Reads an input that may be of any length: what was found is shown while it is read.
+fn alone(input: &Input, judge: &Judge, report: &mut Report) -> io::Result<()> {
+    let (name, mut judged, mut shown) = (input.name(), Judged::default(), Ok(()));
+    input.read(|payload| {
+        judge.add(&name, payload, &mut judged);
+        if judged.len() >= PORTION && shown.is_ok() {
+            shown = report.add_part(std::mem::take(&mut judged));
+        }
+    });
+    report.progress.inc(1);
+    shown.and_then(|()| report.add(judged))
+}
+
+fn side_by_side(inputs: &[Result<Input, InputError>], judge: &Judge, report: &mut Report) -> io::Result<()> {
     for turn in inputs.chunks(TURN * rayon::current_num_threads()) {
         let progress = &report.progress;
         let one = |input: &Result<Input, InputError>| {
@@ -119,7 +150,6 @@ fn here(paths: &[PathBuf], judge: &Judge, report: &mut Report) -> io::Result<()>
         let judged: Vec<Judged> = turn.par_iter().map(one).collect();
         judged.into_iter().try_for_each(|judged| report.add(judged))?;
     }
-    report.progress.finish_and_clear();
     Ok(())
 }
 
@@ -129,14 +159,16 @@ fn in_s3(path: &Path, (judge, operator): (&Arc<Judge>, &Operator), report: &mut 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let judge = Arc::clone(judge);
     let add: objects::Add<Judged> = Arc::new(move |name, judged, payload| judge.add(name, payload, judged));
-    runtime.block_on(async {
-        let aws = operator.clients(None, Mode::Alert).await.map_err(io::Error::other)?;
-        let done = |judged| {
-            report.progress.inc(1);
-            report.add(judged)
-        };
-        objects::read(&aws.bucket(bucket), prefix, &add, done).await
-    })?;
+    runtime
+        .block_on(async {
+            let aws = operator.clients(None, Mode::Alert).await.map_err(io::Error::other)?;
+            let done = |judged| {
+                report.progress.inc(1);
+                report.add(judged)
+            };
+            objects::read(&aws.bucket(bucket), prefix, &add, done).await
+        })
+        .map(|passed_over| report.passed_over(passed_over))?;
     report.progress.finish_and_clear();
     Ok(())
 }
@@ -148,10 +180,11 @@ struct Report {
     inputs: usize,
     errors: Errors,
     verdicts: BTreeMap<&'static str, usize>,
-    /// A number for each finding, to know a copy by: CloudTrail may write a record twice.
-    seen: HashSet<(u64, u64)>,
-    hashers: [RandomState; 2],
+    /// The marks of the findings, to know a copy by: CloudTrail may write a record twice.
+    seen: HashSet<Mark>,
     copies: usize,
+    /// What was not read, because it holds no records of calls.
+    passed_over: PassedOver,
 }
 
 impl Report {
@@ -164,18 +197,23 @@ impl Report {
             errors: Errors::new(arguments.verbose),
             verdicts: BTreeMap::new(),
             seen: HashSet::new(),
-            hashers: Default::default(),
             copies: 0,
+            passed_over: PassedOver::default(),
         })
     }
 
-    fn add(&mut self, mut judged: Judged) -> io::Result<()> {
+    /// Takes in what an input came to, or the last of it.
+    fn add(&mut self, judged: Judged) -> io::Result<()> {
         self.inputs += 1;
-        let before = judged.checked.len();
-        judged.checked.retain(|checked| self.is_first(checked));
-        self.copies += before - judged.checked.len();
-        for checked in &judged.checked {
-            *self.verdicts.entry(checked.finding.verdict.as_str()).or_default() += 1;
+        self.add_part(judged)
+    }
+
+    fn add_part(&mut self, mut judged: Judged) -> io::Result<()> {
+        judged.checked.retain(|checked| self.is_first(checked.mark));
+        judged.passed.retain(|(_, mark)| self.is_first(*mark));
+        let kept = judged.checked.iter().map(|checked| checked.finding.verdict);
+        for verdict in kept.chain(judged.passed.iter().map(|(verdict, _)| *verdict)) {
+            *self.verdicts.entry(verdict.as_str()).or_default() += 1;
         }
         let named: Vec<String> = judged.input_errors.iter().filter_map(|error| self.errors.add(error)).collect();
         self.progress.suspend(|| {
@@ -184,20 +222,23 @@ impl Report {
         })
     }
 
-    /// Whether it is not a copy, equal in every word, of a record that was judged before. Two numbers of 64 bits each, which
-    /// nobody can know beforehand: no other record is taken for a copy.
-    fn is_first(&mut self, Checked { finding, .. }: &Checked) -> bool {
-        if finding.id.is_none() {
-            return true;
-        }
-        let line = portcullis::sinks::log::line(finding);
-        let [one, other] = self.hashers.each_ref().map(|hasher| hasher.hash_one(&line));
-        self.seen.insert((one, other))
+    /// Whether it is not a copy of a record that was judged before.
+    fn is_first(&mut self, mark: Option<Mark>) -> bool {
+        let is_first = mark.is_none_or(|mark| self.seen.insert(mark));
+        self.copies += usize::from(!is_first);
+        is_first
+    }
+
+    fn passed_over(&mut self, passed_over: PassedOver) {
+        self.passed_over.extend(passed_over);
     }
 
     fn finish(self) -> io::Result<u8> {
         self.show.finish()?;
         self.errors.not_named().iter().for_each(|line| eprintln!("{line}"));
+        if let Some(passed_over) = self.passed_over.text() {
+            eprintln!("portcullis: not read: {passed_over}");
+        }
         let with = |verdict: Verdict| self.verdicts.get(verdict.as_str()).copied().unwrap_or_default();
         let (exposed, undecided) = (with(Verdict::Exposed), with(Verdict::Undecided));
         let not_read = self.errors.count();

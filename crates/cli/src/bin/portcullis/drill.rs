@@ -2,7 +2,7 @@
 
 mod shown;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -73,13 +73,13 @@ pub(crate) const HELP: &str = "\
 Examples:
   portcullis drill                          says what it will do, and asks
   portcullis drill --count 5 --format json -y
-  portcullis drill --account 444455556666 --role DrillRole --region us-east-2 --hub-region eu-west-1
-  portcullis drill --watch                  opens nothing: is the way from CloudTrail to the function whole?
+  portcullis drill --account 444455556666 --role DrillRole --hub-region eu-west-1
+  portcullis drill --watch                  opens nothing: do events still arrive?
 
 It creates a security group that nothing uses, opens SSH (tcp 22) in it to 0.0.0.0/0, and looks ten times a second until the rule is \
-gone. What it measures goes from the answer of the call that opened the group to the end of the rule. The share of \
-Portcullis goes from the beginning of its invocation to its finding, as the function's log says; the rest is \
-CloudTrail's and EventBridge's. In alert mode the rule stays: the drill waits for the finding. Then it deletes the group, \
+gone. What it measures goes from the answer of the call that opened the group to the end of the rule. The own share of Portcullis \
+goes from the beginning of its invocation to its finding, as the function's log says; the rest is \
+delivery, which is CloudTrail's and EventBridge's. In alert mode the rule stays: the drill waits for the finding. Then it deletes the group, \
 also after Ctrl-C and after an error.
 
 The group has the tag portcullis=drill. Where a drill was killed, your next one deletes what it left.
@@ -115,7 +115,7 @@ fn vpc(text: &str) -> Result<String, &'static str> {
 /// # Errors
 /// What keeps it from beginning, and those of standard output.
 pub(crate) fn run(arguments: &DrillArgs, terminal: Terminal) -> io::Result<u8> {
-    if !arguments.yes && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if !arguments.yes && !arguments::can_ask() {
         let why = "it asks before it opens anything, and there is no terminal to ask on: give --yes";
         return Err(io::Error::other(why));
     }
@@ -188,7 +188,7 @@ async fn drill(arguments: &DrillArgs, terminal: Terminal) -> io::Result<u8> {
         let run = match drill.run().await {
             Ok(run) => run,
             Err(failure) => {
-                shown::finish(&runs, kind, arguments.format, terminal)?;
+                shown::finish(&runs, arguments.format, terminal)?;
                 return Err(told(&failure));
             }
         };
@@ -207,7 +207,7 @@ async fn drill(arguments: &DrillArgs, terminal: Terminal) -> io::Result<u8> {
             break;
         }
     }
-    shown::finish(&runs, kind, arguments.format, terminal)?;
+    shown::finish(&runs, arguments.format, terminal)?;
     if interrupt.came() {
         eprintln!("portcullis: interrupted; the drill's group is deleted");
     }
@@ -260,10 +260,10 @@ fn question(arguments: &DrillArgs, stage: &Stage, left: &[Leftover]) -> String {
         ),
         (false, _) => format!("open SSH (tcp 22) to the world in it, and wait until that is closed, at most {timeout}"),
     });
-    step("delete the group".to_owned());
-    if arguments.count > 1 {
-        step(format!("do so {} times, one after the other", arguments.count));
-    }
+    step(match arguments.count {
+        1 => "delete the group".to_owned(),
+        times => format!("delete the group, and do all this {times} times"),
+    });
     for left in going_on {
         text += &format!("It leaves {} alone, of a drill that may be going on: by {}\n", left.group, escaped(&left.of));
     }

@@ -4,7 +4,7 @@ mod question;
 mod tally;
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ pub(crate) fn run(arguments: &SweepArgs, terminal: Terminal) -> io::Result<u8> {
         if arguments.policy.as_ref().is_some_and(|path| policy_file::is_stdin(path)) {
             return Err(io::Error::other("--enforce asks on standard input, which is the policy here: give --yes"));
         }
-        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        if !arguments::can_ask() {
             let why =
                 "--enforce asks before it revokes, and there is no terminal to ask on: give --yes; nothing was done";
             return Err(io::Error::other(why));
@@ -216,7 +216,8 @@ async fn context(
         },
     };
     let shelf = Shelf::at(place.as_ref(), &aws);
-    let context = Context::new(aws, policy, settings, Box::new(now), Box::new(log)).with_shelf(shelf);
+    let mut context = Context::new(aws, policy, settings, Box::new(now), Box::new(log)).with_shelf(shelf);
+    context.names_groups = true;
     Ok((context, caller, accounts))
 }
 

@@ -2,7 +2,7 @@
 
 mod show;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use portcullis::aws::{AwsError, Caller};
 use portcullis::domain::ids::Region;
@@ -12,7 +12,7 @@ use portcullis_cli::terminal::Terminal;
 use portcullis_cli::trail::{self, Organization, Plan, Step, Wanted};
 use portcullis_cli::words::count;
 use portcullis_domain::ids::AccountId;
-use portcullis_domain::text::escaped;
+use portcullis_domain::text::{escaped, escaped_up_to};
 
 use crate::arguments::ProfileAndRegion;
 
@@ -83,18 +83,17 @@ const MORE: &str = "--help says more, with examples and permissions.";
 
 pub(crate) const HELP: &str = "\
 Examples:
-  portcullis trail create        the trail that Portcullis needs, if there is none
+  portcullis trail create        make the trail that Portcullis needs
   portcullis trail show          what is logged, in every Region
-  portcullis trail delete        what `trail create` has made, but not the bucket
+  portcullis trail delete        take down what was made, but not the bucket
 
 EventBridge tells Portcullis of an open port only where a trail logs the account's write events.";
 
 const CREATE_HELP: &str = "\
 Examples:
-  portcullis trail create                             shows its plan, and asks
-  portcullis trail create --region eu-west-1 -y       with eu-west-1 as the trail's home Region
-  portcullis trail create -n > trail.sh               the same calls, for the AWS CLI
-  portcullis trail create --kms-key arn:aws:kms:eu-west-1:111122223333:key/1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d
+  portcullis trail create                         shows its plan, and asks
+  portcullis trail create --region eu-west-1 -y   in this home Region
+  portcullis trail create -n > trail.sh           the calls, for the AWS CLI
   portcullis trail create --organization --profile management
 
 It makes one trail for all Regions, with the events of global services and log file validation; a bucket that is private, \
@@ -133,7 +132,7 @@ For each Region it shows whether write events are logged, by which trail, in whi
 why the last one did not, what the trail's selectors leave out, and how many messages wait in the queue of the trail's \
 topic. It only reads.
 
-It needs ec2:DescribeRegions (without --region); cloudtrail:DescribeTrails, GetTrailStatus, GetEventSelectors, ListTags; \
+It needs ec2:DescribeRegions (without --region); cloudtrail:DescribeTrails, GetTrailStatus, GetEventSelectors; \
 sns:ListSubscriptionsByTopic; sqs:GetQueueUrl, GetQueueAttributes; cloudwatch:GetMetricStatistics.
 
 Exit status: 0 every Region's write events are logged; 1 those of a Region are not, or not all; 2 trouble; 3 it cannot be told \
@@ -181,7 +180,7 @@ pub(crate) fn run(command: &Command, terminal: Terminal) -> io::Result<u8> {
 
 /// The clients, and who calls.
 async fn begin(how: &How) -> io::Result<(Clients, Caller)> {
-    if !how.yes && !how.dry_run && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if !how.yes && !how.dry_run && !crate::arguments::can_ask() {
         let why = "it asks before it changes anything, and there is no terminal to ask on: give --yes or --dry-run";
         return Err(io::Error::other(why));
     }
@@ -267,17 +266,28 @@ async fn delete(arguments: &Delete) -> io::Result<u8> {
         return Ok(status);
     }
     let deletes = plan.steps.iter().any(|step| matches!(step, Step::DeleteTrail { .. }));
-    if deletes && !found.serves_without(&wanted.trail_arn()) {
-        let why = "no other trail logs the write events of all Regions: EventBridge will tell Portcullis of nothing";
-        say(&format!("warning: {why}"), arguments.how.dry_run)?;
+    let goes_blind = "EventBridge tells Portcullis of nothing without one";
+    match found.serves_without(&wanted.trail_arn()).filter(|_| deletes) {
+        Some(false) => {
+            let why = format!("warning: no other trail logs the write events of all Regions: {goes_blind}");
+            say(&why, arguments.how.dry_run)?;
+        }
+        None if deletes => {
+            let why = format!(
+                "warning: whether another trail logs the write events of all Regions cannot be told: {goes_blind}"
+            );
+            say(&why, arguments.how.dry_run)?;
+        }
+        Some(true) | None => {}
     }
     Ok(carry_out(&clients, &caller, &plan.steps, &arguments.how).await?.unwrap_or(status))
 }
 
 /// A line for people: on standard error, or among the commands as a comment.
 fn say(line: &str, as_comment: bool) -> io::Result<()> {
+    let line = escaped_up_to(line, usize::MAX);
     match as_comment {
-        true => writeln!(io::stdout().lock(), "# {}", escaped(line)),
+        true => writeln!(io::stdout().lock(), "# {line}"),
         false => writeln!(io::stderr().lock(), "{line}"),
     }
 }

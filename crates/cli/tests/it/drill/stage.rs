@@ -84,10 +84,9 @@ impl Stage {
             }
             let body = String::from_utf8_lossy(&request.body).into_owned();
             let reply = inner(request);
-            if guard.acts && body.contains("Action=AuthorizeSecurityGroupIngress") {
-                if let Reply::Answer(answer) = &reply {
-                    act(guard, &w, &s, &String::from_utf8_lossy(&answer.body));
-                }
+            let opens = guard.acts && body.contains("Action=AuthorizeSecurityGroupIngress");
+            if let (true, Reply::Answer(answer)) = (opens, &reply) {
+                act(guard, &w, &s, &String::from_utf8_lossy(&answer.body));
             }
             reply
         };

@@ -30,7 +30,8 @@ fn a_sweep_by_hand_looks_at_every_account_and_region_and_changes_nothing() {
          Nothing was changed: --enforce revokes.\n"
     );
     assert_eq!(stage.sources(HUB, DUBLIN, &web).len(), 2);
-    let calls = ["AssumeRole", "DescribeSecurityGroupRules", "GetCallerIdentity"].map(str::to_owned);
+    let calls = ["AssumeRole", "DescribeSecurityGroupRules", "DescribeSecurityGroups", "GetCallerIdentity"];
+    let calls = calls.map(str::to_owned);
     assert_eq!(stage.actions(), calls.into());
     for call in stage.world.calls().iter().filter(|call| call.action == "AssumeRole") {
         let parameter =

@@ -16,8 +16,61 @@ fn check(record: &Value, at: &str, place: &str, table: &str) {
             Some((field, json)) => with(record.clone(), &format!("{at}{field}"), serde_json::from_str(json).unwrap()),
             None => without(record.clone(), &format!("{at}{edit}")),
         };
-        let found = undecided(&edited);
+        let found = unread(&edited);
         assert!(found.starts_with(&format!("{place}{message}")), "{line}\nfound {found}");
+    }
+}
+
+/// What of a record cannot be read, whether that makes it undecided or EC2 tells the rest.
+#[track_caller]
+fn unread(record: &Value) -> String {
+    match read_alone(record) {
+        Reading::Undecided { why, .. } => why,
+        Reading::Change(change) => {
+            assert_eq!(change.recorded_rules, None, "a record that cannot be read in full does not say all");
+            assert_eq!(harmless(&change, &Policy::built_in()), None, "and EC2 is asked");
+            change.unread.expect("what cannot be read is kept")
+        }
+        Reading::Irrelevant { why, .. } => panic!("irrelevant: {why}"),
+    }
+}
+
+#[test]
+fn what_cannot_be_read_in_a_request_does_not_stop_the_look() {
+    let odd = |cidr: &str| {
+        nested(json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "ipRanges": {"items": [{"cidrIp": cidr}]}}))
+    };
+    let answered = |request: Value| authorize(request, answer(answered_ssh()));
+    let why = "requestParameters.ipPermissions[0].ipRanges.cidrIp: `00.0.0.0/0` is no CIDR block";
+    let record = answered(odd("00.0.0.0/0"));
+    assert!(unread(&record).starts_with(why), "{}", unread(&record));
+    // The answer has the rules' ids.
+    assert_eq!((resource(&record), changed_rules(&record)), (the_group(), changed_rules(&ssh_from_anywhere())));
+    // The answer names the group as well.
+    for request in [with(flat(), "/groupId", json!("sg-!")), json!("none"), json!([])] {
+        assert_eq!(resource(&answered(request.clone())), the_group(), "{request}");
+    }
+    // Without an answer any rule of the group may be the call's.
+    let record = authorize(odd("00.0.0.0/0"), Value::Null);
+    assert_eq!((resource(&record), changed_rules(&record)), (the_group(), vec!["any".to_owned()]));
+    // Nor does one unreadable rule of the answer stop it.
+    let item = "/responseElements/securityGroupRuleSet/items/0";
+    let record = with(ssh_from_anywhere(), &format!("{item}/cidrIpv4"), json!("0/0"));
+    assert_eq!(changed_rules(&record), changed_rules(&ssh_from_anywhere()));
+    let record = with(ssh_from_anywhere(), &format!("{item}/securityGroupRuleId"), json!("r"));
+    assert_eq!(changed_rules(&record), ["any"]);
+    let modified = modify(json!([{"SecurityGroupRuleId": "sgr-1", "SecurityGroupRule": {"CidrIpv4": "world"}}]));
+    assert_eq!(changed_rules(&modified), ["sgr-1"]);
+}
+
+#[test]
+fn a_record_that_names_no_group_is_undecided() {
+    for record in [
+        authorize(with(flat(), "/groupId", json!("sg-!")), Value::Null),
+        authorize(json!("none"), Value::Null),
+        with(modify(json!([])), "/requestParameters/ModifySecurityGroupRulesRequest/GroupId", json!("sg_1")),
+    ] {
+        undecided(&record);
     }
 }
 
@@ -58,7 +111,7 @@ fn a_malformed_record_is_undecided() {
 }
 
 #[test]
-fn a_malformed_nested_request_is_undecided() {
+fn what_cannot_be_read_of_a_nested_request_is_named() {
     let permission = json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
         "ipRanges": {"items": [{"cidrIp": "0.0.0.0/0"}]}, "ipv6Ranges": {"items": [{"cidrIpv6": "::/0"}]},
         "prefixListIds": {"items": [{"prefixListId": "pl-1"}]}, "groups": {"items": [{"groupId": "sg-2"}]}});
@@ -102,12 +155,12 @@ fn a_malformed_nested_request_is_undecided() {
 #[test]
 fn a_bad_source_after_good_ones_is_not_passed_over() {
     let permission = json!({"ipProtocol": "tcp", "ipRanges": {"items": [{"cidrIp": "10.0.0.0/8"}, {"cidrIp": "x"}]}});
-    let why = undecided(&authorize(nested(permission), Value::Null));
+    let why = unread(&authorize(nested(permission), Value::Null));
     assert!(why.starts_with("requestParameters.ipPermissions[0].ipRanges.cidrIp: `x` is no CIDR block"), "{why}");
 }
 
 #[test]
-fn a_malformed_flat_request_is_undecided() {
+fn what_cannot_be_read_of_a_flat_request_is_named() {
     let table = r#"
         /cidrIp = "0.0.0.0"     → .cidrIp: `0.0.0.0` is no CIDR block: expected an address and a prefix length
         /cidrIp = null          → .cidrIp is missing
@@ -124,7 +177,7 @@ fn a_malformed_flat_request_is_undecided() {
 }
 
 #[test]
-fn a_malformed_answer_is_undecided() {
+fn what_cannot_be_read_of_a_answer_is_named() {
     let table = r#"
         /items/0/securityGroupRuleId = "r" → [0].securityGroupRuleId: `r` is no security group rule id: expected sgr-
         /items/0/securityGroupRuleId       → [0].securityGroupRuleId is missing
@@ -140,7 +193,7 @@ fn a_malformed_answer_is_undecided() {
 }
 
 #[test]
-fn a_malformed_modify_is_undecided() {
+fn what_cannot_be_read_of_a_modify_is_named() {
     let record = modify(json!([{"SecurityGroupRuleId": "sgr-1", "SecurityGroupRule":
         {"CidrIpv4": "0.0.0.0/0", "FromPort": 22, "ToPort": 22, "IpProtocol": "tcp"}}]));
     let absent = "/requestParameters →  is missing, expected what the call asked for";
@@ -174,15 +227,15 @@ fn a_malformed_modify_is_undecided() {
 }
 
 #[test]
-fn what_stands_there_in_two_ways_is_undecided() {
+fn what_stands_there_in_two_ways_is_not_read() {
     let permission = json!({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
         "ipRanges": {"items": [], "item": [{"cidrIp": "0.0.0.0/0"}]}});
-    let why = undecided(&authorize(nested(permission), Value::Null));
+    let why = unread(&authorize(nested(permission), Value::Null));
     assert_eq!(why, "requestParameters.ipPermissions[0].ipRanges has both items and item, expected one of them");
 
     let sources =
         json!({"CidrIpv4": "10.0.0.0/8", "CidrIpv6": "::/0", "FromPort": 22, "ToPort": 22, "IpProtocol": "tcp"});
-    let why = undecided(&modify(json!({"SecurityGroupRuleId": "sgr-1", "SecurityGroupRule": sources})));
+    let why = unread(&modify(json!({"SecurityGroupRuleId": "sgr-1", "SecurityGroupRule": sources})));
     let place = "requestParameters.ModifySecurityGroupRulesRequest.SecurityGroupRule[0].SecurityGroupRule";
     assert_eq!(why, format!("{place} has both CidrIpv4 and CidrIpv6, expected a rule's one source"));
 
@@ -190,7 +243,7 @@ fn what_stands_there_in_two_ways_is_undecided() {
         with(ssh_from_anywhere(), "/responseElements/securityGroupRuleSet/items/0/prefixListId", json!("pl-1"));
     let place = "responseElements.securityGroupRuleSet[0]";
     assert_eq!(
-        undecided(&answered),
+        unread(&answered),
         format!("{place} has both cidrIpv4 and prefixListId, expected a rule's one source")
     );
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use portcullis::aws::{AwsError, Caller};
-use portcullis_cli::drill::{Ended, Function, Kind, Run};
+use portcullis_cli::drill::{Ended, Function, Reported, Run};
 use portcullis_cli::show::table_of;
 use portcullis_cli::terminal::Terminal;
 use portcullis_cli::words;
@@ -38,11 +38,10 @@ pub(super) fn line(run: &Run, caller: &Caller, function: &Result<Function, AwsEr
 }
 
 /// The table, and what the drills come to.
-pub(super) fn finish(runs: &[Run], kind: Kind, format: Format, terminal: Terminal) -> io::Result<()> {
+pub(super) fn finish(runs: &[Run], format: Format, terminal: Terminal) -> io::Result<()> {
     if format == Format::Table && !runs.is_empty() {
-        let whole = if kind == Kind::Marker { "until reported" } else { "open for" };
-        let head = ["security group", "ended", whole, "CloudTrail, EventBridge", "Portcullis", "finding"];
-        let mut table = table_of(&head, &[20, 10, 0, 0, 0, 0], terminal);
+        let head = ["security group", "ended", "after", "delivery", "own share", "finding"];
+        let mut table = table_of(&head, &[20, 8, 8, 8, 6, 12], terminal);
         for run in runs {
             table.add_row(cells(run));
         }
@@ -64,7 +63,11 @@ pub(super) fn finish(runs: &[Run], kind: Kind, format: Format, terminal: Termina
             (Ended::Allowed, Some(reported)) => {
                 eprintln!("portcullis: {}: Portcullis left it open: {}", run.group, words::text(&reported.reason));
             }
-            (Ended::Nothing, _) => eprintln!("portcullis: {}: nothing came in time; {ASK_DOCTOR}", run.group),
+            (Ended::Nothing, Some(reported)) => {
+                let (verdict, reason) = (words::text(&reported.verdict), words::text(&reported.reason));
+                eprintln!("portcullis: {}: Portcullis reported it as {verdict}: {reason}", run.group);
+            }
+            (Ended::Nothing, None) => eprintln!("portcullis: {}: nothing came in time; {ASK_DOCTOR}", run.group),
             _ => {}
         }
     }
@@ -77,12 +80,15 @@ fn cells(run: &Run) -> [String; 6] {
     let seconds = |seconds: Option<f64>| seconds.map_or_else(|| "not known".to_owned(), |it| format!("{it:.2} s"));
     let whole = match run.closed {
         Some(closed) => format!("{:.2} s ± {:.2}", closed.open_seconds, closed.within_seconds),
-        None => seconds(run.reported_seconds()),
+        None if run.ended == Ended::Reported => seconds(run.reported_seconds()),
+        None => "not closed".to_owned(),
     };
-    let finding = run
-        .reported
-        .as_ref()
-        .map_or_else(|| "none seen".to_owned(), |reported| format!("{}, {}", reported.verdict, reported.outcome));
+    // The verdict where nothing came of it.
+    let word = |reported: &Reported| match reported.outcome.as_str() {
+        "none" => reported.verdict.clone(),
+        outcome => outcome.to_owned(),
+    };
+    let finding = run.reported.as_ref().map_or_else(|| "none seen".to_owned(), word);
     let ended = run.ended.as_str().to_owned();
     [
         run.group.clone(),

@@ -1,6 +1,6 @@
 //! `portcullis trail show`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use comfy_table::Cell;
@@ -46,11 +46,7 @@ pub(super) async fn run(arguments: &Show, terminal: Terminal) -> io::Result<u8> 
             }
         }
     }
-    for row in &rows {
-        if let Err(error) = &row.trails {
-            eprintln!("portcullis: {}: {}", row.region, with(error));
-        }
-    }
+    errors(&rows).iter().for_each(|error| eprintln!("portcullis: {error}"));
     Ok(status(&rows))
 }
 
@@ -70,12 +66,25 @@ async fn enabled(clients: &Clients) -> Result<Vec<Region>, AwsError> {
     regions.map_err(|error| AwsError::bad_answer(call, &error))
 }
 
+/// What could not be seen, each reason once.
+fn errors(rows: &[RegionRow]) -> BTreeSet<String> {
+    let of_trail = |trail: &Trail| {
+        let errors = [trail.logging.as_ref().err(), trail.events.as_ref().err()];
+        errors.into_iter().flatten().map(|error| format!("trail {}: {}", trail.arn, with(error))).collect::<Vec<_>>()
+    };
+    let of_row = |row: &RegionRow| match &row.trails {
+        Ok(trails) => trails.iter().flat_map(of_trail).collect(),
+        Err(error) => vec![format!("{}: {}", row.region, with(error))],
+    };
+    rows.iter().flat_map(of_row).collect()
+}
+
 type Queues = BTreeMap<String, Result<Vec<Waiting>, AwsError>>;
 
 /// The queues of each trail's topic.
 async fn queues(clients: &Clients, rows: &[RegionRow]) -> Queues {
     let trails = rows.iter().filter_map(|row| row.trails.as_ref().ok()).flatten();
-    let topics: std::collections::BTreeSet<String> = trails.filter_map(|trail| trail.topic_arn.clone()).collect();
+    let topics: BTreeSet<String> = trails.filter_map(|trail| trail.topic_arn.clone()).collect();
     let mut found = Queues::new();
     for topic in topics {
         let waiting = trail::waiting(clients, &topic, portcullis::now()).await;
@@ -90,20 +99,22 @@ fn status(rows: &[RegionRow]) -> u8 {
     crate::status(trouble, any(&[Status::NotLogged, Status::Partly]), any(&[Status::Unknown]))
 }
 
+const CANNOT_TELL: &str = "cannot be told";
+
 /// What a trail does in a Region, as cells of a row.
 fn cells(trail: &Trail) -> [String; 5] {
     let leaves_out = match &trail.events {
         Ok(events) if events.leaves_out.is_empty() => "nothing".to_owned(),
         Ok(events) => events.leaves_out.join("; "),
-        Err(error) => error.to_string(),
+        Err(_) => CANNOT_TELL.to_owned(),
     };
     let delivery = match &trail.logging {
         Ok(Logging::On { error: Some(error), .. }) => format!("failed: {error}"),
-        Ok(Logging::On { delivered: Some(at), .. }) => at.to_string(),
+        Ok(Logging::On { delivered: Some(at), .. }) => at.strftime("%F %TZ").to_string(),
         Ok(Logging::On { delivered: None, .. }) => "none yet".to_owned(),
         Ok(Logging::Never) => "never started".to_owned(),
         Ok(Logging::Stopped) => "stopped".to_owned(),
-        Err(error) => error.to_string(),
+        Err(_) => CANNOT_TELL.to_owned(),
     };
     let status = Status::of(trail).as_str().to_owned();
     let name = Arn::parse(&trail.arn)
@@ -131,8 +142,9 @@ fn shown(rows: &[RegionRow], terminal: Terminal, out: &mut impl Write) -> io::Re
         return Ok(());
     }
     let head = ["Regions", "write events", "trail", "bucket", "last log file", "leaves out"];
-    // A Region's name and a time are not broken.
-    let mut table = table_of(&head, &[14, 6, 0, 0, 10, 0], terminal);
+    // A Region's name and a time are not broken where there is room.
+    let widths = if terminal.width >= 100 { [14, 6, 23, 12, 20, 8] } else { [14, 6, 12, 10, 10, 7] };
+    let mut table = table_of(&head, &widths, terminal);
     for (trails, regions) in &alike {
         for cells in trails {
             table.add_row([regions.join("\n")].iter().chain(cells).map(Cell::new));
