@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::recent::RecentChanges;
 use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
+use crate::live_policy::LivePolicy;
 use crate::sinks::{Output, Sinks};
 use crate::store::Store;
 
@@ -20,7 +21,7 @@ pub struct Context {
     /// The clients.
     pub aws: Aws,
     /// The policy.
-    pub policy: Policy,
+    pub policy: LivePolicy,
     /// The function's settings.
     pub settings: Settings,
     /// The clock.
@@ -50,6 +51,7 @@ impl Context {
     /// Puts a context together.
     #[must_use]
     pub fn new(aws: Aws, policy: Policy, settings: Settings, clock: Clock, out: Output) -> Self {
+        let policy = LivePolicy::fixed(policy);
         Self { aws, policy, settings, clock, out, recent: RecentChanges::default() }
     }
 

@@ -65,7 +65,10 @@ pub(super) async fn again(
         }
         tokio::time::sleep(pause).await;
         match once(context, task, &Resource::Group(group.clone()), None).await {
-            Ok(description) => return Snapshot::each(description).next(),
+            Ok(description) => {
+                gate.answered();
+                return Snapshot::each(description).next();
+            }
             Err(failure) => {
                 let AwsError { code, message, effect, .. } = failure;
                 tracing::warn!(%group, %code, message, "the group could not be described again");
@@ -87,8 +90,8 @@ async fn once(
     resource: &Resource,
     known: Option<&KnownLists>,
 ) -> Result<Description, AwsError> {
-    let prefix_list_of = |permission: &Permission| needs_prefix_list(permission, &context.policy);
-    let wanted = Wanted { vpc: context.policy.needs_vpc(), prefix_list_of: &prefix_list_of, known, now: context.now() };
+    let prefix_list_of = |permission: &Permission| needs_prefix_list(permission, task.policy);
+    let wanted = Wanted { vpc: task.policy.needs_vpc(), prefix_list_of: &prefix_list_of, known, now: context.now() };
     task.session.describe(task.target, resource, wanted).await
 }
 

@@ -1,19 +1,38 @@
 //! From what came of a group to a finding for each of its changes.
 
 use portcullis_domain::change::{Call, Change};
-use portcullis_domain::finding::{Action, Finding};
+use portcullis_domain::finding::{Action, Finding, MemoryState, Verdict};
+use portcullis_domain::judge::Judgement;
+use portcullis_domain::policy::Mode;
 
 use super::context::Context;
 use super::intake::{Tracked, outdated};
-use super::remediate::remediate;
+use super::recall::{Recall, Settlement};
+use super::remediate::{Remediated, remediate};
+use super::stand::wait_for_the_holder;
 use super::task::{GroupTask, Snapshot};
+use super::telling;
 use crate::aws::Permit;
+use crate::live_policy::Refreshed;
 
 /// What came of one group.
 pub(super) struct GroupResult {
     pub(super) findings: Vec<Finding>,
     /// How many rules were revoked.
     pub(super) revoked: usize,
+    /// What is written to the memory when the findings were told.
+    pub(super) settlement: Option<Settlement>,
+    /// The policy cannot be read any more, and the one of before held.
+    pub(super) is_policy_stale: bool,
+}
+
+/// What is known when something is about to be done.
+#[derive(Default)]
+struct Known {
+    recall: Option<Recall>,
+    /// The memory was asked and did not answer.
+    is_lost: bool,
+    is_policy_stale: bool,
 }
 
 /// Remediates a group, with at most `most` revocations. There is one finding for each change of the task, in their order.
@@ -26,12 +45,41 @@ pub(super) async fn handle(
 ) -> GroupResult {
     let location = snapshot.facts.location.clone();
     let is_event = task.changes.iter().all(|change| change.call != Call::Sweep);
-    let others = if is_event { left_by_others(context, task, &snapshot) } else { Vec::new() };
+    let first = task.judge(context, &snapshot.facts);
+    let known =
+        if first.concerns_the_changes() { before_acting(context, task, &first).await } else { Known::default() };
+    let Known { mut recall, is_lost, is_policy_stale } = known;
+    let policy = context.policy.now();
+    let (waived, refused) = match &recall {
+        Some(recall) => recall.waivers(context, &location, &policy),
+        None => Default::default(),
+    };
+    let with_waivers = (!waived.is_empty()).then(|| policy.with_exemptions(waived));
+    let policy = with_waivers.as_ref().unwrap_or(&policy);
+    let mode = policy.mode(&location, task.mode);
+    let others = match &recall {
+        Some(recall) if is_event => recall.co_defendants(context, mode),
+        None if is_event => left_by_others(context, task, &snapshot),
+        _ => Vec::new(),
+    };
     let changes: Vec<&Change> = task.changes.iter().copied().chain(&others).collect();
-    let is_fight = is_event && context.recent.is_fight(&location);
-    let with_others = GroupTask { changes: &changes, is_fight, ..*task };
-    let remediation = remediate(context, &with_others, snapshot, permit, most).await;
-    if is_event && remediation.judgement.keeps_an_own_rule(|rule| remediation.done.contains_key(rule)) {
+    let mut with_others = GroupTask { changes: &changes, policy, ..*task };
+    let mut permit = permit;
+    let is_held = |recall: &Recall| recall.is_held_by_another(context.now());
+    if let Some(recall) = recall.as_mut().filter(|recall| is_event && mode == Mode::Enforce && is_held(recall)) {
+        // Whoever holds the lease closes what this look shows. If not, it is closed here, after a look of now.
+        permit = None;
+        if !wait_for_the_holder(context, &with_others, recall, &snapshot).await {
+            with_others.is_fight = !is_held(recall);
+        }
+    } else {
+        let is_fight = recall.as_ref().is_some_and(|recall| recall.is_fight(context.now()));
+        with_others.is_fight = is_event && (is_fight || context.recent.is_fight(&location));
+    }
+    let remediated = remediate(context, &with_others, &mut recall, (snapshot, permit), most).await;
+    let Remediated { remediation, is_holder, closed_by_another } = remediated;
+    let stands = remediation.judgement.keeps_an_own_rule(|rule| remediation.done.contains_key(rule));
+    if is_event && stands {
         context.recent.keep(&location, task.changes);
     }
     let revoked = remediation.done.values().filter(|action| **action == Action::Revoked).count();
@@ -39,12 +87,53 @@ pub(super) async fn handle(
         context.recent.note_closed(&location);
     }
     let findings = task.changes.iter().enumerate().map(|(n, change)| Finding::judged(change, n, &remediation));
-    GroupResult { findings: findings.collect(), revoked }
+    let mut findings: Vec<Finding> = findings.collect();
+    for finding in &mut findings {
+        finding.policy = Some(policy.hash().to_owned());
+        finding.memory = is_lost.then_some(MemoryState::Unavailable);
+        if closed_by_another {
+            finding.note_closed_by_another();
+        }
+        if finding.verdict == Verdict::Exposed {
+            refused.iter().for_each(|why| finding.reason.push_str(&format!("; {why}")));
+        }
+    }
+    let settlement = recall.as_ref().map(|recall| {
+        let now = context.now();
+        let told = telling::tell(&mut findings, (task.changes, &remediation), &recall.memory, now);
+        let mut settlement = recall.settlement(now, (&remediation.done, stands), told);
+        if is_holder {
+            recall.release(&mut settlement);
+        }
+        settlement
+    });
+    GroupResult { findings, revoked, settlement, is_policy_stale }
 }
 
-/// What other deliveries left unsettled, where it matters: a port is open without the delivery's own changes. Where none
-/// is, whatever was left has become lawful, and it is these changes alone that expose a port. A record that is believed
-/// for minutes only is not believed for longer here.
+/// What must be known before anything is done: the claim is made, and meanwhile the policy is asked for again, unless it is
+/// young.
+async fn before_acting(context: &Context, task: &GroupTask<'_>, judgement: &Judgement) -> Known {
+    let mode = task.policy.mode(&judgement.location, task.mode);
+    let claim = async {
+        if !context.settings.memory.is_some() {
+            return None;
+        }
+        Some(Recall::claim(context, (task.own_changes(), mode), judgement, task.session.until()).await)
+    };
+    let (claim, refreshed) = tokio::join!(claim, context.policy.refresh(&context.aws));
+    let is_policy_stale = refreshed == Refreshed::Stale;
+    match claim {
+        Some(Ok(recall)) => Known { recall: Some(recall), is_lost: false, is_policy_stale },
+        Some(Err(error)) => {
+            tracing::warn!(group = %judgement.location.group, code = error.code(), %error, "the memory did not answer");
+            Known { recall: None, is_lost: true, is_policy_stale }
+        }
+        None => Known { is_policy_stale, ..Known::default() },
+    }
+}
+
+/// What other deliveries left unsettled, as far as this instance knows, where it matters: a port is open without the
+/// delivery's own changes. A record that is believed for minutes only is not believed for longer here.
 fn left_by_others(context: &Context, task: &GroupTask<'_>, snapshot: &Snapshot) -> Vec<Change> {
     let mut others = context.recent.of(&snapshot.facts.location, task.changes);
     others.retain(|change| outdated(context, change).is_none());

@@ -13,12 +13,15 @@ mod intake;
 mod log_file;
 mod permission;
 mod prefix_list;
+mod recall;
 mod recent;
 mod region;
 mod remediate;
 mod resource;
+mod stand;
 mod sweep;
 mod task;
+mod telling;
 
 use std::collections::BTreeSet;
 

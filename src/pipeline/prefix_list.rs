@@ -24,7 +24,7 @@ pub(super) async fn resolve_versions(
     let mut findings = Vec::new();
     for mut change in std::mem::take(changes) {
         if read_version(session, target, &mut change.value).await
-            && let Some(why) = harmless(&change.value, &context.policy)
+            && let Some(why) = harmless(&change.value, &context.policy.now())
         {
             let (event, mode) = (&change.value.event, context.settings.mode);
             let finding = Finding::plain(event, Verdict::Safe, Outcome::None, mode, why.to_owned());
@@ -44,7 +44,7 @@ pub(super) fn within_cap<'a>(
     task: &GroupTask<'a>,
     snapshots: Vec<Snapshot>,
 ) -> Vec<(GroupTask<'a>, Snapshot)> {
-    let mut left = usize::try_from(context.policy.sweep().max_revocations).unwrap_or(usize::MAX);
+    let mut left = usize::try_from(task.policy.sweep().max_revocations).unwrap_or(usize::MAX);
     let each = |snapshot: Snapshot| {
         let steps = task.count_steps(context, &snapshot.facts);
         if steps > left {

@@ -1,5 +1,6 @@
 //! Judge, plan, revoke, describe again, until nothing is left to do. Each revoke rests on a snapshot of the same turn.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,8 +14,9 @@ use portcullis_domain::state::{Answer, Effect, Remediation, RemediationState};
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::describe;
 use super::gate::Gate;
+use super::recall::Recall;
+use super::stand::Stand;
 use super::task::{GroupTask, Snapshot};
 use crate::aws::{Code, Permit};
 
@@ -30,11 +32,11 @@ const RECHECK: Duration = Duration::from_secs(3);
 pub(super) async fn remediate(
     context: &Context,
     task: &GroupTask<'_>,
-    snapshot: Snapshot,
-    permit: Option<Permit<'_>>,
+    recall: &mut Option<Recall>,
+    (snapshot, permit): (Snapshot, Option<Permit<'_>>),
     cap: usize,
-) -> Remediation {
-    let mode = context.policy.mode(&snapshot.facts.location, task.mode);
+) -> Remediated {
+    let mode = task.policy.mode(&snapshot.facts.location, task.mode);
     let recheck_until = task.recheck_until.min(snapshot.observed_at + RECHECK);
     let mut work = Work {
         context,
@@ -43,6 +45,7 @@ pub(super) async fn remediate(
         gate: Gate::default(),
         revoked_at: None,
         closed_at: None,
+        stand: Stand { recall, is_holder: false, renewed_at: Instant::now(), told: BTreeSet::new() },
     };
     let (mut snapshot, mut permit) = (snapshot, permit);
     let is_unsettled = loop {
@@ -52,7 +55,8 @@ pub(super) async fn remediate(
             recheck: mode == Mode::Enforce && Instant::now() < recheck_until && work.may_go_away(&judgement),
             is_contested: mode == Mode::Enforce
                 && work.is_contested(&judgement)
-                && (task.is_fight || !work.gate.is_quiet()),
+                && (task.is_fight && !work.stand.is_holder || !work.gate.is_quiet()),
+            is_behind: work.is_behind(&snapshot),
         };
         if turn.recheck {
             work.gate.limit_next(RECHECK / 3);
@@ -79,16 +83,28 @@ pub(super) async fn remediate(
         if !again || (turn.is_contested && work.gate.is_spent()) {
             break false;
         }
+        if turn.is_contested && !work.stay(&snapshot).await {
+            break false;
+        }
         if turn.is_contested || work.revoked_at.is_some() && work.is_left_open(&judgement) {
             work.gate.use_look();
         }
-        match describe::again(context, task, &snapshot.facts.location.group, &mut work.gate, &mut work.state).await {
+        match work.look_again(&snapshot).await {
             Some(next) => snapshot = next,
             // Without another look the last snapshot counts.
             None => break turn.is_unsettled,
         }
     };
     work.finish(&snapshot, is_unsettled)
+}
+
+/// What came of a group.
+pub(super) struct Remediated {
+    pub(super) remediation: Remediation,
+    /// Whether the invocation holds the lease, which it must give back.
+    pub(super) is_holder: bool,
+    /// Whether another delivery revoked rules that a look showed.
+    pub(super) closed_by_another: bool,
 }
 
 /// What a turn leaves to wait for.
@@ -99,30 +115,36 @@ struct Turn {
     recheck: bool,
     /// Rules change while Portcullis looks.
     is_contested: bool,
+    /// Another delivery knows of rules that the look lacks.
+    is_behind: bool,
 }
 
 impl Turn {
     const fn calls_for_another(&self) -> bool {
-        self.is_unsettled || self.recheck || self.is_contested
+        self.is_unsettled || self.recheck || self.is_contested || self.is_behind
     }
 }
 
 /// One remediation under way.
-struct Work<'a> {
-    context: &'a Context,
-    task: &'a GroupTask<'a>,
-    state: RemediationState,
-    gate: Gate,
+pub(super) struct Work<'a> {
+    pub(super) context: &'a Context,
+    pub(super) task: &'a GroupTask<'a>,
+    pub(super) state: RemediationState,
+    pub(super) gate: Gate,
     /// When EC2 last listed rules as revoked.
     revoked_at: Option<Timestamp>,
     /// When a look first showed nothing open after one that did.
     closed_at: Option<Timestamp>,
+    pub(super) stand: Stand<'a>,
 }
 
 impl Work<'_> {
     /// Takes in a snapshot and what is planned about it.
     fn judge(&mut self, snapshot: &Snapshot, mode: Mode, cap: usize) -> Judgement {
         let is_new = self.state.observe(&snapshot.facts);
+        if let Some(recall) = self.stand.recall.as_ref() {
+            self.state.close(recall.memory.closed_lately(self.context.now()));
+        }
         let judgement = self.task.judge(self.context, &self.state.left(&snapshot.facts));
         self.state.remember(&judgement);
         // The cap is one for all looks.
@@ -151,6 +173,13 @@ impl Work<'_> {
             }
         };
         self.state.answer(answer)
+    }
+
+    /// Whether another delivery has claimed rules that the look lacks.
+    fn is_behind(&self, snapshot: &Snapshot) -> bool {
+        let is_known = |rule: &RuleId| self.state.is_done(rule);
+        let recall = self.stand.recall.as_ref();
+        recall.is_some_and(|recall| recall.is_ahead_of(self.context, snapshot, is_known))
     }
 
     /// Whether a change is young, and EC2 has not shown every rule that it names, as it made it or as another change at
@@ -184,6 +213,7 @@ impl Work<'_> {
         let is_left = self.revoked_at.is_some() && !judgement.exposures.is_empty() && self.gate.is_curious();
         let is_fight = self.revoked_at.is_some() && self.task.is_fight;
         is_fight
+            || self.stand.is_holder
             || is_left
             || self.state.is_contested()
             || self.left_open(judgement).iter().any(|open| !open.is_empty())
@@ -197,11 +227,11 @@ impl Work<'_> {
     /// For each change, what is open although its own rules are gone.
     fn left_open(&self, judgement: &Judgement) -> Vec<Vec<portcullis_domain::finding::ExposureFinding>> {
         let changes = self.task.own_changes().iter().enumerate();
-        changes.map(|(n, change)| self.state.left_open(change, n, judgement, &self.context.policy)).collect()
+        changes.map(|(n, change)| self.state.left_open(change, n, judgement, self.task.policy)).collect()
     }
 
     /// What is reported, over everything that any snapshot showed of what matters.
-    fn finish(self, snapshot: &Snapshot, is_unsettled: bool) -> Remediation {
+    fn finish(self, snapshot: &Snapshot, is_unsettled: bool) -> Remediated {
         let last = self.task.judge(self.context, &self.state.left(&snapshot.facts));
         let open = self.left_open(&last);
         let whole = self.state.whole(&snapshot.facts);
@@ -216,14 +246,16 @@ impl Work<'_> {
         if let Some(why) = self.task.held_back.filter(|_| !self.state.pending().is_empty()) {
             judgement.undecided.push(why.to_owned());
         }
-        Remediation {
+        let (is_holder, closed_by_another) = (self.stand.is_holder, self.state.is_closed_by_another());
+        let remediation = Remediation {
             judgement,
             past: self.state.past(),
             open,
             mode: self.state.mode(),
             done_at: self.revoked_at.or(self.closed_at).or_else(|| Some(self.context.now())),
             done: self.state.finish(),
-        }
+        };
+        Remediated { remediation, is_holder, closed_by_another }
     }
 }
 

@@ -9,7 +9,7 @@ use portcullis_domain::policy::Mode;
 
 use super::context::{Context, InvocationScope};
 use super::intake::{Tracked, group_name};
-use super::region::{self, RegionResult};
+use super::region::{self, Aftermath, RegionResult};
 use super::task::{GroupTask, Snapshot};
 use super::{describe, group, permission, prefix_list};
 use crate::aws::{AccountRegion, AwsError, Description, Permit, Session};
@@ -29,6 +29,8 @@ pub(super) struct ResourceResult {
     pub(super) is_swept: bool,
     /// What is nearly open, for the summaries of the sweeps.
     pub(super) nearly_open: Vec<String>,
+    /// What is left to do when everything was told.
+    pub(super) aftermath: Aftermath,
 }
 
 /// Handles a resource: all its changes together.
@@ -52,7 +54,9 @@ pub(super) async fn handle(
         return ResourceResult { findings, sweeps, ..ResourceResult::default() };
     }
     let of_task: Vec<&Change> = changes.iter().map(|change| &change.value).collect();
+    let policy = context.policy.now();
     let task = GroupTask {
+        policy: &policy,
         target,
         session,
         changes: &of_task,
@@ -72,10 +76,11 @@ pub(super) async fn handle(
         }
     };
     let groups = description.groups.len();
-    let RegionResult { findings: more, nearly_open } = handle_groups(&task, &same, description, permit).await;
+    let RegionResult { findings: more, nearly_open, aftermath } =
+        handle_groups(&task, &same, description, permit).await;
     findings.extend(more);
     let is_swept = !sweeps.is_empty();
-    ResourceResult { findings, groups, sweeps, is_swept, nearly_open }
+    ResourceResult { findings, groups, sweeps, is_swept, nearly_open, aftermath }
 }
 
 /// The sweeps that the changes belong to, by the index of their payload.
@@ -123,11 +128,13 @@ async fn handle_groups(
 ) -> RegionResult {
     let Same { context, resource, changes } = *same;
     let count = description.groups.len();
+    let mut aftermath = Aftermath::default();
     let findings = match resource {
         Resource::Group(_) | Resource::GroupName(_) => {
             let (mut findings, mut permit) = (Vec::new(), permit);
             for snapshot in Snapshot::each(description) {
                 let result = group::handle(context, task, snapshot, permit.take(), usize::MAX).await;
+                aftermath.add(result.settlement, result.is_policy_stale);
                 findings.extend(group::tracked(changes, result.findings));
             }
             match count {
@@ -135,7 +142,7 @@ async fn handle_groups(
                 _ => findings,
             }
         }
-        Resource::PrefixList(_) => handle_list(task, same, description).await,
+        Resource::PrefixList(_) => handle_list(task, same, description, &mut aftermath).await,
         Resource::Region => {
             let mut snapshots = Snapshot::each(description);
             let mut all = region::handle(context, task, changes, snapshots.by_ref()).await;
@@ -149,12 +156,17 @@ async fn handle_groups(
             return all;
         }
     };
-    RegionResult { findings, nearly_open: Vec::new() }
+    RegionResult { findings, nearly_open: Vec::new(), aftermath }
 }
 
 /// Handles the groups that refer to a prefix list. Where EC2 does not show what was added to it, how far the list is counts:
 /// what is still to come is undecided, and delivered again.
-async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, description: Description) -> Vec<Tracked<Finding>> {
+async fn handle_list(
+    task: &GroupTask<'_>,
+    same: &Same<'_>,
+    description: Description,
+    aftermath: &mut Aftermath,
+) -> Vec<Tracked<Finding>> {
     let Same { context, resource, changes } = *same;
     let mut description = description;
     let mut unshown = prefix_list::unshown(task, &description.groups);
@@ -177,7 +189,10 @@ async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, description: Descrip
     let done: Vec<_> = stream::iter(work).buffered(MOST_GROUPS_AT_ONCE).collect().await;
     // What EC2 shows is revoked before anything is asked.
     to_come.extend(prefix_list::still_to_come(task, &unshown).await);
-    let all = done.into_iter().flat_map(|result| group::tracked(changes, result.findings));
+    let all = done.into_iter().flat_map(|result| {
+        aftermath.add(result.settlement, result.is_policy_stale);
+        group::tracked(changes, result.findings)
+    });
     // Of many groups only those are reported that are not safe.
     let mut findings: Vec<_> = all.filter(|finding| finding.value.verdict != Verdict::Safe).collect();
     findings.extend(to_come.iter().filter_map(|(n, why)| {

@@ -83,7 +83,7 @@ async fn carry_out(
     }
     batch::work(context, scope, batch, result).await;
     let summary = result.sweeps.remove(&origin.index).unwrap_or_default();
-    Ok(Finding::swept(now, summary, context.settings.mode.min(context.policy.sweep().mode)))
+    Ok(Finding::swept(now, summary, context.settings.mode.min(context.policy.now().sweep().mode)))
 }
 
 /// The session for the question about Regions. Where there is a queue, it takes at most half of the time, so that accounts

@@ -6,7 +6,7 @@ use portcullis_domain::change::{Call, Change};
 use portcullis_domain::facts::Facts;
 use portcullis_domain::judge::{Judgement, judge};
 use portcullis_domain::plan::going;
-use portcullis_domain::policy::Mode;
+use portcullis_domain::policy::{Mode, Policy};
 use tokio::time::Instant;
 
 use super::context::Context;
@@ -23,6 +23,8 @@ pub(super) struct GroupTask<'a> {
     pub(super) own: usize,
     /// The most that may be done: the function's mode, or the sweep's where the resource is a whole Region.
     pub(super) mode: Mode,
+    /// The policy that decides.
+    pub(super) policy: &'a Policy,
     /// When pre-existing exposures are no longer re-checked.
     pub(super) recheck_until: Instant,
     /// The prefix lists that the invocation has read.
@@ -63,7 +65,12 @@ const SETTLING: Duration = Duration::from_secs(20);
 
 impl<'a> GroupTask<'a> {
     pub(super) fn judge(&self, context: &Context, facts: &Facts) -> Judgement {
-        judge(self.changes, facts, &context.policy, context.now())
+        let judge = |changes| judge(changes, facts, self.policy, context.now());
+        let by_own = judge(self.own_changes());
+        // What others claimed matters where a port is open without the delivery's own changes. Where none is, it is these
+        // changes alone that expose a port, and whatever others made has become lawful.
+        let stands = || by_own.exposures.iter().any(|exposure| exposure.standing);
+        if self.changes.len() > self.own && stands() { judge(self.changes) } else { by_own }
     }
 
     /// How many rules of the group would have to go as EC2 shows it.

@@ -16,6 +16,7 @@ mod faults;
 mod function;
 mod harness;
 mod lambda;
+mod memory;
 mod neighbours;
 mod organisation;
 mod prefix_lists;

@@ -57,7 +57,10 @@ fn from_s3(bucket: &str, key: &str, operator: &Operator) -> Result<Result<Policy
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     let source = PolicySource::S3 { bucket: bucket.to_owned(), key: key.to_owned() };
-    runtime.block_on(async { Ok(source.read(&operator.clients(None, Mode::Alert).await?).await) })
+    runtime.block_on(async {
+        let read = source.read(&operator.clients(None, Mode::Alert).await?).await;
+        Ok(read.map(|(policy, _)| policy))
+    })
 }
 
 #[cfg(test)]

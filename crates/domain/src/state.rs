@@ -248,10 +248,15 @@ impl RemediationState {
         self.done.contains_key(rule)
     }
 
+    /// The rules that were revoked here.
+    pub fn revoked(&self) -> impl Iterator<Item = &RuleId> {
+        self.done.iter().filter(|(_, action)| **action == Action::Revoked).map(|(rule, _)| rule)
+    }
+
     /// How many rules were revoked.
     #[must_use]
     pub fn count_revoked(&self) -> usize {
-        self.done.values().filter(|action| **action == Action::Revoked).count()
+        self.revoked().count()
     }
 
     /// The rules to revoke in one call. One rule that is gone makes the whole call fail. So after the first such
