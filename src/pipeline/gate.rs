@@ -105,8 +105,9 @@ impl Gate {
     }
 
     /// From now on this invocation alone stands at the gate.
-    pub(super) fn hold(&mut self) {
+    pub(super) fn hold(&mut self, gap: Option<Duration>) {
         self.is_holder = true;
+        self.gap = self.gap.or(gap);
         self.last_open.get_or_insert_with(Instant::now);
     }
 

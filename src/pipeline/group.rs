@@ -73,8 +73,12 @@ pub(super) async fn handle(
             with_others.is_fight = !is_held(recall);
         }
     } else {
-        let is_fight = recall.as_ref().is_some_and(|recall| recall.is_fight(context.now()));
-        with_others.is_fight = is_event && (is_fight || context.recent.is_fight(&location));
+        // The memory knows more than the instance.
+        let is_fight = match &recall {
+            Some(recall) => recall.is_fight(context.now()),
+            None => context.recent.is_fight(&location),
+        };
+        with_others.is_fight = is_event && is_fight;
     }
     let remediated = remediate(context, &with_others, &mut recall, (snapshot, permit), most).await;
     let Remediated { remediation, is_holder, closed_by_another } = remediated;

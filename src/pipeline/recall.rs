@@ -30,8 +30,9 @@ pub(super) const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 /// An item that nothing was written to for so long goes.
 const KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
 
-/// Whoever opens a group again this soon after it was closed is fighting.
-const FIGHT: SignedDuration = SignedDuration::from_mins(10);
+/// Whoever opens a group again this soon after it was closed is fighting faster than events come. A slower fight brings an
+/// event for each change in time, and nobody needs to stay.
+const FIGHT: SignedDuration = SignedDuration::from_secs(30);
 
 /// A lease holds for this long, unless it is renewed. A holder that dies keeps the others away for no longer.
 const LEASE: SignedDuration = SignedDuration::from_secs(3);
@@ -145,9 +146,22 @@ impl Recall {
 
     /// Whether the group was closed a short time ago: who opens it again is fighting.
     pub(super) fn is_fight(&self, now: Timestamp) -> bool {
-        let is_recent = |at: &Timestamp| now.duration_since(*at) < FIGHT;
+        self.closes().any(|at| now.duration_since(at) < FIGHT)
+    }
+
+    /// The time between the last closes, or since the last one.
+    pub(super) fn gap(&self, now: Timestamp) -> Option<Duration> {
+        let mut closes: Vec<Timestamp> = self.closes().filter(|at| now.duration_since(*at) < FIGHT).collect();
+        closes.sort_unstable();
+        closes.dedup();
+        let (last, before) = (closes.last()?, closes.iter().rev().nth(1));
+        let gap = before.map_or_else(|| now.duration_since(*last), |before| last.duration_since(*before));
+        Duration::try_from(gap).ok()
+    }
+
+    fn closes(&self) -> impl Iterator<Item = Timestamp> {
         let closes = self.memory.fights.values().filter_map(|fight| fight.times.last());
-        closes.chain(self.memory.closed.values()).any(is_recent)
+        closes.chain(self.memory.closed.values()).copied()
     }
 
     /// Who stands at the gate, if it is somebody else.

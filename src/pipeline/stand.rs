@@ -46,7 +46,7 @@ impl Work<'_> {
                 self.stand.is_holder = true;
                 self.stand.renewed_at = Instant::now();
                 self.stand.told.extend(closed);
-                self.gate.hold();
+                self.gate.hold(recall.gap(context.now()));
                 true
             }
             Some(false) => {

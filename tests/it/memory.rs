@@ -42,7 +42,8 @@ fn memory(watch: &Watch) -> Memory {
         let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
         (name, value)
     };
-    let entries: Entries = item.unwrap_or_default().into_iter().map(entry).collect();
+    let entries = item.unwrap_or_default().into_iter().filter(|(name, _)| name != "pk" && name != "ttl");
+    let entries: Entries = entries.map(entry).collect();
     Memory::read(&entries)
 }
 

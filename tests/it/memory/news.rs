@@ -16,10 +16,8 @@ async fn a_round_a_minute_for_a_day_is_closed_each_time_and_told_at_most_fifteen
         let finding = watch.finding(&event).await;
         assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted), "round {round}: {finding:#?}");
         fights += usize::from(finding.fight.is_some());
-        watch.world.set_records(round % 100 == 0);
         later(&watch, Duration::from_secs(60));
     }
-    watch.world.set_records(true);
     assert!(watch.ingress().is_empty());
     assert_eq!(fights, 24 * 60 - 2, "from the third close on it is a fight");
     let messages = watch.world.published().len();
