@@ -28,6 +28,8 @@ pub struct LivePolicy {
 struct LastRead {
     at: Instant,
     mark: Option<Mark>,
+    /// Whether it was no policy then, or was not there.
+    is_stale: bool,
 }
 
 /// What asking for the policy again came to.
@@ -51,7 +53,7 @@ impl LivePolicy {
     /// A policy that was just read.
     #[must_use]
     pub fn of(source: PolicySource, policy: Policy, mark: Option<Mark>) -> Self {
-        let read = Mutex::new(LastRead { at: Instant::now(), mark });
+        let read = Mutex::new(LastRead { at: Instant::now(), mark, is_stale: false });
         Self { current: RwLock::new(Arc::new(policy)), source, read }
     }
 
@@ -68,7 +70,7 @@ impl LivePolicy {
         }
         let Ok(mut read) = self.read.try_lock() else { return Refreshed::AsBefore };
         if read.at.elapsed() < FRESH {
-            return Refreshed::AsBefore;
+            return if read.is_stale { Refreshed::Stale } else { Refreshed::AsBefore };
         }
         let again = timeout_at(Instant::now() + PATIENCE, self.source.read_again(aws, read.mark.as_ref())).await;
         let place = self.source.name();
@@ -83,16 +85,16 @@ impl LivePolicy {
                 return Refreshed::AsBefore;
             }
             Ok(Err(error)) => {
-                read.at = Instant::now();
+                (read.at, read.is_stale) = (Instant::now(), true);
                 tracing::error!(place, %error, "the policy cannot be used any more: the one of before holds");
                 Refreshed::Stale
             }
             Ok(Ok(None)) => {
-                read.at = Instant::now();
+                (read.at, read.is_stale) = (Instant::now(), false);
                 Refreshed::AsBefore
             }
             Ok(Ok(Some((policy, mark)))) => {
-                *read = LastRead { at: Instant::now(), mark };
+                *read = LastRead { at: Instant::now(), mark, is_stale: false };
                 let sha256 = policy.hash();
                 tracing::info!(place, sha256, "the policy was read again and has changed");
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);

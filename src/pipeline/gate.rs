@@ -44,6 +44,8 @@ pub(super) struct Gate {
     closed: u32,
     /// How often EC2 refused a look for want of a token.
     throttled: u32,
+    /// The next pause is as long as this.
+    rest: Option<Duration>,
     /// Whether this invocation holds the lease: no other stands at the gate.
     is_holder: bool,
     /// When a look last showed something open.
@@ -65,6 +67,11 @@ impl Gate {
     /// Makes the next pause at most this long.
     pub(super) fn limit_next(&mut self, at_most: Duration) {
         self.at_most = Some(at_most);
+    }
+
+    /// The next look comes after this time.
+    pub(super) fn rest(&mut self, time: Duration) {
+        self.rest = Some(time);
     }
 
     /// The next look comes at once.
@@ -147,6 +154,10 @@ impl Gate {
     /// The pause before the next look: from 200 ms doubled each turn to at most 4 s, half of it by chance, so that
     /// throttled invocations do not keep in step.
     pub(super) fn pause(&mut self) -> Duration {
+        if let Some(rest) = self.rest.take() {
+            self.at_most = None;
+            return rest;
+        }
         let at_most = self.at_most.take().unwrap_or(Duration::MAX);
         // No pause at all is no turn.
         if at_most.is_zero() {

@@ -46,8 +46,12 @@ pub(super) async fn handle(
     let location = snapshot.facts.location.clone();
     let is_event = task.changes.iter().all(|change| change.call != Call::Sweep);
     let first = task.judge(context, &snapshot.facts);
-    let known =
-        if first.concerns_the_changes() { before_acting(context, task, &first).await } else { Known::default() };
+    let concerns = first.concerns_the_changes();
+    // A rule that EC2 does not show is still to come, or another delivery has closed it.
+    let is_missing = first.attributions.iter().any(|own| !own.missing.is_empty());
+    let is_unsettled = is_event && is_missing && task.is_young(context, snapshot.observed_at);
+    let asks = concerns || is_unsettled && context.settings.memory.is_some();
+    let known = if asks { before_acting(context, task, &first).await } else { Known::default() };
     let Known { mut recall, is_lost, is_policy_stale } = known;
     let policy = context.policy.now();
     let (waived, refused) = match &recall {
@@ -66,7 +70,8 @@ pub(super) async fn handle(
     let mut with_others = GroupTask { changes: &changes, policy, ..*task };
     let mut permit = permit;
     let is_held = |recall: &Recall| recall.is_held_by_another(context.now());
-    if let Some(recall) = recall.as_mut().filter(|recall| is_event && mode == Mode::Enforce && is_held(recall)) {
+    let waits = is_event && concerns && mode == Mode::Enforce;
+    if let Some(recall) = recall.as_mut().filter(|recall| waits && is_held(recall)) {
         // Whoever holds the lease closes what this look shows. If not, it is closed here, after a look of now.
         permit = None;
         if !wait_for_the_holder(context, &with_others, recall, &snapshot).await {
@@ -81,7 +86,7 @@ pub(super) async fn handle(
         with_others.is_fight = is_event && is_fight;
     }
     let remediated = remediate(context, &with_others, &mut recall, (snapshot, permit), most).await;
-    let Remediated { remediation, is_holder, closed_by_another } = remediated;
+    let Remediated { remediation, is_holder, closed_by_another, gone } = remediated;
     let stands = remediation.judgement.keeps_an_own_rule(|rule| remediation.done.contains_key(rule));
     if is_event && stands {
         context.recent.keep(&location, task.changes);
@@ -102,14 +107,11 @@ pub(super) async fn handle(
             refused.iter().for_each(|why| finding.reason.push_str(&format!("; {why}")));
         }
     }
-    let settlement = recall.as_ref().map(|recall| {
+    let settlement = recall.as_ref().and_then(|recall| {
         let now = context.now();
         let told = telling::tell(&mut findings, (task.changes, &remediation), &recall.memory, now);
-        let mut settlement = recall.settlement(now, (&remediation.done, stands), told);
-        if is_holder {
-            recall.release(&mut settlement);
-        }
-        settlement
+        let settlement = recall.settlement(now, (&gone, stands), told);
+        settlement.map(|settlement| if is_holder { recall.release(settlement) } else { settlement })
     });
     GroupResult { findings, revoked, settlement, is_policy_stale }
 }

@@ -1,12 +1,12 @@
 //! What a delivery knows of a group from other deliveries, and what it tells them: the claim before it acts, the lease
 //! while it stays at the gate, and what it settles at the end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use portcullis_domain::change::{Call, Change};
 use portcullis_domain::facts::GroupLocation;
-use portcullis_domain::finding::{Action, Done};
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::judge::{Judgement, attributions};
 use portcullis_domain::memory::{
@@ -202,7 +202,15 @@ impl Recall {
     }
 
     /// What is written at the end, when everything was told.
-    pub(super) fn settlement(&self, now: Timestamp, (done, stands): (&Done, bool), more: Update) -> Settlement {
+    pub(super) fn settlement(
+        &self,
+        now: Timestamp,
+        (gone, stands): (&BTreeSet<RuleId>, bool),
+        more: Update,
+    ) -> Option<Settlement> {
+        if self.own.is_empty() && gone.is_empty() && more == Update::default() {
+            return None;
+        }
         let mut update = Update { ttl: now.checked_add(KEPT).ok(), ..more };
         for id in &self.own {
             let name = claim_name(id);
@@ -214,20 +222,21 @@ impl Recall {
                 None => update.remove.push(name),
             }
         }
-        let revoked = done.iter().filter(|(_, action)| **action == Action::Revoked).map(|(rule, _)| rule);
-        for rule in revoked.take(MOST_ENTRIES) {
+        // All that is gone, whoever took it: a look of before may show it still, and whoever took it may be settled.
+        let known = |rule: &&RuleId| !self.memory.closed.contains_key(*rule);
+        for rule in gone.iter().filter(known).take(MOST_ENTRIES) {
             update.set.extend(written(&now).map(|now| (closed_name(rule), now)));
         }
         let over = self.memory.over(now).into_iter().take(MOST_ENTRIES);
         let over: Vec<String> =
             over.filter(|name| !update.set.contains_key(name) && !update.remove.contains(name)).collect();
         update.remove.extend(over);
-        Settlement { key: self.key.clone(), update, lease_of: None }
+        Some(Settlement { key: self.key.clone(), update, lease_of: None })
     }
 
     /// Gives the lease back as well, so that the next one needs not wait for its end.
-    pub(super) fn release(&self, settlement: &mut Settlement) {
-        settlement.lease_of = Some(self.holder.clone());
+    pub(super) fn release(&self, settlement: Settlement) -> Settlement {
+        Settlement { lease_of: Some(self.holder.clone()), ..settlement }
     }
 }
 
@@ -235,7 +244,7 @@ impl Recall {
 fn rules_at_stake(judgement: &Judgement, n: usize) -> Vec<portcullis_domain::rule::Rule> {
     let Some(own) = judgement.attributions.get(n) else { return Vec::new() };
     let exposing = judgement.exposures.iter().flat_map(|exposure| exposure.rules.iter());
-    let at_stake: std::collections::BTreeSet<usize> = exposing.copied().filter(|n| own.rules.contains(n)).collect();
+    let at_stake: BTreeSet<usize> = exposing.copied().filter(|n| own.rules.contains(n)).collect();
     at_stake.into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.clone())).collect()
 }
 

@@ -89,6 +89,10 @@ pub(super) async fn remediate(
         if turn.is_contested || work.revoked_at.is_some() && work.is_left_open(&judgement) {
             work.gate.use_look();
         }
+        // Whoever holds the lease looks on. A look in between would only take EC2's tokens.
+        if turn.is_unsettled && !turn.is_contested && work.is_held_by_another() {
+            work.gate.rest(task.until_it_settles(context));
+        }
         match work.look_again(&snapshot).await {
             Some(next) => snapshot = next,
             // Without another look the last snapshot counts.
@@ -105,6 +109,8 @@ pub(super) struct Remediated {
     pub(super) is_holder: bool,
     /// Whether another delivery revoked rules that a look showed.
     pub(super) closed_by_another: bool,
+    /// The rules that are gone for good.
+    pub(super) gone: BTreeSet<RuleId>,
 }
 
 /// What a turn leaves to wait for.
@@ -142,7 +148,7 @@ impl Work<'_> {
     /// Takes in a snapshot and what is planned about it.
     fn judge(&mut self, snapshot: &Snapshot, mode: Mode, cap: usize) -> Judgement {
         let is_new = self.state.observe(&snapshot.facts);
-        if let Some(recall) = self.stand.recall.as_ref() {
+        if let Some(recall) = self.stand.recall.as_ref().filter(|_| self.task.is_of_events()) {
             self.state.close(recall.memory.closed_lately(self.context.now()));
         }
         let judgement = self.task.judge(self.context, &self.state.left(&snapshot.facts));
@@ -175,6 +181,12 @@ impl Work<'_> {
         self.state.answer(answer)
     }
 
+    /// Whether somebody else stands at the gate and nothing is to be done here.
+    fn is_held_by_another(&self) -> bool {
+        let recall = self.stand.recall.as_ref();
+        self.state.pending().is_empty() && recall.is_some_and(|recall| recall.is_held_by_another(self.context.now()))
+    }
+
     /// Whether another delivery has claimed rules that the look lacks.
     fn is_behind(&self, snapshot: &Snapshot) -> bool {
         let is_known = |rule: &RuleId| self.state.is_done(rule);
@@ -195,7 +207,8 @@ impl Work<'_> {
         let by_id = |change: &Change| matches!(change.changed_rules, ChangedRules::Rules(_));
         let is_shown = |own: &Attribution, change: &Change| {
             let is_known = |id: &RuleId| made(id.clone()) || self.state.is_done(id);
-            own.missing.is_empty() && (!by_id(change) || own.replaced.iter().all(is_known))
+            let is_closed = |id: &Option<RuleId>| id.as_ref().is_some_and(|id| self.state.is_closed(id));
+            own.missing.iter().all(is_closed) && (!by_id(change) || own.replaced.iter().all(is_known))
         };
         let own = all.iter().zip(self.task.own_changes()).filter(|(_, change)| is_of_rules(change));
         own.into_iter().any(|(own, change)| !is_shown(own, change))
@@ -247,6 +260,12 @@ impl Work<'_> {
             judgement.undecided.push(why.to_owned());
         }
         let (is_holder, closed_by_another) = (self.stand.is_holder, self.state.is_closed_by_another());
+        let mut gone = self.state.gone(&snapshot.facts);
+        // A rule of its own that EC2 does not show when it would is gone, whoever took it.
+        if !is_unsettled && !self.task.is_young(self.context, snapshot.observed_at) {
+            let own = last.attributions.iter().take(self.task.own);
+            gone.extend(own.flat_map(|own| own.missing.iter().flatten().cloned()));
+        }
         let remediation = Remediation {
             judgement,
             past: self.state.past(),
@@ -255,7 +274,7 @@ impl Work<'_> {
             done_at: self.revoked_at.or(self.closed_at).or_else(|| Some(self.context.now())),
             done: self.state.finish(),
         };
-        Remediated { remediation, is_holder, closed_by_another }
+        Remediated { remediation, is_holder, closed_by_another, gone }
     }
 }
 

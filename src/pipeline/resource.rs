@@ -54,6 +54,9 @@ pub(super) async fn handle(
         return ResourceResult { findings, sweeps, ..ResourceResult::default() };
     }
     let of_task: Vec<&Change> = changes.iter().map(|change| &change.value).collect();
+    if matches!(resource, Resource::Region) {
+        context.policy.refresh(&context.aws).await;
+    }
     let policy = context.policy.now();
     let task = GroupTask {
         policy: &policy,

@@ -88,6 +88,18 @@ impl<'a> GroupTask<'a> {
         self.changes.get(..self.own).unwrap_or(self.changes)
     }
 
+    /// Whether the changes are calls, and not a sweep, which has time to see what is there.
+    pub(super) fn is_of_events(&self) -> bool {
+        self.own_changes().iter().all(|change| change.call != Call::Sweep)
+    }
+
+    /// How long it takes until what EC2 does not show of the youngest change counts as gone.
+    pub(super) fn until_it_settles(&self, context: &Context) -> Duration {
+        let age = |change: &&Change| context.now().duration_since(change.event.time.unwrap_or(context.now()));
+        let youngest = self.own_changes().iter().map(age).min().and_then(|age| Duration::try_from(age).ok());
+        SETTLING.saturating_sub(youngest.unwrap_or_default()) + Duration::from_millis(fastrand::u64(50..500))
+    }
+
     /// Whether a change was so young when EC2 was asked that EC2 may not have shown it. A change without a time counts as
     /// young. The time of the request counts, for the answer may have taken long.
     pub(super) fn is_young(&self, context: &Context, observed_at: Instant) -> bool {

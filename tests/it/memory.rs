@@ -5,6 +5,7 @@ mod calls;
 mod lost;
 mod news;
 mod one_gap;
+mod policy;
 mod waivers;
 
 use std::time::Duration;

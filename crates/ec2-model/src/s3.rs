@@ -1,6 +1,6 @@
 //! Amazon S3: GetObject and ListObjectsV2, path style and virtual-hosted style.
 
-use crate::{ApiError, Request, dispatch::Success, params::Params, sqs::md5, state::State, tree::Tree};
+use crate::{ApiError, Request, Response, dispatch::Success, params::Params, sqs::md5, state::State, tree::Tree};
 
 /// The namespace of S3's answers.
 pub(crate) const XMLNS: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
@@ -64,6 +64,17 @@ pub(crate) fn run(state: &mut State, action: &str, params: &Params) -> Result<Su
 
 fn not_implemented() -> ApiError {
     ApiError::with_status(501, "NotImplemented", "A header you provided implies functionality that is not implemented.")
+}
+
+/// The answer to GetObject. S3 API Reference, GetObject, `If-None-Match`: "Return the object only if its entity tag (ETag) is
+/// different from the one specified in this header; otherwise, return a 304 Not Modified error."
+pub(crate) fn object(request: &Request, bytes: Vec<u8>, request_id: &str) -> Response {
+    let tag = format!("\"{}\"", md5(&bytes));
+    let is_same = request.header("if-none-match").is_some_and(|given| given == tag);
+    let (status, body) = if is_same { (304, Vec::new()) } else { (200, bytes) };
+    let mut response = Response::new(status, "binary/octet-stream", request_id, body);
+    response.headers.push(("etag".into(), tag));
+    response
 }
 
 fn get_object(state: &State, bucket: &str, params: &Params) -> Result<Success, ApiError> {

@@ -12,6 +12,7 @@ use crate::policy::{Mode, Policy};
 use crate::rule::{Permission, Rule, Source, Traffic};
 
 mod fights;
+mod interleavings;
 mod waivers;
 
 fn now() -> Timestamp {
