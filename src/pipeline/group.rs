@@ -11,7 +11,7 @@ use super::recall::{Recall, Settlement};
 use super::remediate::{Remediated, remediate};
 use super::stand::wait_for_the_holder;
 use super::task::{GroupTask, Snapshot};
-use super::telling;
+use super::telling::{self, Gate};
 use crate::aws::Permit;
 use crate::live_policy::Refreshed;
 
@@ -51,7 +51,7 @@ pub(super) async fn handle(
     let is_missing = first.attributions.iter().any(|own| !own.missing.is_empty());
     let is_unsettled = is_event && is_missing && task.is_young(context, snapshot.observed_at);
     let asks = concerns || is_unsettled && context.settings.memory.is_some();
-    let known = if asks { before_acting(context, task, &first).await } else { Known::default() };
+    let known = if asks { Box::pin(before_acting(context, task, &first)).await } else { Known::default() };
     let Known { mut recall, is_lost, is_policy_stale } = known;
     let policy = context.policy.now();
     let (waived, refused) = match &recall {
@@ -85,7 +85,7 @@ pub(super) async fn handle(
         };
         with_others.is_fight = is_event && is_fight;
     }
-    let remediated = remediate(context, &with_others, &mut recall, (snapshot, permit), most).await;
+    let remediated = Box::pin(remediate(context, &with_others, &mut recall, (snapshot, permit), most)).await;
     let Remediated { remediation, is_holder, closed_by_another, gone } = remediated;
     let stands = remediation.judgement.keeps_an_own_rule(|rule| remediation.done.contains_key(rule));
     if is_event && stands {
@@ -109,7 +109,12 @@ pub(super) async fn handle(
     }
     let settlement = recall.as_ref().and_then(|recall| {
         let now = context.now();
-        let told = telling::tell(&mut findings, (task.changes, &remediation), &recall.memory, now);
+        let gate = match is_holder {
+            true => Gate::Held,
+            false if recall.is_held_by_another(now) => Gate::HeldByAnother,
+            false => Gate::Free,
+        };
+        let told = telling::tell(&mut findings, (task.changes, &remediation), (&recall.memory, gate), now);
         let settlement = recall.settlement(now, (&gone, stands), told);
         settlement.map(|settlement| if is_holder { recall.release(settlement) } else { settlement })
     });

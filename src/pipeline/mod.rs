@@ -77,7 +77,7 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
         sweep::run(context, &scope, (origin, request), &mut result).await;
     }
     // An instance that never has anything to act on would otherwise not learn of a stricter policy.
-    context.policy.refresh(&context.aws).await;
+    Box::pin(context.policy.refresh(&context.aws)).await;
     result.findings.sort_by_key(|finding| finding.origin.index);
     let findings = result.findings.into_iter().map(|finding| finding.value).collect();
     Answer { kind: delivery.kind, findings, failed: result.failed }

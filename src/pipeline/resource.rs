@@ -55,7 +55,7 @@ pub(super) async fn handle(
     }
     let of_task: Vec<&Change> = changes.iter().map(|change| &change.value).collect();
     if matches!(resource, Resource::Region) {
-        context.policy.refresh(&context.aws).await;
+        Box::pin(context.policy.refresh(&context.aws)).await;
     }
     let policy = context.policy.now();
     let task = GroupTask {

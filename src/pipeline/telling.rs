@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use portcullis_domain::change::{Call, Change};
-use portcullis_domain::finding::{FightFinding, Finding, Outcome, Verdict};
+use portcullis_domain::finding::{Action, FightFinding, Finding, Outcome, Verdict};
 use portcullis_domain::judge::Exposure;
 use portcullis_domain::memory::{
     Close, Fight, FightKey, Memory, Telling, fight_name, tell as tell_fight, told_name, written,
@@ -13,12 +13,23 @@ use portcullis_domain::state::Remediation;
 
 use crate::store::Update;
 
+/// Who stands at the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Nobody.
+    Free,
+    /// This invocation.
+    Held,
+    /// Another one.
+    HeldByAnother,
+}
+
 /// Marks the findings that were told before, and says what the memory is to keep. What failed or cannot be decided is
 /// always told.
 pub(super) fn tell(
     findings: &mut [Finding],
     (changes, remediation): (&[&Change], &Remediation),
-    memory: &Memory,
+    (memory, gate): (&Memory, Gate),
     now: Timestamp,
 ) -> Update {
     let mut update = Update::default();
@@ -32,6 +43,9 @@ pub(super) fn tell(
     let closed: BTreeSet<FightKey> = closed.iter().map(key).chain(past).collect();
     let standing: BTreeSet<FightKey> = standing.iter().map(key).collect();
 
+    // Who stays at the gate closes more than once.
+    let again = remediation.done.values().filter(|action| **action == Action::Revoked).count().saturating_sub(1);
+    let again = if gate == Gate::Held { again } else { 0 };
     let is_close = |finding: &Finding| matches!(finding.outcome, Outcome::Reverted | Outcome::WouldRevert);
     let mut fights: BTreeMap<FightKey, Fight> = BTreeMap::new();
     for key in &closed {
@@ -40,12 +54,14 @@ pub(super) fn tell(
             findings.iter().zip(changes).filter(|(finding, _)| is_close(finding)).map(|(_, change)| *change);
         if let Some(first) = closes.next() {
             fight.note(close(first, now));
+            fight.note_more(again);
             closes.for_each(|change| fight.note_actor(actor(change)));
         } else if !memory.fights.contains_key(key) {
             continue;
         }
         fights.insert(key.clone(), fight);
     }
+    let was_told = fights.values().all(|fight| fight.told.is_some());
     let loudest = fights.values().map(|fight| tell_fight(fight, now)).max_by_key(|telling| loudness(*telling));
     let greatest = fights.values().filter(|fight| fight.is_fight(now)).max_by_key(|fight| fight.count);
     let fight = greatest.map(FightFinding::of);
@@ -56,7 +72,9 @@ pub(super) fn tell(
         if finding.needs_retry() || finding.doubtful {
             continue;
         } else if is_of_fight && loudest.is_some() {
-            finding.is_told = loudest == Some(Telling::Silent);
+            // Of what the holder of the lease closes the holder tells.
+            let is_the_holders = gate == Gate::HeldByAnother && !is_close(finding) && was_told;
+            finding.is_told = loudest == Some(Telling::Silent) || is_the_holders;
             is_fight_told |= !finding.is_told;
         } else if finding.outcome == Outcome::None && !standing.is_empty() {
             finding.is_told = standing.iter().all(|key| memory.was_told(key, now));

@@ -149,6 +149,11 @@ impl Fight {
         self.tool = user_agent.and_then(Tool::of).or(self.tool);
     }
 
+    /// Takes in that the port was closed so many times more in one go.
+    pub fn note_more(&mut self, closes: usize) {
+        self.count = self.count.saturating_add(u64::try_from(closes).unwrap_or(u64::MAX));
+    }
+
     /// Takes in somebody else who opened the port meanwhile.
     pub fn note_actor(&mut self, actor: Option<&str>) {
         if let Some(actor) = actor
