@@ -5,6 +5,7 @@ use portcullis_domain::finding::{Action, Finding, MemoryState, Verdict};
 use portcullis_domain::judge::Judgement;
 use portcullis_domain::policy::Mode;
 
+use super::budget;
 use super::context::Context;
 use super::intake::{Tracked, outdated};
 use super::recall::{Recall, Settlement};
@@ -68,6 +69,9 @@ pub(super) async fn handle(
     };
     let changes: Vec<&Change> = task.changes.iter().copied().chain(&others).collect();
     let mut with_others = GroupTask { changes: &changes, policy, ..*task };
+    if is_event && let Some(why) = Box::pin(budget::past_the_budget(context, &with_others, &first, mode)).await {
+        with_others = with_others.held_back(why);
+    }
     let mut permit = permit;
     let is_held = |recall: &Recall| recall.is_held_by_another(context.now());
     let waits = is_event && concerns && mode == Mode::Enforce;

@@ -5,6 +5,7 @@
 //! batches of their own.
 
 mod batch;
+mod budget;
 mod context;
 mod describe;
 mod gate;

@@ -22,7 +22,7 @@ use super::task::Snapshot;
 use crate::store::{Condition, StoreError, Update};
 
 /// A claim is waited for this long before the group is closed without it.
-const PATIENCE: Duration = Duration::from_millis(300);
+pub(super) const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What is settled may take longer: nobody waits for it.
 pub(super) const SETTLE_WITHIN: Duration = Duration::from_secs(1);
