@@ -78,11 +78,11 @@ impl LivePolicy {
             // The next delivery asks again.
             Err(_) => {
                 tracing::warn!(place, "the policy was not read again in time");
-                return Refreshed::AsBefore;
+                Refreshed::AsBefore
             }
             Ok(Err(PolicySourceError::Object(error))) if error.effect != Effect::Refused => {
                 tracing::warn!(place, code = %error.code, error.message, "the policy was not read again");
-                return Refreshed::AsBefore;
+                Refreshed::AsBefore
             }
             Ok(Err(error)) => {
                 (read.at, read.is_stale) = (Instant::now(), true);

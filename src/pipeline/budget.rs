@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use portcullis_domain::change::ChangedRules;
+use portcullis_domain::change::{Change, ChangedRules};
 use portcullis_domain::facts::GroupLocation;
 use portcullis_domain::judge::Judgement;
 use portcullis_domain::plan::going;
@@ -29,10 +29,9 @@ pub(super) async fn past_the_budget(
     judgement: &Judgement,
     mode: Mode,
 ) -> Option<&'static str> {
-    let is_of_list =
-        |change: &&portcullis_domain::change::Change| matches!(change.changed_rules, ChangedRules::PrefixList { .. });
+    let is_of_list = |change: &Change| matches!(change.changed_rules, ChangedRules::PrefixList { .. });
     let store = &context.settings.memory;
-    if mode != Mode::Enforce || !store.is_some() || !task.own_changes().iter().all(|change| is_of_list(&change)) {
+    if mode != Mode::Enforce || !store.is_some() || !task.own_changes().iter().all(|change| is_of_list(change)) {
         return None;
     }
     let old = i64::try_from(going(judgement).len()).ok().filter(|old| *old > 0)?;

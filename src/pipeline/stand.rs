@@ -73,13 +73,10 @@ impl Work<'_> {
             describe::again(context, task, group, &mut self.gate, &mut self.state),
             recall.hold(context, &news, until)
         );
-        match held {
-            Some(true) => {
-                self.stand.renewed_at = Instant::now();
-                self.stand.told.extend(news);
-            }
-            // Somebody else took it when it was not renewed in time. Both look on until they are done.
-            Some(false) | None => {}
+        // Where somebody else took it when it was not renewed in time, both look on until they are done.
+        if held == Some(true) {
+            self.stand.renewed_at = Instant::now();
+            self.stand.told.extend(news);
         }
         next
     }

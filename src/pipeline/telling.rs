@@ -57,7 +57,9 @@ pub(super) fn tell(
             fight.note_more(again);
             closes.for_each(|change| fight.note_actor(actor(change)));
         } else if !memory.fights.contains_key(key) {
-            continue;
+            // The holder tells when it leaves, which may be later than somebody should hear of it.
+            let Some(first) = changes.first().filter(|_| gate == Gate::HeldByAnother) else { continue };
+            fight.note(close(first, now));
         }
         fights.insert(key.clone(), fight);
     }

@@ -128,11 +128,9 @@ impl World {
                 let candidates = if by_own { own } else { own | delivery.claims };
                 delivery.stands = stands_without(candidates);
                 if !delivery.stands {
-                    delivery.gone = match protocol {
-                        Protocol::LeaveRevoked => look & candidates & present,
-                        // Its own rule is gone as well, if a look does not show it.
-                        _ => look & candidates | own,
-                    };
+                    // Its own rule is gone as well, if a look does not show it.
+                    let all = look & candidates | own;
+                    delivery.gone = if protocol == Protocol::LeaveRevoked { look & candidates & present } else { all };
                     present &= !candidates | !look;
                 }
             }
@@ -244,6 +242,7 @@ fn what_a_memory_forgets_too_early_it_cannot_cure() {
 
 /// Part of `make proof`: three changes with more crashes.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long to test is for whoever tests to say")]
 fn three_changes_with_more_crashes_leave_nothing_open() {
     if std::env::var_os("PORTCULLIS_PROOF_WHOLE").is_none() {
         return;
