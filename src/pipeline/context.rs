@@ -11,6 +11,7 @@ use super::prefix_list::OpenThroughLists;
 use super::recent::RecentChanges;
 use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
+use crate::live_policy::LivePolicy;
 use crate::shelf::{Shelf, Unwritten};
 use crate::sinks::{News, Output, Sinks};
 use crate::store::Store;
@@ -23,7 +24,7 @@ pub struct Context {
     /// The clients.
     pub aws: Aws,
     /// The policy.
-    pub policy: Policy,
+    pub policy: LivePolicy,
     /// The function's settings.
     pub settings: Settings,
     /// The clock.
@@ -64,6 +65,7 @@ impl Context {
         let names_groups = settings.topic.is_some();
         let (shelf, unwritten, recent) = (Shelf::None, Unwritten::default(), RecentChanges::default());
         let refused = RefusedAccounts::default();
+        let policy = LivePolicy::fixed(policy);
         Self { aws, policy, settings, clock, out, names_groups, shelf, unwritten, recent, refused }
     }
 

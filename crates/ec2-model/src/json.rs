@@ -30,7 +30,9 @@ fn flatten(name: &str, value: &Value, params: &mut Params) {
 fn content_type(service: Service) -> &'static str {
     match service {
         Service::Sqs | Service::DynamoDb => "application/x-amz-json-1.0",
-        _ => "application/x-amz-json-1.1",
+        Service::Ec2 | Service::Sts | Service::Sns | Service::S3 | Service::Organizations => {
+            "application/x-amz-json-1.1"
+        }
     }
 }
 
