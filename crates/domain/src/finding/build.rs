@@ -167,7 +167,9 @@ impl ExposureFinding {
 }
 
 impl RuleFinding {
-    fn of(rule: &Rule, action: Action) -> Self {
+    /// A rule as EC2 showed it, and what was done about it.
+    #[must_use]
+    pub fn of(rule: &Rule, action: Action) -> Self {
         let traffic = &rule.permission.traffic;
         Self {
             id: rule.id.clone(),

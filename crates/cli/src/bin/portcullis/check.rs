@@ -56,7 +56,7 @@ pub(crate) struct Check {
 
 /// CloudTrail has no older events.
 fn last(text: &str) -> Result<SignedDuration, String> {
-    let last = when::duration(text)?;
+    let last = when::span(text)?;
     (last <= lookup::KEPT).then_some(last).ok_or_else(|| "CloudTrail's event history has 90 days".to_owned())
 }
 
