@@ -152,7 +152,8 @@ pub(super) async fn keep_all(context: &Context, findings: impl IntoIterator<Item
 /// Writes what earlier deliveries could not write.
 pub(super) async fn flush(context: &Context, until: Instant) {
     let at = (context.now(), until);
-    if let Err(error) = shelf::flush(&context.shelf, &context.unwritten, &context.policy, at).await {
+    let flushed = Box::pin(shelf::flush(&context.shelf, &context.unwritten, &context.policy, at));
+    if let Err(error) = flushed.await {
         tracing::error!(%error, "evidence of earlier deliveries is still not written");
     }
 }
@@ -160,7 +161,9 @@ pub(super) async fn flush(context: &Context, until: Instant) {
 async fn keep(context: &Context, finding: &mut Finding, until: Instant) {
     let Some(evidence) = finding.evidence.take() else { return };
     let at = (context.now(), until);
-    match shelf::keep(&context.shelf, &context.unwritten, &evidence, &context.policy, at).await {
+    // Boxed: a call of S3 is large on the stack.
+    let kept = Box::pin(shelf::keep(&context.shelf, &context.unwritten, &evidence, &context.policy, at));
+    match kept.await {
         Ok(id) => finding.act = Some(id),
         Err(failure) => {
             tracing::error!(act = %evidence.id, error = %failure.error, "the evidence was not written");
