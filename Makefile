@@ -18,15 +18,22 @@ export SAM_CLI_TELEMETRY := 0
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 # --- Try it, test it -----------------------------------------------------------------------------------------------
 
 # While one core compiles the AWS SDK, the other installs the tools.
 .PHONY: demo
-demo: ## See it work on this machine: alert, enforce, a hub with members, a drill, on an AWS emulator
+demo: ## See it work on this machine: alert, enforce, a hub with members, a drill, the doctor, on an AWS emulator
 	@$(MAKE) --no-print-directory --jobs=2 function-and-cli .venv/demo/.installed
-	.venv/demo/bin/python tools/demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda --cli $(PROFILE_DIR)/portcullis
+	.venv/demo/bin/python tools/demo/demo.py $(PROGRAMS) $(if $(PICTURE),--picture $(PICTURE))
+
+PROGRAMS := --bootstrap $(PROFILE_DIR)/portcullis-lambda --cli $(PROFILE_DIR)/portcullis
+
+# The dashboard in the docs, with what a run of the demo has measured.
+.PHONY: picture
+picture: ## Draw docs/dashboard.svg anew, from a run of the demo
+	@$(MAKE) --no-print-directory demo PICTURE=docs/dashboard.svg
 
 # Each target builds only what it needs, with the same set of features.
 .PHONY: function
@@ -57,6 +64,12 @@ test: ## Run all tests, against the model and a public mock
 	PORTCULLIS_TEST_MOTO=$(CURDIR)/.venv/witness/bin/moto_server \
 	  $(CARGO) test $(WORKSPACE) --test it -- --ignored $(OUTSIDE)
 	$(CARGO) test $(WORKSPACE)
+	@$(MAKE) --no-print-directory doctor
+
+.PHONY: doctor
+doctor: function-and-cli .venv/demo/.installed ## Break a stack on the emulator in 37 ways: does portcullis doctor name each?
+	.venv/demo/bin/python tools/doctor/check.py $(PROGRAMS) \
+	  $(if $(MEMBERS),--members $(MEMBERS))
 
 .PHONY: test-programs
 test-programs: need-cargo
@@ -178,12 +191,40 @@ CLI := target/$(CLI_PROFILE)/portcullis
 command-line: need-cargo
 	$(CARGO) build --profile $(CLI_PROFILE) --package portcullis-cli --bin portcullis --locked
 
+# The hunts are a workspace of their own, with its own Cargo.lock: their SQL engine is compiled for nothing else.
+HUNT_PROFILE := quick
+HUNT := target/hunt/$(HUNT_PROFILE)/portcullis-hunt
+HUNT_CARGO := CARGO_TARGET_DIR=$(CURDIR)/target/hunt $(CARGO)
+
+.PHONY: hunt
+hunt: need-cargo ## Build the program behind portcullis hunt, with its SQL engine (twenty minutes): HUNT_PROFILE=dev
+	$(HUNT_CARGO) build --profile $(HUNT_PROFILE) --manifest-path crates/hunt/Cargo.toml --locked
+
+# The pages are looked at in a browser where there is one; elsewhere those tests are reported as ignored.
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser)
+
+# The readers' own tests are here too, because only the hunts build them.
+.PHONY: hunt-test
+hunt-test: need-cargo ## Check and test the hunts (development build: six minutes of processor time the first time)
+	$(CARGO) fmt --manifest-path crates/hunt/Cargo.toml --check
+	$(HUNT_CARGO) clippy --manifest-path crates/hunt/Cargo.toml --locked --all-targets -- -D warnings
+	$(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked
+	$(if $(CHROMIUM),PORTCULLIS_TEST_CHROMIUM=$(CHROMIUM) \
+	  $(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked --test it -- --ignored browser::)
+	$(HUNT_CARGO) test --package portcullis-delivery --features every --locked -- every:: flowlog::
+
+.PHONY: demo-hunt
+demo-hunt: need-cargo need-python ## See five hunts tell what happened in a small made world
+	$(HUNT_CARGO) build --manifest-path crates/hunt/Cargo.toml --locked
+	$(PYTHON) tools/demo/hunt.py target/hunt/debug/portcullis-hunt
+
 PREFIX ?= $(HOME)/.local
 SHARE ?= $(or $(XDG_DATA_HOME),$(PREFIX)/share)
 
 .PHONY: install
-install: command-line ## Install portcullis into ~/.local, with completions and man page: PREFIX=/usr/local
+install: command-line hunt ## Install portcullis and its hunts into ~/.local, with completions and man page: PREFIX=/usr/local
 	install -D $(CLI) $(PREFIX)/bin/portcullis
+	install -D $(HUNT) $(PREFIX)/bin/portcullis-hunt
 	@mkdir -p $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d \
 	  $(SHARE)/man/man1
 	$(CLI) completions bash > $(SHARE)/bash-completion/completions/portcullis

@@ -109,6 +109,17 @@ fn the_places_of_a_sweep_are_counted_where_nothing_is_open() {
 }
 
 #[test]
+fn groups_that_a_sweep_leaves_open_are_counted_apart_from_those_of_events() {
+    let swept = |outcome| Finding { call: Some("Sweep".to_owned()), ..finding(Verdict::Exposed, outcome) };
+    let findings = [swept(Outcome::WouldRevert), swept(Outcome::Failed), swept(Outcome::Reverted)];
+    let line = |findings: &[Finding]| -> Value {
+        serde_json::from_str(&metrics(&counts(findings), 0, NOW.parse().unwrap()).unwrap()).unwrap()
+    };
+    assert_eq!((&line(&findings)["SweepOpen"], &line(&findings)["Exposures"]), (&json!(2), &json!(3)));
+    assert_eq!(line(&[finding(Verdict::Exposed, Outcome::WouldRevert)]).get("SweepOpen"), None);
+}
+
+#[test]
 fn a_message_has_a_text_for_each_protocol_and_attributes_to_filter_by() {
     let message = message::of(&reverted());
     let texts = texts(&message);

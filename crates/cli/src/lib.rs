@@ -5,11 +5,13 @@
 pub mod acts;
 pub mod aws;
 pub mod check;
+pub mod doctor;
 pub mod drill;
 pub mod explain;
 pub mod input;
 pub mod interrupt;
 pub mod operator;
+pub mod policy_errors;
 pub mod policy_file;
 pub mod progress;
 pub mod report;

@@ -4,7 +4,7 @@ mod acts;
 mod checked;
 mod csv_rows;
 mod swept;
-mod table;
+pub mod table;
 
 use std::io::{self, Write};
 

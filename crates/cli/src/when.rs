@@ -46,6 +46,23 @@ pub fn span(text: &str) -> Result<SignedDuration, String> {
     seconds.map(SignedDuration::from_secs).ok_or_else(expected)
 }
 
+/// A length of time, such as `7d`, `12h` or `30m`.
+///
+/// # Errors
+/// What is expected.
+pub fn duration(text: &str) -> Result<SignedDuration, String> {
+    let expected = || "expected days, hours or minutes, such as 7d, 12h or 30m".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(expected)?;
+    let minutes = match unit {
+        "d" => 24 * 60,
+        "h" => 60,
+        "m" => 1,
+        _ => return Err(expected()),
+    };
+    let number: i64 = number.parse().ok().filter(|number| *number > 0).ok_or_else(expected)?;
+    number.checked_mul(minutes * 60).map(SignedDuration::from_secs).ok_or_else(expected)
+}
+
 /// The times between which records are judged.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Window {
@@ -86,6 +103,16 @@ mod tests {
             ["", "d", "14", "14 d", "-1d", "0h", "1y", "d14", "1.5h", "99999999999999999999d", "9999999999w", "14ä"]
         {
             assert!(span(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_length_of_time_has_a_unit() {
+        for (text, seconds) in [("7d", 604_800), ("12h", 43_200), ("30m", 1800)] {
+            assert_eq!(duration(text).unwrap().as_secs(), seconds);
+        }
+        for text in ["", "d", "7", "0d", "-1d", "7w", "1.5d", "9999999999999999d", "７d"] {
+            assert!(duration(text).is_err(), "{text}");
         }
     }
 

@@ -8,14 +8,18 @@
 //! Every part that cannot be read is reported as an [`Error`], next to the records that can be read.
 
 mod around;
+#[cfg(feature = "every")]
+mod every;
 mod scan;
 mod unzip;
 
 use portcullis_domain::json::{self, Json};
 use serde_json::Value;
 
+#[cfg(feature = "every")]
+pub use every::{Event, Identity, Text, every};
 pub use scan::{Scanner, scan};
-pub use unzip::Scratch;
+pub use unzip::{Scratch, Unzip};
 
 /// The longest object that is read as a record, in bytes. CloudTrail omits parameters from a record above 100 KB, and
 /// even a whole file of some thousand records rarely has a MiB.
@@ -166,6 +170,19 @@ fn read_if<'a>(
     }
     stream.finish(report);
     Content::LogFile
+}
+
+/// The plain text of a file that is kept in memory, gzip or plain. `None` if it is too large for a buffer, or damaged:
+/// [`Unzip`] then gives what can still be read, and the error.
+#[must_use]
+pub fn plain<'a>(file: &'a [u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
+    unzip::plain(file, scratch)
+}
+
+/// The beginning of a file's text, gzip or plain: about `most` bytes, or fewer if the file ends or is damaged.
+#[must_use]
+pub fn beginning(file: &[u8], most: usize) -> Vec<u8> {
+    unzip::beginning(file, most)
 }
 
 /// Whether bytes, gzip or plain, are the beginning of a log file ([`is_log_file`]).

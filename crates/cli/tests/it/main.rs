@@ -16,6 +16,8 @@ mod cli;
 mod corpus;
 mod drill;
 mod golden;
+mod history;
+mod hunt;
 mod operator;
 mod witness;
 

@@ -113,9 +113,9 @@ pub(super) fn beginning(file: &[u8], most: usize) -> Vec<u8> {
     text
 }
 
-/// Unzips chunks as they arrive, in a hundred KiB of memory.
+/// Unzips chunks as they arrive, in a hundred KiB of memory. What is not gzip data is passed on as it is.
 #[derive(Debug)]
-pub(super) struct Unzip {
+pub struct Unzip {
     state: State,
     inflate: Decompress,
     sum: Crc,
@@ -159,8 +159,11 @@ impl Default for Unzip {
 }
 
 impl Unzip {
-    /// Takes the next chunk.
-    pub(super) fn push(&mut self, mut chunk: &[u8], mut emit: impl FnMut(&[u8])) -> Result<(), Error> {
+    /// Takes the next chunk, and gives the text in it to `emit`.
+    ///
+    /// # Errors
+    /// What is damaged, or too large. Nothing more must be pushed then.
+    pub fn push(&mut self, mut chunk: &[u8], mut emit: impl FnMut(&[u8])) -> Result<(), Error> {
         while !chunk.is_empty() {
             let taken = self.step(chunk, &mut emit)?;
             self.packed += to_u64(taken);
@@ -170,7 +173,10 @@ impl Unzip {
     }
 
     /// Ends the file.
-    pub(super) fn finish(&mut self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Truncated`].
+    pub fn finish(&mut self) -> Result<(), Error> {
         match &self.state {
             State::Unknown(bytes) if bytes.is_empty() => Ok(()),
             State::Plain => Ok(()),

@@ -1,0 +1,241 @@
+//! Which rules may have let a record's traffic pass.
+//!
+//! A security group remembers connections: an answer passes without any rule, and a connection that a rule let in goes on
+//! when the rule is gone. So only a record that shows the beginning of a connection from outside can be told to a rule for
+//! certain, and only if exactly one rule can have admitted it. Everything else is "perhaps".
+
+use std::net::IpAddr;
+
+use portcullis_delivery::flowlog::{Field, Flow, Row};
+
+use super::compiled::{Compiled, CompiledRule, OFF, Ports, Sources, compile, key};
+use crate::know::Knowledge;
+
+/// Which way a record's traffic went, as seen from the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To the interface.
+    Ingress,
+    /// From it.
+    Egress,
+    /// The record does not say, and the interface's addresses are not known.
+    Unknown,
+}
+
+/// Who began the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initiator {
+    /// The other side.
+    Remote,
+    /// The interface's side.
+    Local,
+    /// The record does not show the beginning, or has no TCP flags.
+    Unknown,
+}
+
+impl Way {
+    /// The word for it. Not known is no word.
+    #[must_use]
+    pub const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Ingress => Some("ingress"),
+            Self::Egress => Some("egress"),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl Initiator {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Remote => "remote",
+            Self::Local => "local",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a record may be due to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribution {
+    /// Which way.
+    pub way: Way,
+    /// Who began.
+    pub initiator: Initiator,
+    /// The lives of the rules that can have admitted it, by index.
+    pub candidates: Vec<usize>,
+    /// The lives of rules that would have admitted it, and were closed before.
+    pub closed: Vec<usize>,
+    /// Why it is not certain that the only candidate admitted it. `None`: it is certain.
+    pub doubt: Option<&'static str>,
+    /// Whether the interface's groups are known at the time.
+    pub groups_are_known: bool,
+}
+
+/// Holds records against what is known.
+#[derive(Debug)]
+pub struct Attributor {
+    compiled: Compiled,
+}
+
+impl Attributor {
+    /// With what is known.
+    #[must_use]
+    pub fn new(knowledge: &Knowledge) -> Self {
+        Self { compiled: compile(knowledge) }
+    }
+
+    /// Which way a record's traffic went.
+    #[must_use]
+    pub fn way(&self, flow: &Flow<'_>) -> Way {
+        match flow.text(Field::FlowDirection) {
+            Some("ingress") => return Way::Ingress,
+            Some("egress") => return Way::Egress,
+            _ => {}
+        }
+        let interface = flow.text(Field::InterfaceId).and_then(|id| self.compiled.interfaces.get(id));
+        let is_own = |address: Option<IpAddr>| {
+            address.is_some_and(|address| interface.is_some_and(|own| own.addresses.contains(&address)))
+        };
+        match (is_own(flow.src), is_own(flow.dst)) {
+            (false, true) => Way::Ingress,
+            (true, false) => Way::Egress,
+            _ => Way::Unknown,
+        }
+    }
+
+    /// Who began the connection of a TCP record (User Guide, "Flow log records", `tcp-flags`): a SYN alone is the first
+    /// packet of it, a SYN-ACK the first answer. A record of the middle has neither.
+    #[must_use]
+    pub fn initiator(way: Way, flow: &Flow<'_>) -> Initiator {
+        const SYN: u16 = 2;
+        const SYN_ACK: u16 = 18;
+        let Some(flags) = flow.tcp_flags.filter(|_| flow.protocol == Some(6)) else { return Initiator::Unknown };
+        let (begins, answers) = (flags & SYN_ACK == SYN, flags & SYN_ACK == SYN_ACK);
+        match way {
+            Way::Ingress if begins => Initiator::Remote,
+            Way::Ingress if answers => Initiator::Local,
+            Way::Egress if begins => Initiator::Local,
+            Way::Egress if answers => Initiator::Remote,
+            _ => Initiator::Unknown,
+        }
+    }
+
+    /// The instance that the interface was at, and its name.
+    #[must_use]
+    pub fn instance(&self, flow: &Flow<'_>) -> Option<(&str, Option<&str>)> {
+        let interface = self.compiled.interfaces.get(flow.text(Field::InterfaceId)?)?;
+        let at = |from: Option<i64>, to: Option<i64>| {
+            from.is_none_or(|from| flow.end >= from - OFF) && to.is_none_or(|to| flow.start <= to + OFF)
+        };
+        let found = interface.instances.iter().find(|(_, _, from, to)| at(*from, *to))?;
+        Some((&found.0, found.1.as_deref()))
+    }
+
+    /// What a record that was accepted may be due to. `None`: it is no accepted traffic, or it went out.
+    #[must_use]
+    pub fn attribute(&self, flow: &Flow<'_>) -> Option<Attribution> {
+        if flow.row != Row::Traffic || flow.accepted() != Some(true) {
+            return None;
+        }
+        let way = self.way(flow);
+        let initiator = Self::initiator(way, flow);
+        if way == Way::Egress || initiator == Initiator::Local {
+            return None;
+        }
+        let mut doubt = match (way, initiator) {
+            (Way::Unknown, _) => Some("the direction is not known"),
+            (_, Initiator::Unknown) if flow.protocol != Some(6) => Some("only TCP shows who began"),
+            (_, Initiator::Unknown) if flow.tcp_flags.is_none() => Some("the format has no tcp-flags"),
+            (_, Initiator::Unknown) => Some("the record does not show the beginning of the connection"),
+            _ => None,
+        };
+        let (start, end) = (flow.start, flow.end);
+        let interface = flow.text(Field::InterfaceId).and_then(|id| self.compiled.interfaces.get(id));
+        let memberships = interface.map(|interface| interface.memberships.as_slice()).unwrap_or_default();
+        let at: Vec<_> = memberships.iter().filter(|(span, _)| span.may_touch(start, end)).collect();
+        let sure = at.iter().any(|(span, _)| span.touches(start, end));
+        let mut groups: Vec<usize> = at.iter().flat_map(|(_, groups)| groups.iter().copied()).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        if !sure {
+            doubt = doubt.or(Some("the groups of the interface are not known for certain at that time"));
+        } else if at.len() > 1 {
+            doubt = doubt.or(Some("the groups of the interface changed at that time"));
+        }
+        let (mut candidates, mut closed) = (Vec::new(), Vec::new());
+        for group in groups.iter().filter_map(|n| self.compiled.groups.get(*n)) {
+            if start < group.known_from {
+                doubt = doubt.or(Some("not all rules of the interface's groups are known at that time"));
+            }
+            for rule in &group.rules {
+                let Some(is_sure) = self.admits(rule, flow) else { continue };
+                if rule.span.may_touch(start, end) {
+                    candidates.push(rule.life);
+                    if !(is_sure && rule.is_ingress && rule.span.touches(start, end)) {
+                        doubt = doubt.or(Some("it is not known for certain that the rule admitted it at that time"));
+                    }
+                } else if rule.closed.is_some_and(|closed| start > closed) {
+                    closed.push(rule.life);
+                }
+            }
+        }
+        if candidates.len() > 1 {
+            doubt = doubt.or(Some("several rules admit it"));
+        }
+        Some(Attribution { way, initiator, candidates, closed, doubt, groups_are_known: !at.is_empty() })
+    }
+
+    /// Whether a rule admits a record's protocol, port and source. `Some(false)`: perhaps, the record does not say.
+    fn admits(&self, rule: &CompiledRule, flow: &Flow<'_>) -> Option<bool> {
+        let mut sure = rule.protocol_is_known;
+        match (rule.protocol, flow.protocol) {
+            (Some(wanted), Some(own)) if wanted != own => return None,
+            (Some(_), None) => sure = false,
+            _ => {}
+        }
+        match (&rule.ports, flow.dst_port) {
+            (Ports::All, _) => {}
+            (Ports::Range(from, to), Some(port)) if (from..=to).contains(&&port) => {}
+            (Ports::Range(..), Some(_)) => return None,
+            (Ports::Range(..), None) | (Ports::Unknown, _) => sure = false,
+        }
+        // A load balancer or a NAT gateway can stand between: then the packet's own address is another one.
+        let packet = flow.text(Field::PktSrcAddr).and_then(|text| text.parse::<IpAddr>().ok());
+        let both = [packet.or(flow.src), flow.src].map(|address| self.is_source(&rule.sources, address, flow));
+        match both {
+            [Some(one), Some(other)] => Some(sure && one && other),
+            [Some(_), None] | [None, Some(_)] => Some(false),
+            [None, None] => None,
+        }
+    }
+
+    fn is_source(&self, sources: &Sources, address: Option<IpAddr>, flow: &Flow<'_>) -> Option<bool> {
+        let Some(address) = address else { return Some(false) };
+        match sources {
+            Sources::Range(low, high) => (*low..=*high).contains(&key(address)).then_some(true),
+            Sources::Unknown => Some(false),
+            Sources::Group(group) => {
+                let interfaces = self.compiled.by_address.get(&address).map(Vec::as_slice).unwrap_or_default();
+                let known = interfaces.iter().filter_map(|id| self.compiled.interfaces.get(id));
+                let mut any = false;
+                for (span, groups) in known.flat_map(|interface| &interface.memberships) {
+                    if span.may_touch(flow.start, flow.end) {
+                        any = true;
+                        if groups.contains(group) {
+                            return Some(span.touches(flow.start, flow.end));
+                        }
+                    }
+                }
+                // A rule for a group admits private addresses. Whose an unknown one is, nobody knows.
+                let is_private = match address {
+                    IpAddr::V4(v4) => v4.is_private() || v4.octets().starts_with(&[100]),
+                    IpAddr::V6(_) => true,
+                };
+                (!any && is_private).then_some(false)
+            }
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! `flow_logs`, the records, and `rule_flows`, what they may be due to.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use portcullis_delivery::flowlog::{Field, Flow, Row};
+use portcullis_domain::net::{AddressSet, Cidr, public_addresses};
+
+use super::attribute::{Attributor, Initiator};
+use super::compiled::{hex, key};
+use super::{may_hold_flows, read};
+use crate::rows::{Cell, Column, Kind, Rows, schema};
+use crate::scan;
+use crate::world::World;
+
+/// The columns of `flow_logs`.
+pub const FLOWS: [Column; 33] = [
+    ("start_time", Kind::Time),
+    ("end_time", Kind::Time),
+    ("account_id", Kind::Text),
+    ("interface_id", Kind::Text),
+    ("src_addr", Kind::Text),
+    ("dst_addr", Kind::Text),
+    ("src_port", Kind::Int),
+    ("dst_port", Kind::Int),
+    ("protocol", Kind::Int),
+    ("packets", Kind::Long),
+    ("bytes", Kind::Long),
+    ("action", Kind::Text),
+    ("log_status", Kind::Text),
+    ("direction", Kind::Text),
+    ("initiator", Kind::Text),
+    ("tcp_flags", Kind::Int),
+    ("pkt_src_addr", Kind::Text),
+    ("pkt_dst_addr", Kind::Text),
+    ("src_key", Kind::Text),
+    ("dst_key", Kind::Text),
+    ("instance_id", Kind::Text),
+    ("vpc_id", Kind::Text),
+    ("subnet_id", Kind::Text),
+    ("region", Kind::Text),
+    ("az_id", Kind::Text),
+    ("flow_direction", Kind::Text),
+    ("traffic_path", Kind::Text),
+    ("src_service", Kind::Text),
+    ("dst_service", Kind::Text),
+    ("reject_reason", Kind::Text),
+    ("src_is_public", Kind::Bool),
+    ("version", Kind::Int),
+    ("type", Kind::Text),
+];
+
+/// What a record is found to be, which the record does not say itself.
+struct Found {
+    direction: Option<&'static str>,
+    initiator: Option<&'static str>,
+    src_key: Option<String>,
+    dst_key: Option<String>,
+}
+
+impl Found {
+    fn of(flow: &Flow<'_>, attributor: Option<&Attributor>, wants: [bool; 2]) -> Self {
+        let way = attributor.filter(|_| flow.row == Row::Traffic).map(|known| known.way(flow));
+        let [src, dst] = wants;
+        let key_of = |wanted: bool, address: Option<std::net::IpAddr>| address.filter(|_| wanted).map(|a| hex(key(a)));
+        Self {
+            direction: way.and_then(|way| way.as_str()),
+            initiator: way.map(|way| Attributor::initiator(way, flow).as_str()),
+            src_key: key_of(src, flow.src),
+            dst_key: key_of(dst, flow.dst),
+        }
+    }
+}
+
+fn is_public(address: std::net::IpAddr) -> bool {
+    let block: Option<Cidr> = format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 }).parse().ok();
+    block.is_some_and(|block| {
+        let public = public_addresses(block.family());
+        !AddressSet::from_cidrs(block.family(), [&block]).intersection(public).is_empty()
+    })
+}
+
+fn cell<'a>(flow: &Flow<'a>, found: &'a Found, column: usize) -> Cell<'a> {
+    let text = |field| Cell::from(flow.text(field));
+    match column {
+        0 => Cell::Time(flow.start),
+        1 => Cell::Time(flow.end),
+        2 => text(Field::AccountId),
+        3 => text(Field::InterfaceId),
+        4 => text(Field::SrcAddr),
+        5 => text(Field::DstAddr),
+        6 => flow.src_port.map(i64::from).into(),
+        7 => flow.dst_port.map(i64::from).into(),
+        8 => flow.protocol.map(i64::from).into(),
+        9 => flow.packets.into(),
+        10 => flow.bytes.into(),
+        11 => text(Field::Action),
+        12 => Cell::Text(match flow.row {
+            Row::Traffic => "OK",
+            Row::NoData => "NODATA",
+            Row::SkipData => "SKIPDATA",
+        }),
+        13 => found.direction.into(),
+        14 => found.initiator.into(),
+        15 => flow.tcp_flags.map(i64::from).into(),
+        16 => text(Field::PktSrcAddr),
+        17 => text(Field::PktDstAddr),
+        18 => found.src_key.as_deref().into(),
+        19 => found.dst_key.as_deref().into(),
+        20 => text(Field::InstanceId),
+        21 => text(Field::VpcId),
+        22 => text(Field::SubnetId),
+        23 => text(Field::Region),
+        24 => text(Field::AzId),
+        25 => text(Field::FlowDirection),
+        26 => text(Field::TrafficPath),
+        27 => text(Field::PktSrcAwsService),
+        28 => text(Field::PktDstAwsService),
+        29 => text(Field::RejectReason),
+        30 => flow.src.map_or(Cell::Null, |address| Cell::Bool(is_public(address))),
+        31 => flow.text(Field::Version).and_then(|version| version.parse::<i64>().ok()).into(),
+        32 => text(Field::Type),
+        _ => Cell::Null,
+    }
+}
+
+/// `flow_logs`.
+pub struct FlowTable {
+    world: Arc<World>,
+}
+
+impl fmt::Debug for FlowTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("flow_logs")
+    }
+}
+
+impl FlowTable {
+    /// The table over the files of a hunt.
+    #[must_use]
+    pub fn new(world: Arc<World>) -> Self {
+        Self { world }
+    }
+}
+
+/// What a column must be. The engine filters again, so a filter that is not understood here is passed over.
+enum Wanted {
+    Text(usize, String),
+    Number(usize, i64),
+}
+
+fn wanted(filter: &Expr) -> Option<Wanted> {
+    let Expr::BinaryExpr(both) = filter else { return None };
+    if both.op != Operator::Eq {
+        return None;
+    }
+    let (Expr::Column(column), Expr::Literal(value, _)) = (&*both.left, &*both.right) else { return None };
+    let n = FLOWS.iter().position(|(name, _)| *name == column.name)?;
+    match value {
+        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => Some(Wanted::Text(n, text.clone())),
+        ScalarValue::Int32(Some(number)) => Some(Wanted::Number(n, (*number).into())),
+        ScalarValue::Int64(Some(number)) => Some(Wanted::Number(n, *number)),
+        _ => None,
+    }
+}
+
+/// The columns for which what is known of interfaces is needed.
+const NEED_KNOWLEDGE: [usize; 2] = [13, 14];
+
+#[async_trait]
+impl TableProvider for FlowTable {
+    fn schema(&self) -> SchemaRef {
+        schema(&FLOWS)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(filters.iter().map(|_| TableProviderFilterPushDown::Inexact).collect())
+    }
+
+    async fn scan(
+        &self,
+        _session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let filters: Vec<Wanted> = filters.iter().filter_map(wanted).collect();
+        let is_needed = |n: &usize| {
+            projection.is_none_or(|columns| columns.contains(n))
+                || filters.iter().any(|filter| matches!(filter, Wanted::Text(m, _) | Wanted::Number(m, _) if m == n))
+        };
+        let world = Arc::clone(&self.world);
+        let attributor = NEED_KNOWLEDGE.iter().any(is_needed).then(|| world.attributor());
+        let keys = [is_needed(&18), is_needed(&19)];
+        let dealt = world.library.dealt(|source| may_hold_flows(source.kind));
+        let read: Arc<scan::Read> = Arc::new(move |file, scratch, rows: &mut Rows, emit| {
+            read(&world.library, file, scratch, |flow| {
+                if !world.has_flow(flow.start, flow.end) {
+                    return true;
+                }
+                let found = Found::of(flow, attributor.as_deref(), keys);
+                let is_so = |filter: &Wanted| match filter {
+                    Wanted::Text(n, text) => cell(flow, &found, *n) == Cell::Text(text),
+                    Wanted::Number(n, number) => cell(flow, &found, *n) == Cell::Number(*number),
+                };
+                if filters.iter().all(is_so) {
+                    rows.push(|column| cell(flow, &found, column));
+                }
+                !rows.is_full() || emit(rows)
+            });
+        });
+        scan::plan(&FLOWS, projection, dealt, read)
+    }
+}
+
+/// The columns of `rule_flows`: a row for each record and rule that may have let it pass; for a record that no known rule
+/// admits, one row without a rule.
+pub const RULE_FLOWS: [Column; 21] = [
+    ("start_time", Kind::Time),
+    ("end_time", Kind::Time),
+    ("account_id", Kind::Text),
+    ("interface_id", Kind::Text),
+    ("instance_id", Kind::Text),
+    ("instance_name", Kind::Text),
+    ("src_addr", Kind::Text),
+    ("dst_addr", Kind::Text),
+    ("src_port", Kind::Int),
+    ("dst_port", Kind::Int),
+    ("protocol", Kind::Int),
+    ("packets", Kind::Long),
+    ("bytes", Kind::Long),
+    ("direction", Kind::Text),
+    ("initiator", Kind::Text),
+    ("life", Kind::Long),
+    ("phase", Kind::Text),
+    ("certain", Kind::Bool),
+    ("candidates", Kind::Int),
+    ("doubt", Kind::Text),
+    ("groups_known", Kind::Bool),
+];
+
+/// `rule_flows`.
+pub struct RuleFlowTable {
+    world: Arc<World>,
+}
+
+impl fmt::Debug for RuleFlowTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("rule_flows")
+    }
+}
+
+impl RuleFlowTable {
+    /// The table over the files of a hunt.
+    #[must_use]
+    pub fn new(world: Arc<World>) -> Self {
+        Self { world }
+    }
+}
+
+#[async_trait]
+impl TableProvider for RuleFlowTable {
+    fn schema(&self) -> SchemaRef {
+        schema(&RULE_FLOWS)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (world, attributor) = (Arc::clone(&self.world), self.world.attributor());
+        let dealt = world.library.dealt(|source| may_hold_flows(source.kind));
+        let read: Arc<scan::Read> = Arc::new(move |file, scratch, rows: &mut Rows, emit| {
+            read(&world.library, file, scratch, |flow| {
+                if world.has_flow(flow.start, flow.end) {
+                    rule_flows(flow, &attributor, rows);
+                }
+                !rows.is_full() || emit(rows)
+            });
+        });
+        scan::plan(&RULE_FLOWS, projection, dealt, read)
+    }
+}
+
+fn rule_flows(flow: &Flow<'_>, attributor: &Attributor, rows: &mut Rows) {
+    let Some(due) = attributor.attribute(flow) else { return };
+    let instance = attributor.instance(flow);
+    let count = due.candidates.len();
+    let open = due.candidates.iter().map(|life| (Some(*life), "open"));
+    // A connection that begins after the rule was closed is none that the rule let in.
+    let goes_on = due.initiator != Initiator::Remote;
+    let after = due.closed.iter().filter(|_| goes_on).map(|life| (Some(*life), "after"));
+    let nobody = (count == 0).then_some((None, "none"));
+    for (life, phase) in open.chain(after).chain(nobody) {
+        rows.push(|column| match column {
+            0 => Cell::Time(flow.start),
+            1 => Cell::Time(flow.end),
+            2 => flow.text(Field::AccountId).into(),
+            3 => flow.text(Field::InterfaceId).into(),
+            4 => instance.map(|(id, _)| id).or(flow.text(Field::InstanceId)).into(),
+            5 => instance.and_then(|(_, name)| name).into(),
+            6 => flow.text(Field::SrcAddr).into(),
+            7 => flow.text(Field::DstAddr).into(),
+            8 => flow.src_port.map(i64::from).into(),
+            9 => flow.dst_port.map(i64::from).into(),
+            10 => flow.protocol.map(i64::from).into(),
+            11 => flow.packets.into(),
+            12 => flow.bytes.into(),
+            13 => due.way.as_str().into(),
+            14 => due.initiator.as_str().into(),
+            15 => life.and_then(|life| i64::try_from(life).ok()).into(),
+            16 => phase.into(),
+            17 => (due.doubt.is_none() && phase == "open").into(),
+            18 => i64::try_from(count).ok().into(),
+            19 => due.doubt.into(),
+            20 => due.groups_are_known.into(),
+            _ => Cell::Null,
+        });
+    }
+}

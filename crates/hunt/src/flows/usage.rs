@@ -1,0 +1,242 @@
+//! Whether rules were used: the four answers.
+
+use std::collections::BTreeMap;
+
+use portcullis_delivery::logfile::Scratch;
+
+use super::attribute::{Attributor, Initiator};
+use super::coverage::Coverage;
+use super::{may_hold_flows, read};
+use crate::know::{Direction, Knowledge, RuleLife};
+use crate::read::Library;
+use crate::trail::Wanted;
+
+/// What the logs say of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// A connection from outside was accepted that this rule alone admits.
+    Used,
+    /// Traffic was accepted that this rule may have admitted.
+    Perhaps,
+    /// No such traffic, and the logs cover the whole time.
+    Unused,
+    /// The logs do not suffice for any of these.
+    CannotTell,
+}
+
+impl Answer {
+    /// The words for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Used => "used",
+            Self::Perhaps => "perhaps used",
+            Self::Unused => "unused",
+            Self::CannotTell => "cannot tell",
+        }
+    }
+}
+
+/// Records that are due to a rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Count {
+    /// For certain.
+    pub certain: u64,
+    /// Perhaps.
+    pub perhaps: u64,
+    /// Why only perhaps: the least word of those met, so that it is the same one every time.
+    pub doubt: Option<&'static str>,
+    /// The first and last time of either.
+    pub span: Option<(i64, i64)>,
+}
+
+impl Count {
+    fn add(&mut self, other: &Self) {
+        self.certain += other.certain;
+        self.perhaps += other.perhaps;
+        self.doubt = self.doubt.into_iter().chain(other.doubt).min();
+        let spans = self.span.into_iter().chain(other.span);
+        self.span = spans.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
+    }
+}
+
+/// The answer for one life of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// Index into [`Knowledge::rules`].
+    pub life: usize,
+    /// The answer.
+    pub answer: Answer,
+    /// Why it is no better one.
+    pub reason: Option<String>,
+    /// What was counted.
+    pub count: Count,
+    /// The time that the answer is about.
+    pub since: Option<i64>,
+    /// Its end.
+    pub until: Option<i64>,
+}
+
+/// What one pass over the flow logs counts.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// By the life of the rule.
+    pub counts: BTreeMap<usize, Count>,
+    /// What is covered.
+    pub coverage: Coverage,
+    /// Accepted connections from outside that no known rule admits.
+    pub unexplained: u64,
+}
+
+/// Counts all records of the flow logs in a window.
+#[must_use]
+pub fn counted(library: &Library, attributor: &Attributor, window: &Wanted) -> Counted {
+    let files: Vec<usize> = (0..library.sources.len()).collect();
+    let wanted = |n: &&usize| library.sources.get(**n).is_some_and(|s| !s.is_copy && may_hold_flows(s.kind));
+    let files: Vec<usize> = files.iter().filter(wanted).copied().collect();
+    let size = files.len().div_ceil(library.threads.max(1)).max(1);
+    let parts = std::thread::scope(|scope| {
+        let count = |files| move || of_files(library, files, attributor, window);
+        let threads: Vec<_> = files.chunks(size).map(|files| scope.spawn(count(files))).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect::<Vec<_>>()
+    });
+    parts.into_iter().fold(Counted::default(), |mut all, part| {
+        for (life, count) in part.counts {
+            all.counts.entry(life).or_default().add(&count);
+        }
+        all.coverage.join(part.coverage);
+        all.unexplained += part.unexplained;
+        all
+    })
+}
+
+fn of_files(library: &Library, files: &[usize], attributor: &Attributor, window: &Wanted) -> Counted {
+    let (mut counted, mut scratch) = (Counted::default(), Scratch::default());
+    for file in files {
+        read(library, *file, &mut scratch, |flow| {
+            if window.from.is_some_and(|from| flow.end < from) || window.to.is_some_and(|to| flow.start > to) {
+                return true;
+            }
+            counted.coverage.add(flow);
+            let Some(due) = attributor.attribute(flow) else { return true };
+            if due.candidates.is_empty() && due.initiator == Initiator::Remote {
+                counted.unexplained += 1;
+            }
+            let certain = u64::from(due.doubt.is_none());
+            let one = Count { certain, perhaps: 1 - certain, doubt: due.doubt, span: Some((flow.start, flow.end)) };
+            due.candidates.iter().for_each(|life| counted.counts.entry(*life).or_default().add(&one));
+            true
+        });
+    }
+    counted
+}
+
+/// The answers for all ingress rules that were there in the window.
+#[must_use]
+pub fn usage(knowledge: &Knowledge, counted: &Counted, window: &Wanted) -> Vec<Usage> {
+    let logged = counted.coverage.span();
+    let ask = Question { knowledge, counted, logged };
+    let lives = knowledge.rules.iter().enumerate().filter(|(_, life)| life.direction != Some(Direction::Egress));
+    lives.filter_map(|(n, life)| ask.answer(n, life, window)).collect()
+}
+
+struct Question<'a> {
+    knowledge: &'a Knowledge,
+    counted: &'a Counted,
+    logged: Option<(i64, i64)>,
+}
+
+impl Question<'_> {
+    fn answer(&self, n: usize, life: &RuleLife, window: &Wanted) -> Option<Usage> {
+        let covered = self.knowledge.span(life.account.as_deref(), life.region.as_deref());
+        let begin = life.from.or(covered.map(|(first, _)| first));
+        let since = [begin, window.from].into_iter().flatten().max();
+        let end = self.logged.map(|(_, last)| last);
+        let until = [life.to, window.to, end].into_iter().flatten().min();
+        let is_outside = |one: Option<i64>, other: Option<i64>| one.zip(other).is_some_and(|(one, other)| one > other);
+        if is_outside(window.from, life.to) || is_outside(life.from, window.to) {
+            return None;
+        }
+        let count = self.counted.counts.get(&n).cloned().unwrap_or_default();
+        let (answer, reason) = if count.certain > 0 {
+            (Answer::Used, None)
+        } else if count.perhaps > 0 {
+            (Answer::Perhaps, count.doubt.map(str::to_owned))
+        } else {
+            match self.why_unknown(life, since, until) {
+                None => (Answer::Unused, None),
+                Some(why) => (Answer::CannotTell, Some(why)),
+            }
+        };
+        Some(Usage { life: n, answer, reason, count, since, until })
+    }
+
+    /// Why the logs do not show that the rule was never used. `None`: they do.
+    fn why_unknown(&self, life: &RuleLife, since: Option<i64>, until: Option<i64>) -> Option<String> {
+        if self.logged.is_none() {
+            return Some("no flow log was read".to_owned());
+        }
+        if life.direction.is_none() {
+            return Some("no record says whether it is an ingress rule".to_owned());
+        }
+        let (Some(since), Some(until)) = (since, until) else {
+            return Some("nobody knows since when it was there: no record of CloudTrail was read".to_owned());
+        };
+        if since > until {
+            return Some("the flow logs end before it was opened".to_owned());
+        }
+        let group = self.knowledge.groups.get(&life.group);
+        let account = life.account.as_deref();
+        let of_account =
+            |known: &Option<String>| known.as_deref().is_none_or(|known| account.is_none_or(|own| own == known));
+        let snapshots = &self.knowledge.interface_snapshots;
+        let is_shown = snapshots.contains("") || account.is_some_and(|account| snapshots.contains(account));
+        if group.is_none_or(|group| group.created.is_none()) && !is_shown {
+            return Some(format!(
+                "{} is older than the records: an interface from before may have it (add describe-network-interfaces)",
+                life.group
+            ));
+        }
+        if self.knowledge.omitted > 0 {
+            return Some("CloudTrail left out the parameters of a call".to_owned());
+        }
+        let is_known_at = |id: &str| {
+            let known = self.knowledge.interfaces.get(id);
+            known.is_some_and(|known| {
+                known
+                    .groups
+                    .first()
+                    .is_some_and(|first| known.created.is_some() || first.from.is_none_or(|from| from <= since))
+            })
+        };
+        let unknown = self.counted.coverage.0.iter().find(|(id, covered)| {
+            !is_known_at(id) && of_account(&covered.account) && covered.times.touch(since, until)
+        });
+        if let Some((id, _)) = unknown {
+            return Some(format!("the groups of {id} are not known (add describe-network-interfaces)"));
+        }
+        self.knowledge.interfaces.iter().find_map(|(id, interface)| {
+            interface.groups.iter().filter(|one| one.groups.contains(&life.group)).find_map(|one| {
+                let from = one.from.map_or(since, |from| from.max(since));
+                let end = [one.to, interface.deleted].into_iter().flatten().fold(until, i64::min);
+                if from > end {
+                    return None;
+                }
+                self.why_not_covered(id, from, end)
+            })
+        })
+    }
+
+    fn why_not_covered(&self, id: &str, from: i64, to: i64) -> Option<String> {
+        let Some(covered) = self.counted.coverage.0.get(id) else { return Some(format!("{id} has no flow log")) };
+        if covered.skipped.touch(from, to) {
+            return Some(format!("the flow log of {id} skipped records (SKIPDATA)"));
+        }
+        if !covered.times.cover(from, to) {
+            return Some(format!("the flow log of {id} does not cover the whole time"));
+        }
+        (covered.accepted == 0).then(|| {
+            format!("the flow log of {id} has no accepted traffic at all: it may be one for rejected traffic only")
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! Reads the facts out of all files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_delivery::logfile::Scratch;
+use portcullis_domain::json::Json;
+
+use super::facts::Fact;
+use super::{Knowledge, calls, fold, snapshot};
+use crate::read::{Kind, Library, with_text};
+use crate::trail::{self, Document, Wanted, documents};
+
+#[derive(Debug, Default)]
+struct Gathered {
+    facts: Vec<Fact>,
+    spans: BTreeMap<(String, String), (i64, i64)>,
+    not_understood: Vec<String>,
+}
+
+impl Gathered {
+    fn add(&mut self, other: Self) {
+        self.facts.extend(other.facts);
+        self.not_understood.extend(other.not_understood);
+        for (place, (first, last)) in other.spans {
+            self.saw(place, first, last);
+        }
+    }
+
+    fn saw(&mut self, place: (String, String), first: i64, last: i64) {
+        let span = self.spans.entry(place).or_insert((first, last));
+        *span = (span.0.min(first), span.1.max(last));
+    }
+}
+
+/// Reads all records and snapshots, and follows what they tell.
+#[must_use]
+pub fn gather(library: &Library) -> Knowledge {
+    let mut all = Gathered::default();
+    let files: Vec<usize> = (0..library.sources.len()).collect();
+    let size = files.len().div_ceil(library.threads.max(1)).max(1);
+    let parts = std::thread::scope(|scope| {
+        let threads: Vec<_> = files.chunks(size).map(|files| scope.spawn(move || of_files(library, files))).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect::<Vec<_>>()
+    });
+    parts.into_iter().for_each(|part| all.add(part));
+    // Two trails deliver an event twice, and so does a file that is there twice.
+    let mut known = BTreeSet::new();
+    all.facts.sort();
+    all.facts.retain(|fact| match &fact.by.event {
+        Some(event) => known.insert((fact.account.clone(), event.clone())),
+        None => true,
+    });
+    all.facts.dedup();
+    all.not_understood.sort();
+    all.not_understood.dedup();
+    let mut knowledge = fold::follow(all.facts, all.spans);
+    knowledge.not_understood.extend(all.not_understood);
+    knowledge
+}
+
+fn of_files(library: &Library, files: &[usize]) -> Gathered {
+    let (mut gathered, mut scratch) = (Gathered::default(), Scratch::default());
+    for &file in files {
+        let Some(source) = library.sources.get(file) else { continue };
+        if source.is_copy || !matches!(source.kind, Kind::Trail | Kind::Json) {
+            continue;
+        }
+        let mut place: Option<((String, String), (i64, i64))> = None;
+        trail::read(library, file, &Wanted::default(), &mut scratch, |event, time| {
+            match calls::fact(event, time) {
+                Ok(fact) => gathered.facts.extend(fact),
+                Err(why) => gathered.not_understood.push(why),
+            }
+            if let (Some(account), Some(region), Some(time)) = (trail::account(event), event.aws_region.get(), time) {
+                match &mut place {
+                    Some(((known, at), span)) if known == account && at == region => {
+                        *span = (span.0.min(time), span.1.max(time));
+                    }
+                    _ => {
+                        if let Some((place, span)) = place.take() {
+                            gathered.saw(place, span.0, span.1);
+                        }
+                        place = Some(((account.to_owned(), region.to_owned()), (time, time)));
+                    }
+                }
+            }
+            true
+        });
+        if let Some((place, span)) = place {
+            gathered.saw(place, span.0, span.1);
+        }
+        if source.kind == Kind::Json {
+            let Some(time) = library.as_of.or(source.modified) else { continue };
+            let found = with_text(source, &mut scratch, |text, _| documents(text));
+            for document in found.map(|(documents, _)| documents).unwrap_or_default() {
+                if let Ok(Document::State(value)) = document {
+                    gathered.facts.extend(snapshot::facts(&Json::from(&value), time, library.as_of.is_some()));
+                }
+            }
+        }
+    }
+    gathered
+}

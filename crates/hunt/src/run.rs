@@ -1,0 +1,233 @@
+//! From the command line to the answer.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use portcullis_delivery::flowlog::Format as FlowFormat;
+use portcullis_domain::policy::Policy;
+use portcullis_hunt::engine::{Engine, QueryError};
+use portcullis_hunt::hunts::{Hunt, shipped};
+use portcullis_hunt::read::{Kind, Library, Tally, expand};
+use portcullis_hunt::show;
+use portcullis_hunt::trail::Wanted;
+use portcullis_hunt::world::World;
+
+use crate::arguments::Arguments;
+use crate::footer;
+
+/// Exit status: a hunt for something to act on has rows.
+pub(crate) const FOUND: u8 = 1;
+/// Exit status: something could not be read, or asked.
+pub(crate) const TROUBLE: u8 = 2;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error("{0}")]
+    Asked(String),
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    if arguments.list {
+        return list(&mut out);
+    }
+    if let Some(location) = &arguments.ddl {
+        write!(out, "{}", ddl(location, arguments)?)?;
+        out.flush()?;
+        return Ok(0);
+    }
+    let hunt = hunt(arguments.hunt.as_deref().unwrap_or_default())?;
+    if arguments.check {
+        return check(&hunt, &mut out);
+    }
+    let values = hunt.values(&arguments.parameters).map_err(Trouble::Asked)?;
+    if arguments.explain {
+        explain(&hunt, &mut out)?;
+        if arguments.paths.is_empty() {
+            return Ok(0);
+        }
+    }
+    let (world, errors) = world(arguments)?;
+    errors.iter().for_each(|error| eprintln!("portcullis hunt: {error}"));
+    if !world.library.sources.iter().any(|source| source.kind != Kind::Other) {
+        return Err(Trouble::Asked(match errors.is_empty() {
+            true => "there is nothing to read: no CloudTrail record, no flow log, no snapshot of state".to_owned(),
+            false => "there is nothing to read".to_owned(),
+        }));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(world.library.threads).build()?;
+    let engine = Engine::new(&world, arguments.memory)?;
+    if arguments.explain {
+        write!(out, "\n{}", runtime.block_on(engine.explain(&hunt.sql, &values))?)?;
+        out.flush()?;
+        return Ok(0);
+    }
+    let answer = runtime.block_on(engine.ask(&hunt.sql, &values))?;
+    let notes = footer::notes(&world);
+    let width = comfy_table::Table::new().width().filter(|width| *width > 0).unwrap_or(160);
+    show::write(arguments.format, (&hunt, &answer, &notes), width, &mut out)?;
+    out.flush()?;
+    for (file, tally) in world.library.tally.troubled() {
+        let name = world.library.sources.get(file).map(|source| source.name()).unwrap_or_default();
+        tally.errors.iter().chain(&tally.notes).for_each(|why| eprintln!("portcullis hunt: {name}: {why}"));
+        let more = tally.bad.saturating_sub(tally.errors.len() as u64);
+        if more > 0 {
+            eprintln!("portcullis hunt: {name}: {more} more like these");
+        }
+    }
+    eprintln!("{} {}.", answer.rows(), if answer.rows() == 1 { "row" } else { "rows" });
+    notes.lines.iter().chain(&hunt.note).for_each(|line| eprintln!("{line}"));
+    let is_trouble = !errors.is_empty() || world.library.tally.totals().bad > 0;
+    Ok(match (is_trouble, hunt.is_finding && answer.rows() > 0) {
+        (true, _) => TROUBLE,
+        (false, true) => FOUND,
+        (false, false) => 0,
+    })
+}
+
+fn list(out: &mut impl Write) -> Result<u8, Trouble> {
+    for hunt in shipped() {
+        writeln!(out, "{:<20} {} {}", hunt.name, if hunt.is_finding { "!" } else { " " }, hunt.question)?;
+    }
+    writeln!(
+        out,
+        "\n!  a row is something to act on: the exit status is then 1\n--explain NAME shows the query and what can be set"
+    )?;
+    out.flush()?;
+    Ok(0)
+}
+
+/// The statements for Athena. Nothing that is given may be more than what it is called.
+fn ddl(location: &str, arguments: &Arguments) -> Result<String, Trouble> {
+    let asked = |why: String| Trouble::Asked(why);
+    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=".contains(c));
+    if !location.strip_prefix("s3://").is_some_and(|rest| !rest.is_empty() && is_plain(rest)) {
+        return Err(asked(format!("--ddl {location}: expected s3://bucket/prefix, up to AWSLogs and without it")));
+    }
+    if arguments.accounts.is_empty() || arguments.regions.is_empty() {
+        return Err(asked("--ddl needs --accounts and --regions: Athena finds the partitions by them".to_owned()));
+    }
+    for account in &arguments.accounts {
+        portcullis_domain::ids::AccountId::parse(account).map_err(|error| asked(format!("--accounts: {error}")))?;
+    }
+    for region in &arguments.regions {
+        portcullis_domain::ids::Region::parse(region).map_err(|error| asked(format!("--regions: {error}")))?;
+    }
+    if let Some(id) = arguments.organisation.as_ref().filter(|id| !id.starts_with("o-") || !is_plain(id)) {
+        return Err(asked(format!("--organisation {id}: expected o- and letters and digits")));
+    }
+    let format = arguments.flow_format.as_deref().map_or_else(|| Ok(FlowFormat::default_v2()), FlowFormat::parse);
+    let place = portcullis_hunt::ddl::Place {
+        location: location.to_owned(),
+        organisation: arguments.organisation.clone(),
+        accounts: arguments.accounts.clone(),
+        regions: arguments.regions.clone(),
+        since: "2020/01/01".to_owned(),
+        flow_format: format.map_err(|error| asked(format!("--flow-format: {error}")))?,
+    };
+    Ok(portcullis_hunt::ddl::statements(&place))
+}
+
+/// Says what of a query is not read alike by both engines.
+fn check(hunt: &Hunt, out: &mut impl Write) -> Result<u8, Trouble> {
+    let found = portcullis_hunt::check::check(&hunt.sql).map_err(Trouble::Asked)?;
+    for one in &found {
+        writeln!(out, "{}:{}: `{}`: {}", hunt.name, one.line, one.written, one.instead)?;
+    }
+    if found.is_empty() {
+        writeln!(out, "{}: nothing in it is known to be read differently by Athena", hunt.name)?;
+    }
+    out.flush()?;
+    Ok(u8::from(!found.is_empty()) * FOUND)
+}
+
+fn explain(hunt: &Hunt, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}: {}", hunt.name, hunt.question)?;
+    writeln!(out, "Needs: {}", hunt.needs)?;
+    for one in &hunt.parameters {
+        let default = match &one.default {
+            portcullis_hunt::engine::Value::Text(text) if text.is_empty() => "not set".to_owned(),
+            portcullis_hunt::engine::Value::Text(text) => text.clone(),
+            portcullis_hunt::engine::Value::Number(number) => number.to_string(),
+        };
+        writeln!(out, "--where {}=…: {} (without: {default})", one.name, one.text)?;
+    }
+    hunt.note.iter().try_for_each(|note| writeln!(out, "{note}"))?;
+    let query = hunt.sql.lines().skip_while(|line| line.starts_with("--"));
+    query.map(|line| writeln!(out, "{line}")).collect::<io::Result<()>>()?;
+    out.flush()
+}
+
+/// The hunt of a name, or in a file.
+fn hunt(name: &str) -> Result<Hunt, Trouble> {
+    let all = shipped();
+    if let Some(hunt) = all.iter().find(|hunt| hunt.name == name) {
+        return Ok(hunt.clone());
+    }
+    if Path::new(name).extension().is_some_and(|ending| ending == "sql") {
+        let text = std::fs::read_to_string(name).map_err(|error| Trouble::Asked(format!("{name}: {error}")))?;
+        return Ok(Hunt::parse(name, &text));
+    }
+    let names: Vec<&str> = all.iter().map(|hunt| hunt.name.as_str()).collect();
+    Err(Trouble::Asked(format!("`{name}` is no hunt: expected FILE.sql, or one of {}", names.join(", "))))
+}
+
+/// Everything that is read, and what of it could not be found.
+fn world(arguments: &Arguments) -> Result<(Arc<World>, Vec<String>), Trouble> {
+    if arguments.paths.is_empty() {
+        return Err(Trouble::Asked("name the files or folders to read: portcullis hunt NAME PATH…".to_owned()));
+    }
+    #[expect(clippy::disallowed_methods, reason = "the clock is read here alone")]
+    let now = Timestamp::now();
+    let time = |text: &Option<String>, is_end| match text {
+        Some(text) => moment(text, now, is_end).map(Some).map_err(Trouble::Asked),
+        None => Ok(None),
+    };
+    let window = Wanted { from: time(&arguments.from, false)?, to: time(&arguments.to, true)?, ..Wanted::default() };
+    if window.from.zip(window.to).is_some_and(|(from, to)| from > to) {
+        return Err(Trouble::Asked("--from is after --to".to_owned()));
+    }
+    let flow_format = arguments.flow_format.as_deref().map(FlowFormat::parse).transpose();
+    let policy = match &arguments.policy {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Trouble::Asked(format!("{}: {error}", path.display())))?;
+            Policy::parse(&text).map_err(|error| Trouble::Asked(format!("{}: {error}", path.display())))?
+        }
+        None => Policy::built_in(),
+    };
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let (sources, errors) = expand(&arguments.paths);
+    let library = Library {
+        sources,
+        tally: Tally::default(),
+        flow_format: flow_format.map_err(|error| Trouble::Asked(format!("--flow-format: {error}")))?,
+        as_of: time(&arguments.as_of, false)?,
+        threads: arguments.threads.unwrap_or(processors).max(1),
+    };
+    Ok((Arc::new(World::new(Arc::new(library), window, policy)), errors))
+}
+
+/// A time, a day (its first or its last second), or how long ago: `30m`, `2h`, `7d`.
+fn moment(text: &str, now: Timestamp, is_end: bool) -> Result<i64, String> {
+    let ago = text.split_at_checked(text.len().saturating_sub(1)).and_then(|(number, unit)| {
+        let seconds = match unit {
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        Some(now.as_second().checked_sub(number.parse::<u32>().map(i64::from).ok()?.checked_mul(seconds)?)?)
+    });
+    let of_day = if is_end { "T23:59:59Z" } else { "T00:00:00Z" };
+    let parsed = || text.parse().or_else(|_| format!("{text}{of_day}").parse::<Timestamp>()).ok();
+    ago.or_else(|| parsed().map(Timestamp::as_second))
+        .ok_or_else(|| format!("`{text}` is no time: expected 2026-12-31, 2026-12-31T12:00:00Z, 2h or 7d"))
+}

@@ -1,0 +1,152 @@
+//! CloudTrail's records, out of log files and out of any other JSON that holds them.
+
+mod columns;
+mod documents;
+mod table;
+
+pub(crate) use columns::account;
+pub use columns::{EVENTS, KEY_PAIRS, LOGINS};
+pub use documents::{Document, documents};
+pub use table::{Trail, TrailTable};
+
+use std::collections::BTreeSet;
+
+use memchr::memmem;
+use portcullis_delivery::logfile::{Event, Scratch, every};
+
+use crate::read::{FileTally, Kind, Library, with_text};
+
+/// Which records a query can use. All others may be left out; the engine filters once more.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Calls by name. `None`: all.
+    pub names: Option<BTreeSet<String>>,
+    /// Only records with an error code.
+    pub failed: bool,
+    /// Not before this, in seconds since 1970.
+    pub from: Option<i64>,
+    /// Not after this.
+    pub to: Option<i64>,
+}
+
+/// A record is delivered at most this long after its call: usually minutes.
+const DAY: i64 = 24 * 3600;
+
+impl Wanted {
+    /// Whether a file can hold a wanted record, as far as its name shows when it was delivered.
+    fn may_be_in_file_of(&self, delivered: Option<i64>) -> bool {
+        let Some(delivered) = delivered else { return true };
+        self.from.is_none_or(|from| delivered >= from - DAY) && self.to.is_none_or(|to| delivered <= to + DAY)
+    }
+
+    /// Whether a text can hold a wanted record. JSON may write any letter as `\u00…`; such a text may hold anything.
+    fn may_be_in(&self, text: &[u8]) -> bool {
+        let has = |word: &str| memmem::find(text, word.as_bytes()).is_some();
+        let named = self.names.as_ref().is_none_or(|names| names.iter().any(|name| has(name)));
+        (named && (!self.failed || has("errorCode"))) || has_hidden_letters(text)
+    }
+
+    /// Whether a record is wanted.
+    fn has(&self, event: &Event<'_>, time: Option<i64>) -> bool {
+        let name = event.event_name.get();
+        self.names.as_ref().is_none_or(|names| name.is_some_and(|name| names.contains(name)))
+            && (!self.failed || event.error_code.get().is_some())
+            && self.is_in_time(time)
+    }
+
+    /// Whether a time is wanted. What has no time is never left out.
+    #[must_use]
+    pub fn is_in_time(&self, time: Option<i64>) -> bool {
+        let Some(time) = time else { return true };
+        self.from.is_none_or(|from| from <= time) && self.to.is_none_or(|to| time <= to)
+    }
+}
+
+/// Whether a letter is written as `\u004…` to `\u007…`. CloudTrail writes `<`, `>` and `&` so, and no letter.
+fn has_hidden_letters(text: &[u8]) -> bool {
+    memmem::find_iter(text, b"\\u00").any(|at| matches!(text.get(at + 4), Some(b'4'..=b'7')))
+}
+
+/// A record's time, in seconds since 1970.
+#[must_use]
+pub fn time_of(event: &Event<'_>) -> Option<i64> {
+    event.event_time.get().and_then(seconds)
+}
+
+/// A time as CloudTrail writes it, in seconds since 1970.
+#[must_use]
+pub fn seconds(text: &str) -> Option<i64> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    Some(time.as_second())
+}
+
+/// Gives the wanted records of a file to `each`, and notes in the tally what the file came to. `each` says whether it wants
+/// more.
+pub fn read(
+    library: &Library,
+    file: usize,
+    wanted: &Wanted,
+    scratch: &mut Scratch,
+    mut each: impl FnMut(&Event<'_>, Option<i64>) -> bool,
+) {
+    let Some(source) = library.sources.get(file) else { return };
+    let mut tally = FileTally::default();
+    if !wanted.may_be_in_file_of(source.delivered()) {
+        tally.passed_over = true;
+        return library.tally.add(file, tally);
+    }
+    let read = with_text(source, scratch, |text, damage| {
+        tally.text = text.len() as u64;
+        if source.kind == Kind::Trail && damage.is_none() && !wanted.may_be_in(text) {
+            tally.passed_over = true;
+            return;
+        }
+        let mut goes_on = true;
+        let mut one = |event: Result<Event<'_>, String>, tally: &mut FileTally| match event {
+            Ok(event) if event.event_name.get().is_none() && event.event_source.get().is_none() => {
+                // Insights name no call of their own.
+                if event.event_category.get() != Some("Insight") {
+                    tally.bad("a record is not CloudTrail's: it has neither eventSource nor eventName");
+                }
+            }
+            Ok(event) => {
+                let time = time_of(&event);
+                tally.records += 1;
+                if let Some(time) = time {
+                    tally.saw(time, time);
+                }
+                if goes_on && wanted.has(&event, time) {
+                    goes_on = each(&event, time);
+                }
+            }
+            Err(why) => tally.bad(&why),
+        };
+        let damaged = damage.is_some();
+        if source.kind == Kind::Trail {
+            every(text, |event| match event {
+                Ok(event) => one(Ok(event), &mut tally),
+                // The damage is told once, as what it is.
+                Err(_) if damaged => {}
+                Err(error) => one(Err(error.to_string().replace("names a call to be judged and ", "")), &mut tally),
+            });
+        } else {
+            for document in documents(text) {
+                match document {
+                    Ok(Document::Records(records)) => records.iter().for_each(|record| {
+                        one(Event::parse(record.as_bytes()).map_err(|error| error.to_string()), &mut tally);
+                    }),
+                    Ok(Document::State(_) | Document::Flows(_)) => {}
+                    Err(why) => tally.bad(&why),
+                }
+            }
+        }
+        if let Some(why) = damage {
+            tally.bad(&why);
+        }
+    });
+    match read {
+        Ok(((), bytes)) => tally.bytes = bytes,
+        Err(error) => tally.bad(&error.to_string()),
+    }
+    library.tally.add(file, tally);
+}

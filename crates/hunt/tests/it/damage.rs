@@ -1,0 +1,77 @@
+//! What cannot be read is counted and named, and the rest is answered.
+
+use serde_json::json;
+
+use crate::made::{Line, Logs, Version, at, call, gzip, header, only, rows};
+
+#[test]
+fn every_truncation_and_flipped_bit_is_told_and_nothing_is_invented() {
+    let records: Vec<_> =
+        (0..20).map(|n| call(at("10:00") + n, "DescribeInstances", json!({"n": n}), json!(null))).collect();
+    let whole = gzip(json!({ "Records": records }).to_string().as_bytes());
+    for n in (12..whole.len()).step_by(whole.len() / 25) {
+        let mut flipped = whole.clone();
+        flipped[n] ^= 0x10;
+        for damaged in [&whole[..n], &flipped] {
+            if damaged == whole {
+                continue;
+            }
+            let mut logs = Logs::new();
+            logs.file("a.json.gz", damaged);
+            logs.trail(&[call(at("11:00"), "RunInstances", json!({}), json!(null))]);
+            let world = logs.world(2);
+            let found = rows(
+                &world,
+                "SELECT event_name, count(*) AS n FROM events GROUP BY event_name ORDER BY event_name",
+                &[],
+            );
+            let totals = world.library.tally.totals();
+            let known = world.library.sources.iter().filter(|s| s.kind == portcullis_hunt::read::Kind::Other).count();
+            assert!(totals.bad > 0 || known > 0, "byte {n} of {}", whole.len());
+            let counted: i64 = found.iter().map(|row| row["n"].as_i64().unwrap()).sum();
+            assert!(found.iter().any(|row| row["event_name"] == "RunInstances"), "the other file is read");
+            assert!(counted <= 21 && u64::try_from(counted).unwrap() <= totals.records, "{counted} {totals:?}");
+        }
+    }
+}
+
+#[test]
+fn bad_lines_and_records_are_counted_and_the_good_ones_answered() {
+    let mut logs = Logs::new();
+    let good = Line::new("eni-1", ("203.0.113.5", 40000), ("10.0.0.1", 22), at("10:00")).text(Version::Two);
+    logs.file("a.log", format!("{}\n{good}\n2 too short\n{good}\n", header(Version::Two)).as_bytes());
+    logs.file("b.json", br#"{"Records":[{"eventID":"1","eventName":"A","eventSource":"s"},{"eventID":},{"eventID":"3","eventName":"B","eventSource":"s"},7]}"#);
+    let world = logs.world(2);
+    assert_eq!(rows(&world, "SELECT count(*) AS n FROM flow_logs", &[])[0]["n"], 2);
+    assert_eq!(
+        only(&rows(&world, "SELECT event_name FROM events ORDER BY event_name", &[]), &["event_name"]),
+        ["A", "B"]
+    );
+    let totals = world.library.tally.totals();
+    assert_eq!((totals.records, totals.bad, totals.files), (4, 3, 2));
+    let named: Vec<String> = world.library.tally.troubled().into_iter().flat_map(|(_, file)| file.errors).collect();
+    assert!(named.iter().any(|why| why.starts_with("line 3: ")), "{named:?}");
+}
+
+#[test]
+fn order_threads_and_copies_change_nothing() {
+    let mut logs = Logs::new();
+    let line = |n: u16| {
+        Line::new("eni-1", ("203.0.113.5", n), ("10.0.0.1", 22), at("10:00") + i64::from(n)).text(Version::Five)
+    };
+    for n in 0..12 {
+        logs.trail(&[call(at("10:00") + n, "DescribeInstances", json!({"n": n}), json!(null))]);
+        logs.flows(Version::Five, &[line(u16::try_from(n).unwrap() + 1)]);
+    }
+    let query = "SELECT count(*) AS n, (SELECT count(*) FROM events) AS m FROM flow_logs";
+    let once = rows(&logs.world(1), query, &[]);
+    assert_eq!((once[0]["n"].as_i64(), once[0]["m"].as_i64()), (Some(12), Some(12)));
+    for name in ["0.json.gz", "1.log.gz", "5.log.gz"] {
+        let copy = std::fs::read(logs.folder.join(name)).unwrap();
+        // Before all others in order of name.
+        std::fs::write(logs.folder.join(format!("!{name}")), copy).unwrap();
+    }
+    for threads in [1, 2, 5] {
+        assert_eq!(rows(&logs.world(threads), query, &[]), once, "{threads} threads");
+    }
+}

@@ -1,0 +1,10 @@
+//! The hunts, asked about made logs.
+
+mod browser;
+mod damage;
+mod defects;
+mod events;
+mod made;
+mod program;
+mod rules;
+mod worlds;
