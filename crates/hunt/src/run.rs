@@ -160,8 +160,8 @@ fn explain(hunt: &Hunt, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "--where {}=…: {} (without: {default})", one.name, one.text)?;
     }
     hunt.note.iter().try_for_each(|note| writeln!(out, "{note}"))?;
-    let query = hunt.sql.lines().skip_while(|line| line.starts_with("--"));
-    query.map(|line| writeln!(out, "{line}")).collect::<io::Result<()>>()?;
+    let mut query = hunt.sql.lines().skip_while(|line| line.starts_with("--"));
+    query.try_for_each(|line| writeln!(out, "{line}"))?;
     out.flush()
 }
 
@@ -224,7 +224,7 @@ fn moment(text: &str, now: Timestamp, is_end: bool) -> Result<i64, String> {
             "d" => 86_400,
             _ => return None,
         };
-        Some(now.as_second().checked_sub(number.parse::<u32>().map(i64::from).ok()?.checked_mul(seconds)?)?)
+        now.as_second().checked_sub(number.parse::<u32>().map(i64::from).ok()?.checked_mul(seconds)?)
     });
     let of_day = if is_end { "T23:59:59Z" } else { "T00:00:00Z" };
     let parsed = || text.parse().or_else(|_| format!("{text}{of_day}").parse::<Timestamp>()).ok();
