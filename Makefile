@@ -200,6 +200,16 @@ hunt-test: need-cargo ## Check and test the hunts (development build: six minute
 	  $(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked --test it -- --ignored browser::)
 	$(HUNT_CARGO) test --package portcullis-delivery --features every --locked -- every:: flowlog::
 
+.PHONY: hunt-portable
+hunt-portable: need-cargo .venv/hunt/.installed ## Hold the hunts' SQL to Trino's grammar, and their rows to a second engine
+	$(HUNT_CARGO) build --manifest-path crates/hunt/Cargo.toml --locked
+	.venv/hunt/bin/python tools/hunt/portable.py target/hunt/debug/portcullis-hunt
+
+.PHONY: bench-hunt
+bench-hunt: hunt .venv/hunt/.installed ## Measure hunts beside libdeflate alone and DuckDB, on an idle machine
+	$(HUNT_CARGO) build --profile $(HUNT_PROFILE) --manifest-path crates/hunt/Cargo.toml --locked --example inflate
+	.venv/hunt/bin/python tools/bench/hunt.py $(HUNT) target/hunt/$(HUNT_PROFILE)/examples/inflate $(BENCH)
+
 .PHONY: demo-hunt
 demo-hunt: need-cargo need-python ## See five hunts tell what happened in a small made world
 	$(HUNT_CARGO) build --manifest-path crates/hunt/Cargo.toml --locked
