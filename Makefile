@@ -198,6 +198,8 @@ hunt-test: need-cargo ## Check and test the hunts (development build: six minute
 	$(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked
 	$(if $(CHROMIUM),PORTCULLIS_TEST_CHROMIUM=$(CHROMIUM) \
 	  $(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked --test it -- --ignored browser::)
+	$(if $(PORTCULLIS_TEST_RECORDS),$(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked --test it -- \
+	  --ignored corpus::)
 	$(HUNT_CARGO) test --package portcullis-delivery --features every --locked -- every:: flowlog::
 
 .PHONY: hunt-portable

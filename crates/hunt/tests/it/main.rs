@@ -1,6 +1,7 @@
 //! The hunts, asked about made logs.
 
 mod browser;
+mod corpus;
 mod damage;
 mod defects;
 mod events;
