@@ -221,9 +221,9 @@ PREFIX ?= $(HOME)/.local
 SHARE ?= $(or $(XDG_DATA_HOME),$(PREFIX)/share)
 
 .PHONY: install
-install: command-line hunt ## Install portcullis and its hunts into ~/.local, with completions and man page: PREFIX=/usr/local
+install: command-line $(if $(filter no,$(HUNTS)),,hunt) ## Install portcullis into ~/.local: PREFIX=/usr/local, HUNTS=no without hunts
 	install -D $(CLI) $(PREFIX)/bin/portcullis
-	install -D $(HUNT) $(PREFIX)/bin/portcullis-hunt
+	$(if $(filter no,$(HUNTS)),,install -D $(HUNT) $(PREFIX)/bin/portcullis-hunt)
 	@mkdir -p $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d \
 	  $(SHARE)/man/man1
 	$(CLI) completions bash > $(SHARE)/bash-completion/completions/portcullis

@@ -16,6 +16,7 @@ use portcullis_hunt::world::World;
 
 use crate::arguments::Arguments;
 use crate::footer;
+use crate::progress::Progress;
 
 /// Exit status: a hunt for something to act on has rows.
 pub(crate) const FOUND: u8 = 1;
@@ -69,7 +70,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
         out.flush()?;
         return Ok(0);
     }
-    let answer = runtime.block_on(engine.ask(&hunt.sql, &values))?;
+    let progress = Progress::of(&world);
+    let answer = runtime.block_on(engine.ask(&hunt.sql, &values));
+    drop(progress);
+    let answer = answer?;
     let notes = footer::notes(&world);
     let width = comfy_table::Table::new().width().filter(|width| *width > 0).unwrap_or(160);
     show::write(arguments.format, (&hunt, &answer, &notes), width, &mut out)?;
