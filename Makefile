@@ -184,7 +184,7 @@ HUNT := target/hunt/$(HUNT_PROFILE)/portcullis-hunt
 HUNT_CARGO := CARGO_TARGET_DIR=$(CURDIR)/target/hunt $(CARGO)
 
 .PHONY: hunt
-hunt: need-cargo ## Build the program behind portcullis hunt, with its SQL engine (twenty minutes): HUNT_PROFILE=dev
+hunt: need-cargo ## Build the program behind portcullis hunt, optimised with its SQL engine, which is long: HUNT_PROFILE=dev
 	$(HUNT_CARGO) build --profile $(HUNT_PROFILE) --manifest-path crates/hunt/Cargo.toml --locked
 
 # The pages are looked at in a browser where there is one; elsewhere those tests are reported as ignored.
