@@ -244,6 +244,25 @@ fn exposure_tells_who_got_in_and_who_is_still_connected() {
     );
 }
 
+#[test]
+fn what_could_not_be_read_may_have_been_anything() {
+    let answers = |change: &dyn for<'a> Fn(&'a mut Logs) -> &'a mut Logs| {
+        let mut logs = four_rules(Version::Five);
+        change(&mut logs);
+        only(&logs.ask("unused-rules"), &["rule_id", "answer"])
+    };
+    let has = |answers: &[String], one: &str| answers.iter().any(|row| row == one);
+    let whole = answers(&|logs| logs);
+    assert!(has(&whole, "sgr-alone used") && has(&whole, "sgr-idle unused"));
+    let broken = answers(&|logs| logs.file("x.json", br#"{"Records":[{"eventID":]}"#));
+    assert!(has(&broken, "sgr-alone perhaps used") && has(&broken, "sgr-idle cannot tell"), "{broken:?}");
+    let odd = call(at("09:10"), "AuthorizeSecurityGroupIngress", json!({"groupId": "sg-1"}), json!({"_return": true}));
+    let odd = answers(&|logs| logs.trail(&[odd.clone()]));
+    assert!(has(&odd, "sgr-alone perhaps used") && has(&odd, "sgr-idle cannot tell"), "{odd:?}");
+    let line = answers(&|logs| logs.flows(Version::Five, &["2 short".to_owned()]));
+    assert!(has(&line, "sgr-alone used") && has(&line, "sgr-idle cannot tell"), "{line:?}");
+}
+
 /// The output of describe-security-group-rules with one rule.
 fn rules_file(rule: &str, port: u16) -> Vec<u8> {
     json!({"SecurityGroupRules": [{"SecurityGroupRuleId": rule, "GroupId": "sg-old", "GroupOwnerId": crate::made::ACCOUNT,
