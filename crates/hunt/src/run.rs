@@ -55,7 +55,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
             return Ok(0);
         }
     }
-    let (world, errors) = world(arguments)?;
+    let (world, mut errors) = world(arguments)?;
+    let no_logs = world.library.sources.iter().filter(|source| source.is_no_log());
+    errors.extend(
+        no_logs
+            .map(|source| format!("{}: neither records nor a flow log nor a snapshot: is it damaged?", source.name())),
+    );
     errors.iter().for_each(|error| eprintln!("portcullis hunt: {error}"));
     if !world.library.sources.iter().any(|source| source.kind != Kind::Other) {
         return Err(Trouble::Asked(match errors.is_empty() {

@@ -58,6 +58,8 @@ pub fn gather(library: &Library) -> Knowledge {
             all.not_understood.push(format!("{} in {} could not be read", tally.bad, source.name()));
         }
     }
+    let no_logs = library.sources.iter().filter(|source| source.is_no_log());
+    all.not_understood.extend(no_logs.map(|source| format!("{} holds no log", source.name())));
     all.not_understood.sort();
     all.not_understood.dedup();
     let mut knowledge = fold::follow(all.facts, all.spans);
