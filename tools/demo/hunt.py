@@ -26,7 +26,7 @@ def main():
         ("dangerous-rules", [], "At 10:02 ann opens SSH to everybody. The guard's own judgement of the logs says so."),
         ("ssh-attempts", ["--where", "name=web"], "Scanners come: refused before, accepted while the rule is there."),
         ("exposure", [], "At 10:40 the gate drops: Portcullis revokes the rule. One connection goes on: revoking cuts none."),
-        ("unused-rules", [], "The office's rule let nobody in all day. The logs cover the whole day, so that is an answer."),
+        ("unused-rules", [], "The office's rule let nobody in, and the logs cover all the time that it was there: so that is an answer."),
         ("coverage", [], "What the answers rest on: no gap in the flow log, and all groups known."),
     ]
     for hunt, more, words in story:
