@@ -1,5 +1,13 @@
 //! The hunts, asked about made logs.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    reason = "a test that meets the unexpected fails"
+)]
+
 mod browser;
 mod corpus;
 mod damage;
