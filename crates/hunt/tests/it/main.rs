@@ -1,6 +1,6 @@
 //! The hunts, asked about made logs.
 
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::string_slice,
