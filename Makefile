@@ -24,9 +24,16 @@ help: ## Show this list
 
 # While one core compiles the AWS SDK, the other installs the tools.
 .PHONY: demo
-demo: ## See it work on this machine: alert, enforce, a hub with members, a drill, on an AWS emulator
+demo: ## See it work on this machine: alert, enforce, a hub with members, a drill, the doctor, on an AWS emulator
 	@$(MAKE) --no-print-directory --jobs=2 function-and-cli .venv/demo/.installed
-	.venv/demo/bin/python tools/demo/demo.py --bootstrap $(PROFILE_DIR)/portcullis-lambda --cli $(PROFILE_DIR)/portcullis
+	.venv/demo/bin/python tools/demo/demo.py $(PROGRAMS) $(if $(PICTURE),--picture $(PICTURE))
+
+PROGRAMS := --bootstrap $(PROFILE_DIR)/portcullis-lambda --cli $(PROFILE_DIR)/portcullis
+
+# The dashboard in the docs, with what a run of the demo has measured.
+.PHONY: picture
+picture: ## Draw docs/dashboard.svg anew, from a run of the demo
+	@$(MAKE) --no-print-directory demo PICTURE=docs/dashboard.svg
 
 # Each target builds only what it needs, with the same set of features.
 .PHONY: function
@@ -57,6 +64,12 @@ test: ## Run all tests, against the model and a public mock
 	PORTCULLIS_TEST_MOTO=$(CURDIR)/.venv/witness/bin/moto_server \
 	  $(CARGO) test $(WORKSPACE) --test it -- --ignored $(OUTSIDE)
 	$(CARGO) test $(WORKSPACE)
+	@$(MAKE) --no-print-directory doctor
+
+.PHONY: doctor
+doctor: function-and-cli .venv/demo/.installed ## Break a stack on the emulator in 37 ways: does portcullis doctor name each?
+	.venv/demo/bin/python tools/doctor/check.py $(PROGRAMS) \
+	  $(if $(MEMBERS),--members $(MEMBERS))
 
 .PHONY: test-programs
 test-programs: need-cargo

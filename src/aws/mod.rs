@@ -27,9 +27,10 @@ use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use dynamodb::{Attributes, ItemUpdate, Updated};
-pub use ec2::{Description, KnownLists, ListAge, Permit, PrefixListState, REVOKE, Wanted};
+pub use ec2::{Authorized, Description, KnownLists, ListAge, Permit, PrefixListState, REVOKE, Wanted};
 pub use error::{AwsError, Code, Effect, within};
 pub use identity::{AccountRegion, FunctionIdentity};
+pub use organizations::is_usable;
 use rate_limit::RateLimiter;
 pub use s3::{Body, Bucket, Keys};
 pub use session::Session;

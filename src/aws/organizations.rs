@@ -1,7 +1,7 @@
 //! Organizations: the accounts that a sweep of everything covers.
 
 use aws_sdk_organizations::Client;
-use aws_sdk_organizations::types::AccountState;
+use aws_sdk_organizations::types::{Account, AccountState};
 use portcullis_domain::ids::AccountId;
 
 use super::{Aws, AwsError};
@@ -19,12 +19,7 @@ impl Aws {
         let mut accounts = Vec::new();
         while let Some(page) = pages.next().await {
             for account in page.map_err(|error| AwsError::from_sdk(LIST_ACCOUNTS, &error))?.accounts() {
-                // In any other state an account may still run something.
-                let is_unusable = matches!(
-                    account.state(),
-                    Some(AccountState::Suspended | AccountState::Closed | AccountState::PendingActivation)
-                );
-                if !is_unusable {
+                if is_usable(account) {
                     let id = AccountId::parse(account.id().unwrap_or_default());
                     accounts.push(id.map_err(|error| AwsError::bad_answer(LIST_ACCOUNTS, &error))?);
                 }
@@ -32,4 +27,12 @@ impl Aws {
         }
         Ok(accounts)
     }
+}
+
+/// Whether the roles of an account can be assumed.
+#[must_use]
+pub fn is_usable(account: &Account) -> bool {
+    // In any other state an account may still run something.
+    let unusable = [AccountState::Suspended, AccountState::Closed, AccountState::PendingActivation];
+    account.state().is_none_or(|state| !unusable.contains(state))
 }

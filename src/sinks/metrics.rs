@@ -18,6 +18,7 @@ pub struct Counts {
     failed: usize,
     undecided: usize,
     swept: usize,
+    sweep_open: usize,
     evidence_failed: usize,
     /// From the call to the confirmed revoke, in milliseconds; CloudTrail gives whole seconds.
     times: Vec<i64>,
@@ -38,6 +39,7 @@ impl Counts {
         self.would_revert += usize::from(finding.outcome == Outcome::WouldRevert);
         self.failed += usize::from(finding.outcome == Outcome::Failed && finding.verdict != Verdict::Undecided);
         self.undecided += usize::from(finding.doubtful);
+        self.sweep_open += usize::from(finding.call.as_deref() == Some("Sweep") && finding.is_open());
         self.evidence_failed += usize::from(finding.is_without_evidence);
         // It is not known how long a port was open that a sweep closed: the finding's time is the sweep's own.
         let of_call = finding.call.as_deref() != Some("Sweep");
@@ -65,6 +67,7 @@ pub fn line(counts: &Counts, publish_failures: usize, now: Timestamp) -> Option<
         ("Failed", counts.failed),
         ("Undecided", counts.undecided),
         ("Swept", counts.swept),
+        ("SweepOpen", counts.sweep_open),
         ("EvidenceFailed", counts.evidence_failed),
         ("PublishFailed", publish_failures),
     ]

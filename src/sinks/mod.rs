@@ -11,8 +11,8 @@ pub mod sns;
 #[cfg(test)]
 mod tests;
 
-use portcullis_domain::finding::Finding;
 pub use news::News;
+use portcullis_domain::finding::Finding;
 use tokio::time::Instant;
 
 use crate::aws::Aws;
@@ -34,12 +34,7 @@ pub struct Sinks<'a> {
 impl Sinks<'_> {
     /// Writes findings to the log, which cannot fail, and publishes those that are news. How many could not be published.
     /// Past a number of them they are only counted in `news`.
-    pub async fn report(
-        &self,
-        findings: impl Iterator<Item = &Finding> + Clone,
-        news: &News,
-        until: Instant,
-    ) -> usize {
+    pub async fn report(&self, findings: impl Iterator<Item = &Finding> + Clone, news: &News, until: Instant) -> usize {
         findings.clone().for_each(|finding| (self.out)(&log::line(finding)));
         let Some(topic) = self.topic else { return 0 };
         let mut failures = 0;

@@ -12,6 +12,7 @@
 mod adversary;
 mod deliveries;
 mod evasions;
+mod evidence;
 mod faults;
 mod function;
 mod harness;

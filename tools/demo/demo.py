@@ -13,9 +13,11 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+import dashboard
 import drill
 from cloudtrail import event_of, record_of_authorize
 from console import headline, paint, say, show_finding, show_rules, step
+from doctor import ask_the_doctor
 from emulator import ACCOUNT, REGION, Emulator
 from stack import Stack, create_member, member_template, package, packaged_template
 
@@ -56,6 +58,7 @@ def what_next():
         ("portcullis check events/ssh-open.json", "what a recorded call would have opened"),
         ("portcullis sweep", "what is open in your account now; it changes nothing"),
         ("make deploy", "the function in your account, in alert mode"),
+        ("portcullis doctor", "whether it works there"),
     ]:
         say(f"{command:<40} {paint('dim', what)}")
 
@@ -64,6 +67,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bootstrap", type=Path, required=True, help="the program portcullis-lambda, as built")
     parser.add_argument("--cli", type=Path, required=True, help="the program portcullis, as built")
+    parser.add_argument("--picture", type=Path, help="where to draw the dashboard, with what the demo has measured")
     return parser.parse_args()
 
 
@@ -82,6 +86,10 @@ def tell_the_story(programs):
         act_as_a_hub(stage, emulator)
         headline("Act 4: a drill, from the operator's command line")
         act_as_an_operator(stage, emulator, programs.cli)
+        headline("Act 5: does all of it work? Ask the doctor")
+        ask_the_doctor(stage, emulator, programs.cli, MEMBERS, REGIONS)
+        if programs.picture is not None:
+            dashboard.draw(stage.stack, programs.picture)
     finally:
         emulator.stop()
 

@@ -25,6 +25,14 @@ pub fn over_regions(regions: usize) -> ProgressBar {
     bar("{bar:24} {pos} of {len} Regions  {msg}", Some(regions))
 }
 
+/// While a deployment is looked at.
+#[must_use]
+pub fn over_calls() -> ProgressBar {
+    let bar = bar("{spinner} looking, {elapsed}", None);
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    bar
+}
+
 fn bar(template: &str, length: Option<usize>) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -1,9 +1,10 @@
 //! Findings as a table for people, and as JSON lines or CSV for machines.
 
+mod acts;
 mod checked;
 mod csv_rows;
 mod swept;
-mod table;
+pub mod table;
 
 use std::io::{self, Write};
 
@@ -12,9 +13,11 @@ use portcullis_domain::finding::Finding;
 use crate::check::Checked;
 use crate::terminal::Terminal;
 
+pub use acts::acts;
 pub use checked::is_row;
+pub use csv_rows::harmless_cell;
 pub use swept::{done, swept};
-pub use table::table_of;
+pub use table::{plain_table, table_of};
 
 /// How findings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

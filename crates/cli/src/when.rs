@@ -1,6 +1,6 @@
 //! Times on the command line: a time, or a day in UTC.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 const EXPECTED: &str = "expected a day such as 2026-12-31, or a time such as 2026-12-31T12:00:00Z";
 
@@ -22,6 +22,28 @@ pub fn end(text: &str) -> Result<Timestamp, String> {
 
 fn parse(text: &str, of_day: &str) -> Result<Timestamp, String> {
     text.parse().or_else(|_| format!("{text}{of_day}").parse()).map_err(|_| EXPECTED.to_owned())
+}
+
+/// A span of time: `90m`, `36h`, `14d`, `8w`.
+///
+/// # Errors
+/// What is expected.
+pub fn span(text: &str) -> Result<SignedDuration, String> {
+    let expected = || "expected a number and a unit, such as 90m, 36h, 14d or 8w".to_owned();
+    let unit = text.chars().last().ok_or_else(expected)?;
+    let hours = |hours: i64| hours.checked_mul(3600);
+    let seconds = match unit {
+        'm' => Some(60),
+        'h' => hours(1),
+        'd' => hours(24),
+        'w' => hours(7 * 24),
+        _ => None,
+    };
+    let number: i64 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).ok_or_else(expected)?;
+    // A thousand years are longer than anything that is kept.
+    let longest = 366 * 1000 * 24 * 3600;
+    let seconds = seconds.and_then(|seconds: i64| seconds.checked_mul(number)).filter(|it| (1..=longest).contains(it));
+    seconds.map(SignedDuration::from_secs).ok_or_else(expected)
 }
 
 /// The times between which records are judged.
@@ -53,6 +75,18 @@ mod tests {
         assert_eq!(end(day).unwrap().to_string(), "2026-12-31T23:59:59Z");
         assert_eq!(end("2026-12-31T12:00:00+02:00").unwrap().to_string(), "2026-12-31T10:00:00Z");
         assert_eq!(end("tomorrow").unwrap_err(), EXPECTED);
+    }
+
+    #[test]
+    fn a_span_is_a_number_and_a_unit() {
+        for (text, hours) in [("90m", 1.5), ("36h", 36.0), ("14d", 336.0), ("8w", 1344.0)] {
+            assert_eq!(span(text).unwrap().as_secs_f64() / 3600.0, hours, "{text}");
+        }
+        for bad in
+            ["", "d", "14", "14 d", "-1d", "0h", "1y", "d14", "1.5h", "99999999999999999999d", "9999999999w", "14ä"]
+        {
+            assert!(span(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ services! {
     cloudformation aws_sdk_cloudformation "AWS CloudFormation.";
     cloudtrail aws_sdk_cloudtrail "AWS CloudTrail.";
     cloudwatch aws_sdk_cloudwatch "Amazon CloudWatch.";
+    dynamodb aws_sdk_dynamodb "Amazon DynamoDB.";
     ec2 aws_sdk_ec2 "Amazon EC2.";
     eventbridge aws_sdk_eventbridge "Amazon EventBridge.";
     lambda aws_sdk_lambda "AWS Lambda.";
@@ -71,6 +72,17 @@ impl Clients {
     #[must_use]
     pub fn region(&self) -> &str {
         self.config.region().map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    /// The URL of a queue of this Region (SQS Developer Guide, "Queue and message identifiers"); of the endpoint that is set,
+    /// where that is not AWS's.
+    #[must_use]
+    pub fn queue_url(&self, account: &str, name: &str) -> String {
+        let region = self.region();
+        let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+        let host = || format!("https://sqs.{region}.amazonaws.com{suffix}");
+        let endpoint = self.config.endpoint_url().map_or_else(host, |url| url.trim_end_matches('/').to_owned());
+        format!("{endpoint}/{account}/{name}")
     }
 
     /// The same account's, in another Region.

@@ -117,9 +117,15 @@ impl Drill<'_> {
         let name = format!("portcullis-drill-{}", begun.as_millisecond());
         let made = group::create(self.place, &name, until).await?;
         let run = self.in_group(&made).await;
-        // Also after an error. What keeps the group from being deleted is the graver one.
-        group::delete(self.place, &made).await?;
-        Ok(run?)
+        // Also after an error. What keeps the group from being deleted is the graver one; the other is told with it.
+        match (group::delete(self.place, &made).await, run) {
+            (Ok(()), run) => Ok(run?),
+            (Err(Failure::NotDeleted { group, region, mut why }), Err(before)) => {
+                why.message += &format!("; before that: {before}");
+                Err(Failure::NotDeleted { group, region, why })
+            }
+            (Err(failure), _) => Err(failure),
+        }
     }
 
     async fn in_group(&self, group: &str) -> Result<Run, AwsError> {

@@ -22,6 +22,13 @@ pub fn delete(wanted: &Wanted, found: &Found) -> Plan {
             }
         }
     }
+    // Its home is where it was made. Asked elsewhere, it must not look as if there were none.
+    let (account, name) = (&wanted.account, wanted.name());
+    let own =
+        |trail: &&Trail| trail.arn.contains(&format!(":{account}:")) && trail.arn.ends_with(&format!(":trail/{name}"));
+    for trail in found.trails.iter().filter(own).filter(|trail| trail.home != region) {
+        plan.kept.push(format!("trail {name} in {}: its home is there, so give --region {}", trail.home, trail.home));
+    }
     let mut others = 0;
     if let Some(topic) = &found.topic {
         for (protocol, endpoint, subscription_arn) in &topic.subscriptions {

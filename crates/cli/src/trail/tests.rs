@@ -305,6 +305,9 @@ fn only_what_it_has_made_is_taken_down_and_never_the_bucket() {
     for what in ["trail ", "topic ", "queue ", "bucket "] {
         assert!(kept.iter().any(|line| line.starts_with(what)), "{what}: {kept:?}");
     }
+    let elsewhere = Wanted { region: Region::parse("us-east-1").unwrap(), ..wanted.clone() };
+    let elsewhere = delete(&elsewhere, &Found { trails: made(&wanted).trails, ..nothing() });
+    assert!(elsewhere.steps.is_empty() && elsewhere.kept[0].ends_with("give --region eu-west-1"), "{elsewhere:?}");
     let goes_on = |found: &Found| found.serves_without(&wanted.trail_arn());
     assert_eq!(goes_on(&found), Some(false));
     found.trails.push(Trail { logging: Err(denied()), ..other(&wanted) });

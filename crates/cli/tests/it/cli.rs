@@ -33,6 +33,35 @@ pub(crate) fn run(mut command: Command, stdin: &str) -> Ran {
     Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
+/// What was written to the terminal and to standard output, and the exit status, of a command that asks on a terminal.
+pub(crate) fn on_a_terminal(mut command: Command, answer: &str) -> (String, String, i32) {
+    use std::io::Read;
+
+    let master = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap();
+    rustix::pty::grantpt(&master).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let name = rustix::pty::ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = || std::fs::File::options().read(true).write(true).open(&name).unwrap();
+    let mut child = command.stdin(terminal()).stderr(terminal()).stdout(Stdio::piped()).spawn().unwrap();
+    // It holds the terminal open, whose end is how the end of the program is seen.
+    drop(command);
+    let mut master = std::fs::File::from(master);
+    let mut written = String::new();
+    let mut bytes = [0; 4096];
+    let mut answered = false;
+    // At the end of the program its terminal is gone, which is an error to read.
+    while let Ok(length @ 1..) = master.read(&mut bytes) {
+        written.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        if written.contains("Type yes: ") && !answered {
+            answered = true;
+            master.write_all(answer.as_bytes()).unwrap();
+        }
+    }
+    let mut stdout = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    (written.replace('\r', ""), stdout, child.wait().unwrap().code().unwrap())
+}
+
 /// A folder of this test's own, fresh.
 pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -266,7 +295,7 @@ fn a_policy_that_cannot_be_used_is_trouble_shown_where_it_is() {
         for command in ["check", "show"] {
             let ran = portcullis(&["policy", command, "-"], yaml);
             assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{command} {yaml}");
-            assert!(ran.stderr.starts_with("portcullis: standard input: "), "{}", ran.stderr);
+            assert!(ran.stderr.starts_with("portcullis: standard input:"), "{}", ran.stderr);
             assert!(ran.stderr.contains(place), "{command} {yaml}: {}", ran.stderr);
         }
     }

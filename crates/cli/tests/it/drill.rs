@@ -173,6 +173,12 @@ fn it_asks_where_nobody_can_answer_only_with_yes() {
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("there is no terminal to ask on: give --yes"), "{}", ran.stderr);
     assert!(stage.world.calls().is_empty());
+    let (terminal, stdout, code) = stage.on_a_terminal("no\n");
+    assert!(terminal.contains("open SSH (tcp 22) to the world in it"), "{terminal}");
+    assert!(terminal.ends_with("not confirmed: nothing was opened\n"), "{terminal}");
+    assert_eq!((stdout.as_str(), code, sources(&stage).len()), ("", 2, 0));
+    let (terminal, stdout, code) = stage.on_a_terminal("yes\n");
+    assert!(code == 0 && stdout.contains("closed"), "{terminal}");
 }
 
 /// The policy that the documentation gives.

@@ -9,11 +9,14 @@
     reason = "a test that panics fails, as it should"
 )]
 
+mod acts;
+mod browser;
 mod check;
 mod cli;
 mod corpus;
 mod drill;
 mod golden;
+mod history;
 mod hunt;
 mod operator;
 mod witness;

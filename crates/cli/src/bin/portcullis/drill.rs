@@ -264,6 +264,9 @@ fn question(arguments: &DrillArgs, stage: &Stage, left: &[Leftover]) -> String {
         1 => "delete the group".to_owned(),
         times => format!("delete the group, and do all this {times} times"),
     });
+    if !arguments.watch {
+        text += "Whoever gets the findings of Portcullis gets one of each drill.\n";
+    }
     for left in going_on {
         text += &format!("It leaves {} alone, of a drill that may be going on: by {}\n", left.group, escaped(&left.of));
     }

@@ -2,11 +2,15 @@
 
 mod arguments;
 mod check;
+mod doctor;
+mod evidence;
 mod drill;
 mod hunt;
 mod pages;
 mod policy;
+mod report;
 mod sweep;
+mod undo;
 mod trail;
 
 use std::ffi::OsString;
@@ -49,9 +53,21 @@ enum Command {
     /// Look at every security group of an account; with --enforce, revoke what is exposed
     #[command(after_help = MORE, after_long_help = sweep::HELP)]
     Sweep(sweep::SweepArgs),
+    /// Read the evidence of what was done, and judge it again
+    #[command(subcommand, after_help = EXAMPLES, after_long_help = evidence::HELP)]
+    Evidence(evidence::Command),
+    /// What was, or would have been, taken back: by caller, group and port
+    #[command(after_help = EXAMPLES, after_long_help = report::HELP)]
+    Report(report::ReportArgs),
+    /// Put back what an act took away, where the policy lets it be
+    #[command(after_help = EXAMPLES, after_long_help = undo::HELP)]
+    Undo(undo::UndoArgs),
     /// Create, show or delete the CloudTrail trail that Portcullis needs
     #[command(subcommand, after_help = EXAMPLES, after_long_help = trail::HELP)]
     Trail(trail::Command),
+    /// Check everything that the guard needs, where it is deployed
+    #[command(after_help = LOOKS, after_long_help = doctor::HELP)]
+    Doctor(doctor::DoctorArgs),
     /// Open a security group that nothing uses, and time how long it stays open
     #[command(after_help = drill::MORE, after_long_help = drill::HELP)]
     Drill(drill::DrillArgs),
@@ -75,6 +91,10 @@ const VERSION: &str = match env!("PORTCULLIS_BUILT_FROM").is_empty() {
 const MORE: &str = "\
 Exit status: 0 nothing exposed, 1 exposed, 2 trouble, 3 undecided. --help says more.";
 
+/// The same, for what looks at a deployment.
+const LOOKS: &str = "\
+Exit status: 0 all right, 1 something wrong, 2 something could not be read, 3 something cannot be told. --help says more.";
+
 /// The same, for what looks for nothing.
 const EXAMPLES: &str = "--help says more, with examples.";
 
@@ -83,6 +103,7 @@ Examples:
   portcullis check events/ssh-open.json    what a recorded call would have opened
   portcullis policy show                   what is guarded without a policy
   portcullis sweep --region eu-west-1      what is open in your account now
+  portcullis doctor                        whether the guard works where it is deployed
   portcullis help check                    everything about one command
 
 Exit status: 0 nothing exposed or found; 1 something exposed or found; 2 trouble, whatever else was found; 3 nothing \
@@ -97,6 +118,10 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, terminal),
         Command::Policy(command) => policy::run(&command),
         Command::Sweep(arguments) => sweep::run(&arguments, terminal),
+        Command::Doctor(arguments) => doctor::run(&arguments, terminal),
+        Command::Evidence(command) => evidence::run(&command, terminal),
+        Command::Report(arguments) => report::run(&arguments, terminal),
+        Command::Undo(arguments) => undo::run(&arguments),
         Command::Trail(command) => trail::run(&command, terminal),
         Command::Drill(arguments) => drill::run(&arguments, terminal),
         Command::Hunt(arguments) => hunt::run(&arguments),

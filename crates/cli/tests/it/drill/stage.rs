@@ -8,7 +8,7 @@ use ec2_model::serve::{Server, serve};
 use ec2_model::{Lag, Reply, Request, Response, World, control};
 use serde_json::{Value, json};
 
-use crate::cli::{Ran, run};
+use crate::cli::{Ran, on_a_terminal, run};
 use crate::loopback;
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -134,6 +134,10 @@ impl Stage {
 
     pub(super) fn without_yes(&self) -> Ran {
         run(self.command(&[]), "")
+    }
+
+    pub(super) fn on_a_terminal(&self, answer: &str) -> (String, String, i32) {
+        on_a_terminal(self.command(&[]), answer)
     }
 
     pub(super) fn begin(&self, arguments: &[&str]) -> Child {

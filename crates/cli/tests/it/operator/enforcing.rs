@@ -7,35 +7,11 @@ use serde_json::Value;
 
 use super::{DUBLIN, FIRST, HUB, OHIO, Stage, everywhere, ssh, stage};
 
-/// What was written to the terminal and to standard output, and the exit status, of a sweep that asks on a terminal.
+/// The same, of a sweep that asks on a terminal.
 fn on_a_terminal(stage: &Stage, arguments: &[&str], answer: &str) -> (String, String, i32) {
-    use std::io::{Read, Write};
-
-    let master = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap();
-    rustix::pty::grantpt(&master).unwrap();
-    rustix::pty::unlockpt(&master).unwrap();
-    let name = rustix::pty::ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-    let terminal = || std::fs::File::options().read(true).write(true).open(&name).unwrap();
     let mut command = stage.command(&[]);
     command.env("NO_COLOR", "1").arg("sweep").args(arguments);
-    let mut child = command.stdin(terminal()).stderr(terminal()).stdout(Stdio::piped()).spawn().unwrap();
-    // It holds the terminal open, whose end is how the end of the program is seen.
-    drop(command);
-    let mut master = std::fs::File::from(master);
-    let mut written = String::new();
-    let mut bytes = [0; 4096];
-    let mut answered = false;
-    // At the end of the program its terminal is gone, which is an error to read.
-    while let Ok(length @ 1..) = master.read(&mut bytes) {
-        written.push_str(&String::from_utf8_lossy(&bytes[..length]));
-        if written.contains("Type yes: ") && !answered {
-            answered = true;
-            master.write_all(answer.as_bytes()).unwrap();
-        }
-    }
-    let mut stdout = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-    (written.replace('\r', ""), stdout, child.wait().unwrap().code().unwrap())
+    crate::cli::on_a_terminal(command, answer)
 }
 
 #[test]
