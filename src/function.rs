@@ -47,10 +47,12 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
         log_role,
         memory,
         evidence,
+        destinations,
         ambient,
         log: _,
     } = config;
     let aws = Aws::new(ambient, member_role, mode).await.with_log_role(log_role);
+    let aws = aws.with_security_hub(destinations.security_hub);
     let policy = source.read(&aws).await.map_err(|why| InitError { place: source.name(), source: why })?;
     let (place, sha256) = (source.name(), policy.hash());
     let (guards, exemptions) = (policy.guards().len(), policy.exemptions().len());
@@ -58,7 +60,7 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
     tracing::info!(place, sha256, mode = policy_mode, guards, exemptions, "the policy was read");
     let settings = Settings { mode, accounts, topic, queue, memory };
     let shelf = Shelf::at(evidence.as_ref(), &aws);
-    Ok(Context::new(aws, policy, settings, Box::new(crate::now), Box::new(print_line)).with_shelf(shelf))
+    Ok(Context::new(aws, policy, settings, Box::new(crate::now), Box::new(print_line)).with_shelf(shelf).with_destinations(destinations))
 }
 
 /// Writes a line to standard output. If nobody reads standard output, the line is lost and the invocation goes on.

@@ -46,7 +46,7 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
             let own = done.findings.iter_mut().map(|finding| &mut finding.value);
             evidence::keep_all(context, own, scope.report_until()).await;
             let findings = done.findings.iter().map(|finding| &finding.value);
-            let failures = context.sinks().report(findings, &scope.news, scope.report_until()).await;
+            let failures = context.sinks_with(scope.session).report(findings, &scope.news, scope.report_until()).await;
             (done, failures)
         })
         .buffer_unordered(MOST_REPORTED_AT_ONCE);

@@ -78,6 +78,17 @@ pub fn line(counts: &Counts, publish_failures: usize, now: Timestamp) -> Option<
     if !counts.times.is_empty() {
         values.insert("ExposureMillis", json!(counts.times));
     }
+    written(values, now)
+}
+
+/// Counts of something beside the findings, as a line of their own; none where all are zero.
+#[must_use]
+pub fn of(counts: &[(&'static str, usize)], now: Timestamp) -> Option<String> {
+    let values = counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| (*name, json!(count)));
+    written(values.collect(), now)
+}
+
+fn written(values: BTreeMap<&str, Value>, now: Timestamp) -> Option<String> {
     if values.is_empty() {
         return None;
     }

@@ -1,6 +1,8 @@
 //! The record of what was seen, decided and done: one JSON object that people and machines read.
 
+pub mod asff;
 mod build;
+pub mod ocsf;
 mod sweep;
 mod words;
 
