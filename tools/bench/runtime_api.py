@@ -62,7 +62,11 @@ class RuntimeApi:
 
     def put(self, event):
         """Queues an event: the next poll gets it at once."""
-        self._events.put(json.dumps(event).encode())
+        self.put_bytes(json.dumps(event).encode())
+
+    def put_bytes(self, event):
+        """Queues an event as it is."""
+        self._events.put(event)
 
     def take(self, timeout):
         """The next answer; raises `queue.Empty` when none has come in that time."""

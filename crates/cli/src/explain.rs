@@ -3,6 +3,7 @@
 //! Nothing here decides anything. The page is for a person who reads or reviews a policy; [`warnings`] are for a pipeline.
 
 mod principals;
+mod regions;
 mod warnings;
 mod words;
 
@@ -220,3 +221,23 @@ fn covers(exemption: &Exemption) -> String {
     });
     format!("covers {guards} {}{sources}{makers}", place(&exemption.place))
 }
+/// The services that a policy can name, one a line with its ports; those that are guarded without a policy are marked.
+#[must_use]
+pub fn services() -> String {
+    let built_in = Policy::built_in();
+    let is_built_in = |name: &str| built_in.guards().iter().any(|guard| guard.name == name);
+    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    for port in portcullis_domain::policy::services() {
+        let ports = format!("{} {}", port.transport, port.ports);
+        match rows.last_mut().filter(|(name, _)| *name == port.name) {
+            Some((_, of)) => of.push(ports),
+            None => rows.push((port.name, vec![ports])),
+        }
+    }
+    let row = |(name, ports): &(String, Vec<String>)| {
+        let mark = if is_built_in(name) { "  (guarded without a policy)" } else { "" };
+        format!("{name:<14} {}{mark}\n", ports.join(", "))
+    };
+    rows.iter().map(row).collect()
+}
+

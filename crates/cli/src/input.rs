@@ -3,6 +3,7 @@
 //! Reading knows nothing of judging: each payload is handed to the caller, in order.
 
 pub mod errors;
+pub mod lookup;
 pub mod objects;
 pub mod passed_over;
 mod records;

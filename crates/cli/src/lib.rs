@@ -9,6 +9,7 @@ pub mod explain;
 pub mod input;
 pub mod interrupt;
 pub mod operator;
+pub mod policy_errors;
 pub mod policy_file;
 pub mod progress;
 pub mod show;

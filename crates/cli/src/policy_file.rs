@@ -3,12 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use portcullis::config::PolicySource;
-use portcullis::policy_source::{self, PolicySourceError};
+use portcullis_delivery::documents::utf8;
 use portcullis_domain::policy::{Mode, Policy};
 
 use crate::operator::{Operator, explained};
-use crate::{input, words};
+use crate::{input, policy_errors, words};
 
 /// How messages call a policy's place.
 #[must_use]
@@ -28,18 +27,15 @@ pub const TEMPLATE: &str = include_str!("policy_template.yaml");
 /// Reads a policy from a file, standard input or `s3://bucket/key`.
 ///
 /// # Errors
-/// Why it could not be read, or the policy's own with the lines around it.
+/// Why it could not be read, or all mistakes in it, each where it is.
 pub fn read(path: &Path, operator: &Operator) -> io::Result<Policy> {
     let named = |why: String| io::Error::other(format!("{}: {why}", name(path)));
-    let policy = match input::s3(path) {
+    let text = match input::s3(path) {
         Some((bucket, key)) => from_s3(bucket, key, operator).map_err(named)?,
-        None if is_stdin(path) => policy_source::read_stream(io::stdin()),
-        None => policy_source::read_file(path),
+        None if is_stdin(path) => io::read_to_string(io::stdin()).map_err(|error| named(error.to_string()))?,
+        None => std::fs::read(path).map(|bytes| String::from_utf8_lossy(&utf8(&bytes)).into_owned()).map_err(|error| named(error.to_string()))?,
     };
-    policy.map_err(|error| match error {
-        PolicySourceError::Policy(error) => named(error.snippet),
-        PolicySourceError::File(_) | PolicySourceError::Object(_) => named(explained(&error.to_string())),
-    })
+    Policy::parse(&text).map_err(|_| io::Error::other(policy_errors::explained(&name(path), &text)))
 }
 
 /// The policy at a place, or the built-in one where none is named.
@@ -50,14 +46,20 @@ pub fn read_or_built_in(path: Option<&Path>, operator: &Operator) -> io::Result<
     path.map_or_else(|| Ok(Policy::built_in()), |path| read(path, operator))
 }
 
-fn from_s3(bucket: &str, key: &str, operator: &Operator) -> Result<Result<Policy, PolicySourceError>, String> {
+/// No sensible policy is larger.
+const LARGEST: usize = 1 << 20;
+
+fn from_s3(bucket: &str, key: &str, operator: &Operator) -> Result<String, String> {
     if bucket.is_empty() || key.is_empty() {
         return Err("expected s3://BUCKET/KEY".to_owned());
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let source = PolicySource::S3 { bucket: bucket.to_owned(), key: key.to_owned() };
-    runtime.block_on(async { Ok(source.read(&operator.clients(None, Mode::Alert).await?).await) })
+    let bytes = runtime.block_on(async {
+        let aws = operator.clients(None, Mode::Alert).await?;
+        aws.object(bucket, key, LARGEST).await.map_err(|error| explained(&error.to_string()))
+    })?;
+    Ok(String::from_utf8_lossy(&utf8(&bytes)).into_owned())
 }
 
 #[cfg(test)]
@@ -71,7 +73,8 @@ mod tests {
             .lines()
             .skip(3)
             .map(|line| line.replacen("# ", "", usize::from(line.trim_start().starts_with("# "))))
-            .map(|line| line.replacen(": []", ":", 1) + "\n")
+            // The examples stand below the empty lists that begin a line.
+            .map(|line| if line.starts_with(' ') { line + "\n" } else { line.replacen(": []", ":", 1) + "\n" })
             .collect();
         let policy = Policy::parse(&examples).unwrap_or_else(|error| panic!("{}", error.snippet));
         assert_eq!((policy.exemptions().len(), policy.scopes().len(), policy.trusted().len()), (1, 1, 1));

@@ -61,7 +61,10 @@ impl Reader {
                 match next_line_with_bracket(text, begin) {
                     Some(next) => begin = next,
                     // The bracket may come right behind the last line's end.
-                    None if !is_last => return memchr::memrchr(b'\n', text).unwrap_or(text.len()),
+                    None if !is_last => {
+                        let rest = text.get(begin..).unwrap_or_default();
+                        return memchr::memrchr(b'\n', rest).map_or(text.len(), |end| begin + end);
+                    }
                     None => return text.len(),
                 }
             }

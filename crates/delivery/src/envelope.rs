@@ -456,7 +456,7 @@ fn log_events(awslogs: &Json<'_>, depth: u8, opened: &mut Opened<'_>) {
         Some(plain)
     };
     let plain = unzipped().unwrap_or_default();
-    let Ok(data) = json::parse(&plain) else {
+    let Ok(json::Owned(data)) = serde_json::from_slice(&plain) else {
         let why = "expected JSON, zipped and in base64";
         return opened.unreadable(|| format!("awslogs.data is `{}`: {why}", escaped(&awslogs.to_string())));
     };

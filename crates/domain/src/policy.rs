@@ -58,6 +58,12 @@ pub struct ProtectedPort {
     pub ports: PortRange,
 }
 
+/// The services that a policy can name, each with its ports, in the order in which a policy is written: those of the
+/// built-in policy first.
+pub fn services() -> impl Iterator<Item = ProtectedPort> {
+    parse::services()
+}
+
 /// The built-in policy as a text.
 pub const BUILT_IN: &str = "version: 1\n";
 
@@ -271,6 +277,8 @@ pub struct PolicyError {
     line: String,
     /// The error with the lines of the file around it, for a terminal.
     pub snippet: String,
+    /// Where it is in the file: the line and the column, from 1.
+    pub place: Option<(u64, u64)>,
 }
 
 impl PolicyError {
@@ -278,7 +286,11 @@ impl PolicyError {
     fn new(line: &str, snippet: &str) -> Self {
         let clean = |text: &str| escaped_up_to(text, text.len());
         let snippet: Vec<String> = snippet.lines().take(20).map(|line| escaped_up_to(line, 160)).collect();
-        Self { line: cut(&clean(line)), snippet: snippet.join("\n") }
+        Self { line: cut(&clean(line)), snippet: snippet.join("\n"), place: None }
+    }
+
+    fn at(self, place: Option<(u64, u64)>) -> Self {
+        Self { place, ..self }
     }
 }
 

@@ -79,6 +79,7 @@ mod tests {
         assert!(hub.always().any(|pair| pair == ("Rule", "AWS::Events::Rule")));
         assert!(!hub.always().any(|(id, _)| id == "Bus"), "it has a condition");
         assert_eq!(hub.patterns()["Rule"]["source"], serde_json::json!(["aws.ec2"]));
+        assert_eq!(hub.0["Outputs"]["Version"]["Value"], env!("CARGO_PKG_VERSION"), "a deployment says its version");
         assert!(Template::member().patterns().contains_key("TamperRule"));
         assert!(Template::abroad().patterns().contains_key("TamperRule"));
     }

@@ -7,7 +7,7 @@ use portcullis_domain::rule::PortRange;
 use portcullis_domain::text::escaped_up_to;
 
 use super::words::{ends, place, reason};
-use super::{Life, principals};
+use super::{Life, principals, regions};
 use crate::words::amount;
 
 /// Something legal that its author probably did not mean, or will want to know.
@@ -48,6 +48,7 @@ pub(super) fn mistakes(policy: &Policy) -> Vec<Warning> {
         let all = principals::mistakes(exemption).into_iter();
         all.map(|what| Warning { line: Some(exemption.line), text: format!("{} {what}", named(exemption)) })
     }));
+    warnings.extend(regions::unknown(policy));
     warnings
 }
 

@@ -295,7 +295,7 @@ fn a_policy_that_cannot_be_used_is_trouble_shown_where_it_is() {
         for command in ["check", "show"] {
             let ran = portcullis(&["policy", command, "-"], yaml);
             assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{command} {yaml}");
-            assert!(ran.stderr.starts_with("portcullis: standard input: "), "{}", ran.stderr);
+            assert!(ran.stderr.starts_with("portcullis: standard input:"), "{}", ran.stderr);
             assert!(ran.stderr.contains(place), "{command} {yaml}: {}", ran.stderr);
         }
     }

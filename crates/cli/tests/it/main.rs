@@ -14,6 +14,7 @@ mod cli;
 mod corpus;
 mod drill;
 mod golden;
+mod history;
 mod hunt;
 mod operator;
 mod witness;

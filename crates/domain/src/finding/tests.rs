@@ -443,7 +443,7 @@ fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_see
     assert_eq!((finding.verdict, finding.outcome, finding.doubtful), (V::Exposed, O::Failed, true));
     assert_eq!(
         finding.reason,
-        "sweep of 2 Region(s) of 1 account(s): 9 groups looked at, 4 exposed, 2 reverted, 1 failed, 1 undecided; open: 1 r sg-2, 1 r sg-3; cannot be decided: 1 r sg-4: why; not looked at: 1 r: why"
+        "sweep of 2 Regions of 1 account: 9 groups looked at, 4 exposed, 2 reverted, 1 failed, 1 undecided; open: 1 r sg-2, 1 r sg-3; cannot be decided: 1 r sg-4: why; not looked at: 1 r: why"
     );
     let gone = plain(V::Exposed, O::AlreadyGone, Some("sg-6"));
     let standing = ExposureFinding {

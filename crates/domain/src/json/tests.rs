@@ -238,3 +238,14 @@ fn an_object_of_very_many_keys_takes_little_longer_than_its_text() {
     text.insert_str(1, "\"a299999z\":0,");
     assert_eq!(parse(text.as_bytes()).unwrap().as_str(), Some("an object in which the key a299999z stands twice"));
 }
+
+#[test]
+fn an_owned_document_has_a_bound_and_a_borrowed_one_has_none() {
+    let of = |count: usize| format!("[{}0]", "0,".repeat(count));
+    assert!(serde_json::from_str::<Owned>(&of(999_000)).is_ok());
+    let error = serde_json::from_str::<Owned>(&of(1_000_001)).unwrap_err().to_string();
+    assert!(error.starts_with("a document of more than 1000000 values"), "{error}");
+    let text = of(1_000_001);
+    let Json::Array(elements) = parse(text.as_bytes()).unwrap() else { panic!("a list") };
+    assert_eq!(elements.len(), 1_000_002);
+}

@@ -23,7 +23,10 @@ use crate::text::escaped;
 pub(super) fn parse(yaml: &str) -> Result<Policy, PolicyError> {
     let options = serde_saphyr::options! { no_schema: true, strict_booleans: true };
     let written: Written = serde_saphyr::from_str_with_options(yaml, options)
-        .map_err(|error| PolicyError::new(&one_line(&error), &error.to_string()))?;
+        .map_err(|error| {
+            let place = error.location().map(|place| (place.line(), place.column()));
+            PolicyError::new(&one_line(&error), &error.to_string()).at(place)
+        })?;
     resolve(written, yaml)
 }
 
@@ -41,8 +44,8 @@ fn one_line(error: &serde_saphyr::Error) -> String {
 
 /// An error that only shows once everything is read.
 fn wrong(line: u64, text: &str) -> PolicyError {
-    let line = format!("{text} at line {line}");
-    PolicyError::new(&line, &line)
+    let words = format!("{text} at line {line}");
+    PolicyError::new(&words, &words).at(Some((line, 1)))
 }
 
 fn resolve(written: Written, text: &str) -> Result<Policy, PolicyError> {
@@ -333,8 +336,10 @@ impl<'de> Deserialize<'de> for Until {
         if text == "never" {
             return Ok(Self(None));
         }
-        text.parse().map(|time| Self(Some(time))).map_err(|_| {
-            let accepted = "expected a time such as 2026-12-31T23:59:59Z, or never";
+        // A day ends with its last second, in UTC.
+        let time = text.parse().or_else(|_| format!("{text}T23:59:59Z").parse());
+        time.map(|time| Self(Some(time))).map_err(|_| {
+            let accepted = "expected a day such as 2026-12-31, a time such as 2026-12-31T23:59:59Z, or never";
             de::Error::custom(format!("`{}` is no time: {accepted}", escaped(&text)))
         })
     }
@@ -369,6 +374,13 @@ impl<'de, const BITS: u8> Deserialize<'de> for Prefix<BITS> {
             de::Error::custom(format!("`{}` is no prefix length: expected /0 to /{BITS}", escaped(&text)))
         })
     }
+}
+
+/// The services that a policy can name, each with its ports.
+pub(super) fn services() -> impl Iterator<Item = ProtectedPort> {
+    let mut names: Vec<&str> = SERVICES.iter().map(|row| row.0).collect();
+    names.dedup();
+    names.into_iter().flat_map(service)
 }
 
 fn service(name: &str) -> Vec<ProtectedPort> {

@@ -75,6 +75,7 @@ impl JsonSchema for Until {
         json_schema!({
             "anyOf": [
                 {"description": "A time, such as 2026-12-31T23:59:59Z.", "type": "string", "format": "date-time"},
+                {"description": "A day, such as 2026-12-31: to the end of it, in UTC.", "type": "string", "format": "date"},
                 {"description": "It does not end.", "type": "string", "const": "never"},
             ]
         })

@@ -126,6 +126,12 @@ fn the_built_in_policy_guards_four_services_against_a_slash_8() {
 }
 
 #[test]
+fn an_exemption_that_ends_on_a_day_holds_to_the_end_of_it() {
+    let policy = policy("version: 1\nexempt:\n- {reason: x, until: 2026-12-31, guard: [ssh]}");
+    assert_eq!(policy.exemptions()[0].until, "2026-12-31T23:59:59Z".parse().ok());
+}
+
+#[test]
 fn an_error_names_the_value_what_is_accepted_and_the_line() {
     for (yaml, message) in [
         ("version: 2", "version 2 is not known, expected 1 at line 1, column 10"),
@@ -201,7 +207,7 @@ fn an_error_names_the_value_what_is_accepted_and_the_line() {
         ),
         (
             "version: 1\nexempt:\n- {reason: x, until: soon, guard: [ssh]}",
-            "`soon` is no time: expected a time such as 2026-12-31T23:59:59Z, or never at line 3, column 22",
+            "`soon` is no time: expected a day such as 2026-12-31, a time such as 2026-12-31T23:59:59Z, or never at line 3, column 22",
         ),
         ("version: 1\nexempt:\n- {until: never, guard: [ssh]}", "missing field `reason` at line 3, column 18"),
         ("version: 1\nexempt:\n- {reason: x, guard: [ssh]}", "missing field `until` at line 3, column 15"),

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use portcullis::domain::finding::Verdict;
 use portcullis::domain::policy::Mode;
+use portcullis_cli::aws::Clients;
 use portcullis_cli::check::{Judge, Judged, Mark, Marks};
 use portcullis_cli::input::errors::Errors;
 use portcullis_cli::input::passed_over::PassedOver;
-use portcullis_cli::input::{self, Expanded, Input, InputError, objects};
+use portcullis_cli::input::{self, Expanded, Input, InputError, lookup, objects};
 use portcullis_cli::operator::Operator;
 use portcullis_cli::terminal::Terminal;
 use portcullis_cli::when::{self, Window};
@@ -26,8 +27,11 @@ use crate::status;
 #[derive(clap::Args)]
 pub(crate) struct Check {
     /// Files or folders (.json, .json.gz, .jsonl), s3://bucket/prefix, or - for standard input
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "last", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Ask CloudTrail for the past days instead of reading files: 7d, 12h
+    #[arg(long, value_name = "TIME", value_parser = last, conflicts_with_all = ["paths", "since"])]
+    last: Option<SignedDuration>,
     /// The policy, - for standard input, or s3://bucket/key [default: the built-in one]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -50,15 +54,26 @@ pub(crate) struct Check {
     verbose: bool,
 }
 
+/// CloudTrail has no older events.
+fn last(text: &str) -> Result<SignedDuration, String> {
+    let last = when::duration(text)?;
+    (last <= lookup::KEPT).then_some(last).ok_or_else(|| "CloudTrail's event history has 90 days".to_owned())
+}
+
 pub(crate) const HELP: &str = "\
 Examples:
   portcullis check events/ssh-open.json
+  portcullis check --last 7d
   portcullis check --format json AWSLogs/ | jq -r .actor
   portcullis check s3://trail-bucket/AWSLogs/111122223333/CloudTrail/
-  aws cloudtrail lookup-events --output json | portcullis check -
+  jq '.Records[]' log.json | portcullis check -
 
 Of a CloudTrail log file, only the calls that can open a security group are judged and counted. S3 is read with the \
 credentials and the Region that the AWS CLI would use. That takes s3:ListBucket and s3:GetObject. Nothing is written.
+
+--last asks CloudTrail's event history, in every enabled Region or in that of --region. It has the management events of \
+your account of the last 90 days; CloudTrail answers two calls a second in a Region. That takes cloudtrail:LookupEvents, \
+and ec2:DescribeRegions without --region.
 
 A record is judged by what it says itself. Prefix lists are undecided, and modified rules that would expose something if \
 they are ingress rules: only EC2 knows. Rows of the table that differ only in time are one. Below it stands where each is \
@@ -86,6 +101,9 @@ pub(crate) fn run(arguments: &Check, terminal: Terminal) -> io::Result<u8> {
         marks: Marks::default(),
     });
     let mut report = Report::new(arguments, terminal)?;
+    if let Some(last) = arguments.last {
+        in_history(judge.now - last, (&judge, &operator), &mut report)?;
+    }
     let is_s3 = |path: &PathBuf| input::s3(path).is_some();
     for paths in arguments.paths.chunk_by(|one, next| is_s3(one) == is_s3(next)) {
         if paths.first().is_some_and(is_s3) {
@@ -169,6 +187,28 @@ fn in_s3(path: &Path, (judge, operator): (&Arc<Judge>, &Operator), report: &mut 
     })
     .map(|passed_over| report.passed_over(passed_over))?;
     report.progress.finish_and_clear();
+    Ok(())
+}
+
+fn in_history(since: Timestamp, (judge, operator): (&Arc<Judge>, &Operator), report: &mut Report) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let judge = Arc::clone(judge);
+    let add: objects::Add<Judged> = Arc::new(move |name, judged, payload| judge.add(name, payload, judged));
+    runtime.block_on(async {
+        let clients = Clients::of(operator).await.map_err(io::Error::other)?;
+        let regions = match &operator.region {
+            Some(region) => vec![region.clone()],
+            None => lookup::regions(&clients).await.map_err(io::Error::other)?,
+        };
+        report.progress = progress::over_regions(regions.len());
+        let done = |judged| {
+            report.progress.inc(1);
+            report.add(judged)
+        };
+        lookup::read(&clients, &regions, since, &add, done).await
+    })?;
+    report.progress.finish_and_clear();
+    eprintln!("portcullis: {}", lookup::LEFT_OUT);
     Ok(())
 }
 

@@ -19,6 +19,9 @@ pub(crate) enum Command {
     /// Write a policy to begin with, with an example of everything
     #[command(after_help = crate::EXAMPLES, after_long_help = INIT_HELP)]
     Init,
+    /// The services that a policy can name, with their ports
+    #[command(after_help = crate::EXAMPLES, after_long_help = SERVICES_HELP)]
+    Services,
     /// What a policy means, in words
     #[command(after_help = crate::EXAMPLES, after_long_help = SHOW_HELP)]
     Show(Show),
@@ -68,6 +71,7 @@ Examples:
   portcullis policy show policy.yaml      before you sign it off
   portcullis policy check policy.yaml     in a pipeline, before you deploy it
   portcullis policy show                  the built-in policy
+  portcullis policy services              what it can guard by name
 
 To see what a policy does to real records: portcullis check --policy policy.yaml PATH...
 
@@ -91,6 +95,15 @@ Examples:
   portcullis policy init > policy.yaml
 
 Exit status: 0 written; 2 trouble.";
+
+const SERVICES_HELP: &str = "\
+Examples:
+  portcullis policy services
+  portcullis policy services | grep 5432
+
+Ports that have no name here can be guarded all the same: guard: [{name: kafka-ssl, protocol: tcp, ports: [9093]}]
+
+Exit status: 0 shown; 2 trouble.";
 
 const SHOW_HELP: &str = "\
 Examples:
@@ -118,6 +131,7 @@ pub(crate) fn run(command: &Command) -> io::Result<u8> {
             }
             writeln!(out, "{name}: {}", explain::summary(&policy, now))?;
         }
+        Command::Services => out.write_all(explain::services().as_bytes())?,
         Command::Init => out.write_all(TEMPLATE.as_bytes())?,
         Command::Show(Show { file, at, aws }) => {
             let (policy, name) = match file {
