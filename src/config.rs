@@ -101,6 +101,18 @@ impl EvidencePlace {
             None => Some(Self::Folder(text.into())),
         }
     }
+
+    /// The same place, where each object is locked for so many days.
+    ///
+    /// # Errors
+    /// The number is none, or the place is a folder.
+    pub fn locked_for(self, days: &str) -> Result<Self, ConfigError> {
+        let number = days.parse().ok().filter(|number| (1..=MOST_DAYS).contains(number));
+        match (self, number) {
+            (Self::S3 { bucket, prefix, .. }, Some(number)) => Ok(Self::S3 { bucket, prefix, days: Some(number) }),
+            _ => Err(refused_days(days)),
+        }
+    }
 }
 
 impl std::fmt::Display for EvidencePlace {
@@ -240,25 +252,19 @@ fn policy_source(value: &str) -> Result<PolicySource, ConfigError> {
 const MOST_DAYS: u32 = 36_500;
 
 fn evidence(place: Option<String>, days: Option<String>) -> Result<Option<EvidencePlace>, ConfigError> {
-    let accepted_days = || format!("a number of days from 1 to {MOST_DAYS}, and PORTCULLIS_EVIDENCE in S3 beside it");
-    let refused_days = |value: &str| refused("PORTCULLIS_EVIDENCE_DAYS", value, accepted_days());
-    let days = match days {
-        None => None,
-        Some(text) => match text.parse() {
-            Ok(days) if (1..=MOST_DAYS).contains(&days) => Some((text, days)),
-            _ => return Err(refused_days(&text)),
-        },
-    };
     let parse = |text: String| {
         EvidencePlace::parse(&text).ok_or_else(|| refused("PORTCULLIS_EVIDENCE", &text, EvidencePlace::ACCEPTED))
     };
     match (place.map(parse).transpose()?, days) {
-        (Some(EvidencePlace::S3 { bucket, prefix, .. }), days) => {
-            Ok(Some(EvidencePlace::S3 { bucket, prefix, days: days.map(|(_, days)| days) }))
-        }
         (place, None) => Ok(place),
-        (_, Some((text, _))) => Err(refused_days(&text)),
+        (Some(place), Some(days)) => place.locked_for(&days).map(Some),
+        (None, Some(days)) => Err(refused_days(&days)),
     }
+}
+
+fn refused_days(days: &str) -> ConfigError {
+    let accepted = format!("a number of days from 1 to {MOST_DAYS}, and PORTCULLIS_EVIDENCE in S3 beside it");
+    refused("PORTCULLIS_EVIDENCE_DAYS", days, accepted)
 }
 
 /// The characters of role names and external ids (IAM User Guide, "IAM and STS quotas").

@@ -108,6 +108,11 @@ impl Shelf {
         }
     }
 
+    async fn put_act(&self, id: &ActId, document: &str, (now, until): (Timestamp, Instant)) -> Result<Put, ShelfError> {
+        let key = id.key();
+        self.put(Document { key: &key, bytes: document.as_bytes(), is_evidence: true }, now, until).await
+    }
+
     /// The keys that begin with `prefix`, in their order.
     ///
     /// # Errors
@@ -157,16 +162,31 @@ impl Unwritten {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
     }
 
+    /// Whether there is any.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        !self.documents.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn any(&self) -> Option<(ActId, String)> {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner).pop_first()
     }
 
-    fn is_written(&self, policy: &Policy) -> bool {
-        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) == policy.hash()
-    }
-
-    fn note_written(&self, policy: &Policy) {
+    /// Writes the policy, unless this instance has written it.
+    async fn add_policy(
+        &self,
+        shelf: &Shelf,
+        policy: &Policy,
+        (now, until): (Timestamp, Instant),
+    ) -> Result<(), ShelfError> {
+        if *self.policy.lock().unwrap_or_else(PoisonError::into_inner) == policy.hash() {
+            return Ok(());
+        }
+        let key = policy_key(policy.hash());
+        let document = Document { key: &key, bytes: policy.text().as_bytes(), is_evidence: false };
+        shelf.put(document, now, until).await?;
         policy.hash().clone_into(&mut self.policy.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
     }
 }
 
@@ -194,37 +214,42 @@ pub async fn keep(
     let failed = |error, document: &str| Box::new(NotWritten { error, document: document.to_owned() });
     let made = evidence.document().map_err(|why| failed(ShelfError::Document(why), ""))?;
     let document = unwritten.take(&evidence.id).unwrap_or(made);
-    let write = async |id: &ActId, document: &str| {
-        let key = id.key();
-        shelf.put(Document { key: &key, bytes: document.as_bytes(), is_evidence: true }, now, until).await
-    };
     let mut id = evidence.id.clone();
     let written = async {
-        if write(&id, &document).await? == Put::Already && evidence.is_done() {
+        if shelf.put_act(&id, &document, (now, until)).await? == Put::Already && evidence.is_done() {
             // What was done now is not what is in the evidence that is there.
             let again = Evidence { id: evidence.again(), ..evidence.clone() };
             let document = again.document().map_err(ShelfError::Document)?;
             id = again.id;
-            write(&id, &document).await?;
+            shelf.put_act(&id, &document, (now, until)).await?;
         }
-        if !unwritten.is_written(policy) {
-            let key = policy_key(policy.hash());
-            let document = Document { key: &key, bytes: policy.text().as_bytes(), is_evidence: false };
-            shelf.put(document, now, until).await?;
-            unwritten.note_written(policy);
-        }
-        Ok::<(), ShelfError>(())
+        unwritten.add_policy(shelf, policy, (now, until)).await
     };
     if let Err(error) = written.await {
         unwritten.keep(&evidence.id, document.clone());
         return Err(failed(error, &document));
     }
-    // What failed before has another chance while the shelf answers.
+    Ok(id)
+}
+
+/// Writes what could not be written before, while the shelf answers. A later delivery of the same event may have no
+/// evidence of its own any more.
+///
+/// # Errors
+/// [`ShelfError`]: something is still not written.
+pub async fn flush(
+    shelf: &Shelf,
+    unwritten: &Unwritten,
+    policy: &Policy,
+    (now, until): (Timestamp, Instant),
+) -> Result<(), ShelfError> {
+    let mut is_any = false;
     while let Some((id, document)) = unwritten.any() {
-        if write(&id, &document).await.is_err() {
+        is_any = true;
+        if let Err(error) = shelf.put_act(&id, &document, (now, until)).await {
             unwritten.keep(&id, document);
-            break;
+            return Err(error);
         }
     }
-    Ok(id)
+    if is_any { unwritten.add_policy(shelf, policy, (now, until)).await } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! Gives `portcullis --version` the commit that it is built from.
+//! Gives `portcullis --version` the commit that it is built from, and the tests whether there is a browser.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,6 +8,17 @@ fn main() {
     println!("cargo:rerun-if-env-changed=PORTCULLIS_COMMIT");
     let commit = given().or_else(checked_out).unwrap_or_default();
     println!("cargo:rustc-env=PORTCULLIS_BUILT_FROM={commit}");
+    has_chromium();
+}
+
+/// The tests in a browser are reported as ignored where there is none.
+fn has_chromium() {
+    const CHROMIUM: &str = "/usr/bin/chromium";
+    println!("cargo:rustc-check-cfg=cfg(has_chromium)");
+    if Path::new(CHROMIUM).exists() {
+        println!("cargo:rustc-cfg=has_chromium");
+        println!("cargo:rerun-if-changed={CHROMIUM}");
+    }
 }
 
 /// Whoever builds from an archive, without git, can still say what it is.

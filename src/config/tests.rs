@@ -124,11 +124,45 @@ fn a_value_that_does_not_parse_is_named_with_its_variable_and_what_is_accepted()
              arn:aws:events:REGION:ACCOUNT:event-bus/NAME",
         ),
         (
+            "PORTCULLIS_EVIDENCE",
+            "https://bucket",
+            "PORTCULLIS_EVIDENCE=`https://bucket`: expected s3://bucket, s3://bucket/prefix, or a folder's path",
+        ),
+        (
+            "PORTCULLIS_EVIDENCE",
+            "s3://",
+            "PORTCULLIS_EVIDENCE=`s3://`: expected s3://bucket, s3://bucket/prefix, or a folder's path",
+        ),
+        (
+            "PORTCULLIS_EVIDENCE_DAYS",
+            "400",
+            "PORTCULLIS_EVIDENCE_DAYS=`400`: expected a number of days from 1 to 36500, and PORTCULLIS_EVIDENCE in S3 beside it",
+        ),
+        (
             "RUST_LOG",
             "loud",
             "RUST_LOG=`loud`: expected off, error, warn, info, debug, trace, or a list such as info,portcullis=debug",
         ),
     ] {
         assert_eq!(read(&[(variable, value)]).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn evidence_goes_to_a_bucket_for_some_days_or_to_a_folder() {
+    let place = |value: &str, days: Option<&str>| {
+        let variables = [("PORTCULLIS_EVIDENCE", value), ("PORTCULLIS_EVIDENCE_DAYS", days.unwrap_or_default())];
+        read(&variables).map(|config| config.evidence)
+    };
+    let s3 = |prefix: &str, days| {
+        let (bucket, prefix) = ("kept".to_owned(), prefix.to_owned());
+        Ok(Some(EvidencePlace::S3 { bucket, prefix, days }))
+    };
+    assert_eq!(place("s3://kept", None), s3("", None));
+    assert_eq!(place("s3://kept/", None), s3("", None));
+    assert_eq!(place("s3://kept/a/b", Some("400")), s3("a/b/", Some(400)));
+    assert_eq!(place("./kept", None), Ok(Some(EvidencePlace::Folder("./kept".into()))));
+    for (value, days) in [("./kept", "400"), ("s3://kept", "0"), ("s3://kept", "many"), ("s3://kept", "36501")] {
+        assert_eq!(place(value, Some(days)).unwrap_err().variable, "PORTCULLIS_EVIDENCE_DAYS", "{value} {days}");
     }
 }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use portcullis_domain::policy::{Mode, Policy};
 use tokio::time::Instant;
 
-use super::prefix_list::OpenThroughLists;
 use super::permission::RefusedAccounts;
+use super::prefix_list::OpenThroughLists;
 use super::recent::RecentChanges;
 use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;

@@ -4,22 +4,26 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use portcullis_domain::change::{Call as Caller, Change};
-use portcullis_domain::evidence::{Account, Call, Guard, Look, absent};
+use portcullis_domain::change::Change;
+use portcullis_domain::evidence::{Account, Call, Evidence, Guard, Look, absent};
 use portcullis_domain::facts::Facts;
-use portcullis_domain::finding::Finding;
+use portcullis_domain::finding::{Finding, Outcome, RuleFinding};
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::plan::Plan;
-use portcullis_domain::rule::Rule;
+use portcullis_domain::policy::Mode;
 use tokio::time::Instant;
 
 use super::context::Context;
+use super::intake::Tracked;
 use super::remediate::Remediated;
 use super::task::GroupTask;
 use crate::shelf;
 
 /// The evidence of one act has at most this many looks. In a fight there may be more: the first ones and the last are kept.
 const MOST_LOOKS: usize = 16;
+
+/// A delivery that brings more changes of one group than this leads to one act.
+const MOST_ACTS: usize = 16;
 
 /// This many documents are written at a time.
 const MOST_WRITTEN_AT_ONCE: usize = 8;
@@ -38,10 +42,6 @@ pub(super) struct Looks {
 impl Looks {
     pub(super) const fn new(is_kept: bool) -> Self {
         Self { is_kept, looks: Vec::new(), left_out: 0, is_current: false }
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.looks.is_empty()
     }
 
     /// Notes what was judged, and the plan that it led to.
@@ -63,25 +63,6 @@ impl Looks {
             look.call = Some(call);
         }
     }
-
-    /// Where the group does not show the rules of a change: they may have been revoked by an attempt that came no further
-    /// than that. What the record says of them is the evidence then.
-    pub(super) fn note_absent(
-        &mut self,
-        context: &Context,
-        task: &GroupTask<'_>,
-        facts: &Facts,
-        observed: &mut BTreeMap<RuleId, Rule>,
-    ) {
-        // Only where one change was delivered, for then it is the only one that can have been judged.
-        let [change] = task.changes else { return };
-        if self.is_kept && change.call != Caller::Sweep {
-            if let Some(look) = absent(change, facts, &context.policy, (task.mode, context.now())) {
-                observed.extend(look.rules.iter().map(|rule| (rule.id.clone(), rule.clone())));
-                self.looks.push(look);
-            }
-        }
-    }
 }
 
 /// Adds the evidence to the findings of a group: one for each change of the task that led to something.
@@ -99,12 +80,63 @@ pub(super) fn add(context: &Context, task: &GroupTask<'_>, done: &Remediated, fi
         changes: task.changes,
         own: task.own,
         memory: "none".to_owned(),
+        waivers: BTreeMap::new(),
         looks: &done.looks.looks,
         looks_left_out: done.looks.left_out,
         observed: &done.observed,
     };
-    for (n, finding) in findings.iter_mut().enumerate() {
-        finding.evidence = account.of(finding, n, None).map(Box::new);
+    if task.own > MOST_ACTS {
+        return add_one_for_all(&account, findings);
+    }
+    for (n, (finding, change)) in findings.iter_mut().zip(task.changes).enumerate() {
+        // Where only some of the change's rules are gone, the finding is about those that are there.
+        let is_gone = matches!(finding.outcome, Outcome::AlreadyGone | Outcome::None) && finding.mode == Mode::Enforce;
+        let evidence = match is_gone && account.looks.is_empty() {
+            true => of_absent(context, &account, (*change, &done.last), finding),
+            false => account.of(finding, n, None),
+        };
+        finding.evidence = evidence.map(Box::new);
+    }
+}
+
+/// One act for all changes of a delivery that brings many of one group: the evidence of each would contain all of them.
+fn add_one_for_all(account: &Account<'_>, findings: &mut [Finding]) {
+    let acted = |finding: &Finding| finding.outcome != Outcome::None;
+    let Some(first) = findings.iter().position(acted) else { return };
+    let mut rules: BTreeMap<RuleId, RuleFinding> = BTreeMap::new();
+    for rule in findings.iter().flat_map(|finding| &finding.rules) {
+        rules.entry(rule.id.clone()).or_insert_with(|| rule.clone());
+    }
+    let of_all = findings.get(first).map(|finding| Finding { rules: rules.into_values().collect(), ..finding.clone() });
+    let Some(evidence) = of_all.and_then(|finding| account.of(&finding, first, None)) else { return };
+    let id = evidence.id.clone();
+    for finding in findings.iter_mut().filter(|finding| acted(finding)) {
+        finding.act = Some(id.clone());
+    }
+    findings.get_mut(first).into_iter().for_each(|finding| finding.evidence = Some(Box::new(evidence.clone())));
+}
+
+/// The evidence of a change whose rules the group does not show: they may have been revoked by an attempt that came no
+/// further than that. What the record says of them is the evidence then.
+fn of_absent(
+    context: &Context,
+    account: &Account<'_>,
+    (change, last): (&Change, &Facts),
+    finding: &Finding,
+) -> Option<Evidence> {
+    let look = absent(change, last, &context.policy, (account.guard.mode, context.now()))?;
+    let observed = look.rules.iter().map(|rule| (rule.id.clone(), rule.clone())).collect();
+    let account = Account { changes: &[change], own: 1, looks: &[look], observed: &observed, ..account.clone() };
+    let finding = Finding { outcome: Outcome::AlreadyGone, ..finding.clone() };
+    account.of(&finding, 0, None)
+}
+
+/// Adds the records that the changes were read from, where findings have evidence.
+pub(super) fn add_records(changes: &[Tracked<Change>], findings: &mut [Finding]) {
+    for (change, finding) in changes.iter().zip(findings) {
+        if let Some(evidence) = &mut finding.evidence {
+            evidence.record = change.origin.record.as_deref().cloned();
+        }
     }
 }
 
@@ -115,6 +147,14 @@ pub(super) async fn keep_all(context: &Context, findings: impl IntoIterator<Item
     stream::iter(with_evidence)
         .for_each_concurrent(MOST_WRITTEN_AT_ONCE, |finding| keep(context, finding, until))
         .await;
+}
+
+/// Writes what earlier deliveries could not write.
+pub(super) async fn flush(context: &Context, until: Instant) {
+    let at = (context.now(), until);
+    if let Err(error) = shelf::flush(&context.shelf, &context.unwritten, &context.policy, at).await {
+        tracing::error!(%error, "evidence of earlier deliveries is still not written");
+    }
 }
 
 async fn keep(context: &Context, finding: &mut Finding, until: Instant) {

@@ -60,12 +60,7 @@ fn left_by_others(context: &Context, task: &GroupTask<'_>, snapshot: &Snapshot) 
 }
 
 /// The findings, each with the payload that its change came from.
-pub(super) fn tracked(changes: &[Tracked<Change>], findings: Vec<Finding>) -> Vec<Tracked<Finding>> {
-    let with_record = |(change, mut finding): (&Tracked<Change>, Finding)| {
-        if let Some(evidence) = &mut finding.evidence {
-            evidence.record = change.origin.record.as_deref().cloned();
-        }
-        change.with(finding)
-    };
-    changes.iter().zip(findings).map(with_record).collect()
+pub(super) fn tracked(changes: &[Tracked<Change>], mut findings: Vec<Finding>) -> Vec<Tracked<Finding>> {
+    evidence::add_records(changes, &mut findings);
+    changes.iter().zip(findings).map(|(change, finding)| change.with(finding)).collect()
 }

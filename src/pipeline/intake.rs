@@ -68,11 +68,7 @@ impl Batch {
     /// Takes out what is to be worked on.
     pub(super) fn take(&mut self) -> Self {
         let Self { resources, findings, unreadable: _ } = self;
-        Self {
-            resources: std::mem::take(resources),
-            findings: std::mem::take(findings),
-            unreadable: BTreeMap::new(),
-        }
+        Self { resources: std::mem::take(resources), findings: std::mem::take(findings), unreadable: BTreeMap::new() }
     }
 
     /// Adds what is only counted of the records that could not be read.

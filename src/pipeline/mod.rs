@@ -49,6 +49,7 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     let payload = payload.into();
     let delivery = envelope::open(&payload);
     let scope = InvocationScope::new(context, invocation);
+    let is_any_unwritten = context.unwritten.is_any();
     let (mut batch, mut result) = (Batch::default(), DeliveryResult::default());
     let (mut sweeps, mut files) = (Vec::new(), Vec::new());
     for item in &delivery.items {
@@ -80,6 +81,9 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     batch::work(context, &scope, batch, &mut result).await;
     for (origin, request) in sweeps {
         sweep::run(context, &scope, (origin, request), &mut result).await;
+    }
+    if is_any_unwritten {
+        evidence::flush(context, scope.report_until()).await;
     }
     scope.news.report_the_others(&context.sinks(), scope.report_until()).await;
     result.findings.sort_by_key(|finding| finding.origin.index);

@@ -71,7 +71,8 @@ mod tests {
         assert!(!refused.is_news(&one, at("2026-11-21T10:59:59Z")));
         assert!(refused.is_news(&other, at("2026-11-21T10:59:59Z")));
         assert!(refused.is_news(&one, at("2026-11-21T11:00:00Z")));
-        let many = (0..2000).filter(|n| refused.is_news(&AccountId::parse(&format!("{n:012}")).unwrap(), at("2026-11-21T11:00:01Z")));
+        let many = (0..2000)
+            .filter(|n| refused.is_news(&AccountId::parse(&format!("{n:012}")).unwrap(), at("2026-11-21T11:00:01Z")));
         assert_eq!(many.count(), MOST_REFUSED - 2);
     }
 }

@@ -63,7 +63,8 @@ pub(super) async fn handle(
                 result
             }
         };
-        let ((), result) = tokio::join!(kept, handled);
+        let ((), mut result) = tokio::join!(kept, handled);
+        evidence::add_records(changes, &mut result.findings);
         all.add(changes, std::mem::replace(&mut last, result.findings));
     }
     evidence::keep_all(context, &mut last, task.session.until()).await;

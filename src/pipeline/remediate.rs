@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use portcullis_domain::change::{Change, ChangedRules};
 use portcullis_domain::evidence::{Call, Reply};
+use portcullis_domain::facts::Facts;
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::judge::{Attribution, Judgement, attributions};
 use portcullis_domain::plan::plan;
@@ -102,6 +103,8 @@ pub(super) struct Remediated {
     pub(super) looks: Looks,
     /// Every rule that any look showed, as the latest look showed it.
     pub(super) observed: BTreeMap<RuleId, Rule>,
+    /// What the last look showed.
+    pub(super) last: Facts,
 }
 
 /// What a turn leaves to wait for.
@@ -225,7 +228,7 @@ impl Work<'_> {
     }
 
     /// What is reported, over everything that any snapshot showed of what matters.
-    fn finish(mut self, snapshot: &Snapshot, is_unsettled: bool) -> Remediated {
+    fn finish(self, snapshot: &Snapshot, is_unsettled: bool) -> Remediated {
         let last = self.task.judge(self.context, &self.state.left(&snapshot.facts));
         let open = self.left_open(&last);
         let whole = self.state.whole(&snapshot.facts);
@@ -240,10 +243,7 @@ impl Work<'_> {
         if let Some(why) = self.task.held_back.filter(|_| !self.state.pending().is_empty()) {
             judgement.undecided.push(why.to_owned());
         }
-        let mut observed = self.state.observed().clone();
-        if self.looks.is_empty() && self.state.mode() == Mode::Enforce {
-            self.looks.note_absent(self.context, self.task, &snapshot.facts, &mut observed);
-        }
+        let (observed, last) = (self.state.observed().clone(), self.state.left(&snapshot.facts));
         let remediation = Remediation {
             judgement,
             past: self.state.past(),
@@ -252,7 +252,7 @@ impl Work<'_> {
             done_at: self.revoked_at.or(self.closed_at).or_else(|| Some(self.context.now())),
             done: self.state.finish(),
         };
-        Remediated { remediation, looks: self.looks, observed }
+        Remediated { remediation, looks: self.looks, observed, last }
     }
 }
 

@@ -17,8 +17,8 @@ mod tests;
 
 pub use destinations::{Destinations, Others};
 use futures_util::future::join;
-use portcullis_domain::finding::Finding;
 pub use news::News;
+use portcullis_domain::finding::Finding;
 use tokio::time::Instant;
 
 use crate::aws::Aws;
@@ -42,12 +42,7 @@ pub struct Sinks<'a> {
 impl Sinks<'_> {
     /// Writes findings to the log, which cannot fail, and publishes those that are news. How many could not be published.
     /// Past a number of them they are only counted in `news`.
-    pub async fn report(
-        &self,
-        findings: impl Iterator<Item = &Finding> + Clone,
-        news: &News,
-        until: Instant,
-    ) -> usize {
+    pub async fn report(&self, findings: impl Iterator<Item = &Finding> + Clone, news: &News, until: Instant) -> usize {
         findings.clone().for_each(|finding| (self.out)(&log::line(finding)));
         let others = self.others.send(self.aws, self.out, findings.clone(), until);
         let to_topic = async {

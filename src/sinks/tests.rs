@@ -220,7 +220,8 @@ fn a_subject_never_loses_what_happened_or_where() {
 
 #[test]
 fn what_is_not_known_is_not_said() {
-    let refused = Finding::plain(&EventMetadata::default(), Verdict::Undecided, Outcome::None, Mode::Alert, "why".into());
+    let refused =
+        Finding::plain(&EventMetadata::default(), Verdict::Undecided, Outcome::None, Mode::Alert, "why".into());
     let texts = texts(&message::of(&refused)).to_string();
     assert!(!texts.contains("unknown"), "{texts}");
     assert_eq!(message::of(&refused).subject, "Portcullis CANNOT TELL");
@@ -258,7 +259,8 @@ fn a_mail_has_a_link_to_the_group_the_command_that_closes_it_and_the_exemption_t
     open.exposures[0].sources = vec!["0.0.0.0/0".into(), "::/0".into()];
     let text = mail(&open);
     assert!(text.contains(&format!("\nConsole  {link}\n")), "{text}");
-    let command = "aws ec2 revoke-security-group-ingress --region eu-west-1 --group-id sg-1 --security-group-rule-ids sgr-1";
+    let command =
+        "aws ec2 revoke-security-group-ingress --region eu-west-1 --group-id sg-1 --security-group-rule-ids sgr-1";
     assert!(text.contains(&format!("\nClose it\n  {command}\n")), "{text}");
     let exemption = text.split("add this to the policy\n").nth(1).unwrap();
     let policy = portcullis_domain::policy::Policy::parse(&format!("version: 1\n{exemption}")).unwrap();
@@ -266,7 +268,10 @@ fn a_mail_has_a_link_to_the_group_the_command_that_closes_it_and_the_exemption_t
     assert_eq!(exempt.until, "2026-12-21T23:59:59Z".parse().ok());
     assert_eq!(exempt.guards, Some(vec!["ssh".to_owned()]));
     let chat = card(&open)["content"]["description"].as_str().unwrap().to_owned();
-    assert!(chat.contains(&format!("Close it: `{command}`\n")) && chat.contains(&format!("*Console*: {link}\n")), "{chat}");
+    assert!(
+        chat.contains(&format!("Close it: `{command}`\n")) && chat.contains(&format!("*Console*: {link}\n")),
+        "{chat}"
+    );
     assert!(!mail(&reverted()).contains("Close it"), "it is closed");
     let china = Finding { region: Some("cn-north-1".into()), ..open };
     assert!(mail(&china).contains("https://cn-north-1.console.amazonaws.cn/ec2/home?region=cn-north-1#SecurityGroup"));
@@ -302,7 +307,10 @@ fn a_sweeps_mail_names_each_group_on_a_line_and_says_how_many_more_there_are() {
     let open = (0..40).map(|n| format!("111122223333 eu-west-1 sg-{n}")).collect();
     let sweep = SweepFinding { accounts: 1, places: 1, groups: 60, exposed: 40, open, ..SweepFinding::default() };
     let text = mail(&Finding::swept(NOW.parse().unwrap(), sweep, Mode::Alert));
-    assert!(text.starts_with("Portcullis sweep: 40 OPEN\n\nsweep of 1 Region of 1 account: 60 groups looked at, "), "{text}");
+    assert!(
+        text.starts_with("Portcullis sweep: 40 OPEN\n\nsweep of 1 Region of 1 account: 60 groups looked at, "),
+        "{text}"
+    );
     assert!(text.contains("\nOpen\n  111122223333 eu-west-1 sg-0\n  111122223333 eu-west-1 sg-1\n"), "{text}");
     assert!(text.contains("  and more (40 are named in the log)\n") && !text.contains("sg-25"), "{text}");
     assert!(!text.contains("unknown") && !text.contains("\nBy "), "{text}");

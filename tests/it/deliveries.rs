@@ -132,7 +132,8 @@ async fn a_flood_of_violations_ends_with_every_rule_gone_and_few_calls() {
     let start = tokio::time::Instant::now();
     let began = world.now();
     let clock = Box::new(move || jiff::Timestamp::from_millisecond(began).unwrap() + start.elapsed());
-    watch.context = Setup::default().context(REGION, ticking(&world), clock, Box::new(|_: &str| ())).await;
+    let setup = Setup { evidence: false, ..Setup::default() };
+    watch.context = setup.context(REGION, ticking(&world), clock, Box::new(|_: &str| ())).await;
     let mut bodies = Vec::new();
     let groups: Vec<String> =
         (0..amount).map(|n| world.create_group(ACCOUNT, REGION, &format!("g{n}"), Vpc::Other)).collect();

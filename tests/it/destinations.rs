@@ -222,7 +222,7 @@ async fn a_members_finding_goes_into_the_members_own_security_hub_in_alert_mode_
         world.enable_security_hub(MEMBER, "us-east-1");
         let role = MemberRole { name: "PortcullisMember".into(), external_id: Some("org-1".into()) };
         let accounts = Accounts::Listed([AccountId::parse(MEMBER).unwrap()].into());
-        let setup = Setup { mode, accounts, member_role: Some(role), ..Setup::default() };
+        let setup = Setup { mode, accounts, member_role: Some(role), evidence: false, ..Setup::default() };
         let clock = world.clone();
         let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap());
         let mut context = setup.context(REGION, straight(world.clone()), clock, Box::new(|_: &str| {})).await;

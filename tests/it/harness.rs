@@ -14,10 +14,12 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use ec2_model::{Call, Reply, Request, Response, Vpc, World};
 use portcullis::aws::{Aws, FunctionIdentity};
-use portcullis::config::{Accounts, LogRole, MemberRole};
+use portcullis::config::{Accounts, EvidencePlace, LogRole, MemberRole};
+use portcullis::domain::evidence::Evidence;
 use portcullis::domain::finding::Finding;
 use portcullis::domain::policy::{Mode, Policy};
 use portcullis::pipeline::{self, Answer, Clock, Context, Invocation, Settings};
+use portcullis::shelf::{Shelf, policy_key};
 use portcullis::sinks::Output;
 use portcullis::store::Store;
 use serde_json::{Value, json};
@@ -96,6 +98,35 @@ pub(crate) struct Watch {
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
 }
 
+/// The bucket that every function of the tests keeps its evidence in.
+pub(crate) const EVIDENCE: &str = "evidence";
+
+impl Drop for Watch {
+    /// Whatever a test is about: the evidence of all that was done must lead to the same plan again.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            replayed(&self.world);
+        }
+    }
+}
+
+/// Judges every act of a world again, and returns the evidence.
+pub(crate) fn replayed(world: &World) -> Vec<Evidence> {
+    let objects: std::collections::BTreeMap<String, Vec<u8>> = world.objects(EVIDENCE).into_iter().collect();
+    let acts = objects.iter().filter(|(key, _)| key.starts_with("evidence/v1/"));
+    let judge = |(key, bytes): (&String, &Vec<u8>)| {
+        let text = std::str::from_utf8(bytes).unwrap();
+        let (evidence, is_whole) = Evidence::read(text).unwrap_or_else(|error| panic!("{key}: {error}: {text}"));
+        assert!(is_whole && evidence.id.key() == *key, "{key}");
+        assert_eq!(evidence.document().unwrap(), text);
+        let policy = &objects[&policy_key(&evidence.guard.policy)];
+        let policy = Policy::parse(std::str::from_utf8(policy).unwrap()).unwrap();
+        evidence.replay(&policy).unwrap_or_else(|mismatch| panic!("{key}: {mismatch}: {text}"));
+        evidence
+    };
+    acts.map(judge).collect()
+}
+
 /// How the function is set up.
 pub(crate) struct Setup {
     pub(crate) mode: Mode,
@@ -104,6 +135,7 @@ pub(crate) struct Setup {
     pub(crate) topic: bool,
     pub(crate) accounts: Accounts,
     pub(crate) member_role: Option<MemberRole>,
+    pub(crate) evidence: bool,
     pub(crate) log_role: Option<LogRole>,
     pub(crate) memory: Store,
 }
@@ -112,8 +144,8 @@ impl Default for Setup {
     fn default() -> Self {
         let policy = "version: 1";
         let accounts = Accounts::Own;
-        let (mode, memory, log_role) = (Mode::Enforce, Store::None, None);
-        Self { mode, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None, log_role, memory }
+        let (mode, memory, log_role, evidence) = (Mode::Enforce, Store::None, None, true);
+        Self { mode, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None, evidence, log_role, memory }
     }
 }
 
@@ -122,6 +154,7 @@ impl Setup {
         let world = World::new(7);
         world.set_now(1_795_000_000_000);
         let group = world.create_group(ACCOUNT, REGION, "web", self.vpc);
+        world.create_bucket(EVIDENCE);
         world.take_records();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (kept, clock, start) = (Arc::clone(&lines), world.clone(), tokio::time::Instant::now());
@@ -139,9 +172,11 @@ impl Setup {
             .region(Region::new(region.to_owned()))
             .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
         let aws = Aws::load(loader, self.member_role, self.mode).await.with_log_role(self.log_role);
+        let place = EvidencePlace::S3 { bucket: EVIDENCE.to_owned(), prefix: String::new(), days: Some(400) };
+        let shelf = if self.evidence { Shelf::at(Some(&place), &aws) } else { Shelf::None };
         let topic = self.topic.then(|| TOPIC.to_owned());
         let settings = Settings { mode: self.mode, accounts: self.accounts, topic, queue: None, memory: self.memory };
-        Context::new(aws, Policy::parse(self.policy).unwrap(), settings, clock, out)
+        Context::new(aws, Policy::parse(self.policy).unwrap(), settings, clock, out).with_shelf(shelf)
     }
 }
 

@@ -13,6 +13,7 @@ mod adversary;
 mod deliveries;
 mod destinations;
 mod evasions;
+mod evidence;
 mod faults;
 mod function;
 mod harness;

@@ -84,7 +84,8 @@ async fn sweep(watch: &Watch, account: &str, region: &str) -> SweepFinding {
 /// A function that may act in every account, with a world that keeps no records of calls.
 async fn watch() -> Watch {
     let role = MemberRole { name: ROLE.into(), external_id: None };
-    let watch = Setup { accounts: Accounts::Any, member_role: Some(role), ..Setup::default() }.start().await;
+    let watch =
+        Setup { accounts: Accounts::Any, member_role: Some(role), evidence: false, ..Setup::default() }.start().await;
     // The SDK compares the credentials' expiry with the machine's clock.
     watch.world.set_now(portcullis::now().as_millisecond());
     watch.world.set_records(false);

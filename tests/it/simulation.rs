@@ -22,7 +22,7 @@ use portcullis::pipeline::{self, Answer, Context, Invocation};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::harness::{Between, Setup};
+use crate::harness::{Between, Setup, replayed};
 use scene::{DEEDS, MEMBER, START, Scene, id_of};
 use watcher::Watcher;
 
@@ -287,6 +287,14 @@ impl Run {
         self.last_sweep(places).await;
     }
 
+    /// Every act must be judged again as it was.
+    fn replay(&self) {
+        let mut watcher = lock(&self.watcher);
+        for evidence in replayed(&watcher.scene.world) {
+            watcher.scene.count(format!("evidence: {} {}", evidence.kind.as_str(), evidence.outcome.as_str()));
+        }
+    }
+
     /// After people and faults have stopped, one sweep leaves nothing open.
     async fn last_sweep(&self, places: usize) {
         {
@@ -336,6 +344,7 @@ fn run(seed: u64, verbose: bool) -> Outcome {
             let mut run = Run::start(seed, verbose).await;
             *watched.lock().unwrap() = Some(Arc::clone(&run.watcher));
             run.play().await;
+            run.replay();
         });
     }));
     let watched = watched.into_inner().unwrap();

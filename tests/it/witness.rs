@@ -14,6 +14,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::Credentials;
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroupRule};
+use portcullis::config::EvidencePlace;
+use portcullis::shelf::{Document, Put, Shelf};
 use serde_json::{Value, json};
 
 use crate::harness::sqs;
@@ -256,4 +258,39 @@ async fn a_hub_guards_two_members_in_two_regions_of_a_mock_that_others_wrote() {
     let reported = ["account", "region", "group", "verdict", "outcome"].map(|field| findings[0][field].clone());
     assert_eq!(reported, [second, "us-east-2", group, "exposed", "would_revert"].map(|text| json!(text)));
     assert_eq!(ingress(ec2, group).await.len(), 3, "by default a sweep only tells");
+}
+
+/// What the evidence rests on: a key is written once, a lost race says so, and the lock is what was asked for.
+#[tokio::test]
+#[ignore = "needs moto's server program: PORTCULLIS_TEST_MOTO"]
+async fn evidence_is_written_once_and_locked() {
+    let moto = Moto::start();
+    let sdk = config(&moto, REGION, key()).await;
+    let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build());
+    let place = aws_sdk_s3::types::CreateBucketConfiguration::builder()
+        .location_constraint(aws_sdk_s3::types::BucketLocationConstraint::EuWest1)
+        .build();
+    let create = s3.create_bucket().bucket("kept").create_bucket_configuration(place);
+    create.object_lock_enabled_for_bucket(true).send().await.unwrap();
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .endpoint_url(&moto.url)
+        .region(Region::from_static(REGION))
+        .credentials_provider(key());
+    let aws = portcullis::aws::Aws::load(loader, None, portcullis::domain::policy::Mode::Enforce).await;
+    let place = EvidencePlace::S3 { bucket: "kept".to_owned(), prefix: "p/".to_owned(), days: Some(400) };
+    let shelf = Shelf::at(Some(&place), &aws);
+    let (now, until) = (portcullis::now(), tokio::time::Instant::now() + Duration::from_secs(20));
+    let document = |bytes| Document { key: "evidence/v1/a=b/x.json", bytes, is_evidence: true };
+    assert_eq!(shelf.put(document(b"first"), now, until).await.unwrap(), Put::Written);
+    assert_eq!(shelf.put(document(b"second"), now, until).await.unwrap(), Put::Already);
+    assert_eq!(shelf.get("evidence/v1/a=b/x.json").await.unwrap(), b"first");
+    assert_eq!(shelf.keys("evidence/v1/").await.unwrap(), ["evidence/v1/a=b/x.json"]);
+    let head = s3.head_object().bucket("kept").key("p/evidence/v1/a=b/x.json").send().await.unwrap();
+    assert_eq!(head.object_lock_mode().map(|mode| mode.as_str()), Some("GOVERNANCE"));
+    let days = (head.object_lock_retain_until_date().unwrap().secs() - now.as_second()) / 86_400;
+    assert!((399..=400).contains(&days), "{days}");
+    let missing = shelf.get("evidence/v1/none.json").await.unwrap_err().to_string();
+    assert!(missing.contains("NoSuchKey"), "{missing}");
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use boon::{Compiler, SchemaIndex, Schemas};
 use portcullis_domain::change::{Change, ChangedRules, Resource};
 use portcullis_domain::cloudtrail::{EnvelopeOrigin, Reading, read};
+use portcullis_domain::evidence::{Account, Evidence, Guard, Look};
 use portcullis_domain::facts::{Facts, GroupLocation};
 use portcullis_domain::finding::{Action, Done, Finding, Outcome, SweepFinding, Verdict};
 use portcullis_domain::ids::{GroupId, RuleId};
@@ -73,7 +74,9 @@ fn yaml(text: &str) -> Value {
 fn the_files_are_as_they_are_made_from_the_types() {
     #[expect(clippy::disallowed_methods, reason = "what is written anew is for whoever runs the test to say")]
     let overwrite = std::env::var_os("PORTCULLIS_TEST_SCHEMAS").is_some_and(|word| word == "overwrite");
-    for (name, schema) in [("policy", Policy::json_schema()), ("finding", Finding::json_schema())] {
+    let schemas =
+        [("policy", Policy::json_schema()), ("finding", Finding::json_schema()), ("evidence", Evidence::json_schema())];
+    for (name, schema) in schemas {
         let file = root().join(format!("schema/{name}.schema.json"));
         let made = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         if overwrite {
@@ -293,6 +296,59 @@ fn findings(event: &[u8], policy: &Policy) -> Vec<Finding> {
         Finding::judged(&change, 0, &remediation)
     });
     judged.collect()
+}
+
+#[test]
+fn every_piece_of_evidence_keeps_to_the_schema() {
+    let validator = Validator::of(Evidence::json_schema().into());
+    let (mut kinds, mut seen) = (Vec::new(), 0);
+    let policy = Policy::built_in();
+    let now = "2026-11-21T12:00:00Z".parse().unwrap();
+    for file in files("events") {
+        let event = std::fs::read(&file).unwrap();
+        let value = json::parse(&event).unwrap();
+        let Reading::Change(change) = read(value.get("detail").unwrap(), &EnvelopeOrigin::default()) else { continue };
+        let Resource::Group(group) = change.resource.clone() else { continue };
+        let (account, region) = (change.account.clone(), change.region.clone());
+        let location = GroupLocation { account: account.clone(), region: region.clone(), group, vpc: None };
+        let recorded = change.recorded_rules.iter().flatten();
+        let rules = recorded.filter_map(|(id, permission)| Some(Rule::new(id.clone()?, permission.clone()))).collect();
+        let facts = Facts::of_rules(location, rules, now);
+        let judgement = judge(&[&change], &facts, &policy, now);
+        let planned = plan(&judgement, Mode::Enforce, usize::MAX);
+        let looks = [Look::new(&facts, now, planned.clone())];
+        let observed = facts.rules.iter().map(|rule| (rule.id.clone(), rule.clone())).collect();
+        let (account, region, version) = (Some(account), Some(region), "0".to_owned());
+        let guard = Guard { version, account, region, mode: Mode::Enforce, policy: policy.hash().to_owned() };
+        let (changes, memory) = ([&*change], "none".to_owned());
+        let account = Account {
+            guard,
+            location: &facts.location,
+            changes: &changes,
+            own: 1,
+            memory,
+            waivers: Default::default(),
+            looks: &looks,
+            looks_left_out: 0,
+            observed: &observed,
+        };
+        for action in actions() {
+            let done: Done = planned.rules().into_iter().map(|id| (id, action.clone())).collect();
+            let (judgement, past, open) = (judgement.clone(), Vec::new(), Vec::new());
+            let remediation = Remediation { judgement, past, open, done, mode: Mode::Enforce, done_at: Some(now) };
+            let record: Value = serde_json::from_slice::<Value>(&event).unwrap()["detail"].clone();
+            let finding = Finding::judged(&change, 0, &remediation);
+            let Some(evidence) = account.of(&finding, 0, Some(record)) else { continue };
+            let written = serde_json::from_str(&evidence.document().unwrap()).unwrap();
+            validator.check(&written).unwrap_or_else(|error| unreachable!("{}: {error}", file.display()));
+            kinds.push(evidence.outcome.as_str());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 30, "{seen}");
+    for outcome in ["reverted", "would_revert", "already_gone", "failed"] {
+        assert!(kinds.contains(&outcome), "no evidence with {outcome}");
+    }
 }
 
 #[test]

@@ -240,4 +240,3 @@ pub fn services() -> String {
     };
     rows.iter().map(row).collect()
 }
-

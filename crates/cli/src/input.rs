@@ -223,7 +223,9 @@ mod tests {
             assert_eq!(passed_over.text().is_none(), input, "{key}");
         }
         let mut passed_over = PassedOver::default();
-        for key in ["AWSLogs/111122223333/Config/1.json.gz", "AWSLogs/111122223333/Config/2.json.gz", "a.parquet", "b", "c/"] {
+        for key in
+            ["AWSLogs/111122223333/Config/1.json.gz", "AWSLogs/111122223333/Config/2.json.gz", "a.parquet", "b", "c/"]
+        {
             assert!(!is_input(key, &mut passed_over));
         }
         assert_eq!(passed_over.text().unwrap(), "2 of Config, 1 .parquet, 1 without an ending");

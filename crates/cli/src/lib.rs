@@ -1,6 +1,8 @@
 //! What the command line does apart from the terminal: reads inputs ([`input`]), judges records offline ([`check`]),
-//! explains a policy ([`explain`]), and shows findings ([`show`]).
+//! explains a policy ([`explain`]), reads the evidence of acts ([`acts`]), reports
+//! on it ([`report`]), and shows findings ([`show`]).
 
+pub mod acts;
 pub mod aws;
 pub mod check;
 pub mod doctor;
@@ -12,6 +14,7 @@ pub mod operator;
 pub mod policy_errors;
 pub mod policy_file;
 pub mod progress;
+pub mod report;
 pub mod show;
 pub mod terminal;
 pub mod trail;

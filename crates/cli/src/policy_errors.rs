@@ -43,10 +43,11 @@ fn mistakes(text: &str) -> Vec<Mistake> {
     for _ in 0..MOST {
         let Err(error) = Policy::parse(&rest) else { break };
         let place = error.place.and_then(|(line, column)| Some((line.try_into().ok()?, column.try_into().ok()?)));
-        let (line, column) = place.unwrap_or((1, 1));
+        let (line, column): (usize, usize) = place.unwrap_or((1, 1));
         let words = plain(&without_place(&error.to_string()));
         // What is missing because it was taken out is no mistake of its own.
-        let begins = ["missing", "exempt: names nothing", "scopes: names nothing"].iter().any(|it| words.starts_with(it));
+        let begins =
+            ["missing", "exempt: names nothing", "scopes: names nothing"].iter().any(|it| words.starts_with(it));
         let is_bare = |line: &str| line.trim().is_empty() || line.trim_end().ends_with(':');
         let lacks = words.starts_with("expected ") && rest.lines().nth(line.saturating_sub(1)).is_none_or(is_bare);
         let follows = !mistakes.is_empty() && (begins || lacks);
@@ -66,7 +67,8 @@ fn mistakes(text: &str) -> Vec<Mistake> {
 
 /// The parser's words without the place, which stands before them.
 fn without_place(words: &str) -> String {
-    let is_place = |end: &str| end.trim_start_matches(|c: char| c.is_ascii_digit() || ", column".contains(c)).is_empty();
+    let is_place =
+        |end: &str| end.trim_start_matches(|c: char| c.is_ascii_digit() || ", column".contains(c)).is_empty();
     match words.rsplit_once(" at line ") {
         Some((before, end)) if is_place(end) => before.to_owned(),
         _ => words.to_owned(),

@@ -33,7 +33,9 @@ pub fn read(path: &Path, operator: &Operator) -> io::Result<Policy> {
     let text = match input::s3(path) {
         Some((bucket, key)) => from_s3(bucket, key, operator).map_err(named)?,
         None if is_stdin(path) => io::read_to_string(io::stdin()).map_err(|error| named(error.to_string()))?,
-        None => std::fs::read(path).map(|bytes| String::from_utf8_lossy(&utf8(&bytes)).into_owned()).map_err(|error| named(error.to_string()))?,
+        None => std::fs::read(path)
+            .map(|bytes| String::from_utf8_lossy(&utf8(&bytes)).into_owned())
+            .map_err(|error| named(error.to_string()))?,
     };
     Policy::parse(&text).map_err(|_| io::Error::other(policy_errors::explained(&name(path), &text)))
 }

@@ -1,5 +1,6 @@
 //! Findings as a table for people, and as JSON lines, OCSF or CSV for machines.
 
+mod acts;
 mod checked;
 mod csv_rows;
 mod swept;
@@ -12,9 +13,11 @@ use portcullis_domain::finding::{Finding, ocsf};
 use crate::check::Checked;
 use crate::terminal::Terminal;
 
+pub use acts::acts;
 pub use checked::is_row;
+pub use csv_rows::harmless_cell;
 pub use swept::{done, swept};
-pub use table::table_of;
+pub use table::{plain_table, table_of};
 
 /// How rows are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -24,21 +24,26 @@ fn parse(text: &str, of_day: &str) -> Result<Timestamp, String> {
     text.parse().or_else(|_| format!("{text}{of_day}").parse()).map_err(|_| EXPECTED.to_owned())
 }
 
-/// A length of time, such as `7d`, `12h` or `30m`.
+/// A span of time: `90m`, `36h`, `14d`, `8w`.
 ///
 /// # Errors
 /// What is expected.
-pub fn duration(text: &str) -> Result<SignedDuration, String> {
-    let expected = || "expected days, hours or minutes, such as 7d, 12h or 30m".to_owned();
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(expected)?;
-    let minutes = match unit {
-        "d" => 24 * 60,
-        "h" => 60,
-        "m" => 1,
-        _ => return Err(expected()),
+pub fn span(text: &str) -> Result<SignedDuration, String> {
+    let expected = || "expected a number and a unit, such as 90m, 36h, 14d or 8w".to_owned();
+    let unit = text.chars().last().ok_or_else(expected)?;
+    let hours = |hours: i64| hours.checked_mul(3600);
+    let seconds = match unit {
+        'm' => Some(60),
+        'h' => hours(1),
+        'd' => hours(24),
+        'w' => hours(7 * 24),
+        _ => None,
     };
-    let number: i64 = number.parse().ok().filter(|number| *number > 0).ok_or_else(expected)?;
-    number.checked_mul(minutes * 60).map(SignedDuration::from_secs).ok_or_else(expected)
+    let number: i64 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).ok_or_else(expected)?;
+    // A thousand years are longer than anything that is kept.
+    let longest = 366 * 1000 * 24 * 3600;
+    let seconds = seconds.and_then(|seconds: i64| seconds.checked_mul(number)).filter(|it| (1..=longest).contains(it));
+    seconds.map(SignedDuration::from_secs).ok_or_else(expected)
 }
 
 /// The times between which records are judged.
@@ -73,12 +78,14 @@ mod tests {
     }
 
     #[test]
-    fn a_length_of_time_has_a_unit() {
-        for (text, seconds) in [("7d", 604_800), ("12h", 43_200), ("30m", 1800)] {
-            assert_eq!(duration(text).unwrap().as_secs(), seconds);
+    fn a_span_is_a_number_and_a_unit() {
+        for (text, hours) in [("90m", 1.5), ("36h", 36.0), ("14d", 336.0), ("8w", 1344.0)] {
+            assert_eq!(span(text).unwrap().as_secs_f64() / 3600.0, hours, "{text}");
         }
-        for text in ["", "d", "7", "0d", "-1d", "7w", "1.5d", "9999999999999999d", "７d"] {
-            assert!(duration(text).is_err(), "{text}");
+        for bad in
+            ["", "d", "14", "14 d", "-1d", "0h", "1y", "d14", "1.5h", "99999999999999999999d", "9999999999w", "14ä"]
+        {
+            assert!(span(bad).is_err(), "{bad}");
         }
     }
 

@@ -47,10 +47,16 @@ pub fn place(finding: &Finding) -> String {
 /// The caller. The head of its ARN is left out where it only repeats the account of the finding.
 #[must_use]
 pub fn actor(finding: &Finding) -> String {
-    let Some(arn) = &finding.actor else { return "unknown".to_owned() };
+    actor_of(finding.actor.as_deref(), finding.account.as_deref(), "unknown")
+}
+
+/// The same of a caller's ARN, and what is said where there is none.
+#[must_use]
+pub fn actor_of(actor: Option<&str>, account: Option<&str>, none: &str) -> String {
+    let Some(arn) = actor else { return none.to_owned() };
     let own = || {
         let arn = Arn::parse(arn)?;
-        (Some(arn.account) == finding.account.as_deref()).then_some(arn.resource)
+        (Some(arn.account) == account).then_some(arn.resource)
     };
     escaped(own().unwrap_or(arn))
 }

@@ -177,14 +177,7 @@ mod tests {
         let shown: Vec<_> = found.iter().map(|(line, it)| (*line, it.as_deref().unwrap_or("broken"))).collect();
         assert_eq!(
             shown,
-            [
-                (1, r#"{"a":1}"#),
-                (2, "broken"),
-                (3, r#"{"b":2}"#),
-                (4, "broken"),
-                (8, "[3]"),
-                (9, "broken")
-            ]
+            [(1, r#"{"a":1}"#), (2, "broken"), (3, r#"{"b":2}"#), (4, "broken"), (8, "[3]"), (9, "broken")]
         );
         assert_eq!(read("nothing").len(), 1);
     }

@@ -139,6 +139,7 @@ pub struct Change {
     pub recorded_rules: Option<Vec<(Option<RuleId>, Permission)>>,
     /// What of the record could not be read: the field, its value and what is accepted. It stops nothing: EC2 tells what
     /// the rules are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
 }
 

@@ -13,6 +13,8 @@ mod replay;
 mod seal;
 mod undone;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,11 +24,13 @@ pub use id::ActId;
 pub use look::{Call, Look, PrefixListLook, Reply};
 pub use read::ReadError;
 pub use replay::Mismatch;
+pub use undone::UndoAccount;
 pub use undone::{PutBack, Undone};
 
 use crate::change::{Change, EventMetadata};
 use crate::facts::GroupLocation;
 use crate::finding::{Action, ExposureFinding, Verdict};
+use crate::memory::Waiver;
 use crate::rule::Rule;
 
 /// The form of a document that this version writes.
@@ -126,6 +130,9 @@ pub struct Knew {
     pub own: usize,
     /// The index of the change that this act is about.
     pub change: usize,
+    /// The group's waivers, by their ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub waivers: BTreeMap<String, Waiver>,
 }
 
 /// What was decided.
@@ -202,3 +209,6 @@ pub struct Evidence {
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
+
+#[cfg(test)]
+mod tests;

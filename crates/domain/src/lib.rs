@@ -23,3 +23,4 @@ pub mod rule;
 mod schema;
 pub mod state;
 pub mod text;
+pub mod undo;

@@ -5,6 +5,7 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use serde_json::{Value, json};
 
+use crate::evidence::Evidence;
 use crate::finding::Finding;
 
 /// Draft 7: every editor knows it.
@@ -42,6 +43,14 @@ fn absent_or_given(schema: &mut Schema) {
 fn in_one_line(schema: &mut Schema) {
     if let Some(Value::String(text)) = schema.get_mut("description") {
         *text = text.replace('\n', " ");
+    }
+}
+
+impl Evidence {
+    /// The JSON Schema of an act's evidence as it is written.
+    #[must_use]
+    pub fn json_schema() -> Schema {
+        draft07().for_serialize().into_generator().into_root_schema_for::<Self>()
     }
 }
 

@@ -22,7 +22,17 @@ pub fn escaped_up_to(text: &str, most: usize) -> String {
 /// markdown.
 #[must_use]
 pub fn for_people(text: &str) -> String {
-    text.chars().map(|c| if c == '`' { '\'' } else if prints(c) { c } else { ' ' }).collect()
+    text.chars()
+        .map(|c| {
+            if c == '`' {
+                '\''
+            } else if prints(c) {
+                c
+            } else {
+                ' '
+            }
+        })
+        .collect()
 }
 
 /// Whether a character prints and stays where it is.

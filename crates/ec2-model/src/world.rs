@@ -59,6 +59,14 @@ impl World {
         groups.flat_map(|group| &group.rules).map(|stored| stored.rule.clone()).collect()
     }
 
+    /// Sets a rule's tags.
+    pub fn tag_rule(&self, account: &str, region: &str, rule: &str, tags: &[(String, String)]) {
+        let mut state = self.state();
+        let (_, place) = state.place(account, region);
+        let all = place.groups.iter_mut().flat_map(|group| &mut group.rules);
+        all.filter(|stored| stored.rule.id == rule).for_each(|stored| stored.rule.tags = tags.to_vec());
+    }
+
     /// The names of all groups of an account in a Region.
     pub fn group_names(&self, account: &str, region: &str) -> Vec<String> {
         self.state().place(account, region).1.groups.iter().map(|group| group.name.clone()).collect()

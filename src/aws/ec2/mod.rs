@@ -1,5 +1,6 @@
-//! EC2: what the function reads there, and the one call that it writes with.
+//! EC2: what the function reads there, and the one call that it writes with. The command line has another.
 
+mod authorize;
 mod describe;
 mod groups;
 mod prefix_lists;
@@ -12,6 +13,7 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::Filter;
 use portcullis_domain::ids::GroupId;
 
+pub use authorize::Authorized;
 pub use describe::{Description, Wanted};
 pub use prefix_lists::{KnownLists, ListAge, PrefixListState};
 pub use revoke::{Permit, REVOKE};

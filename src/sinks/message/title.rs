@@ -33,10 +33,9 @@ fn headline(finding: &Finding) -> Headline {
             "NOT CLOSED",
             "Close it by hand now, then find out why: the error names AWS's reason. The function tries again.",
         ),
-        (_, Outcome::WouldRevert) => open(
-            "OPEN, alert mode",
-            "Close it, or add an exemption with a reason. Nothing is touched in alert mode.",
-        ),
+        (_, Outcome::WouldRevert) => {
+            open("OPEN, alert mode", "Close it, or add an exemption with a reason. Nothing is touched in alert mode.")
+        }
         (Verdict::Exposed, Outcome::Reverted) if finding.is_open() => open(
             "STILL OPEN through other rules",
             "Close it by hand: it is open through rules that this event did not make. Then tell whoever opened it.",
@@ -59,7 +58,9 @@ fn headline(finding: &Finding) -> Headline {
         (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, Outcome::AlreadyGone) => {
             over("nothing open", "Nothing to do.")
         }
-        (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, Outcome::None) => over("nothing open", "Nothing to do."),
+        (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, Outcome::None) => {
+            over("nothing open", "Nothing to do.")
+        }
     }
 }
 

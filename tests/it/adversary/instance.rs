@@ -39,7 +39,7 @@ impl Instance {
         between: Between,
         out: Box<dyn Fn(&str) + Send + Sync>,
     ) -> Self {
-        let setup = Setup { policy, topic: true, ..Setup::default() };
+        let setup = Setup { policy, topic: true, evidence: false, ..Setup::default() };
         let clock = Box::new(move || Timestamp::from_millisecond(START).unwrap() + started.elapsed());
         let context = setup.context(region, between, clock, out).await;
         let identity = FunctionIdentity::of_arn(&format!("arn:aws:lambda:{region}:{ACCOUNT}:function:portcullis"));

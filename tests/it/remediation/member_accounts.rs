@@ -57,7 +57,8 @@ async fn a_member_account_is_guarded_through_its_role() {
     assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));
     assert_eq!(watch.world.rules(member, "us-east-1", &group).len(), 1, "its egress rule");
     let calls: Vec<_> = watch.world.calls().into_iter().map(|call| (call.account, call.action)).collect();
-    let expected = [(ACCOUNT, "AssumeRole"), (member, DESCRIBE), (member, REVOKE)];
+    let expected =
+        [(ACCOUNT, "AssumeRole"), (member, DESCRIBE), (member, REVOKE), (ACCOUNT, "PutObject"), (ACCOUNT, "PutObject")];
     assert_eq!(calls, expected.map(|(account, action)| (account.to_owned(), action.to_owned())));
 }
 

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ec2_model::{Actor, Direction, Permission, RuleChange, Source, Vpc, World};
 use serde_json::{Value, json};
 
+use crate::harness::EVIDENCE;
+
 use super::judge::{Change, ChangedRules, Lists, Rule};
 
 pub(crate) const HOME: &str = "111122223333";
@@ -124,6 +126,7 @@ const SOURCES_V6: [&str; 6] = ["::/0", "2000::/3", "2600::/32", "2600::/33", "26
 impl Scene {
     pub(crate) fn new(seed: u64, region: [String; 2], break_glass: bool) -> Self {
         let world = World::new(seed);
+        world.create_bucket(EVIDENCE);
         world.set_now(START);
         world.allow_role(MEMBER, "PortcullisMember", None);
         let [first, second] = region;

@@ -36,7 +36,8 @@ const MOST_AT_ONCE: usize = 8;
 /// Why they are not known.
 pub async fn regions(clients: &Clients) -> Result<Vec<Region>, String> {
     let answer = clients.ec2().describe_regions().send().await;
-    let answer = answer.map_err(|error| operator::explained(&AwsError::from_sdk("DescribeRegions", &error).to_string()))?;
+    let answer =
+        answer.map_err(|error| operator::explained(&AwsError::from_sdk("DescribeRegions", &error).to_string()))?;
     let names = answer.regions().iter().filter_map(|region| region.region_name());
     names.map(|name| Region::parse(name).map_err(|error| error.to_string())).collect()
 }

@@ -8,8 +8,8 @@ use portcullis::s3_url::S3Url;
 use portcullis_delivery::envelope::Payload;
 use portcullis_delivery::logfile;
 
-use super::records::{self, LogFile};
 use super::passed_over::PassedOver;
+use super::records::{self, LogFile};
 use super::{InputError, MOST_IN_MEMORY, is_input, nothing_to_read};
 use crate::operator;
 
@@ -49,7 +49,8 @@ pub async fn read<T: Default + Send + 'static, E>(
             }
         };
         // Whoever names an object wants it, whatever it is called.
-        let keys: Vec<&String> = page.keys.iter().filter(|key| *key == prefix || is_input(key, &mut passed_over)).collect();
+        let keys: Vec<&String> =
+            page.keys.iter().filter(|key| *key == prefix || is_input(key, &mut passed_over)).collect();
         is_empty &= keys.is_empty();
         let mut read = stream::iter(keys).map(|key| object(bucket, key, add)).buffered(MOST_AT_ONCE);
         while let Some(read) = read.next().await {

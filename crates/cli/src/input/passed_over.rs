@@ -40,8 +40,7 @@ impl PassedOver {
         let mut kinds: Vec<(&String, &usize)> = self.0.iter().collect();
         kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         let others: usize = kinds.iter().skip(NAMED).map(|(_, count)| **count).sum();
-        let mut named: Vec<String> =
-            kinds.iter().take(NAMED).map(|(what, count)| format!("{count} {what}")).collect();
+        let mut named: Vec<String> = kinds.iter().take(NAMED).map(|(what, count)| format!("{count} {what}")).collect();
         if others > 0 {
             named.push(format!("{others} others"));
         }

@@ -90,11 +90,7 @@ pub(super) fn in_stream(
     in_text(name, MultiGzDecoder::new(BufReader::new(input)), each).map_err(damaged)
 }
 
-fn in_text(
-    name: &str,
-    mut input: impl Read,
-    each: &mut impl FnMut(Result<Payload<'_>, InputError>),
-) -> io::Result<()> {
+fn in_text(name: &str, mut input: impl Read, each: &mut impl FnMut(Result<Payload<'_>, InputError>)) -> io::Result<()> {
     let (mut text, mut documents) = (Vec::new(), Documents { name, reader: Reader::default(), found: 0, each });
     let mut part = PART;
     loop {

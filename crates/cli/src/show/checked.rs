@@ -103,7 +103,9 @@ fn verdict(finding: &Finding) -> Cell {
         Verdict::Exposed => Cell::new("exposed").fg(Color::Red).add_attribute(Attribute::Bold),
         Verdict::Undecided => Cell::new(format!("undecided: {}", for_people(&finding.reason))).fg(Color::Yellow),
         Verdict::Exempt => Cell::new(for_people(&finding.reason)),
-        Verdict::Safe | Verdict::Irrelevant => Cell::new(format!("{}: {}", finding.verdict.as_str(), for_people(&finding.reason))),
+        Verdict::Safe | Verdict::Irrelevant => {
+            Cell::new(format!("{}: {}", finding.verdict.as_str(), for_people(&finding.reason)))
+        }
     }
 }
 

@@ -51,7 +51,9 @@ pub fn swept(findings: &[Finding], terminal: Terminal, out: &mut impl Write) -> 
             (_, Outcome::Failed) => Cell::new(done(finding)).fg(Color::Red).add_attribute(Attribute::Bold),
             (Verdict::Exposed, Outcome::Reverted) => Cell::new(done(finding)).fg(Color::Green),
             (Verdict::Exposed, _) => Cell::new(done(finding)).fg(Color::Red),
-            (Verdict::Undecided, _) => Cell::new(format!("undecided: {}", for_people(&finding.reason))).fg(Color::Yellow),
+            (Verdict::Undecided, _) => {
+                Cell::new(format!("undecided: {}", for_people(&finding.reason))).fg(Color::Yellow)
+            }
             (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, _) => Cell::new(for_people(&finding.reason)),
         };
         table.add_row(cells.iter().map(Cell::new).chain([done]));

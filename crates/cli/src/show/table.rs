@@ -25,6 +25,15 @@ pub fn table_of(header: &[&str], widths: &[u16], terminal: Terminal) -> Table {
     table
 }
 
+/// A table without colours, whose first column takes what the others leave.
+#[must_use]
+pub fn plain_table(header: &[&str], rows: &[Vec<String>], terminal: Terminal) -> String {
+    let widths: Vec<u16> = header.iter().map(|name| u16::try_from(name.len()).unwrap_or_default().min(12)).collect();
+    let mut table = table_of(header, &widths, terminal);
+    rows.iter().for_each(|row| _ = table.add_row(row));
+    table.to_string()
+}
+
 /// `sg-` and 17 digits.
 pub(super) const GROUP: u16 = 20;
 /// `2026-11-21T10:00:00Z`

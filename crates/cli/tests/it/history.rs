@@ -47,7 +47,9 @@ fn body(stream: &mut BufReader<TcpStream>) -> Option<Value> {
         }
         match line.trim().split_once(": ") {
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().unwrap(),
-            Some((name, value)) if name.eq_ignore_ascii_case("x-amz-target") => assert!(value.ends_with(".LookupEvents")),
+            Some((name, value)) if name.eq_ignore_ascii_case("x-amz-target") => {
+                assert!(value.ends_with(".LookupEvents"))
+            }
             None if line.trim().is_empty() => break,
             _ => {}
         }
@@ -60,7 +62,11 @@ fn body(stream: &mut BufReader<TcpStream>) -> Option<Value> {
 fn check(url: &str, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
     command.args([&["check", "--region", "eu-west-1"], arguments].concat()).env_clear();
-    command.envs([("AWS_ACCESS_KEY_ID", "111122223333"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("HOME", "/nonexistent")]);
+    command.envs([
+        ("AWS_ACCESS_KEY_ID", "111122223333"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("HOME", "/nonexistent"),
+    ]);
     command.env("AWS_ENDPOINT_URL", url);
     run(command, "")
 }

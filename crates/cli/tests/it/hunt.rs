@@ -19,7 +19,11 @@ fn the_hunts_are_run_from_beside_the_program_or_from_the_path() {
     std::fs::copy(env!("CARGO_BIN_EXE_portcullis"), &program).unwrap();
     let ran = portcullis(&program, &path, &["--list"]);
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("portcullis-hunt is not installed: it belongs beside portcullis or in PATH"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("portcullis-hunt is not installed: it belongs beside portcullis or in PATH"),
+        "{}",
+        ran.stderr
+    );
     for (at, words) in [(&path, "from the path"), (&beside, "from beside")] {
         let hunt = at.join("portcullis-hunt");
         std::fs::write(&hunt, format!("#!/bin/sh\necho \"{words}: $*\"\nexit 3\n")).unwrap();

@@ -9,6 +9,8 @@
     reason = "a test that panics fails, as it should"
 )]
 
+mod acts;
+mod browser;
 mod check;
 mod cli;
 mod corpus;

@@ -25,14 +25,15 @@ pub(crate) struct Stage {
     server: Server,
 }
 
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
-    fn findings(&self) -> Vec<Value> {
+    /// Each line as JSON.
+    pub(crate) fn findings(&self) -> Vec<Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
@@ -60,15 +61,27 @@ impl Stage {
         ingress.map(|rule| format!("{} {}", rule.from_port, rule.source.text())).collect()
     }
 
-    fn actions(&self) -> BTreeSet<String> {
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+
+    pub(crate) fn actions(&self) -> BTreeSet<String> {
         self.world.calls().into_iter().map(|call| call.action).collect()
     }
 
     /// With the hub's credentials, and these variables in their place where they are given.
     fn sweep_with(&self, arguments: &[&str], variables: &[(&str, &str)], stdin: &str) -> Ran {
+        self.run_with(&[&["sweep"], arguments].concat(), variables, stdin)
+    }
+
+    /// Any command, with the hub's credentials.
+    pub(crate) fn run(&self, arguments: &[&str], stdin: &str) -> Ran {
+        self.run_with(arguments, &[], stdin)
+    }
+
+    pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)], stdin: &str) -> Ran {
         let mut child = self
             .command(variables)
-            .arg("sweep")
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,7 +1,7 @@
 //! AuthorizeSecurityGroupIngress: new ingress rules, in the request's nested or flat form and in the answer.
 
-use super::{Described, Unread};
 use super::fields::{At, Part, group_source, is_empty, list, object};
+use super::{Described, Unread};
 use crate::change::{ChangedRules, Resource};
 use crate::ids::{GroupId, RuleId};
 use crate::json::{Json, Object};
@@ -164,5 +164,10 @@ fn answered_rules(response: &Object<'_>, unread: &mut Unread) -> Vec<Answered> {
         let group = unread.or(at.group_id(fields, "groupId"), None);
         Some(Answered { id, group, permission })
     };
-    items.iter().enumerate().map(rule).map(|rule| rule.unwrap_or(Answered { id: None, group: None, permission: None })).collect()
+    items
+        .iter()
+        .enumerate()
+        .map(rule)
+        .map(|rule| rule.unwrap_or(Answered { id: None, group: None, permission: None }))
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! ModifySecurityGroupRules: rules replaced, ingress and egress alike.
 
-use super::{Described, Unread};
 use super::fields::{At, Part, list, object};
+use super::{Described, Unread};
 use crate::change::{ChangedRules, Resource};
 use crate::ids::RuleId;
 use crate::json::{Json, Object};

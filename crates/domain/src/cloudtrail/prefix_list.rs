@@ -44,14 +44,12 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>, call: &str) -> Resul
     }
     match request {
         // A rule of any group may refer to the list that the record does not name.
-        Part::Omitted => {
-            Ok(Described {
-                resource: Resource::Region,
-                changed_rules: ChangedRules::Any,
-                recorded_rules: None,
-                unread: None,
-            })
-        }
+        Part::Omitted => Ok(Described {
+            resource: Resource::Region,
+            changed_rules: ChangedRules::Any,
+            recorded_rules: None,
+            unread: None,
+        }),
         Part::Given(_) | Part::Absent | Part::Unread => {
             Err("requestParameters is missing, expected what the call asked for".to_owned())
         }

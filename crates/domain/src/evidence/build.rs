@@ -12,6 +12,7 @@ use crate::facts::{Facts, GroupLocation};
 use crate::finding::{Action, Finding, Outcome};
 use crate::ids::{AccountId, Region, RuleId};
 use crate::judge::judge;
+use crate::memory::Waiver;
 use crate::plan::plan;
 use crate::policy::{Mode, Policy};
 use crate::rule::Rule;
@@ -47,6 +48,8 @@ pub struct Account<'a> {
     pub own: usize,
     /// What is known of the memory: `none`, `ok`, or `unavailable` and why.
     pub memory: String,
+    /// The group's waivers, by their ids.
+    pub waivers: BTreeMap<String, Waiver>,
     /// The looks that led to a plan with steps.
     pub looks: &'a [Look],
     /// How many further looks of that kind were not kept.
@@ -100,6 +103,7 @@ impl Account<'_> {
                 changes: self.changes.iter().map(|change| (*change).clone()).collect(),
                 own: self.own,
                 change: n,
+                waivers: self.waivers.clone(),
             },
             looks: self.looks.to_vec(),
             looks_left_out: self.looks_left_out,
@@ -184,7 +188,10 @@ impl Evidence {
     fn event(&self) -> String {
         match &self.who.id {
             Some(id) => id.clone(),
-            None => serde_json::to_string(&self.change()).unwrap_or_default(),
+            None => {
+                let rules = self.change().map(|change| &change.changed_rules);
+                serde_json::to_string(&(&self.who.time, &self.who.call, &self.who.actor, rules)).unwrap_or_default()
+            }
         }
     }
 

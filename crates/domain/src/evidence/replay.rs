@@ -5,16 +5,19 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{ActOutcome, Evidence, Kind, Look};
+use super::{ActOutcome, Evidence, Kind, Look, Undone};
 use crate::change::{Change, ChangedRules};
 use crate::cloudtrail::{self, EnvelopeOrigin, Reading};
+use crate::facts::Facts;
 use crate::finding::Action;
 use crate::ids::RuleId;
 use crate::json::Json;
 use crate::judge::judge;
 use crate::plan::{Plan, plan};
 use crate::policy::Policy;
+use crate::rule::Rule;
 use crate::text::escaped_up_to;
+use crate::undo::forbidden;
 
 /// Where an act, judged again, differs from its evidence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,8 +91,35 @@ impl Evidence {
         }
     }
 
+    /// The policy with the waivers that held then.
+    fn with_waivers(&self, policy: &Policy, now: Timestamp) -> Policy {
+        let waivers = self.knew.waivers.iter();
+        let held = waivers.filter_map(|(id, waiver)| waiver.exemptions(id, &self.location, policy, now).ok());
+        policy.with_exemptions(held.flatten())
+    }
+
+    /// What was put back must have been lawful with the group as it was.
+    fn check_put_back(
+        &self,
+        undo: &Undone,
+        (n, facts, now): (usize, &Facts, Timestamp),
+        policy: &Policy,
+    ) -> Result<(), Mismatch> {
+        let rules: Vec<Rule> = self.rules.iter().map(|taken| taken.rule.clone()).collect();
+        let Some(change) = self.change() else { return Ok(()) };
+        match forbidden((facts, &rules), change, policy, now).first() {
+            Some(why) => Err(Mismatch::new(format!("looks[{n}]"), format!("{} was undone", undo.act), why)),
+            None => Ok(()),
+        }
+    }
+
     fn check_look(&self, n: usize, look: &Look, (changes, policy): (&[&Change], &Policy)) -> Result<(), Mismatch> {
-        let judgement = judge(changes, &look.facts(&self.location), policy, look.judged_at);
+        let policy = &self.with_waivers(policy, look.judged_at);
+        let facts = look.facts(&self.location);
+        if let Some(undo) = &self.undo {
+            return self.check_put_back(undo, (n, &facts, look.judged_at), policy);
+        }
+        let judgement = judge(changes, &facts, policy, look.judged_at);
         let mode = policy.mode(&self.location, self.guard.mode);
         let again = plan(&judgement, mode, look.plan.cap);
         if again != look.plan {
@@ -109,7 +139,7 @@ impl Evidence {
             return Ok(());
         }
         let planned: BTreeSet<RuleId> = self.looks.iter().flat_map(|look| look.plan.rules()).collect();
-        for (n, taken) in self.rules.iter().enumerate() {
+        for (n, taken) in self.rules.iter().enumerate().filter(|_| self.undo.is_none()) {
             let id = &taken.rule.id;
             let is_act = match &taken.action {
                 Action::Revoked | Action::WouldRevoke | Action::Restored | Action::WouldRestore => true,
@@ -126,8 +156,26 @@ impl Evidence {
         Ok(())
     }
 
+    /// What is said to be there again must have an id.
+    fn check_undone(&self, undo: &Undone) -> Result<(), Mismatch> {
+        let is_there = undo.rules.iter().all(|rule| rule.is.is_some());
+        let is = match self.outcome {
+            ActOutcome::Intended => ActOutcome::Intended,
+            _ if is_there => ActOutcome::PutBack,
+            _ => ActOutcome::Failed,
+        };
+        match (self.kind, self.outcome) {
+            (Kind::Undo, says) if says == is => Ok(()),
+            (Kind::Undo, says) => Err(Mismatch::new("outcome", says.as_str(), is.as_str())),
+            (kind, _) => Err(Mismatch::new("kind", kind.as_str(), Kind::Undo.as_str())),
+        }
+    }
+
     /// The outcome must follow from what became of the rules.
     fn check_outcome(&self) -> Result<(), Mismatch> {
+        if let Some(undo) = &self.undo {
+            return self.check_undone(undo);
+        }
         let any = |is: fn(&Action) -> bool| self.rules.iter().any(|taken| is(&taken.action));
         let is = if any(|action| matches!(action, Action::Failed { .. })) {
             ActOutcome::Failed

@@ -77,7 +77,9 @@ impl Finding {
         finding.waiver = exemptions(attribution, judgement).find_map(|exemption| exemption.waiver.clone());
         finding.reason = reason(&finding, judgement, attribution, Open { open, past });
         if let Some(unread) = &change.unread {
-            finding.reason.push_str(&format!("; judged by what EC2 shows, for the record cannot be read in full: {unread}"));
+            finding
+                .reason
+                .push_str(&format!("; judged by what EC2 shows, for the record cannot be read in full: {unread}"));
         }
         finding
     }
@@ -165,7 +167,9 @@ impl ExposureFinding {
 }
 
 impl RuleFinding {
-    fn of(rule: &Rule, action: Action) -> Self {
+    /// A rule as EC2 showed it, and what was done about it.
+    #[must_use]
+    pub fn of(rule: &Rule, action: Action) -> Self {
         let traffic = &rule.permission.traffic;
         Self {
             id: rule.id.clone(),

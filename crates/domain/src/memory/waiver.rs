@@ -13,6 +13,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// What may be open in one group for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Waiver {
     /// The ARN of whoever may open. Only rules that CloudTrail says this principal made are covered.

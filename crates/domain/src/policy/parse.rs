@@ -22,11 +22,10 @@ use crate::text::escaped;
 
 pub(super) fn parse(yaml: &str) -> Result<Policy, PolicyError> {
     let options = serde_saphyr::options! { no_schema: true, strict_booleans: true };
-    let written: Written = serde_saphyr::from_str_with_options(yaml, options)
-        .map_err(|error| {
-            let place = error.location().map(|place| (place.line(), place.column()));
-            PolicyError::new(&one_line(&error), &error.to_string()).at(place)
-        })?;
+    let written: Written = serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
+        let place = error.location().map(|place| (place.line(), place.column()));
+        PolicyError::new(&one_line(&error), &error.to_string()).at(place)
+    })?;
     resolve(written, yaml)
 }
 

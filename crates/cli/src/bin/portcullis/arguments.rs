@@ -2,9 +2,11 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use portcullis::config::MemberRole;
+use portcullis::config::{EvidencePlace, MemberRole};
 use portcullis::domain::ids::{AccountId, Region};
+use portcullis_cli::acts::{Acts, NO_PLACE};
 use portcullis_cli::operator::Operator;
+use portcullis_cli::when::{self, Window};
 
 /// Whose credentials, and where.
 #[derive(clap::Args)]
@@ -25,6 +27,95 @@ impl ProfileAndRegion {
     /// The profile, if one is named.
     pub(crate) fn profile(&self) -> Option<&str> {
         self.profile.as_deref()
+    }
+}
+
+/// Where the evidence is.
+#[derive(clap::Args)]
+pub(crate) struct EvidenceArgs {
+    /// Where the evidence is: s3://bucket/prefix or a folder [default: the variable PORTCULLIS_EVIDENCE]
+    #[arg(long, value_name = "PLACE", value_parser = evidence_place)]
+    evidence: Option<EvidencePlace>,
+    #[command(flatten)]
+    pub(crate) aws: ProfileAndRegion,
+}
+
+impl EvidenceArgs {
+    /// The place, where one is named.
+    ///
+    /// # Errors
+    /// The variable names none.
+    pub(crate) fn place(&self) -> io::Result<Option<EvidencePlace>> {
+        match &self.evidence {
+            Some(place) => Ok(Some(place.clone())),
+            None => evidence_of_environment(),
+        }
+    }
+
+    /// The acts there, where a place is named.
+    ///
+    /// # Errors
+    /// What keeps them from being read.
+    pub(crate) async fn acts_if_named(&self) -> io::Result<Option<Acts>> {
+        match self.place()? {
+            Some(place) => Acts::at(&place, &self.aws.operator()).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The acts there.
+    ///
+    /// # Errors
+    /// What keeps them from being read, or that no place is named.
+    pub(crate) async fn acts(&self) -> io::Result<Acts> {
+        self.acts_if_named().await?.ok_or_else(|| io::Error::other(NO_PLACE))
+    }
+}
+
+pub(crate) fn evidence_place(text: &str) -> Result<EvidencePlace, String> {
+    EvidencePlace::parse(text).ok_or_else(|| format!("expected {}", EvidencePlace::ACCEPTED))
+}
+
+/// The place that the function's own variable names.
+///
+/// # Errors
+/// It names none.
+pub(crate) fn evidence_of_environment() -> io::Result<Option<EvidencePlace>> {
+    #[expect(clippy::disallowed_methods, reason = "an option of the command line, by its variable")]
+    let value = std::env::var("PORTCULLIS_EVIDENCE").unwrap_or_default();
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |why| io::Error::other(format!("PORTCULLIS_EVIDENCE=`{}`: {why}", portcullis_cli::words::text(&value)));
+    let place = evidence_place(&value).map_err(wrong)?;
+    #[expect(clippy::disallowed_methods, reason = "an option of the command line, by its variable")]
+    let days = std::env::var("PORTCULLIS_EVIDENCE_DAYS").unwrap_or_default();
+    match (days.as_str(), place) {
+        ("", place) => Ok(Some(place)),
+        (days, place) => place.locked_for(days).map(Some).map_err(io::Error::other),
+    }
+}
+
+/// Of which time.
+#[derive(clap::Args)]
+pub(crate) struct WindowArgs {
+    /// Only what is not before this time, or this day
+    #[arg(long, value_name = "TIME", value_parser = when::beginning)]
+    since: Option<jiff::Timestamp>,
+    /// Only what is not after this time, or this day
+    #[arg(long, value_name = "TIME", value_parser = when::end)]
+    until: Option<jiff::Timestamp>,
+    /// Only of the past time, such as 36h, 14d or 8w
+    #[arg(long, value_name = "TIME", value_parser = when::span, conflicts_with_all = ["since", "until"])]
+    last: Option<jiff::SignedDuration>,
+}
+
+impl WindowArgs {
+    /// The window, and `usual` back from now where none is named.
+    pub(crate) fn window(&self, usual: Option<jiff::SignedDuration>) -> Window {
+        let span = self.last.or_else(|| usual.filter(|_| self.since.is_none() && self.until.is_none()));
+        let since = span.and_then(|span| portcullis::now().checked_sub(span).ok());
+        Window { since: since.or(self.since), until: self.until }
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) struct Check {
 
 /// CloudTrail has no older events.
 fn last(text: &str) -> Result<SignedDuration, String> {
-    let last = when::duration(text)?;
+    let last = when::span(text)?;
     (last <= lookup::KEPT).then_some(last).ok_or_else(|| "CloudTrail's event history has 90 days".to_owned())
 }
 
@@ -177,15 +177,16 @@ fn in_s3(path: &Path, (judge, operator): (&Arc<Judge>, &Operator), report: &mut 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let judge = Arc::clone(judge);
     let add: objects::Add<Judged> = Arc::new(move |name, judged, payload| judge.add(name, payload, judged));
-    runtime.block_on(async {
-        let aws = operator.clients(None, Mode::Alert).await.map_err(io::Error::other)?;
-        let done = |judged| {
-            report.progress.inc(1);
-            report.add(judged)
-        };
-        objects::read(&aws.bucket(bucket), prefix, &add, done).await
-    })
-    .map(|passed_over| report.passed_over(passed_over))?;
+    runtime
+        .block_on(async {
+            let aws = operator.clients(None, Mode::Alert).await.map_err(io::Error::other)?;
+            let done = |judged| {
+                report.progress.inc(1);
+                report.add(judged)
+            };
+            objects::read(&aws.bucket(bucket), prefix, &add, done).await
+        })
+        .map(|passed_over| report.passed_over(passed_over))?;
     report.progress.finish_and_clear();
     Ok(())
 }

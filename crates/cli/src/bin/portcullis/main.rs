@@ -3,11 +3,14 @@
 mod arguments;
 mod check;
 mod doctor;
+mod evidence;
 mod drill;
 mod hunt;
 mod pages;
 mod policy;
+mod report;
 mod sweep;
+mod undo;
 mod trail;
 
 use std::ffi::OsString;
@@ -50,6 +53,15 @@ enum Command {
     /// Look at every security group of an account; with --enforce, revoke what is exposed
     #[command(after_help = MORE, after_long_help = sweep::HELP)]
     Sweep(sweep::SweepArgs),
+    /// Read the evidence of what was done, and judge it again
+    #[command(subcommand, after_help = EXAMPLES, after_long_help = evidence::HELP)]
+    Evidence(evidence::Command),
+    /// What was, or would have been, taken back: by caller, group and port
+    #[command(after_help = EXAMPLES, after_long_help = report::HELP)]
+    Report(report::ReportArgs),
+    /// Put back what an act took away, where the policy lets it be
+    #[command(after_help = EXAMPLES, after_long_help = undo::HELP)]
+    Undo(undo::UndoArgs),
     /// Create, show or delete the CloudTrail trail that Portcullis needs
     #[command(subcommand, after_help = EXAMPLES, after_long_help = trail::HELP)]
     Trail(trail::Command),
@@ -107,6 +119,9 @@ fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&command),
         Command::Sweep(arguments) => sweep::run(&arguments, terminal),
         Command::Doctor(arguments) => doctor::run(&arguments, terminal),
+        Command::Evidence(command) => evidence::run(&command, terminal),
+        Command::Report(arguments) => report::run(&arguments, terminal),
+        Command::Undo(arguments) => undo::run(&arguments),
         Command::Trail(command) => trail::run(&command, terminal),
         Command::Drill(arguments) => drill::run(&arguments, terminal),
         Command::Hunt(arguments) => hunt::run(&arguments),

@@ -12,11 +12,12 @@ use futures_util::{StreamExt, stream};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use portcullis::aws::{AccountRegion, Caller};
-use portcullis::config::{Accounts, MemberRole};
+use portcullis::config::{Accounts, EvidencePlace, MemberRole};
 use portcullis::domain::finding::Finding;
 use portcullis::domain::ids::{AccountId, Region};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
 use portcullis::pipeline::{self, Context, Invocation, Settings};
+use portcullis::shelf::Shelf;
 use portcullis::store::Store;
 use portcullis_cli::aws::advice;
 use portcullis_cli::interrupt::Interrupt;
@@ -66,6 +67,9 @@ pub(crate) struct SweepArgs {
     /// Revoke at once, without asking
     #[arg(long, requires = "enforce")]
     yes: bool,
+    /// Keep the evidence of what is revoked here: s3://bucket/prefix or a folder [default: the variable PORTCULLIS_EVIDENCE]
+    #[arg(long, value_name = "PLACE", requires = "enforce", value_parser = crate::arguments::evidence_place)]
+    evidence: Option<EvidencePlace>,
 }
 
 impl SweepArgs {
@@ -203,9 +207,25 @@ async fn context(
     };
     let (accounts_of, memory) = (Accounts::Listed(accounts.clone()), Store::None);
     let settings = Settings { mode, accounts: accounts_of, topic: None, queue: None, memory };
-    let mut context = Context::new(aws, policy, settings, Box::new(now), Box::new(|_: &str| {}));
+    // Looking is no act.
+    let place = match mode {
+        Mode::Alert => None,
+        Mode::Enforce => match &arguments.evidence {
+            Some(place) => Some(place.clone()),
+            None => crate::arguments::evidence_of_environment()?,
+        },
+    };
+    let shelf = Shelf::at(place.as_ref(), &aws);
+    let mut context = Context::new(aws, policy, settings, Box::new(now), Box::new(log)).with_shelf(shelf);
     context.names_groups = true;
     Ok((context, caller, accounts))
+}
+
+/// The pipeline's log: findings are shown otherwise. Evidence that could not be written is nowhere else.
+fn log(line: &str) {
+    if line.contains("\"sha256\":\"") {
+        eprintln!("{line}");
+    }
 }
 
 /// The time, to the second: nobody reads on.

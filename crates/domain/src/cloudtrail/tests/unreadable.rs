@@ -242,10 +242,7 @@ fn what_stands_there_in_two_ways_is_not_read() {
     let answered =
         with(ssh_from_anywhere(), "/responseElements/securityGroupRuleSet/items/0/prefixListId", json!("pl-1"));
     let place = "responseElements.securityGroupRuleSet[0]";
-    assert_eq!(
-        unread(&answered),
-        format!("{place} has both cidrIpv4 and prefixListId, expected a rule's one source")
-    );
+    assert_eq!(unread(&answered), format!("{place} has both cidrIpv4 and prefixListId, expected a rule's one source"));
 }
 
 #[test]

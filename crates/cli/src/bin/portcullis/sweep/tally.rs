@@ -205,6 +205,7 @@ impl Tally {
             return crate::INTERRUPTED;
         }
         let SweepFinding { exposed, failed, undecided, unreachable, .. } = self.summary();
-        crate::status(failed + unreachable.len() > 0, exposed > 0, undecided > 0)
+        let is_without_evidence = self.findings().any(|finding| finding.is_without_evidence);
+        crate::status(is_without_evidence || failed + unreachable.len() > 0, exposed > 0, undecided > 0)
     }
 }

@@ -1,0 +1,152 @@
+//! Undo: what an act took away is put back, where the policy lets it be.
+//!
+//! Portcullis itself never opens anything: an operator does, with credentials of their own. What is decided here is which
+//! rules are missing, which calls put them back, and whether the policy forbids it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::change::{Call, Change, ChangedRules, EventMetadata, Resource};
+use crate::evidence::Evidence;
+use crate::facts::Facts;
+use crate::finding::{Action, ExposureFinding};
+use crate::ids::RuleId;
+use crate::judge::judge;
+use crate::net::Cidr;
+use crate::policy::Policy;
+use crate::rule::{Rule, Source};
+
+/// Tags that begin so are AWS's own: nobody else can set them (EC2 User Guide, "Tag restrictions").
+const AWS: &str = "aws:";
+
+/// What is missing of an act's rules, and what is there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Missing {
+    /// The rules to put back, as they were, without the tags that only AWS can set.
+    pub rules: Vec<Rule>,
+    /// The rules that are there already: the ids that they had, and the ids that they have.
+    pub there: BTreeMap<RuleId, RuleId>,
+    /// The keys of the tags that are left out.
+    pub tags_left_out: BTreeMap<RuleId, BTreeSet<String>>,
+}
+
+/// Rules that one call puts back: the tags of a call are those of all of its rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutBackCall {
+    /// Their tags.
+    pub tags: BTreeMap<String, String>,
+    /// The rules.
+    pub rules: Vec<Rule>,
+}
+
+/// The rules that an act took away: those that were revoked, and those that were gone when it came to revoke them.
+#[must_use]
+pub fn taken(evidence: &Evidence) -> Vec<Rule> {
+    let is_gone = |action: &Action| matches!(action, Action::Revoked | Action::AlreadyGone);
+    evidence.rules.iter().filter(|taken| is_gone(&taken.action)).map(|taken| taken.rule.clone()).collect()
+}
+
+/// Which of the rules a group lacks. EC2 keeps no two rules with the same permission in a group, so a rule with the same
+/// permission is the rule.
+#[must_use]
+pub fn missing(taken: &[Rule], facts: &Facts) -> Missing {
+    let mut missing = Missing::default();
+    for rule in taken {
+        match facts.rules.iter().find(|shown| shown.permission == rule.permission) {
+            Some(shown) => _ = missing.there.insert(rule.id.clone(), shown.id.clone()),
+            None => {
+                let (own, left_out): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                    rule.tags.clone().into_iter().partition(|(key, _)| !key.starts_with(AWS));
+                if !left_out.is_empty() {
+                    missing.tags_left_out.insert(rule.id.clone(), left_out.into_keys().collect());
+                }
+                missing.rules.push(Rule { tags: own, ..rule.clone() });
+            }
+        }
+    }
+    missing
+}
+
+/// The calls that put the rules back: one for each set of tags.
+#[must_use]
+pub fn calls(rules: &[Rule]) -> Vec<PutBackCall> {
+    let mut by_tags: BTreeMap<&BTreeMap<String, String>, Vec<Rule>> = BTreeMap::new();
+    for rule in rules {
+        by_tags.entry(&rule.tags).or_default().push(rule.clone());
+    }
+    by_tags.into_iter().map(|(tags, rules)| PutBackCall { tags: tags.clone(), rules }).collect()
+}
+
+/// The change that an undo is: these rules, made by this principal.
+#[must_use]
+pub fn change(rules: &[Rule], facts: &Facts, by: &str, now: Timestamp) -> Change {
+    let location = &facts.location;
+    let event = EventMetadata {
+        time: Some(now),
+        account: Some(location.account.to_string()),
+        region: Some(location.region.to_string()),
+        call: Some("Undo".to_owned()),
+        actor: Some(by.to_owned()),
+        ..EventMetadata::default()
+    };
+    Change {
+        event,
+        account: location.account.clone(),
+        region: location.region.clone(),
+        call: Call::Authorize,
+        resource: Resource::Group(location.group.clone()),
+        changed_rules: ChangedRules::Rules(rules.iter().map(|rule| rule.id.clone()).collect()),
+        recorded_rules: None,
+        unread: None,
+    }
+}
+
+/// What forbids that the rules are put back into the group: each port that would be open to the internet through one of
+/// them, and what cannot be decided about them. Nothing: they may be put back.
+#[must_use]
+pub fn forbidden((facts, rules): (&Facts, &[Rule]), change: &Change, policy: &Policy, now: Timestamp) -> Vec<String> {
+    let ids: BTreeSet<&RuleId> = rules.iter().map(|rule| &rule.id).collect();
+    let others = facts.rules.iter().filter(|rule| !ids.contains(&rule.id));
+    let whole = facts.with_rules(others.chain(rules).cloned().collect());
+    let judgement = judge(&[change], &whole, policy, now);
+    let is_put_back = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| ids.contains(&judged.rule.id));
+    let exposures = judgement.exposures.iter().filter(|exposure| exposure.rules.iter().any(is_put_back));
+    let sentence = |exposure: ExposureFinding| {
+        let ExposureFinding { guard, protocol, port, to_port, public_addresses, sources, .. } = exposure;
+        let to = to_port.map_or_else(String::new, |to| format!("-{to}"));
+        let sources = sources.join(", ");
+        format!("{protocol} {port}{to} ({guard}) would be open to {public_addresses} public addresses, from {sources}")
+    };
+    let mut why: Vec<String> = exposures.map(|exposure| sentence(ExposureFinding::of(exposure, &judgement))).collect();
+    why.extend(judgement.undecided.iter().map(|why| format!("it cannot be decided: {why}")));
+    why
+}
+
+/// The guards and the sources that a waiver for these rules must name.
+#[must_use]
+pub fn waived(
+    (facts, rules): (&Facts, &[Rule]),
+    change: &Change,
+    policy: &Policy,
+    now: Timestamp,
+) -> (Vec<String>, Vec<Cidr>) {
+    let whole = facts.with_rules(facts.rules.iter().chain(rules).cloned().collect());
+    let judgement = judge(&[change], &whole, policy, now);
+    let guards: BTreeSet<String> = judgement.exposures.iter().map(|exposure| exposure.guard.clone()).collect();
+    let mut sources: BTreeSet<Cidr> = BTreeSet::new();
+    for rule in rules {
+        match &rule.permission.source {
+            Source::Cidr(cidr) => _ = sources.insert(*cidr),
+            Source::PrefixList(list) => {
+                let entries = facts.prefix_lists.get(list).and_then(|entries| entries.as_ref().ok());
+                sources.extend(entries.into_iter().flatten().copied());
+            }
+            Source::Group(_) | Source::Unknown(_) => {}
+        }
+    }
+    (guards.into_iter().collect(), sources.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests;
