@@ -60,7 +60,9 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
     tracing::info!(place, sha256, mode = policy_mode, guards, exemptions, "the policy was read");
     let settings = Settings { mode, accounts, topic, queue, memory };
     let shelf = Shelf::at(evidence.as_ref(), &aws);
-    Ok(Context::new(aws, policy, settings, Box::new(crate::now), Box::new(print_line)).with_shelf(shelf).with_destinations(destinations))
+    Ok(Context::new(aws, policy, settings, Box::new(crate::now), Box::new(print_line))
+        .with_shelf(shelf)
+        .with_destinations(destinations))
 }
 
 /// Writes a line to standard output. If nobody reads standard output, the line is lost and the invocation goes on.

@@ -161,13 +161,12 @@ mod tests {
     #[test]
     fn an_entry_that_the_answer_does_not_name_was_not_taken() {
         let entries = || vec![json!(1), json!(2), json!(3)];
-        let answer = json!({"FailedEntryCount": 1, "Entries": [{"EventId": "a"}, {"ErrorCode": "ThrottlingException"}]});
+        let answer =
+            json!({"FailedEntryCount": 1, "Entries": [{"EventId": "a"}, {"ErrorCode": "ThrottlingException"}]});
         let refused = refusals(&answer, entries());
-        let told: Vec<_> = refused.iter().map(|(entry, error)| (entry.clone(), error.code.as_str(), error.effect)).collect();
-        assert_eq!(
-            told,
-            [(json!(2), "ThrottlingException", Effect::NotYet), (json!(3), "NotListed", Effect::Refused)]
-        );
+        let told: Vec<_> =
+            refused.iter().map(|(entry, error)| (entry.clone(), error.code.as_str(), error.effect)).collect();
+        assert_eq!(told, [(json!(2), "ThrottlingException", Effect::NotYet), (json!(3), "NotListed", Effect::Refused)]);
         assert_eq!(refusals(&json!({}), entries()).len(), 3);
     }
 }

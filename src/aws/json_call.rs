@@ -9,8 +9,8 @@ use aws_sdk_ec2::config::{SharedCredentialsProvider, SharedIdentityCache};
 use aws_sdk_ec2::error::{ErrorMetadata, ProvideErrorMetadata};
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime::client::retries::classifiers::TransientErrorClassifier;
-use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
 use aws_smithy_runtime_api::client::auth::AuthSchemeOptionResolverParams;
+use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
@@ -75,9 +75,8 @@ impl JsonCall {
         let retries = base.retry_config().ok_or_else(|| missing("retry"))?;
         let timeouts = base.timeout_config().ok_or_else(|| missing("time limit"))?;
         let sleep = base.sleep_impl().ok_or_else(|| missing("timer"))?;
-        let auth = StaticRuntimePlugin::new()
-            .with_config(self.signing(region))
-            .with_runtime_components(components(signer));
+        let auth =
+            StaticRuntimePlugin::new().with_config(self.signing(region)).with_runtime_components(components(signer));
         let mut operation = Operation::builder()
             .service_name(self.service)
             .operation_name(self.operation)

@@ -79,7 +79,18 @@ impl Aws {
         let (pool, rate_limiter) = (Mutex::default(), RateLimiter::default());
         let (sns, dynamodb) = (OnceCell::new(), OnceCell::new());
         let buckets = s3::Buckets::default();
-        Self { base, member_role, mode, pool, sns, dynamodb, rate_limiter, log_role: None, imports_findings: false, buckets }
+        Self {
+            base,
+            member_role,
+            mode,
+            pool,
+            sns,
+            dynamodb,
+            rate_limiter,
+            log_role: None,
+            imports_findings: false,
+            buckets,
+        }
     }
 
     /// The same clients, that read log files as this role.

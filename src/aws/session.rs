@@ -48,7 +48,9 @@ const READ_ONLY: &str = r#""ec2:DescribeSecurityGroups","ec2:DescribeSecurityGro
 /// The session policy of alert mode. To report a finding changes no group.
 fn read_only(imports_findings: bool) -> String {
     let import = if imports_findings { r#","securityhub:BatchImportFindings""# } else { "" };
-    format!(r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Resource":"*","Action":[{READ_ONLY}{import}]}}}}"#)
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Resource":"*","Action":[{READ_ONLY}{import}]}}}}"#
+    )
 }
 
 impl Aws {

@@ -46,7 +46,9 @@ fn every_variable_is_taken() {
     assert_eq!(config.memory, Store::Table("portcullis-Memory-1X.a".into()));
     assert_eq!(read(&[("PORTCULLIS_MEMORY", "./memory")]).unwrap().memory, Store::Folder("./memory".into()));
     assert_eq!(read(&[]).unwrap().memory, Store::None);
-    assert!(config.destinations.event_bus.unwrap().ends_with("event-bus/a/findings") && config.destinations.security_hub);
+    assert!(
+        config.destinations.event_bus.unwrap().ends_with("event-bus/a/findings") && config.destinations.security_hub
+    );
     let off = read(&[("PORTCULLIS_SECURITY_HUB", "no")]).unwrap().destinations;
     assert_eq!([off, read(&[]).unwrap().destinations], [Destinations::default(), Destinations::default()]);
     let named = read(&[("PORTCULLIS_EVENT_BUS", "default")]).unwrap().destinations;

@@ -47,7 +47,8 @@ impl Others<'_> {
         };
         let to_hub = async {
             let Some(session) = session.filter(|_| destinations.security_hub) else { return };
-            let came = security_hub::import(session, security_hub::documents(findings.clone(), session, now), until).await;
+            let came =
+                security_hub::import(session, security_hub::documents(findings.clone(), session, now), until).await;
             let counts = [("SecurityHubNotEnabled", came.not_enabled), ("SecurityHubFailed", came.failed)];
             if let Some(line) = metrics::of(&counts, now) {
                 out(&line);

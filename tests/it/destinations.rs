@@ -112,11 +112,8 @@ async fn where_security_hub_is_not_enabled_it_is_counted_and_nothing_fails() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_either_call_meets_the_rule_is_closed_and_the_outcome_is_true() {
-    let failing = |status, code: &str| FaultKind::ErrorBefore {
-        status,
-        code: code.to_owned(),
-        message: "why".to_owned(),
-    };
+    let failing =
+        |status, code: &str| FaultKind::ErrorBefore { status, code: code.to_owned(), message: "why".to_owned() };
     let failing_after =
         FaultKind::ErrorAfter { status: 500, code: "InternalFailure".to_owned(), message: "why".to_owned() };
     let cases = [
@@ -193,7 +190,8 @@ async fn a_sweep_sends_a_hundred_findings_a_call_and_ten_events() {
     let order = json!({"sweep": {"accounts": [ACCOUNT], "regions": [REGION]}});
     let answer = watch.deliver(&order).await;
     assert_eq!(answer.findings.len(), 102, "each group, and the summary");
-    let ids: BTreeSet<String> = watch.world.security_findings(ACCOUNT, REGION).iter().map(|it| state(it)[0].clone()).collect();
+    let ids: BTreeSet<String> =
+        watch.world.security_findings(ACCOUNT, REGION).iter().map(|it| state(it)[0].clone()).collect();
     assert_eq!((ids.len(), count(&watch, IMPORT)), (101, 2));
     let events = watch.world.bus_events();
     assert_eq!((events.len(), count(&watch, PUT)), (102, 12), "ten a call, and the summary by itself");
@@ -239,8 +237,12 @@ async fn a_members_finding_goes_into_the_members_own_security_hub_in_alert_mode_
         assert_eq!(answer.findings[0].outcome == Outcome::Reverted, mode == Mode::Enforce);
         let found = world.security_findings(MEMBER, "us-east-1");
         assert_eq!(found.len(), 1, "{mode:?}: {:?}", world.calls());
-        assert_eq!((&found[0]["AwsAccountId"], &found[0]["Resources"][0]["Region"]), (&json!(MEMBER), &json!("us-east-1")));
-        let caller = world.calls().into_iter().find(|call| call.action == IMPORT).map(|call| (call.account, call.region));
+        assert_eq!(
+            (&found[0]["AwsAccountId"], &found[0]["Resources"][0]["Region"]),
+            (&json!(MEMBER), &json!("us-east-1"))
+        );
+        let caller =
+            world.calls().into_iter().find(|call| call.action == IMPORT).map(|call| (call.account, call.region));
         assert_eq!(caller, Some((MEMBER.to_owned(), "us-east-1".to_owned())));
         let put = world.calls().into_iter().find(|call| call.action == PUT).map(|call| (call.account, call.region));
         assert_eq!(put, Some((ACCOUNT.to_owned(), REGION.to_owned())), "the bus is the function's own");

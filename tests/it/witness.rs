@@ -200,7 +200,8 @@ async fn the_security_hub_of_a_mock_that_others_wrote_has_one_finding_that_is_ac
         let Answered::Response(answer) = lambda.invoke(&event) else { panic!("{mode}: the event is not answered") };
         assert_eq!(answer["findings"][0]["outcome"], outcome);
         let found = security_findings(&moto);
-        let told: Vec<_> = found.iter().map(|it| (&it["Id"], &it["RecordState"], &it["Compliance"]["Status"])).collect();
+        let told: Vec<_> =
+            found.iter().map(|it| (&it["Id"], &it["RecordState"], &it["Compliance"]["Status"])).collect();
         assert_eq!(told, [(&json!(id), &json!(state), &json!(status))], "{mode}");
         let ended = lambda.end();
         assert!(!ended.stdout.contains("SecurityHub") && !ended.stdout.contains("PublishFailed"), "{}", ended.stdout);

@@ -167,7 +167,10 @@ fn each_guard_is_told_by_itself_and_families_of_addresses_together() {
     let told: Vec<_> = made.iter().map(|made| (made.id.rsplit('/').next().unwrap(), made.is_open)).collect();
     assert_eq!(told, [("rdp", false), ("ssh", true)], "ssh is open by IPv6 still");
     let description = made[1].document["Description"].as_str().unwrap();
-    assert_eq!(description, "tcp 22 is open to 3702258432 public addresses (::/0).", "what is closed is not called open");
+    assert_eq!(
+        description, "tcp 22 is open to 3702258432 public addresses (::/0).",
+        "what is closed is not called open"
+    );
 }
 
 #[test]

@@ -72,11 +72,9 @@ pub(crate) fn error(service: Service, problem: &ApiError, request_id: &str) -> R
             ]);
             what.xml("Error", &mut xml);
         }
-        Service::Sqs
-        | Service::Organizations
-        | Service::DynamoDb
-        | Service::SecurityHub
-        | Service::EventBridge => return json::error(service, problem, request_id),
+        Service::Sqs | Service::Organizations | Service::DynamoDb | Service::SecurityHub | Service::EventBridge => {
+            return json::error(service, problem, request_id);
+        }
     }
     let content_type = if service == Service::S3 { "application/xml" } else { "text/xml;charset=UTF-8" };
     Response::new(problem.status, content_type, request_id, xml)
