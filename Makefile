@@ -120,7 +120,7 @@ proof: $(PROOFS) ## Prove the judging: a naive definition, every small world, z3
 .PHONY: proof-domain
 proof-domain: need-cargo
 	PORTCULLIS_PROOF_CASES=$(PROOF_CASES) PORTCULLIS_PROOF_WHOLE=1 \
-	  $(CARGO) test --profile proof --package portcullis-domain --lib --locked --quiet naive:: -- --nocapture
+	  $(CARGO) test --profile proof --package portcullis-domain --lib --locked --quiet -- --nocapture naive:: interleavings::
 
 .PHONY: proof-z3
 proof-z3: need-cargo .venv/proof/.installed

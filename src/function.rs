@@ -18,6 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::aws::{Aws, FunctionIdentity};
 use crate::config::Config;
 use crate::envelope::Kind;
+use crate::live_policy::LivePolicy;
 use crate::pipeline::{self, Answer, Context, Invocation, Settings};
 use crate::policy_source::PolicySourceError;
 use crate::shelf::Shelf;
@@ -53,16 +54,17 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
     } = config;
     let aws = Aws::new(ambient, member_role, mode).await.with_log_role(log_role);
     let aws = aws.with_security_hub(destinations.security_hub);
-    let policy = source.read(&aws).await.map_err(|why| InitError { place: source.name(), source: why })?;
+    let read = source.read(&aws).await.map_err(|why| InitError { place: source.name(), source: why })?;
+    let (policy, mark) = read;
     let (place, sha256) = (source.name(), policy.hash());
     let (guards, exemptions) = (policy.guards().len(), policy.exemptions().len());
     let policy_mode = policy.mode_elsewhere().as_str();
     tracing::info!(place, sha256, mode = policy_mode, guards, exemptions, "the policy was read");
     let settings = Settings { mode, accounts, topic, queue, memory };
     let shelf = Shelf::at(evidence.as_ref(), &aws);
-    Ok(Context::new(aws, policy, settings, Box::new(crate::now), Box::new(print_line))
-        .with_shelf(shelf)
-        .with_destinations(destinations))
+    let mut context = Context::new(aws, policy.clone(), settings, Box::new(crate::now), Box::new(print_line));
+    context.policy = LivePolicy::of(source, policy, mark);
+    Ok(context.with_shelf(shelf).with_destinations(destinations))
 }
 
 /// Writes a line to standard output. If nobody reads standard output, the line is lost and the invocation goes on.

@@ -13,6 +13,7 @@
 
 // In the order in which a delivery passes through them.
 pub mod config;
+pub mod live_policy;
 pub mod policy_source;
 pub mod s3_url;
 pub mod function;

@@ -26,6 +26,15 @@ pub enum PolicySourceError {
 /// No sensible policy is larger.
 const LARGEST_POLICY: usize = 1 << 20;
 
+/// What tells one version of a policy from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    /// All of a file.
+    Content(Vec<u8>),
+    /// An object's entity tag.
+    Tag(String),
+}
+
 impl PolicySource {
     /// How messages name it.
     #[must_use]
@@ -41,13 +50,38 @@ impl PolicySource {
     ///
     /// # Errors
     /// [`PolicySourceError`].
-    pub async fn read(&self, aws: &Aws) -> Result<Policy, PolicySourceError> {
+    pub async fn read(&self, aws: &Aws) -> Result<(Policy, Option<Mark>), PolicySourceError> {
+        let read = self.read_again(aws, None).await?;
+        // Without a mark there is nothing that could be as before.
+        Ok(read.unwrap_or_else(|| (Policy::built_in(), None)))
+    }
+
+    /// Reads the policy unless it is as it was at the mark. Then there is nothing.
+    ///
+    /// # Errors
+    /// [`PolicySourceError`].
+    pub async fn read_again(
+        &self,
+        aws: &Aws,
+        mark: Option<&Mark>,
+    ) -> Result<Option<(Policy, Option<Mark>)>, PolicySourceError> {
         match self {
-            Self::BuiltIn => Ok(Policy::built_in()),
-            Self::File(path) => read_file(path),
+            Self::BuiltIn => Ok(None),
+            Self::File(path) => {
+                let bytes = std::fs::read(path)?;
+                let same = matches!(mark, Some(Mark::Content(before)) if *before == bytes);
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                if same { Ok(None) } else { Ok(Some((Policy::parse(&text)?, Some(Mark::Content(bytes))))) }
+            }
             Self::S3 { bucket, key } => {
-                let bytes = aws.object(bucket, key, LARGEST_POLICY).await?;
-                Ok(Policy::parse(&String::from_utf8_lossy(&bytes))?)
+                let tag = mark.and_then(|mark| match mark {
+                    Mark::Tag(tag) => Some(tag.as_str()),
+                    Mark::Content(_) => None,
+                });
+                let Some((bytes, tag)) = aws.object_unless(bucket, key, tag, LARGEST_POLICY).await? else {
+                    return Ok(None);
+                };
+                Ok(Some((Policy::parse(&String::from_utf8_lossy(&bytes))?, tag.map(Mark::Tag))))
             }
         }
     }

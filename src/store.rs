@@ -114,7 +114,8 @@ impl Store {
         let work = async {
             match self {
                 Self::None => Err(StoreError::None),
-                Self::Table(name) => table::update(aws, name, key, update).await,
+                // The SDK's futures are large, and they are inside all others.
+                Self::Table(name) => Box::pin(table::update(aws, name, key, update)).await,
                 Self::Folder(folder) => folder::update(folder, key, update).await,
             }
         };
@@ -129,7 +130,7 @@ impl Store {
         let work = async {
             match self {
                 Self::None => Err(StoreError::None),
-                Self::Table(name) => table::read(aws, name, key).await,
+                Self::Table(name) => Box::pin(table::read(aws, name, key)).await,
                 Self::Folder(folder) => folder::read(folder, key).await,
             }
         };

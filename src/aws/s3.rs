@@ -115,6 +115,36 @@ impl Aws {
     pub async fn object(&self, bucket: &str, key: &str, most: usize) -> Result<Vec<u8>, AwsError> {
         self.bucket(bucket).whole(key, most).await
     }
+
+    /// Reads an object of at most `most` bytes, with its entity tag; nothing where its tag is still this one.
+    ///
+    /// # Errors
+    /// [`AwsError`]; [`Code::TooLarge`] when there is more.
+    pub async fn object_unless(
+        &self,
+        bucket: &str,
+        key: &str,
+        tag: Option<&str>,
+        most: usize,
+    ) -> Result<Option<(Vec<u8>, Option<String>)>, AwsError> {
+        let bucket = self.bucket(bucket);
+        let answer = bucket.asked(|client| {
+            let get = client.get_object().bucket(&bucket.name).key(key).set_if_none_match(tag.map(str::to_owned));
+            async move {
+                match get.send().await {
+                    Ok(answer) => Ok(Some(answer)),
+                    // 304 Not Modified: S3 API Reference, GetObject, `If-None-Match`.
+                    Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 304) => {
+                        Ok(None)
+                    }
+                    Err(error) => Err(Refused::of(GET_OBJECT, &error)),
+                }
+            }
+        });
+        let Some(answer) = answer.await? else { return Ok(None) };
+        let tag = answer.e_tag().map(str::to_owned);
+        Ok(Some((whole(Body(answer.body), most).await?, tag)))
+    }
 }
 
 impl Bucket {
@@ -213,16 +243,7 @@ impl Bucket {
     /// # Errors
     /// [`AwsError`]; [`Code::TooLarge`] when there is more.
     pub async fn whole(&self, key: &str, most: usize) -> Result<Vec<u8>, AwsError> {
-        let mut body = self.object(key).await?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = body.chunk().await? {
-            if bytes.len() + chunk.len() > most {
-                let why = format!("the object is larger than {most} bytes");
-                return Err(failed(Code::TooLarge, why, Effect::Refused));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
+        whole(self.object(key).await?, most).await
     }
 
     /// Writes an object under a key that no object has, and returns whether that was so. It is sent once. With `locked_until`
@@ -256,6 +277,19 @@ impl Body {
     pub async fn chunk(&mut self) -> Result<Option<impl Deref<Target = [u8]> + Send + use<>>, AwsError> {
         self.0.next().await.transpose().map_err(|error| failed(Code::NoAnswer, error.to_string(), Effect::NotYet))
     }
+}
+
+/// All bytes of a body, if they are not too many.
+async fn whole(mut body: Body, most: usize) -> Result<Vec<u8>, AwsError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.chunk().await? {
+        if bytes.len() + chunk.len() > most {
+            let why = format!("the object is larger than {most} bytes");
+            return Err(failed(Code::TooLarge, why, Effect::Refused));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
 }
 
 fn failed(code: Code, message: String, effect: Effect) -> AwsError {

@@ -9,7 +9,7 @@ use super::context::{Context, InvocationScope};
 use super::evidence;
 use super::intake::{Batch, Tracked};
 use super::resource::{self, ResourceResult};
-use crate::sinks::metrics::{self, Counts};
+use crate::sinks::metrics::{self, Counts, Trouble};
 
 /// This many resources are worked on at a time: EC2's token buckets hold 50 revokes and 100 describes.
 const MOST_AT_ONCE: usize = 8;
@@ -41,23 +41,34 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
         .chain(work)
         .map(|mut done| async move {
             // Here, for every finding comes by.
-            let policy = Some(context.policy.hash().to_owned());
-            done.findings.iter_mut().for_each(|finding| finding.value.policy.clone_from(&policy));
+            let policy = context.policy.now().hash().to_owned();
+            for finding in done.findings.iter_mut().filter(|finding| finding.value.policy.is_none()) {
+                finding.value.policy = Some(policy.clone());
+            }
             let own = done.findings.iter_mut().map(|finding| &mut finding.value);
             evidence::keep_all(context, own, scope.report_until()).await;
             let findings = done.findings.iter().map(|finding| &finding.value);
             let failures = context.sinks_with(scope.session).report(findings, &scope.news, scope.report_until()).await;
-            (done, failures)
+            let aftermath = std::mem::take(&mut done.aftermath);
+            let settle = aftermath.settlements.into_iter();
+            let settle = settle.map(|settlement| settlement.write(context, scope.report_until()));
+            let settled: Vec<bool> = stream::iter(settle).buffer_unordered(MOST_AT_ONCE).collect().await;
+            let trouble = Trouble {
+                publish_failures: failures,
+                unsettled: settled.into_iter().filter(|is_settled| !is_settled).count(),
+                policy_stale: usize::from(aftermath.is_policy_stale),
+            };
+            (done, trouble)
         })
         .buffer_unordered(MOST_REPORTED_AT_ONCE);
-    let (mut counts, mut publish_failures) = (Counts::default(), 0);
-    while let Some((done, failures)) = reported.next().await {
-        publish_failures += failures;
+    let (mut counts, mut trouble) = (Counts::default(), Trouble::default());
+    while let Some((done, more)) = reported.next().await {
+        trouble.add(more);
         done.findings.iter().for_each(|finding| counts.note(&finding.value, context.now()));
         counts.note_swept(usize::from(done.is_swept));
         result.add(done);
     }
-    if let Some(line) = metrics::line(&counts, publish_failures, context.now()) {
+    if let Some(line) = metrics::line(&counts, trouble, context.now()) {
         (context.out)(&line);
     }
 }

@@ -11,6 +11,7 @@ use super::prefix_list::OpenThroughLists;
 use super::recent::RecentChanges;
 use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
+use crate::live_policy::LivePolicy;
 use crate::shelf::{Shelf, Unwritten};
 use crate::sinks::{Destinations, News, Others, Output, Sinks};
 use crate::store::Store;
@@ -23,7 +24,7 @@ pub struct Context {
     /// The clients.
     pub aws: Aws,
     /// The policy.
-    pub policy: Policy,
+    pub policy: LivePolicy,
     /// The function's settings.
     pub settings: Settings,
     /// The clock.
@@ -66,6 +67,7 @@ impl Context {
         let names_groups = settings.topic.is_some();
         let (shelf, unwritten, recent) = (Shelf::None, Unwritten::default(), RecentChanges::default());
         let (refused, destinations) = (RefusedAccounts::default(), Destinations::default());
+        let policy = LivePolicy::fixed(policy);
         Self { aws, policy, settings, clock, out, names_groups, shelf, destinations, unwritten, recent, refused }
     }
 

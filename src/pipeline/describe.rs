@@ -79,7 +79,10 @@ pub(super) async fn again(
         }
         tokio::time::sleep(pause).await;
         match once(context, task, &Resource::Group(group.clone()), ListAge::Now).await {
-            Ok(description) => return Snapshot::each(description).next(),
+            Ok(description) => {
+                gate.answered();
+                return Snapshot::each(description).next();
+            }
             Err(failure) => {
                 let AwsError { code, message, effect, .. } = failure;
                 tracing::warn!(%group, %code, message, "the group could not be described again");
@@ -101,9 +104,9 @@ async fn once(
     resource: &Resource,
     age: ListAge,
 ) -> Result<Description, AwsError> {
-    let prefix_list_of = |permission: &Permission| needs_prefix_list(permission, &context.policy);
+    let prefix_list_of = |permission: &Permission| needs_prefix_list(permission, task.policy);
     let lists = (task.known_lists, age);
-    let wanted = Wanted { vpc: context.policy.needs_vpc(), prefix_list_of: &prefix_list_of, lists, now: context.now() };
+    let wanted = Wanted { vpc: task.policy.needs_vpc(), prefix_list_of: &prefix_list_of, lists, now: context.now() };
     task.session.describe(task.target, resource, wanted).await
 }
 

@@ -9,6 +9,7 @@ use portcullis_domain::evidence::{Account, Call, Evidence, Guard, Look, absent};
 use portcullis_domain::facts::Facts;
 use portcullis_domain::finding::{Finding, Outcome, RuleFinding};
 use portcullis_domain::ids::RuleId;
+use portcullis_domain::memory::{Memory, Waiver};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::policy::Mode;
 use tokio::time::Instant;
@@ -65,8 +66,32 @@ impl Looks {
     }
 }
 
+/// What the memory told.
+pub(super) struct Knew {
+    /// `none`, `ok` or `unavailable`.
+    memory: &'static str,
+    waivers: BTreeMap<String, Waiver>,
+}
+
+impl Knew {
+    /// What was read, or that the memory did not answer.
+    pub(super) fn of(memory: Option<&Memory>, is_lost: bool) -> Self {
+        let word = match memory {
+            Some(_) => "ok",
+            None if is_lost => "unavailable",
+            None => "none",
+        };
+        Self { memory: word, waivers: memory.map(|memory| memory.waivers.clone()).unwrap_or_default() }
+    }
+}
+
 /// Adds the evidence to the findings of a group: one for each change of the task that led to something.
-pub(super) fn add(context: &Context, task: &GroupTask<'_>, done: &Remediated, findings: &mut [Finding]) {
+pub(super) fn add(
+    context: &Context,
+    task: &GroupTask<'_>,
+    (done, knew): (&Remediated, Knew),
+    findings: &mut [Finding],
+) {
     let identity = task.session.identity();
     let account = Account {
         guard: Guard {
@@ -74,13 +99,13 @@ pub(super) fn add(context: &Context, task: &GroupTask<'_>, done: &Remediated, fi
             account: Some(identity.account.clone()),
             region: Some(identity.region.clone()),
             mode: task.mode,
-            policy: context.policy.hash().to_owned(),
+            policy: task.policy.hash().to_owned(),
         },
         location: &done.remediation.judgement.location,
         changes: task.changes,
         own: task.own,
-        memory: "none".to_owned(),
-        waivers: BTreeMap::new(),
+        memory: knew.memory.to_owned(),
+        waivers: knew.waivers,
         looks: &done.looks.looks,
         looks_left_out: done.looks.left_out,
         observed: &done.observed,
@@ -92,7 +117,7 @@ pub(super) fn add(context: &Context, task: &GroupTask<'_>, done: &Remediated, fi
         // Where only some of the change's rules are gone, the finding is about those that are there.
         let is_gone = matches!(finding.outcome, Outcome::AlreadyGone | Outcome::None) && finding.mode == Mode::Enforce;
         let evidence = match is_gone && account.looks.is_empty() {
-            true => of_absent(context, &account, (*change, &done.last), finding),
+            true => of_absent(context, (task, &account), (*change, &done.last), finding),
             false => account.of(finding, n, None),
         };
         finding.evidence = evidence.map(Box::new);
@@ -120,11 +145,11 @@ fn add_one_for_all(account: &Account<'_>, findings: &mut [Finding]) {
 /// further than that. What the record says of them is the evidence then.
 fn of_absent(
     context: &Context,
-    account: &Account<'_>,
+    (task, account): (&GroupTask<'_>, &Account<'_>),
     (change, last): (&Change, &Facts),
     finding: &Finding,
 ) -> Option<Evidence> {
-    let look = absent(change, last, &context.policy, (account.guard.mode, context.now()))?;
+    let look = absent(change, last, task.policy, (account.guard.mode, context.now()))?;
     let observed = look.rules.iter().map(|rule| (rule.id.clone(), rule.clone())).collect();
     let account = Account { changes: &[change], own: 1, looks: &[look], observed: &observed, ..account.clone() };
     let finding = Finding { outcome: Outcome::AlreadyGone, ..finding.clone() };
@@ -152,7 +177,7 @@ pub(super) async fn keep_all(context: &Context, findings: impl IntoIterator<Item
 /// Writes what earlier deliveries could not write.
 pub(super) async fn flush(context: &Context, until: Instant) {
     let at = (context.now(), until);
-    if let Err(error) = shelf::flush(&context.shelf, &context.unwritten, &context.policy, at).await {
+    if let Err(error) = shelf::flush(&context.shelf, &context.unwritten, &context.policy.now(), at).await {
         tracing::error!(%error, "evidence of earlier deliveries is still not written");
     }
 }
@@ -160,7 +185,7 @@ pub(super) async fn flush(context: &Context, until: Instant) {
 async fn keep(context: &Context, finding: &mut Finding, until: Instant) {
     let Some(evidence) = finding.evidence.take() else { return };
     let at = (context.now(), until);
-    match shelf::keep(&context.shelf, &context.unwritten, &evidence, &context.policy, at).await {
+    match shelf::keep(&context.shelf, &context.unwritten, &evidence, &context.policy.now(), at).await {
         Ok(id) => finding.act = Some(id),
         Err(failure) => {
             tracing::error!(act = %evidence.id, error = %failure.error, "the evidence was not written");

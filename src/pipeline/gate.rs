@@ -44,12 +44,34 @@ pub(super) struct Gate {
     closed: u32,
     /// How often EC2 refused a look for want of a token.
     throttled: u32,
+    /// The next pause is as long as this.
+    rest: Option<Duration>,
+    /// Whether this invocation holds the lease: no other stands at the gate.
+    is_holder: bool,
+    /// When a look last showed something open.
+    last_open: Option<Instant>,
+    /// The time from one opening to the next, smoothed.
+    gap: Option<Duration>,
 }
+
+/// Who holds the lease looks this many times from one opening to the next, at a pause between these two. EC2 refills 20
+/// looks a second, and the other deliveries of the fight need some.
+const LOOKS_A_GAP: u32 = 15;
+const HOLDERS_PACE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(250));
+
+/// Who holds the lease stays until nothing was open for some gaps, within these two.
+const QUIET_GAPS: u32 = 4;
+const HOLDERS_QUIET: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(30));
 
 impl Gate {
     /// Makes the next pause at most this long.
     pub(super) fn limit_next(&mut self, at_most: Duration) {
         self.at_most = Some(at_most);
+    }
+
+    /// The next look comes after this time.
+    pub(super) fn rest(&mut self, time: Duration) {
+        self.rest = Some(time);
     }
 
     /// The next look comes at once.
@@ -63,8 +85,10 @@ impl Gate {
     /// The next look is one of those while rules change.
     pub(super) fn use_look(&mut self) {
         self.looks += 1;
-        let pace = PACE.saturating_mul(2u32.saturating_pow(self.throttled.min(4)));
-        let pause = pace.mul_f64(0.25 + 1.5 * fastrand::f64());
+        let pace = if self.is_holder { self.holders_pace() } else { PACE };
+        let pace = pace.saturating_mul(2u32.saturating_pow(self.throttled.min(4)));
+        let spread = if self.is_holder { 0.75 + 0.5 * fastrand::f64() } else { 0.25 + 1.5 * fastrand::f64() };
+        let pause = pace.mul_f64(spread);
         self.at_most = Some(self.at_most.map_or(pause, |at_most| at_most.min(pause)));
     }
 
@@ -73,6 +97,12 @@ impl Gate {
         self.closed = if is_closed { self.closed + 1 } else { 0 };
         let is_soon = self.last_look.is_some_and(|last| last.elapsed() < SOON);
         self.fast += u32::from(is_new && is_soon);
+        if !is_closed && (self.closed == 0 || is_new) {
+            let gap = self.last_open.filter(|_| is_new).map(|last| last.elapsed());
+            let smoothed = |gap: Duration| self.gap.map_or(gap, |before| (before * 3 + gap) / 4);
+            self.gap = gap.map(smoothed).or(self.gap);
+            self.last_open = Some(Instant::now());
+        }
         self.last_look = Some(Instant::now());
     }
 
@@ -81,15 +111,32 @@ impl Gate {
         self.looks < CURIOUS
     }
 
-    /// Whether nothing has been open for some looks: whoever changed rules has stopped, or the next change brings an
-    /// instance of its own.
-    pub(super) const fn is_quiet(&self) -> bool {
-        self.closed >= QUIET
+    /// From now on this invocation alone stands at the gate.
+    pub(super) fn hold(&mut self, gap: Option<Duration>) {
+        self.is_holder = true;
+        self.gap = self.gap.or(gap);
+        self.last_open.get_or_insert_with(Instant::now);
     }
 
-    /// Whether all looks while rules change are used up.
+    fn holders_pace(&self) -> Duration {
+        let (least, most) = HOLDERS_PACE;
+        self.gap.map_or(least, |gap| (gap / LOOKS_A_GAP).clamp(least, most))
+    }
+
+    /// Whether nothing has been open for some looks: whoever changed rules has stopped, or the next change brings an
+    /// instance of its own.
+    pub(super) fn is_quiet(&self) -> bool {
+        if !self.is_holder {
+            return self.closed >= QUIET;
+        }
+        let (least, most) = HOLDERS_QUIET;
+        let quiet = self.gap.map_or(least, |gap| (gap * QUIET_GAPS).clamp(least, most));
+        self.last_open.is_none_or(|last| last.elapsed() >= quiet)
+    }
+
+    /// Whether all looks while rules change are used up. Who holds the lease stays as long as its time allows.
     pub(super) const fn is_spent(&self) -> bool {
-        self.looks + 2 * self.throttled + 2 * self.fast >= MOST_LOOKS
+        !self.is_holder && self.looks + 2 * self.throttled + 2 * self.fast >= MOST_LOOKS
     }
 
     /// EC2 refused a look: all instances together look too often.
@@ -97,9 +144,20 @@ impl Gate {
         self.throttled += 1;
     }
 
+    /// EC2 answered again: a holder goes back to its pace.
+    pub(super) fn answered(&mut self) {
+        if self.is_holder {
+            self.throttled = self.throttled.saturating_sub(1);
+        }
+    }
+
     /// The pause before the next look: from 200 ms doubled each turn to at most 4 s, half of it by chance, so that
     /// throttled invocations do not keep in step.
     pub(super) fn pause(&mut self) -> Duration {
+        if let Some(rest) = self.rest.take() {
+            self.at_most = None;
+            return rest;
+        }
         let at_most = self.at_most.take().unwrap_or(Duration::MAX);
         // No pause at all is no turn.
         if at_most.is_zero() {

@@ -1,20 +1,41 @@
 //! From what came of a group to a finding for each of its changes.
 
 use portcullis_domain::change::{Call, Change};
-use portcullis_domain::finding::{Action, Finding};
+use portcullis_domain::finding::{Action, Finding, MemoryState, Verdict};
+use portcullis_domain::judge::Judgement;
+use portcullis_domain::policy::Mode;
 
+use super::budget;
 use super::context::Context;
-use super::evidence;
+use super::evidence::{self, Knew};
 use super::intake::{Tracked, outdated};
-use super::remediate::remediate;
+use super::recall::{Recall, Settlement};
+use super::remediate::{Remediated, remediate};
+use super::stand::wait_for_the_holder;
 use super::task::{GroupTask, Snapshot};
+use super::telling::{self, Gate};
 use crate::aws::Permit;
+use crate::live_policy::Refreshed;
 
 /// What came of one group.
+#[derive(Default)]
 pub(super) struct GroupResult {
     pub(super) findings: Vec<Finding>,
     /// How many rules were revoked.
     pub(super) revoked: usize,
+    /// What is written to the memory when the findings were told.
+    pub(super) settlement: Option<Settlement>,
+    /// The policy cannot be read any more, and the one of before held.
+    pub(super) is_policy_stale: bool,
+}
+
+/// What is known when something is about to be done.
+#[derive(Default)]
+struct Known {
+    recall: Option<Recall>,
+    /// The memory was asked and did not answer.
+    is_lost: bool,
+    is_policy_stale: bool,
 }
 
 /// Remediates a group, with at most `most` revocations. There is one finding for each change of the task, in their order.
@@ -27,14 +48,54 @@ pub(super) async fn handle(
 ) -> GroupResult {
     let location = snapshot.facts.location.clone();
     let is_event = task.changes.iter().all(|change| change.call != Call::Sweep);
-    let others = if is_event { left_by_others(context, task, &snapshot) } else { Vec::new() };
+    let first = task.judge(context, &snapshot.facts);
+    let concerns = first.concerns_the_changes();
+    // A rule that EC2 does not show is still to come, or another delivery has closed it.
+    let is_missing = first.attributions.iter().any(|own| !own.missing.is_empty());
+    let is_unsettled = is_event && is_missing && task.is_young(context, snapshot.observed_at);
+    let asks = concerns || is_unsettled && context.settings.memory.is_some();
+    let known = if asks { Box::pin(before_acting(context, task, &first)).await } else { Known::default() };
+    let Known { mut recall, is_lost, is_policy_stale } = known;
+    let policy = context.policy.now();
+    let (waived, refused) = match &recall {
+        Some(recall) => recall.waivers(context, &location, &policy),
+        None => Default::default(),
+    };
+    let with_waivers = (!waived.is_empty()).then(|| policy.with_exemptions(waived));
+    let policy = with_waivers.as_ref().unwrap_or(&policy);
+    let mode = policy.mode(&location, task.mode);
+    let others = match &recall {
+        Some(recall) if is_event => recall.co_defendants(context, mode),
+        None if is_event => left_by_others(context, task, &snapshot),
+        _ => Vec::new(),
+    };
     let changes: Vec<&Change> = task.changes.iter().copied().chain(&others).collect();
-    let is_fight = is_event && context.recent.is_fight(&location);
-    let with_others = GroupTask { changes: &changes, is_fight, ..*task };
+    let mut with_others = GroupTask { changes: &changes, policy, ..*task };
+    if is_event && let Some(why) = Box::pin(budget::past_the_budget(context, &with_others, &first, mode)).await {
+        with_others = with_others.held_back(why);
+    }
+    let mut permit = permit;
+    let is_held = |recall: &Recall| recall.is_held_by_another(context.now());
+    let waits = is_event && concerns && mode == Mode::Enforce;
+    if let Some(recall) = recall.as_mut().filter(|recall| waits && is_held(recall)) {
+        // Whoever holds the lease closes what this look shows. If not, it is closed here, after a look of now.
+        permit = None;
+        if !wait_for_the_holder(context, &with_others, recall, &snapshot).await {
+            with_others.is_fight = !is_held(recall);
+        }
+    } else {
+        // The memory knows more than the instance.
+        let is_fight = match &recall {
+            Some(recall) => recall.is_fight(context.now()),
+            None => context.recent.is_fight(&location),
+        };
+        with_others.is_fight = is_event && is_fight;
+    }
     task.open_through_lists.note(context, &with_others, &snapshot.facts);
-    let remediated = remediate(context, &with_others, snapshot, permit, most).await;
-    let remediation = &remediated.remediation;
-    if is_event && remediation.judgement.keeps_an_own_rule(|rule| remediation.done.contains_key(rule)) {
+    let remediated = Box::pin(remediate(context, &with_others, &mut recall, (snapshot, permit), most)).await;
+    let Remediated { remediation, is_holder, closed_by_another, gone, .. } = &remediated;
+    let stands = remediation.judgement.keeps_an_own_rule(|rule| remediation.done.contains_key(rule));
+    if is_event && stands {
         context.recent.keep(&location, task.changes);
     }
     let revoked = remediation.done.values().filter(|action| **action == Action::Revoked).count();
@@ -43,15 +104,58 @@ pub(super) async fn handle(
     }
     let findings = task.changes.iter().enumerate().map(|(n, change)| Finding::judged(change, n, remediation));
     let mut findings: Vec<Finding> = findings.collect();
-    if context.shelf.is_there() {
-        evidence::add(context, &with_others, &remediated, &mut findings);
+    for finding in &mut findings {
+        finding.policy = Some(policy.hash().to_owned());
+        finding.memory = is_lost.then_some(MemoryState::Unavailable);
+        if *closed_by_another {
+            finding.note_closed_by_another();
+        }
+        if finding.verdict == Verdict::Exposed {
+            refused.iter().for_each(|why| finding.reason.push_str(&format!("; {why}")));
+        }
     }
-    GroupResult { findings, revoked }
+    if context.shelf.is_there() {
+        let memory = recall.as_ref().map(|recall| &recall.memory);
+        evidence::add(context, &with_others, (&remediated, Knew::of(memory, is_lost)), &mut findings);
+    }
+    let settlement = recall.as_ref().and_then(|recall| {
+        let now = context.now();
+        let gate = match is_holder {
+            true => Gate::Held,
+            false if recall.is_held_by_another(now) => Gate::HeldByAnother,
+            false => Gate::Free,
+        };
+        let told = telling::tell(&mut findings, (task.changes, remediation), (&recall.memory, gate), now);
+        let settlement = recall.settlement(now, (gone, stands), told);
+        settlement.map(|settlement| if *is_holder { recall.release(settlement) } else { settlement })
+    });
+    GroupResult { findings, revoked, settlement, is_policy_stale }
 }
 
-/// What other deliveries left unsettled, where it matters: a port is open without the delivery's own changes. Where none
-/// is, whatever was left has become lawful, and it is these changes alone that expose a port. A record that is believed
-/// for minutes only is not believed for longer here.
+/// What must be known before anything is done: the claim is made, and meanwhile the policy is asked for again, unless it is
+/// young.
+async fn before_acting(context: &Context, task: &GroupTask<'_>, judgement: &Judgement) -> Known {
+    let mode = task.policy.mode(&judgement.location, task.mode);
+    let claim = async {
+        if !context.settings.memory.is_some() {
+            return None;
+        }
+        Some(Recall::claim(context, (task.own_changes(), mode), judgement, task.session.until()).await)
+    };
+    let (claim, refreshed) = tokio::join!(claim, context.policy.refresh(&context.aws));
+    let is_policy_stale = refreshed == Refreshed::Stale;
+    match claim {
+        Some(Ok(recall)) => Known { recall: Some(recall), is_lost: false, is_policy_stale },
+        Some(Err(error)) => {
+            tracing::warn!(group = %judgement.location.group, code = error.code(), %error, "the memory did not answer");
+            Known { recall: None, is_lost: true, is_policy_stale }
+        }
+        None => Known { is_policy_stale, ..Known::default() },
+    }
+}
+
+/// What other deliveries left unsettled, as far as this instance knows, where it matters: a port is open without the
+/// delivery's own changes. A record that is believed for minutes only is not believed for longer here.
 fn left_by_others(context: &Context, task: &GroupTask<'_>, snapshot: &Snapshot) -> Vec<Change> {
     let mut others = context.recent.of(&snapshot.facts.location, task.changes);
     others.retain(|change| outdated(context, change).is_none());

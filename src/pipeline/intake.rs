@@ -139,7 +139,7 @@ impl Batch {
             Reading::Undecided { event, why } => {
                 self.add_undecided(origin, || from_record(context, &event, Verdict::Undecided, why));
             }
-            Reading::Change(change) => match harmless(&change, &context.policy) {
+            Reading::Change(change) => match harmless(&change, &context.policy.now()) {
                 Some(why) => {
                     let finding = from_record(context, &change.event, Verdict::Safe, why.to_owned());
                     self.add_finding(origin, Finding { group: group_name(&change.resource), ..finding });

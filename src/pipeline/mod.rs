@@ -5,6 +5,7 @@
 //! batches of their own.
 
 mod batch;
+mod budget;
 mod context;
 mod describe;
 mod evidence;
@@ -14,12 +15,15 @@ mod intake;
 mod log_file;
 mod permission;
 mod prefix_list;
+mod recall;
 mod recent;
 mod region;
 mod remediate;
 mod resource;
+mod stand;
 mod sweep;
 mod task;
+mod telling;
 
 use std::collections::BTreeSet;
 
@@ -86,6 +90,8 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
         evidence::flush(context, scope.report_until()).await;
     }
     scope.news.report_the_others(&context.sinks(), scope.report_until()).await;
+    // An instance that never has anything to act on would otherwise not learn of a stricter policy.
+    Box::pin(context.policy.refresh(&context.aws)).await;
     result.findings.sort_by_key(|finding| finding.origin.index);
     let findings = result.findings.into_iter().map(|finding| finding.value).collect();
     Answer { kind: delivery.kind, findings, failed: result.failed }

@@ -81,7 +81,7 @@ pub(super) fn gone_since(
             past: PastExposure::of_look(&task.judge(context, &facts)),
             open: Vec::new(),
             done: Done::new(),
-            mode: context.policy.mode(&facts.location, task.mode),
+            mode: task.policy.mode(&facts.location, task.mode),
             done_at: Some(context.now()),
         };
         gone.extend(changes.iter().enumerate().map(|(n, change)| {
@@ -103,7 +103,7 @@ pub(super) async fn resolve_versions(
     let mut findings = Vec::new();
     for mut change in std::mem::take(changes) {
         if read_version(session, target, &mut change.value).await
-            && let Some(why) = harmless(&change.value, &context.policy)
+            && let Some(why) = harmless(&change.value, &context.policy.now())
         {
             let (event, mode) = (&change.value.event, context.settings.mode);
             let finding = Finding::plain(event, Verdict::Safe, Outcome::None, mode, why.to_owned());
@@ -123,7 +123,7 @@ pub(super) fn within_cap<'a>(
     task: &GroupTask<'a>,
     snapshots: Vec<Snapshot>,
 ) -> Vec<(GroupTask<'a>, Snapshot)> {
-    let mut left = usize::try_from(context.policy.sweep().max_revocations).unwrap_or(usize::MAX);
+    let mut left = usize::try_from(task.policy.sweep().max_revocations).unwrap_or(usize::MAX);
     let each = |snapshot: Snapshot| {
         let steps = task.count_steps(context, &snapshot.facts);
         if steps > left {

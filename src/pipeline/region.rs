@@ -7,8 +7,9 @@ use portcullis_domain::judge::is_unlawful_by_itself;
 
 use super::context::Context;
 use super::evidence;
-use super::group;
+use super::group::{self, GroupResult};
 use super::intake::Tracked;
+use super::recall::Settlement;
 use super::task::{GroupTask, Snapshot};
 
 /// What came of a Region's groups.
@@ -18,11 +19,32 @@ pub(super) struct RegionResult {
     pub(super) findings: Vec<Tracked<Finding>>,
     /// What is nearly open, for a sweep's summary.
     pub(super) nearly_open: Vec<String>,
+    /// What the memory is to keep, and whether the policy cannot be read any more.
+    pub(super) aftermath: Aftermath,
+}
+
+/// What is left to do when everything was told.
+#[derive(Default)]
+pub(super) struct Aftermath {
+    /// What is written to the memory.
+    pub(super) settlements: Vec<Settlement>,
+    /// Whether the policy cannot be read any more.
+    pub(super) is_policy_stale: bool,
+}
+
+impl Aftermath {
+    /// Takes in a group's.
+    pub(super) fn add(&mut self, settlement: Option<Settlement>, is_policy_stale: bool) {
+        self.settlements.extend(settlement);
+        self.is_policy_stale |= is_policy_stale;
+    }
 }
 
 impl RegionResult {
     /// Takes in a group. Of a Region with thousands of groups only what somebody reads is kept.
-    fn add(&mut self, changes: &[Tracked<Change>], findings: Vec<Finding>) {
+    fn add(&mut self, changes: &[Tracked<Change>], result: GroupResult) {
+        let GroupResult { findings, settlement, is_policy_stale, .. } = result;
+        self.aftermath.add(settlement, is_policy_stale);
         // Every finding of a group says the same of what is nearly open.
         let room = MOST_NAMED.saturating_sub(self.nearly_open.len());
         self.nearly_open.extend(findings.first().into_iter().flat_map(Finding::nearly_open).take(room));
@@ -38,20 +60,20 @@ pub(super) async fn handle(
     changes: &[Tracked<Change>],
     snapshots: impl Iterator<Item = Snapshot>,
 ) -> RegionResult {
-    let sweep = context.policy.sweep();
+    let sweep = task.policy.sweep();
     let cap = usize::try_from(sweep.max_revocations).unwrap_or(usize::MAX);
     let (mut left, mut left_for_event) = (cap, cap);
     // A record that does not name the group makes every group a candidate, as in a sweep, and the sweep's mode holds. It
     // does not hold for a group that can be the record's own: there it is an event like any other, within the same cap.
     let is_event = task.changes.iter().any(|change| change.call != Call::Sweep);
     let sweep_task = GroupTask { mode: task.mode.min(sweep.mode), ..*task };
-    let (mut all, mut last) = (RegionResult::default(), Vec::new());
+    let (mut all, mut last) = (RegionResult::default(), GroupResult::default());
     for snapshot in snapshots {
         // The evidence of one group is written while the next is handled: the next group's close does not wait for it, and
         // no more than one group's evidence is held.
-        let kept = evidence::keep_all(context, &mut last, task.session.until());
+        let kept = evidence::keep_all(context, &mut last.findings, task.session.until());
         let handled = async {
-            if is_event && may_be_the_events(context, &snapshot.facts) {
+            if is_event && may_be_the_events(context, task, &snapshot.facts) {
                 let fits = task.count_steps(context, &snapshot.facts) <= left_for_event;
                 let event_task = if fits { *task } else { task.held_back(PAST_THE_CAP) };
                 let result = group::handle(context, &event_task, snapshot, None, left_for_event).await;
@@ -65,17 +87,17 @@ pub(super) async fn handle(
         };
         let ((), mut result) = tokio::join!(kept, handled);
         evidence::add_records(changes, &mut result.findings);
-        all.add(changes, std::mem::replace(&mut last, result.findings));
+        all.add(changes, std::mem::replace(&mut last, result));
     }
-    evidence::keep_all(context, &mut last, task.session.until()).await;
+    evidence::keep_all(context, &mut last.findings, task.session.until()).await;
     all.add(changes, last);
     all
 }
 
 /// Whether the record can be about this group: a single rule of it exposes a guarded port, and nobody can have made that
 /// lawfully. What else is in the group says nothing, for it may have been taken out since.
-fn may_be_the_events(context: &Context, facts: &Facts) -> bool {
-    facts.rules.iter().any(|rule| is_unlawful_by_itself(rule, facts, &context.policy, context.now()))
+fn may_be_the_events(context: &Context, task: &GroupTask<'_>, facts: &Facts) -> bool {
+    facts.rules.iter().any(|rule| is_unlawful_by_itself(rule, facts, task.policy, context.now()))
 }
 
 const PAST_THE_CAP: &str = "more rules would have to go than the policy's `sweep.max_revocations` allows a record that \

@@ -1,6 +1,6 @@
 //! Judge, plan, revoke, describe again, until nothing is left to do. Each revoke rests on a snapshot of the same turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,10 +16,11 @@ use portcullis_domain::state::{Answer, Effect, Remediation, RemediationState};
 use tokio::time::Instant;
 
 use super::context::Context;
-use super::describe;
 use super::evidence::Looks;
 use super::gate::Gate;
 use super::prefix_list::rests_on_a_list;
+use super::recall::Recall;
+use super::stand::Stand;
 use super::task::{GroupTask, Snapshot};
 use crate::aws::{Code, Permit, REVOKE};
 
@@ -35,11 +36,11 @@ const RECHECK: Duration = Duration::from_secs(3);
 pub(super) async fn remediate(
     context: &Context,
     task: &GroupTask<'_>,
-    snapshot: Snapshot,
-    permit: Option<Permit<'_>>,
+    recall: &mut Option<Recall>,
+    (snapshot, permit): (Snapshot, Option<Permit<'_>>),
     cap: usize,
 ) -> Remediated {
-    let mode = context.policy.mode(&snapshot.facts.location, task.mode);
+    let mode = task.policy.mode(&snapshot.facts.location, task.mode);
     let recheck_until = task.recheck_until.min(snapshot.observed_at + RECHECK);
     let mut work = Work {
         context,
@@ -49,6 +50,7 @@ pub(super) async fn remediate(
         looks: Looks::new(context.shelf.is_there()),
         revoked_at: None,
         closed_at: None,
+        stand: Stand { recall, is_holder: false, renewed_at: Instant::now(), told: BTreeSet::new() },
     };
     let (mut snapshot, mut permit) = (snapshot, permit);
     let is_unsettled = loop {
@@ -58,7 +60,8 @@ pub(super) async fn remediate(
             recheck: mode == Mode::Enforce && Instant::now() < recheck_until && work.may_go_away(&judgement),
             is_contested: mode == Mode::Enforce
                 && work.is_contested(&judgement)
-                && (task.is_fight || !work.gate.is_quiet()),
+                && (task.is_fight && !work.stand.is_holder || !work.gate.is_quiet()),
+            is_behind: work.is_behind(&snapshot),
         };
         if turn.recheck {
             work.gate.limit_next(RECHECK / 3);
@@ -85,10 +88,17 @@ pub(super) async fn remediate(
         if !again || (turn.is_contested && work.gate.is_spent()) {
             break false;
         }
+        if turn.is_contested && !work.stay(&snapshot).await {
+            break false;
+        }
         if turn.is_contested || work.revoked_at.is_some() && work.is_left_open(&judgement) {
             work.gate.use_look();
         }
-        match describe::again(context, task, &snapshot.facts.location.group, &mut work.gate, &mut work.state).await {
+        // Whoever holds the lease looks on. A look in between would only take EC2's tokens.
+        if turn.is_unsettled && !turn.is_contested && work.is_held_by_another() {
+            work.gate.rest(task.until_it_settles(context));
+        }
+        match work.look_again(&snapshot).await {
             Some(next) => snapshot = next,
             // Without another look the last snapshot counts.
             None => break turn.is_unsettled,
@@ -105,6 +115,12 @@ pub(super) struct Remediated {
     pub(super) observed: BTreeMap<RuleId, Rule>,
     /// What the last look showed.
     pub(super) last: Facts,
+    /// Whether the invocation holds the lease, which it must give back.
+    pub(super) is_holder: bool,
+    /// Whether another delivery revoked rules that a look showed.
+    pub(super) closed_by_another: bool,
+    /// The rules that are gone for good.
+    pub(super) gone: BTreeSet<RuleId>,
 }
 
 /// What a turn leaves to wait for.
@@ -115,33 +131,39 @@ struct Turn {
     recheck: bool,
     /// Rules change while Portcullis looks.
     is_contested: bool,
+    /// Another delivery knows of rules that the look lacks.
+    is_behind: bool,
 }
 
 impl Turn {
     const fn calls_for_another(&self) -> bool {
-        self.is_unsettled || self.recheck || self.is_contested
+        self.is_unsettled || self.recheck || self.is_contested || self.is_behind
     }
 }
 
 /// One remediation under way.
-struct Work<'a> {
-    context: &'a Context,
-    task: &'a GroupTask<'a>,
-    state: RemediationState,
-    gate: Gate,
+pub(super) struct Work<'a> {
+    pub(super) context: &'a Context,
+    pub(super) task: &'a GroupTask<'a>,
+    pub(super) state: RemediationState,
+    pub(super) gate: Gate,
     looks: Looks,
     /// When EC2 last listed rules as revoked.
     revoked_at: Option<Timestamp>,
     /// When a look first showed nothing open after one that did.
     closed_at: Option<Timestamp>,
+    pub(super) stand: Stand<'a>,
 }
 
 impl Work<'_> {
     /// Takes in a snapshot and what is planned about it.
     fn judge(&mut self, snapshot: &Snapshot, mode: Mode, cap: usize) -> Judgement {
         let is_new = self.state.observe(&snapshot.facts);
+        if let Some(recall) = self.stand.recall.as_ref().filter(|_| self.task.is_of_events()) {
+            self.state.close(recall.memory.closed_lately(self.context.now()));
+        }
         let (left, now) = (self.state.left(&snapshot.facts), self.context.now());
-        let judgement = self.task.judge_at(self.context, &left, now);
+        let judgement = self.task.judge_at(&left, now);
         self.state.remember(&judgement);
         // The cap is one for all looks.
         let cap = cap.saturating_sub(self.state.count_revoked());
@@ -180,6 +202,19 @@ impl Work<'_> {
         self.state.answer(answer)
     }
 
+    /// Whether somebody else stands at the gate and nothing is to be done here.
+    fn is_held_by_another(&self) -> bool {
+        let recall = self.stand.recall.as_ref();
+        self.state.pending().is_empty() && recall.is_some_and(|recall| recall.is_held_by_another(self.context.now()))
+    }
+
+    /// Whether another delivery has claimed rules that the look lacks.
+    fn is_behind(&self, snapshot: &Snapshot) -> bool {
+        let is_known = |rule: &RuleId| self.state.is_done(rule);
+        let recall = self.stand.recall.as_ref();
+        recall.is_some_and(|recall| recall.is_ahead_of(self.context, snapshot, is_known))
+    }
+
     /// Whether a change is young, and EC2 has not shown every rule that it names, as it made it or as another change at
     /// hand left it. The new entries of a prefix list were waited for before.
     fn is_unsettled(&self, snapshot: &Snapshot) -> bool {
@@ -193,7 +228,8 @@ impl Work<'_> {
         let by_id = |change: &Change| matches!(change.changed_rules, ChangedRules::Rules(_));
         let is_shown = |own: &Attribution, change: &Change| {
             let is_known = |id: &RuleId| made(id.clone()) || self.state.is_done(id);
-            own.missing.is_empty() && (!by_id(change) || own.replaced.iter().all(is_known))
+            let is_closed = |id: &Option<RuleId>| id.as_ref().is_some_and(|id| self.state.is_closed(id));
+            own.missing.iter().all(is_closed) && (!by_id(change) || own.replaced.iter().all(is_known))
         };
         let own = all.iter().zip(self.task.own_changes()).filter(|(_, change)| is_of_rules(change));
         own.into_iter().any(|(own, change)| !is_shown(own, change))
@@ -211,6 +247,7 @@ impl Work<'_> {
         let is_left = self.revoked_at.is_some() && !judgement.exposures.is_empty() && self.gate.is_curious();
         let is_fight = self.revoked_at.is_some() && self.task.is_fight;
         is_fight
+            || self.stand.is_holder
             || is_left
             || self.state.is_contested()
             || self.left_open(judgement).iter().any(|open| !open.is_empty())
@@ -224,7 +261,7 @@ impl Work<'_> {
     /// For each change, what is open although its own rules are gone.
     fn left_open(&self, judgement: &Judgement) -> Vec<Vec<portcullis_domain::finding::ExposureFinding>> {
         let changes = self.task.own_changes().iter().enumerate();
-        changes.map(|(n, change)| self.state.left_open(change, n, judgement, &self.context.policy)).collect()
+        changes.map(|(n, change)| self.state.left_open(change, n, judgement, self.task.policy)).collect()
     }
 
     /// What is reported, over everything that any snapshot showed of what matters.
@@ -243,7 +280,14 @@ impl Work<'_> {
         if let Some(why) = self.task.held_back.filter(|_| !self.state.pending().is_empty()) {
             judgement.undecided.push(why.to_owned());
         }
-        let (observed, last) = (self.state.observed().clone(), self.state.left(&snapshot.facts));
+        let (observed, shown) = (self.state.observed().clone(), self.state.left(&snapshot.facts));
+        let (is_holder, closed_by_another) = (self.stand.is_holder, self.state.is_closed_by_another());
+        let mut gone = self.state.gone(&snapshot.facts);
+        // A rule of its own that EC2 does not show when it would is gone, whoever took it.
+        if !is_unsettled && !self.task.is_young(self.context, snapshot.observed_at) {
+            let own = last.attributions.iter().take(self.task.own);
+            gone.extend(own.flat_map(|own| own.missing.iter().flatten().cloned()));
+        }
         let remediation = Remediation {
             judgement,
             past: self.state.past(),
@@ -252,7 +296,7 @@ impl Work<'_> {
             done_at: self.revoked_at.or(self.closed_at).or_else(|| Some(self.context.now())),
             done: self.state.finish(),
         };
-        Remediated { remediation, looks: self.looks, observed, last }
+        Remediated { remediation, looks: self.looks, observed, last: shown, is_holder, closed_by_another, gone }
     }
 }
 

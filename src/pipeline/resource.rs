@@ -11,7 +11,7 @@ use portcullis_domain::policy::Mode;
 use super::context::{Context, InvocationScope};
 use super::describe::FirstLooks;
 use super::intake::{Tracked, group_name};
-use super::region::{self, RegionResult};
+use super::region::{self, Aftermath, RegionResult};
 use super::task::{GroupTask, Snapshot};
 use super::{describe, group, permission, prefix_list};
 use crate::aws::{AccountRegion, AwsError, Permit, Session};
@@ -31,6 +31,8 @@ pub(super) struct ResourceResult {
     pub(super) is_swept: bool,
     /// What is nearly open, for the summaries of the sweeps.
     pub(super) nearly_open: Vec<String>,
+    /// What is left to do when everything was told.
+    pub(super) aftermath: Aftermath,
 }
 
 /// Handles a resource: all its changes together.
@@ -54,7 +56,12 @@ pub(super) async fn handle(
         return ResourceResult { findings, sweeps, ..ResourceResult::default() };
     }
     let of_task: Vec<&Change> = changes.iter().map(|change| &change.value).collect();
+    if matches!(resource, Resource::Region) {
+        Box::pin(context.policy.refresh(&context.aws)).await;
+    }
+    let policy = context.policy.now();
     let task = GroupTask {
+        policy: &policy,
         target,
         session,
         changes: &of_task,
@@ -75,13 +82,13 @@ pub(super) async fn handle(
         }
     };
     let groups = looks.description.groups.len();
-    let RegionResult { findings: more, nearly_open } = handle_groups(&task, &same, looks, permit).await;
+    let RegionResult { findings: more, nearly_open, aftermath } = handle_groups(&task, &same, looks, permit).await;
     findings.extend(more);
     if context.names_groups {
         name_groups(session, target, &mut findings).await;
     }
     let is_swept = !sweeps.is_empty();
-    ResourceResult { findings, groups, sweeps, is_swept, nearly_open }
+    ResourceResult { findings, groups, sweeps, is_swept, nearly_open, aftermath }
 }
 
 /// The sweeps that the changes belong to, by the index of their payload.
@@ -130,11 +137,13 @@ async fn handle_groups(
     let Same { context, resource, changes } = *same;
     let description = looks.description;
     let count = description.groups.len();
+    let mut aftermath = Aftermath::default();
     let findings = match resource {
         Resource::Group(_) | Resource::GroupName(_) => {
             let (mut findings, mut permit) = (Vec::new(), permit);
             for snapshot in Snapshot::each(description) {
                 let result = group::handle(context, task, snapshot, permit.take(), usize::MAX).await;
+                aftermath.add(result.settlement, result.is_policy_stale);
                 findings.extend(group::tracked(changes, result.findings));
             }
             match count {
@@ -142,7 +151,7 @@ async fn handle_groups(
                 _ => findings,
             }
         }
-        Resource::PrefixList(_) => handle_list(task, same, FirstLooks { description, ..looks }).await,
+        Resource::PrefixList(_) => handle_list(task, same, FirstLooks { description, ..looks }, &mut aftermath).await,
         Resource::Region => {
             let mut snapshots = Snapshot::each(description);
             let mut all = region::handle(context, task, changes, snapshots.by_ref()).await;
@@ -156,12 +165,17 @@ async fn handle_groups(
             return all;
         }
     };
-    RegionResult { findings, nearly_open: Vec::new() }
+    RegionResult { findings, nearly_open: Vec::new(), aftermath }
 }
 
 /// Handles the groups that refer to a prefix list. Where EC2 does not show what was added to it, how far the list is counts:
 /// what is still to come is undecided, and delivered again.
-async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, looks: FirstLooks) -> Vec<Tracked<Finding>> {
+async fn handle_list(
+    task: &GroupTask<'_>,
+    same: &Same<'_>,
+    looks: FirstLooks,
+    aftermath: &mut Aftermath,
+) -> Vec<Tracked<Finding>> {
     let Same { context, resource, changes } = *same;
     let FirstLooks { mut description, mut open_before } = looks;
     let mut unshown = prefix_list::unshown(task, &description.groups);
@@ -190,7 +204,10 @@ async fn handle_list(task: &GroupTask<'_>, same: &Same<'_>, looks: FirstLooks) -
     let done: Vec<_> = stream::iter(work).buffered(MOST_GROUPS_AT_ONCE).collect().await;
     // What EC2 shows is revoked before anything is asked.
     to_come.extend(prefix_list::still_to_come(task, &unshown).await);
-    let all = done.into_iter().flat_map(|result| group::tracked(changes, result.findings));
+    let all = done.into_iter().flat_map(|result| {
+        aftermath.add(result.settlement, result.is_policy_stale);
+        group::tracked(changes, result.findings)
+    });
     // Of many groups only those are reported that are not safe.
     let mut findings: Vec<_> = all.filter(|finding| finding.value.verdict != Verdict::Safe).collect();
     findings.extend(to_come.iter().filter_map(|(n, why)| {

@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, stream};
+use jiff::SignedDuration;
 use portcullis_domain::change::{Change, EventMetadata};
-use portcullis_domain::finding::{Finding, Outcome, SweepFinding, Verdict};
+use portcullis_domain::finding::{Finding, MemoryState, Outcome, SweepFinding, Verdict};
 use portcullis_domain::ids::{AccountId, Region};
+use portcullis_domain::memory::{Open, SweepMemory, written};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
@@ -14,9 +16,11 @@ use super::batch::{self, DeliveryResult};
 use super::context::{Context, InvocationScope, work_until};
 use super::intake::{Batch, Origin};
 use super::permission;
+use super::recall::{PATIENCE, SETTLE_WITHIN};
 use crate::aws::{AccountRegion, AwsError, FunctionIdentity, Session, within};
 use crate::config::Accounts;
 use crate::envelope::SweepRequest;
+use crate::store::Update;
 
 /// This many accounts are asked for their Regions at a time.
 const MOST_ASKED_AT_ONCE: usize = 16;
@@ -83,8 +87,47 @@ async fn carry_out(
     }
     batch::work(context, scope, batch, result).await;
     let summary = result.sweeps.remove(&origin.index).unwrap_or_default();
-    Ok(Finding::swept(now, summary, context.settings.mode.min(context.policy.sweep().mode)))
+    let mut finding = Finding::swept(now, summary, context.settings.mode.min(context.policy.now().sweep().mode));
+    note_news(context, &mut finding, &scope_of(&request, &accounts), session.until()).await;
+    Ok(finding)
 }
+
+/// What the sweep covers: sweeps of the same places are compared with each other.
+fn scope_of(request: &SweepRequest, accounts: &BTreeSet<AccountId>) -> String {
+    let words = accounts.iter().map(ToString::to_string).chain(request.regions.iter().map(ToString::to_string));
+    // DynamoDB's keys have at most 2,048 bytes.
+    words.collect::<Vec<_>>().join(",").chars().take(1800).collect()
+}
+
+/// Says what is new since the last sweep of the same places, and whether that is told: when something has changed, and once
+/// a day. Without a memory everything is told, and so is what failed.
+async fn note_news(context: &Context, finding: &mut Finding, scope: &str, until: Instant) {
+    let (store, now, key) = (&context.settings.memory, context.now(), format!("sweep#{scope}"));
+    let Some(sweep) = finding.sweep.as_ref().filter(|_| store.is_some()) else { return };
+    let Ok(entries) = store.read(&context.aws, &key, until.min(Instant::now() + PATIENCE)).await else {
+        finding.memory = Some(MemoryState::Unavailable);
+        return;
+    };
+    let mut memory: SweepMemory =
+        entries.get(SWEEP).and_then(|known| serde_json::from_value(known.clone()).ok()).unwrap_or_default();
+    let open: Vec<Open> = sweep.open.iter().map(|key| Open { key: key.clone() }).collect();
+    let counts = [sweep.exposed, sweep.reverted, sweep.failed, sweep.undecided].map(|count| count.to_string());
+    let other: Vec<String> = [counts.join(" ")].into_iter().chain(sweep.undecided_groups.iter().cloned()).collect();
+    let news = memory.note(&open, &other, now);
+    finding.is_told = !news.is_told && !finding.needs_retry() && finding.outcome != Outcome::Reverted;
+    if let Some(oldest) = news.since.values().min().filter(|_| !open.is_empty()) {
+        let new = news.new;
+        finding.reason.push_str(&format!("; {new} of them new since the last sweep, the oldest open since {oldest}"));
+    }
+    let set = written(&memory).map(|memory| (SWEEP.to_owned(), memory)).into_iter().collect();
+    let update = Update { set, ttl: now.checked_add(SignedDuration::from_hours(30 * 24)).ok(), ..Update::default() };
+    if let Err(error) = store.update(&context.aws, &key, &update, until.min(Instant::now() + SETTLE_WITHIN)).await {
+        tracing::warn!(key, code = error.code(), "what the sweep found was not remembered");
+    }
+}
+
+/// The entry of a sweep's memory.
+const SWEEP: &str = "sweep";
 
 /// The session for the question about Regions. Where there is a queue, it takes at most half of the time, so that accounts
 /// that have not answered by then still get their message.

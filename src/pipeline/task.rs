@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use portcullis_domain::change::{Call, Change};
 use portcullis_domain::facts::Facts;
-use portcullis_domain::judge::{Judgement, judge};
+use portcullis_domain::judge::{Judgement, judge_with_others};
 use portcullis_domain::plan::going;
-use portcullis_domain::policy::Mode;
+use portcullis_domain::policy::{Mode, Policy};
 use tokio::time::Instant;
 
 use super::context::Context;
@@ -25,6 +25,8 @@ pub(super) struct GroupTask<'a> {
     pub(super) own: usize,
     /// The most that may be done: the function's mode, or the sweep's where the resource is a whole Region.
     pub(super) mode: Mode,
+    /// The policy that decides.
+    pub(super) policy: &'a Policy,
     /// When pre-existing exposures are no longer re-checked.
     pub(super) recheck_until: Instant,
     /// The prefix lists that the invocation has read.
@@ -67,11 +69,11 @@ const SETTLING: Duration = Duration::from_secs(20);
 
 impl<'a> GroupTask<'a> {
     pub(super) fn judge(&self, context: &Context, facts: &Facts) -> Judgement {
-        self.judge_at(context, facts, context.now())
+        self.judge_at(facts, context.now())
     }
 
-    pub(super) fn judge_at(&self, context: &Context, facts: &Facts, now: Timestamp) -> Judgement {
-        judge(self.changes, facts, &context.policy, now)
+    pub(super) fn judge_at(&self, facts: &Facts, now: Timestamp) -> Judgement {
+        judge_with_others((self.changes, self.own), facts, self.policy, now)
     }
 
     /// How many rules of the group would have to go as EC2 shows it.
@@ -87,6 +89,18 @@ impl<'a> GroupTask<'a> {
     /// The delivery's own changes.
     pub(super) fn own_changes(&self) -> &'a [&'a Change] {
         self.changes.get(..self.own).unwrap_or(self.changes)
+    }
+
+    /// Whether the changes are calls, and not a sweep, which has time to see what is there.
+    pub(super) fn is_of_events(&self) -> bool {
+        self.own_changes().iter().all(|change| change.call != Call::Sweep)
+    }
+
+    /// How long it takes until what EC2 does not show of the youngest change counts as gone.
+    pub(super) fn until_it_settles(&self, context: &Context) -> Duration {
+        let age = |change: &&Change| context.now().duration_since(change.event.time.unwrap_or(context.now()));
+        let youngest = self.own_changes().iter().map(age).min().and_then(|age| Duration::try_from(age).ok());
+        SETTLING.saturating_sub(youngest.unwrap_or_default()) + Duration::from_millis(fastrand::u64(50..500))
     }
 
     /// Whether a change was so young when EC2 was asked that EC2 may not have shown it. A change without a time counts as

@@ -53,10 +53,18 @@ pub fn of_others(others: &BTreeMap<Outcome, usize>) -> Message {
     let what = format!("{count} more findings of this delivery are in the log alone: {}", words::outcomes(others));
     let next = "One delivery sends at most 100 messages. Look in the function's log for all of its findings.";
     let by_outcome: BTreeMap<&str, usize> = others.iter().map(|(outcome, count)| (outcome.as_str(), *count)).collect();
+    let card = Card {
+        id: None,
+        title: &format!("Portcullis: {count} more findings"),
+        description: &what,
+        next_step: next,
+        keywords: vec!["portcullis"],
+        metadata: serde_json::Map::new(),
+    };
     let texts = Texts {
         machine: json!({"schema": 1, "reason": what, "not_published": by_outcome}).to_string(),
         mail: format!("Portcullis: {what}.\n\n{next}\n"),
-        chat: card((&format!("Portcullis: {count} more findings"), &what, next), json!({})),
+        chat: card.text(),
         short: format!("Portcullis: {count} more findings, in the log"),
     };
     texts.message(vec![("outcome", gravest.as_str().to_owned())])
@@ -232,48 +240,61 @@ fn chat(finding: &Finding) -> String {
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value.clone()?))))
         .collect();
-    let mut metadata = json!({
-        "summary": summary.chars().take(LONGEST_TITLE).collect::<String>(),
-        "additionalContext": place,
-    });
+    let call = finding.call.clone().map(Value::from);
     // The schema knows no null.
-    if let Some(group) = group {
-        metadata["threadId"] = group.clone().into();
-        metadata["relatedResources"] = json!([group]);
-    }
-    if let Some(call) = &finding.call {
-        metadata["eventType"] = call.clone().into();
-    }
-    let mut card = card_of((&title(finding, LONGEST_TITLE), &description, next_step(finding)), metadata);
-    card["content"]["keywords"] = json!(["portcullis", finding.verdict.as_str(), finding.outcome.as_str()]);
-    if let Some(id) = &finding.id {
-        card["id"] = for_people(id).into();
-    }
-    card.to_string()
-}
-
-fn card(words: (&str, &str, &str), metadata: Value) -> String {
-    card_of(words, metadata).to_string()
-}
-
-/// A custom notification. A description that is too long ends with a whole line.
-fn card_of((title, description, next_step): (&str, &str, &str), metadata: Value) -> Value {
-    let mut room = LONGEST_DESCRIPTION;
-    let fits = |line: &&str| {
-        let length = line.chars().count();
-        room = room.saturating_sub(length);
-        room > 0
+    let metadata = [
+        ("summary", Some(summary.chars().take(LONGEST_TITLE).collect::<String>().into())),
+        ("additionalContext", Some(place.into())),
+        ("threadId", group.clone().map(Value::from)),
+        ("relatedResources", group.map(|group| json!([group]))),
+        ("eventType", call),
+    ];
+    let card = Card {
+        id: finding.id.as_deref().map(for_people),
+        title: &title(finding, LONGEST_TITLE),
+        description: &description,
+        next_step: next_step(finding),
+        keywords: vec!["portcullis", finding.verdict.as_str(), finding.outcome.as_str()],
+        metadata: metadata.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
     };
-    let description: String = description.split_inclusive('\n').take_while(fits).collect();
-    json!({
-        "version": "1.0",
-        "source": "custom",
-        "content": {
+    card.text()
+}
+
+/// A custom notification.
+struct Card<'a> {
+    id: Option<String>,
+    title: &'a str,
+    description: &'a str,
+    next_step: &'a str,
+    keywords: Vec<&'a str>,
+    metadata: serde_json::Map<String, Value>,
+}
+
+impl Card<'_> {
+    /// Its JSON. A description that is too long ends with a whole line.
+    fn text(self) -> String {
+        let Self { id, title, description, next_step, keywords, metadata } = self;
+        let mut room = LONGEST_DESCRIPTION;
+        let fits = |line: &&str| {
+            room = room.saturating_sub(line.chars().count());
+            room > 0
+        };
+        let description: String = description.split_inclusive('\n').take_while(fits).collect();
+        let content = json!({
             "textType": "client-markdown",
             "title": title,
             "description": description,
             "nextSteps": [next_step],
-        },
-        "metadata": metadata,
-    })
+            "keywords": keywords,
+        });
+        let card = [
+            ("version", Some("1.0".into())),
+            ("source", Some("custom".into())),
+            ("id", id.map(Value::from)),
+            ("content", Some(content)),
+            ("metadata", Some(metadata.into())),
+        ];
+        let card = card.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Value::Object(card.collect()).to_string()
+    }
 }

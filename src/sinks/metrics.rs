@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use portcullis_domain::finding::{Finding, Outcome, Verdict};
+use portcullis_domain::finding::{Finding, MemoryState, Outcome, Verdict};
 use serde_json::{Value, json};
 
 /// The namespace of the metrics.
@@ -20,8 +20,29 @@ pub struct Counts {
     swept: usize,
     sweep_open: usize,
     evidence_failed: usize,
+    memory_unavailable: usize,
     /// From the call to the confirmed revoke, in milliseconds; CloudTrail gives whole seconds.
     times: Vec<i64>,
+}
+
+/// What went wrong beside the findings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Trouble {
+    /// Findings that could not be published.
+    pub publish_failures: usize,
+    /// Groups whose memory could not be settled.
+    pub unsettled: usize,
+    /// The policy cannot be read any more, and the one of before held.
+    pub policy_stale: usize,
+}
+
+impl Trouble {
+    /// Takes in more.
+    pub fn add(&mut self, more: Self) {
+        self.publish_failures += more.publish_failures;
+        self.unsettled += more.unsettled;
+        self.policy_stale += more.policy_stale;
+    }
 }
 
 /// A metric's value may be an array of at most 100 numbers (CloudWatch User Guide, embedded metric format).
@@ -41,6 +62,7 @@ impl Counts {
         self.undecided += usize::from(finding.doubtful);
         self.sweep_open += usize::from(finding.call.as_deref() == Some("Sweep") && finding.is_open());
         self.evidence_failed += usize::from(finding.is_without_evidence);
+        self.memory_unavailable += usize::from(finding.memory == Some(MemoryState::Unavailable));
         // It is not known how long a port was open that a sweep closed: the finding's time is the sweep's own.
         let of_call = finding.call.as_deref() != Some("Sweep");
         let took = |time| finding.done_at.unwrap_or(now).duration_since(time).as_millis().max(0);
@@ -59,7 +81,7 @@ impl Counts {
 /// events cost no ingestion. There are no dimensions: each combination would be charged as a metric of its own, and the
 /// findings name accounts and Regions.
 #[must_use]
-pub fn line(counts: &Counts, publish_failures: usize, now: Timestamp) -> Option<String> {
+pub fn line(counts: &Counts, trouble: Trouble, now: Timestamp) -> Option<String> {
     let mut values: BTreeMap<&str, Value> = [
         ("Exposures", counts.exposures),
         ("Reverted", counts.reverted),
@@ -69,7 +91,9 @@ pub fn line(counts: &Counts, publish_failures: usize, now: Timestamp) -> Option<
         ("Swept", counts.swept),
         ("SweepOpen", counts.sweep_open),
         ("EvidenceFailed", counts.evidence_failed),
-        ("PublishFailed", publish_failures),
+        ("PublishFailed", trouble.publish_failures),
+        ("MemoryUnavailable", counts.memory_unavailable + trouble.unsettled),
+        ("PolicyStale", trouble.policy_stale),
     ]
     .into_iter()
     .filter(|(_, count)| *count > 0)

@@ -12,7 +12,7 @@ use crate::aws::{Aws, Message, within};
 pub fn is_published(finding: &Finding) -> bool {
     let is_of_sweep = finding.call.as_deref() == Some("Sweep") && finding.sweep.is_none();
     let is_in_summary = is_of_sweep && !finding.needs_retry() && finding.outcome != Outcome::Reverted;
-    finding.is_news() && !is_in_summary
+    finding.is_news() && !is_in_summary && !finding.is_told
 }
 
 /// Publishes a finding, and returns whether that worked. A topic that fails is logged, and changes nothing else.

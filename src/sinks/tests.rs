@@ -1,6 +1,6 @@
 use super::log::line;
 use super::message;
-use super::metrics::{Counts, line as metrics};
+use super::metrics::{Counts, Trouble, line as metrics};
 use super::sns::is_published;
 use crate::aws::Message;
 use portcullis_domain::change::EventMetadata;
@@ -67,7 +67,8 @@ fn counts(findings: &[Finding]) -> Counts {
 #[test]
 fn metrics_are_one_line_of_embedded_metric_format() {
     let findings = [reverted(), finding(Verdict::Exposed, Outcome::Failed), finding(Verdict::Safe, Outcome::None)];
-    let line = metrics(&counts(&findings), 1, NOW.parse().unwrap()).unwrap();
+    let line = metrics(&counts(&findings), Trouble { publish_failures: 1, ..Trouble::default() }, NOW.parse().unwrap())
+        .unwrap();
     assert!(!line.contains('\n'));
     let line: Value = serde_json::from_str(&line).unwrap();
     for (name, value) in [
@@ -94,14 +95,15 @@ fn metrics_are_one_line_of_embedded_metric_format() {
 #[test]
 fn a_harmless_invocation_writes_no_metric() {
     let findings = [finding(Verdict::Safe, Outcome::None), finding(Verdict::Irrelevant, Outcome::None)];
-    assert_eq!(metrics(&counts(&findings), 0, NOW.parse().unwrap()), None);
+    assert_eq!(metrics(&counts(&findings), Trouble::default(), NOW.parse().unwrap()), None);
 }
 
 #[test]
 fn the_places_of_a_sweep_are_counted_where_nothing_is_open() {
     let mut counts = counts(&[finding(Verdict::Safe, Outcome::None)]);
     counts.note_swept(2);
-    let line: Value = serde_json::from_str(&metrics(&counts, 0, NOW.parse().unwrap()).unwrap()).unwrap();
+    let line: Value =
+        serde_json::from_str(&metrics(&counts, Trouble::default(), NOW.parse().unwrap()).unwrap()).unwrap();
     let declared = &line["_aws"]["CloudWatchMetrics"][0];
     assert_eq!((&line["Swept"], &declared["Namespace"]), (&json!(2), &json!("Portcullis")));
     assert_eq!(declared["Metrics"], json!([{"Name": "Swept", "Unit": "Count"}]));
@@ -113,7 +115,7 @@ fn groups_that_a_sweep_leaves_open_are_counted_apart_from_those_of_events() {
     let swept = |outcome| Finding { call: Some("Sweep".to_owned()), ..finding(Verdict::Exposed, outcome) };
     let findings = [swept(Outcome::WouldRevert), swept(Outcome::Failed), swept(Outcome::Reverted)];
     let line = |findings: &[Finding]| -> Value {
-        serde_json::from_str(&metrics(&counts(findings), 0, NOW.parse().unwrap()).unwrap()).unwrap()
+        serde_json::from_str(&metrics(&counts(findings), Trouble::default(), NOW.parse().unwrap()).unwrap()).unwrap()
     };
     assert_eq!((&line(&findings)["SweepOpen"], &line(&findings)["Exposures"]), (&json!(2), &json!(3)));
     assert_eq!(line(&[finding(Verdict::Exposed, Outcome::WouldRevert)]).get("SweepOpen"), None);

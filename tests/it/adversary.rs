@@ -47,8 +47,16 @@ impl Fight {
         let (spread, doubled) = ([0.0, 0.4, 1.8][rng.usize(..3)], [0.0, 0.0, 0.3][rng.usize(..3)]);
         let pace = Pace { every, moves: attack.moves(every, late, &mut rng), variant: rng.u64(..64) };
         let policy = usize::from(attack == Attack::Name || rng.u8(..4) == 0);
-        let travel =
-            Travel { late, spread, doubled, batch, concurrency, timeout: Duration::from_secs(30), ideal: false };
+        let travel = Travel {
+            late,
+            spread,
+            doubled,
+            batch,
+            concurrency,
+            timeout: Duration::from_secs(30),
+            ideal: false,
+            memory: false,
+        };
         Self { attack, pace, travel, policy }
     }
 

@@ -96,6 +96,7 @@ pub(crate) struct Watch {
     pub(crate) context: Context,
     pub(crate) group: String,
     pub(crate) lines: Arc<Mutex<Vec<String>>>,
+    start: tokio::time::Instant,
 }
 
 /// The bucket that every function of the tests keeps its evidence in.
@@ -156,13 +157,20 @@ impl Setup {
         let group = world.create_group(ACCOUNT, REGION, "web", self.vpc);
         world.create_bucket(EVIDENCE);
         world.take_records();
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let (kept, clock, start) = (Arc::clone(&lines), world.clone(), tokio::time::Instant::now());
+        if let Store::Table(name) = &self.memory {
+            world.create_table(ACCOUNT, REGION, name);
+        }
+        let (lines, start) = (Arc::new(Mutex::new(Vec::new())), tokio::time::Instant::now());
+        let context = self.instance(&world, start, &lines).await;
+        Watch { world, context, group, lines, start }
+    }
+
+    async fn instance(self, world: &World, start: tokio::time::Instant, lines: &Arc<Mutex<Vec<String>>>) -> Context {
+        let (kept, clock) = (Arc::clone(lines), world.clone());
         // The world's time, which does not move, plus the time that tokio has slept since.
         let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + start.elapsed());
         let out = Box::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
-        let context = self.context(REGION, straight(world.clone()), clock, out).await;
-        Watch { world, context, group, lines }
+        self.context(REGION, straight(world.clone()), clock, out).await
     }
 
     /// Only the context of a function in `region`.
@@ -180,12 +188,31 @@ impl Setup {
     }
 }
 
+/// The table of a function with a memory.
+pub(crate) const TABLE: &str = "memory";
+
+/// A function in enforce mode with the built-in policy and a memory.
+pub(crate) fn remembering() -> Setup {
+    Setup { memory: Store::Table(TABLE.to_owned()), ..Setup::default() }
+}
+
 /// A function in enforce mode with the built-in policy.
 pub(crate) async fn enforcing() -> Watch {
     Setup::default().start().await
 }
 
 impl Watch {
+    /// From now on another instance of the function, which knows nothing, takes what is delivered.
+    pub(crate) async fn start_anew(&mut self, setup: Setup) {
+        self.context = setup.instance(&self.world, self.start, &self.lines).await;
+    }
+
+    /// The names of the calls to DynamoDB so far.
+    pub(crate) fn memory_calls(&self) -> Vec<String> {
+        let calls = self.world.calls().into_iter();
+        calls.filter(|call: &Call| call.service == "dynamodb").map(|call| call.action).collect()
+    }
+
     /// Opens the group. Returns EventBridge's event of it.
     pub(crate) fn open(&self, permissions: &[ec2_model::Permission]) -> Value {
         self.world.authorize(ACCOUNT, REGION, &self.group, permissions).unwrap();

@@ -19,6 +19,7 @@ mod function;
 mod harness;
 mod lambda;
 mod log_bucket;
+mod memory;
 mod neighbours;
 mod organisation;
 mod prefix_lists;

@@ -298,8 +298,8 @@ async fn every_finding_names_the_policy_that_decided() {
     findings.extend(watch.deliver(&order(&[ACCOUNT], &[REGION])).await.findings);
     findings.extend(watch.deliver(&json!({"detail": 1})).await.findings);
     assert_eq!(findings.len(), 4);
-    let hash = watch.context.policy.hash();
-    assert!(findings.iter().all(|finding| finding.policy.as_deref() == Some(hash)), "{findings:#?}");
+    let hash = watch.context.policy.now().hash().to_owned();
+    assert!(findings.iter().all(|finding| finding.policy.as_deref() == Some(hash.as_str())), "{findings:#?}");
     let lines = watch.lines.lock().unwrap();
     let logged = lines.iter().filter(|line| line.contains(&format!("\"policy\":\"{hash}\"")));
     assert_eq!(logged.count(), 4);

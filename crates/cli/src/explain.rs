@@ -177,8 +177,8 @@ fn budget(policy: &Policy, page: &mut Page) {
     page.heading("What events may take");
     let (most, per) = (policy.budget().old_rules(), time_in_words(policy.budget().per()));
     let taken = format!(
-        "What a call itself made goes always. Of the rules that were there before the call, events take at most {most} \
-         in {per} in each account and Region; past that they are only reported. Counting takes a memory."
+        "What a call itself made goes always. Of the rules that a changed prefix list makes harmful, events take at \
+         most {most} in {per} in each account and Region; past that they are only reported. Counting takes a memory."
     );
     page.text("  ", &taken);
 }

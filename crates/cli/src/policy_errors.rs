@@ -46,8 +46,9 @@ fn mistakes(text: &str) -> Vec<Mistake> {
         let (line, column): (usize, usize) = place.unwrap_or((1, 1));
         let words = plain(&without_place(&error.to_string()));
         // What is missing because it was taken out is no mistake of its own.
-        let begins =
-            ["missing", "exempt: names nothing", "scopes: names nothing"].iter().any(|it| words.starts_with(it));
+        let begins = |start: &&str| words.starts_with(start);
+        let begins = ["missing", "exempt: names nothing", "scopes: names nothing", "unexpected end"].iter().any(begins)
+            || words.contains("list is empty");
         let is_bare = |line: &str| line.trim().is_empty() || line.trim_end().ends_with(':');
         let lacks = words.starts_with("expected ") && rest.lines().nth(line.saturating_sub(1)).is_none_or(is_bare);
         let follows = !mistakes.is_empty() && (begins || lacks);

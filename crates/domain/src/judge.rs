@@ -159,6 +159,21 @@ impl Judgement {
     }
 }
 
+/// Judges the group by the first `own` changes, and together with the others where a port is open without those. What others
+/// claimed matters only there: where nothing is open without the own changes, it is these alone that expose a port, and
+/// whatever others made has become lawful.
+#[must_use]
+pub fn judge_with_others(
+    (changes, own): (&[&Change], usize),
+    facts: &Facts,
+    policy: &Policy,
+    now: Timestamp,
+) -> Judgement {
+    let by_own = judge(changes.get(..own).unwrap_or(changes), facts, policy, now);
+    let stands = by_own.exposures.iter().any(|exposure| exposure.standing);
+    if changes.len() > own && stands { judge(changes, facts, policy, now) } else { by_own }
+}
+
 /// Judges the group. The changes must be of its account and Region.
 #[must_use]
 pub fn judge(changes: &[&Change], facts: &Facts, policy: &Policy, now: Timestamp) -> Judgement {

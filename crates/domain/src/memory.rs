@@ -133,8 +133,7 @@ impl Memory {
     /// Reads what a store kept. An entry that cannot be read is named and passed over.
     #[must_use]
     pub fn read(entries: &Entries) -> Self {
-        let mut memory = Self::default();
-        memory.lease = lease(entries);
+        let mut memory = Self { lease: lease(entries), ..Self::default() };
         for (entry, value) in entries.iter().filter(|(name, _)| *name != LEASE_HOLDER && *name != LEASE_UNTIL) {
             if memory.take(entry, value).is_none() {
                 memory.unreadable.push(entry.clone());

@@ -254,10 +254,34 @@ impl RemediationState {
         self.done.contains_key(rule)
     }
 
+    /// The rules that were revoked here.
+    pub fn revoked(&self) -> impl Iterator<Item = &RuleId> {
+        self.done.iter().filter(|(_, action)| **action == Action::Revoked).map(|(rule, _)| rule)
+    }
+
+    /// The rules that are gone for good after this last look: those that were revoked, here or by another delivery, and
+    /// those that EC2 did not find and does not show any more. What a look alone does not show may only be hidden.
+    #[must_use]
+    pub fn gone(&self, last: &Facts) -> BTreeSet<RuleId> {
+        let is_shown = |id: &RuleId| last.rules.iter().any(|rule| rule.id == *id);
+        let not_found = self
+            .done
+            .iter()
+            .filter(|(id, action)| self.is_fleeting && matches!(action, Action::AlreadyGone) && !is_shown(id));
+        let closed = self.closed.iter().filter(|id| self.observed.contains_key(*id));
+        self.revoked().chain(not_found.map(|(id, _)| id)).chain(closed).cloned().collect()
+    }
+
+    /// Whether another delivery revoked the rule, by its word.
+    #[must_use]
+    pub fn is_closed(&self, rule: &RuleId) -> bool {
+        self.closed.contains(rule)
+    }
+
     /// How many rules were revoked.
     #[must_use]
     pub fn count_revoked(&self) -> usize {
-        self.done.values().filter(|action| **action == Action::Revoked).count()
+        self.revoked().count()
     }
 
     /// The rules to revoke in one call. One rule that is gone makes the whole call fail. So after the first such

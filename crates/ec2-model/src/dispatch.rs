@@ -142,7 +142,7 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Reply {
     let mut response = match result {
         Ok(Success::Tree(tree)) => success(service, &incoming.action, &tree, &request_id),
         Ok(Success::Json(answer)) => json::answer(service, &answer, &request_id),
-        Ok(Success::Bytes(bytes)) => Response::new(200, "binary/octet-stream", &request_id, bytes),
+        Ok(Success::Bytes(bytes)) => s3::object(request, bytes, &request_id),
         Err(problem) => error(service, &problem, &request_id),
     };
     response.headers.extend(bucket_region.map(|region| ("x-amz-bucket-region".to_owned(), region)));

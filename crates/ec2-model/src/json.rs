@@ -32,7 +32,9 @@ fn content_type(service: Service) -> &'static str {
     match service {
         Service::Sqs | Service::DynamoDb => "application/x-amz-json-1.0",
         Service::SecurityHub => "application/json",
-        _ => "application/x-amz-json-1.1",
+        Service::Ec2 | Service::Sts | Service::Sns | Service::S3 | Service::Organizations | Service::EventBridge => {
+            "application/x-amz-json-1.1"
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Amazon S3: GetObject, PutObject and ListObjectsV2, path style and virtual-hosted style.
 
 use crate::{
-    ApiError, Request,
+    ApiError, Request, Response,
     caller::{self, Caller},
     dispatch::Success,
     params::Params,
@@ -159,6 +159,17 @@ fn put_object(state: &mut State, bucket: &str, params: &Params, body: &[u8]) -> 
 
 fn not_implemented() -> ApiError {
     ApiError::with_status(501, "NotImplemented", "A header you provided implies functionality that is not implemented.")
+}
+
+/// The answer to GetObject. S3 API Reference, GetObject, `If-None-Match`: "Return the object only if its entity tag (ETag) is
+/// different from the one specified in this header; otherwise, return a 304 Not Modified error."
+pub(crate) fn object(request: &Request, bytes: Vec<u8>, request_id: &str) -> Response {
+    let tag = format!("\"{}\"", md5(&bytes));
+    let is_same = request.header("if-none-match").is_some_and(|given| given == tag);
+    let (status, body) = if is_same { (304, Vec::new()) } else { (200, bytes) };
+    let mut response = Response::new(status, "binary/octet-stream", request_id, body);
+    response.headers.push(("etag".into(), tag));
+    response
 }
 
 fn get_object(state: &State, bucket: &str, params: &Params) -> Result<Success, ApiError> {

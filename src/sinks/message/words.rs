@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_domain::finding::{Action, ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
+use portcullis_domain::finding::{ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
 use portcullis_domain::net::{Family, public_addresses};
 use portcullis_domain::text::for_people;
 
@@ -112,9 +112,9 @@ fn list(items: &[String]) -> String {
 /// A rule and what was done about it: `all traffic from 0.0.0.0/1: revoked`.
 pub(super) fn rule(rule: &RuleFinding) -> String {
     let source = rule.source.as_deref().map_or_else(String::new, |source| format!(" from {}", for_people(source)));
-    let action = match &rule.action {
-        Action::Failed { error } => format!("failed ({})", for_people(error)),
-        other => other.as_str().replace('_', " "),
+    let action = match rule.action.error() {
+        Some(error) => format!("failed ({})", for_people(error)),
+        None => rule.action.as_str().replace('_', " "),
     };
     format!("{}  {}{source}: {action}", rule.id, admits(rule))
 }

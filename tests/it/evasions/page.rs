@@ -5,7 +5,7 @@ use super::{Outcome, Verdict, form, ports, sources};
 const PAGE: &str = include_str!("../../../docs/EVASIONS.md");
 
 /// The source of each module whose tests the page names.
-const SOURCES: [(&str, &str); 15] = [
+const SOURCES: [(&str, &str); 16] = [
     ("evasions::forged", include_str!("forged.rs")),
     ("evasions::form", include_str!("form.rs")),
     ("evasions::names", include_str!("names.rs")),
@@ -14,6 +14,7 @@ const SOURCES: [(&str, &str); 15] = [
     ("evasions::size", include_str!("size.rs")),
     ("evasions::sources", include_str!("sources.rs")),
     ("evasions::time", include_str!("time.rs")),
+    ("memory::one_gap", include_str!("../memory/one_gap.rs")),
     ("prefix_lists", include_str!("../prefix_lists.rs")),
     ("remediation", include_str!("../remediation.rs")),
     ("remediation::eventual_consistency", include_str!("../remediation/eventual_consistency.rs")),

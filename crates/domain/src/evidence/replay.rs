@@ -12,7 +12,7 @@ use crate::facts::Facts;
 use crate::finding::Action;
 use crate::ids::RuleId;
 use crate::json::Json;
-use crate::judge::judge;
+use crate::judge::judge_with_others;
 use crate::plan::{Plan, plan};
 use crate::policy::Policy;
 use crate::rule::Rule;
@@ -119,7 +119,7 @@ impl Evidence {
         if let Some(undo) = &self.undo {
             return self.check_put_back(undo, (n, &facts, look.judged_at), policy);
         }
-        let judgement = judge(changes, &facts, policy, look.judged_at);
+        let judgement = judge_with_others((changes, self.knew.own), &facts, policy, look.judged_at);
         let mode = policy.mode(&self.location, self.guard.mode);
         let again = plan(&judgement, mode, look.plan.cap);
         if again != look.plan {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Memory;
-use crate::change::Change;
-use crate::ids::{GroupId, RuleId};
+use crate::change::{Change, ChangedRules};
+use crate::ids::GroupId;
 use crate::policy::Mode;
 use crate::rule::Rule;
 
@@ -120,25 +120,17 @@ impl Claim {
     pub fn holds(&self, now: Timestamp) -> bool {
         now < self.until
     }
-
-    /// The rules that the change names by id.
-    #[must_use]
-    pub fn names(&self) -> &[RuleId] {
-        match &self.change.changed_rules {
-            crate::change::ChangedRules::Rules(ids) => ids,
-            crate::change::ChangedRules::Permissions(_)
-            | crate::change::ChangedRules::PrefixList { .. }
-            | crate::change::ChangedRules::Any => &[],
-        }
-    }
 }
 
 impl Memory {
     /// The claims of other deliveries with which a change of this mode is judged together. What was claimed in alert mode
-    /// counts for alert mode only.
+    /// counts for alert mode only. A change that may have made any rule is none: its own delivery leaves nothing standing,
+    /// and to others every lawful rule would be a candidate.
     #[must_use]
     pub fn co_defendants(&self, own: &[ClaimId], mode: Mode, now: Timestamp) -> Vec<&Claim> {
-        let counts = |claim: &&Claim| claim.holds(now) && (mode == Mode::Alert || claim.mode == Mode::Enforce);
+        let is_any = |claim: &Claim| matches!(claim.change.changed_rules, ChangedRules::Any);
+        let counts =
+            |claim: &&Claim| claim.holds(now) && (mode == Mode::Alert || claim.mode == Mode::Enforce) && !is_any(claim);
         let others = self.claims.iter().filter(|(id, _)| !own.contains(id)).map(|(_, claim)| claim);
         others.filter(counts).take(MOST_CLAIMS).collect()
     }

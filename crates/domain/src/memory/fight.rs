@@ -145,13 +145,23 @@ impl Fight {
         }
         self.count = self.count.saturating_add(1);
         self.since = self.since.or(Some(at));
+        self.note_actor(actor);
+        self.tool = user_agent.and_then(Tool::of).or(self.tool);
+    }
+
+    /// Takes in that the port was closed so many times more in one go.
+    pub fn note_more(&mut self, closes: usize) {
+        self.count = self.count.saturating_add(u64::try_from(closes).unwrap_or(u64::MAX));
+    }
+
+    /// Takes in somebody else who opened the port meanwhile.
+    pub fn note_actor(&mut self, actor: Option<&str>) {
         if let Some(actor) = actor
             && self.actors.len() < MOST_ACTORS
             && !self.actors.iter().any(|known| known == actor)
         {
             self.actors.push(actor.to_owned());
         }
-        self.tool = user_agent.and_then(Tool::of).or(self.tool);
     }
 
     /// Takes in that it was told.

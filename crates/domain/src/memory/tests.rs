@@ -12,6 +12,7 @@ use crate::policy::{Mode, Policy};
 use crate::rule::{Permission, Rule, Source, Traffic};
 
 mod fights;
+mod interleavings;
 mod waivers;
 
 fn now() -> Timestamp {
@@ -155,6 +156,10 @@ fn a_claim_counts_for_others_until_it_ends_and_one_of_alert_mode_for_alert_mode_
     let mut both = memory.co_defendants(&ids, Mode::Alert, now());
     both.sort_by_key(|claim| claim.mode);
     assert_eq!(both, [&reported.1, &enforced.1]);
+    let any = change("4", ChangedRules::Any);
+    let claims = [(ClaimId::of(&any, &location().group), Claim::new(&any, Mode::Enforce, now()).unwrap())];
+    let of_any = Memory { claims: BTreeMap::from(claims), ..Memory::default() };
+    assert!(of_any.co_defendants(&[], Mode::Enforce, now()).is_empty());
     assert!(memory.co_defendants(&ids, Mode::Enforce, after(24 * 60)).is_empty());
     assert_eq!(memory.co_defendants(&ids, Mode::Enforce, after(24 * 60 - 1)), [&enforced.1]);
 }

@@ -54,7 +54,8 @@ impl WaiverPolicy {
 #[cfg_attr(feature = "schema", derive(Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct BudgetPolicy {
-    /// So many rules that were there before the call. Past that they are only reported. Rules that a call made go always.
+    /// So many rules that were there before a prefix list changed. Past that they are only reported. Rules that a call made
+    /// go always.
     #[cfg_attr(feature = "schema", schemars(range(max = u32::MAX)))]
     old_rules: u32,
     /// In so long a time.

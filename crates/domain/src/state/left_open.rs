@@ -24,7 +24,7 @@ impl RemediationState {
 
     /// Whether some of the change's rules are altered, or are gone without having been revoked here.
     fn has_lost_rules(&self, change: &Change, n: usize, last: &Judgement) -> bool {
-        let is_revoked = |id: &RuleId| matches!(self.done.get(id), Some(Action::Revoked)) || self.closed.contains(id);
+        let is_revoked = |id: &RuleId| matches!(self.done.get(id), Some(Action::Revoked));
         let is_shown = |id: &RuleId| last.rules.iter().any(|judged| judged.rule.id == *id);
         let own = last.attributions.get(n);
         let is_replaced = own.is_some_and(|own| !own.replaced.is_empty());

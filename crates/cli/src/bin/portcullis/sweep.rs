@@ -151,7 +151,7 @@ async fn sweep(arguments: &SweepArgs, policy: Policy, terminal: Terminal) -> io:
     // The table is part of the question; standard output gets what came of it.
     tally.table(terminal, &mut io::stderr().lock())?;
     let (enforcing, caller, _) = self::context(arguments, policy, Mode::Enforce).await?;
-    let question = Question::of(tally.findings(), &enforcing.policy);
+    let question = Question::of(tally.findings(), &enforcing.policy.now());
     interrupt.ends_at_once();
     if question.is_empty() {
         return shown(tally.show_found(arguments.format, &context, terminal), &tally);

@@ -72,7 +72,7 @@ pub(super) async fn policy(scene: &Scene<'_>, environment: &BTreeMap<String, Str
     scene.ask.count(usize::from(config.policy != PolicySource::BuiltIn));
     let aws = scene.wanted.operator.clients(None, Mode::Alert).await.ok()?;
     Some(match config.policy.read(&aws).await {
-        Ok(policy) => Policy::Read { place, mode: policy.mode_elsewhere(), guards: policy.guards().len() },
+        Ok((policy, _)) => Policy::Read { place, mode: policy.mode_elsewhere(), guards: policy.guards().len() },
         Err(PolicySourceError::Policy(error)) => Policy::Bad(place, escaped_up_to(&error.to_string(), 300)),
         Err(PolicySourceError::File(error)) => Policy::Bad(place, error.to_string()),
         Err(PolicySourceError::Object(error)) if matches!(error.code.as_str(), "NoSuchKey" | "NoSuchBucket") => {

@@ -179,7 +179,7 @@ impl Tally {
         if context.settings.mode == Mode::Alert {
             return vec!["Nothing was changed: --enforce revokes.".to_owned()];
         }
-        let most = context.policy.sweep().max_revocations;
+        let most = context.policy.now().sweep().max_revocations;
         let past_the_cap = self.past_the_cap(most);
         let by_policy = left.saturating_sub(past_the_cap);
         let mut lines = Vec::new();

@@ -1,0 +1,280 @@
+//! What a delivery knows of a group from other deliveries, and what it tells them: the claim before it acts, the lease
+//! while it stays at the gate, and what it settles at the end.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use portcullis_domain::change::{Call, Change};
+use portcullis_domain::facts::GroupLocation;
+use portcullis_domain::ids::RuleId;
+use portcullis_domain::judge::{Judgement, attributions};
+use portcullis_domain::memory::{
+    Claim, ClaimId, ClaimState, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, claim_name, closed_name,
+    item_of, written,
+};
+use portcullis_domain::policy::{Exemption, Mode, Policy};
+use tokio::time::Instant;
+
+use super::context::Context;
+use super::intake::outdated;
+use super::task::Snapshot;
+use crate::store::{Condition, StoreError, Update};
+
+/// A claim is waited for this long before the group is closed without it.
+pub(super) const PATIENCE: Duration = Duration::from_millis(300);
+
+/// What is settled may take longer: nobody waits for it.
+pub(super) const SETTLE_WITHIN: Duration = Duration::from_secs(1);
+
+/// An item that nothing was written to for so long goes.
+const KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// Whoever opens a group again this soon after it was closed is fighting faster than events come. A slower fight brings an
+/// event for each change in time, and nobody needs to stay.
+const FIGHT: SignedDuration = SignedDuration::from_secs(30);
+
+/// A lease holds for this long, unless it is renewed. A holder that dies keeps the others away for no longer.
+const LEASE: SignedDuration = SignedDuration::from_secs(3);
+
+/// A holder renews its lease this often.
+pub(super) const RENEW: Duration = Duration::from_secs(1);
+
+/// While a claim is younger, a rule that it names and EC2 does not show may be still to come.
+const SETTLING: SignedDuration = SignedDuration::from_secs(20);
+
+/// One update writes and removes at most this many entries: an expression has at most 4 KB.
+const MOST_ENTRIES: usize = 100;
+
+/// What is known of a group.
+#[derive(Debug, Clone)]
+pub(super) struct Recall {
+    key: String,
+    /// This invocation's name as the holder of a lease.
+    holder: String,
+    /// The claims of the delivery's own changes, in their order.
+    own: Vec<ClaimId>,
+    pub(super) memory: Memory,
+}
+
+impl Recall {
+    /// Claims the delivery's own changes, and reads everything else in the same call.
+    pub(super) async fn claim(
+        context: &Context,
+        (changes, mode): (&[&Change], Mode),
+        judgement: &Judgement,
+        until: Instant,
+    ) -> Result<Self, StoreError> {
+        let (location, now) = (&judgement.location, context.now());
+        let key = item_of(&location.account, &location.region, &location.group);
+        let mut update = Update { ttl: now.checked_add(KEPT).ok(), ..Update::default() };
+        let mut own = Vec::new();
+        let of_events = changes.iter().enumerate().filter(|(_, change)| change.call != Call::Sweep);
+        for (n, change) in of_events.take(MOST_CLAIMS) {
+            let Some(claim) = Claim::new(change, mode, now) else { continue };
+            let id = ClaimId::of(change, &location.group);
+            let claim = claim.with_saw(rules_at_stake(judgement, n));
+            update.set_if_absent.extend(written(&claim).map(|claim| (claim_name(&id), claim)));
+            own.push(id);
+        }
+        let until = until.min(Instant::now() + PATIENCE);
+        let store = &context.settings.memory;
+        // A sweep has no claims, and what is too large for one is judged with what others claimed.
+        let entries = match update.set_if_absent.is_empty() {
+            true => store.read(&context.aws, &key, until).await,
+            false => store.update(&context.aws, &key, &update, until).await,
+        };
+        let holder = format!("{:016x}", fastrand::u64(..));
+        entries.map(|entries| Self { key, holder, own, memory: Memory::read(&entries) })
+    }
+
+    /// Reads again what others have done.
+    pub(super) async fn read_again(&mut self, context: &Context, until: Instant) {
+        let until = until.min(Instant::now() + PATIENCE);
+        if let Ok(entries) = context.settings.memory.read(&context.aws, &self.key, until).await {
+            self.memory = Memory::read(&entries);
+        }
+    }
+
+    /// The changes that other deliveries claimed. A record that is believed for minutes only is not believed for longer
+    /// here. A change that makes every rule a candidate is judged by its own delivery, which leaves nothing standing.
+    pub(super) fn co_defendants(&self, context: &Context, mode: Mode) -> Vec<Change> {
+        let claims = self.memory.co_defendants(&self.own, mode, context.now()).into_iter();
+        claims.map(|claim| claim.change.clone()).filter(|change| outdated(context, change).is_none()).collect()
+    }
+
+    /// Whether a change that another delivery has just claimed made rules that the look lacks: the look is older than the
+    /// change. Nobody else would judge the two together.
+    pub(super) fn is_ahead_of(
+        &self,
+        context: &Context,
+        snapshot: &Snapshot,
+        is_known: impl Fn(&RuleId) -> bool,
+    ) -> bool {
+        let now = context.now();
+        let is_young = |claim: &&Claim| now.duration_since(claim.at) < SETTLING;
+        let claims: Vec<&Change> = self
+            .memory
+            .co_defendants(&self.own, Mode::Enforce, now)
+            .into_iter()
+            .filter(is_young)
+            .map(|claim| &claim.change)
+            .collect();
+        let closed = self.memory.closed_lately(now);
+        let missing = attributions(&claims, &snapshot.facts).into_iter().flat_map(|own| own.missing);
+        missing.into_iter().any(|rule| rule.is_none_or(|rule| !closed.contains(&&rule) && !is_known(&rule)))
+    }
+
+    /// The exemptions of the group's waivers, and why a waiver does not hold.
+    pub(super) fn waivers(
+        &self,
+        context: &Context,
+        at: &GroupLocation,
+        policy: &Policy,
+    ) -> (Vec<Exemption>, Vec<String>) {
+        let (mut exemptions, mut refused) = (Vec::new(), Vec::new());
+        for (id, waiver) in &self.memory.waivers {
+            match waiver.exemptions(id, at, policy, context.now()) {
+                Ok(more) => exemptions.extend(more),
+                // One that is over needs no word.
+                Err(portcullis_domain::memory::Refused::NotNow { .. }) => {}
+                Err(why) => refused.push(format!("waiver {id} does not hold: {why}")),
+            }
+        }
+        (exemptions, refused)
+    }
+
+    /// Whether the group was closed a short time ago: who opens it again is fighting.
+    pub(super) fn is_fight(&self, now: Timestamp) -> bool {
+        self.closes().any(|at| now.duration_since(at) < FIGHT)
+    }
+
+    /// The time between the last closes, or since the last one.
+    pub(super) fn gap(&self, now: Timestamp) -> Option<Duration> {
+        let mut closes: Vec<Timestamp> = self.closes().filter(|at| now.duration_since(*at) < FIGHT).collect();
+        closes.sort_unstable();
+        closes.dedup();
+        let (last, before) = (closes.last()?, closes.iter().rev().nth(1));
+        let gap = before.map_or_else(|| now.duration_since(*last), |before| last.duration_since(*before));
+        Duration::try_from(gap).ok()
+    }
+
+    fn closes(&self) -> impl Iterator<Item = Timestamp> {
+        let closes = self.memory.fights.values().filter_map(|fight| fight.times.last());
+        closes.chain(self.memory.closed.values()).copied()
+    }
+
+    /// Who stands at the gate, if it is somebody else.
+    pub(super) fn is_held_by_another(&self, now: Timestamp) -> bool {
+        self.memory.lease.as_ref().is_some_and(|lease| lease.holder != self.holder && lease.until > now)
+    }
+
+    /// Takes or renews the lease, and tells the others what was closed. Nothing where the memory does not answer.
+    pub(super) async fn hold(&mut self, context: &Context, closed: &[RuleId], until: Instant) -> Option<bool> {
+        let now = context.now();
+        let lease = Lease { holder: self.holder.clone(), until: now.saturating_add(LEASE).ok()? };
+        let mut update = Update {
+            condition: Some(Condition::LeaseIsFree { holder: self.holder.clone(), now: now.as_millisecond() }),
+            ttl: now.checked_add(KEPT).ok(),
+            ..Update::default()
+        };
+        update.set.extend(Memory { lease: Some(lease), ..Memory::default() }.entries());
+        for rule in closed.iter().take(MOST_ENTRIES) {
+            update.set.extend(written(&now).map(|now| (closed_name(rule), now)));
+        }
+        let over = self.memory.over(now).into_iter().take(MOST_ENTRIES);
+        update.remove.extend(over.filter(|name| !update.set.contains_key(name)));
+        let until = until.min(Instant::now() + PATIENCE);
+        match context.settings.memory.update(&context.aws, &self.key, &update, until).await {
+            Ok(entries) => {
+                self.memory = Memory::read(&entries);
+                Some(true)
+            }
+            Err(StoreError::NotMet(entries)) => {
+                self.memory = Memory::read(&entries);
+                Some(false)
+            }
+            Err(error) => {
+                tracing::warn!(key = self.key, code = error.code(), "the lease was not taken");
+                None
+            }
+        }
+    }
+
+    /// What is written at the end, when everything was told.
+    pub(super) fn settlement(
+        &self,
+        now: Timestamp,
+        (gone, stands): (&BTreeSet<RuleId>, bool),
+        more: Update,
+    ) -> Option<Settlement> {
+        if self.own.is_empty() && gone.is_empty() && more == Update::default() {
+            return None;
+        }
+        let mut update = Update { ttl: now.checked_add(KEPT).ok(), ..more };
+        for id in &self.own {
+            let name = claim_name(id);
+            match self.memory.claims.get(id).filter(|_| stands) {
+                Some(claim) => {
+                    let standing = Claim { state: ClaimState::Standing, saw: Vec::new(), ..claim.clone() };
+                    update.set.extend(written(&standing).map(|claim| (name, claim)));
+                }
+                None => update.remove.push(name),
+            }
+        }
+        // All that is gone, whoever took it: a look of before may show it still, and whoever took it may be settled.
+        let known = |rule: &&RuleId| !self.memory.closed.contains_key(*rule);
+        for rule in gone.iter().filter(known).take(MOST_ENTRIES) {
+            update.set.extend(written(&now).map(|now| (closed_name(rule), now)));
+        }
+        let over = self.memory.over(now).into_iter().take(MOST_ENTRIES);
+        let over: Vec<String> =
+            over.filter(|name| !update.set.contains_key(name) && !update.remove.contains(name)).collect();
+        update.remove.extend(over);
+        Some(Settlement { key: self.key.clone(), update, lease_of: None })
+    }
+
+    /// Gives the lease back as well, so that the next one needs not wait for its end.
+    pub(super) fn release(&self, settlement: Settlement) -> Settlement {
+        Settlement { lease_of: Some(self.holder.clone()), ..settlement }
+    }
+}
+
+/// The rules of a change that have a part in an exposure, as the look showed them.
+fn rules_at_stake(judgement: &Judgement, n: usize) -> Vec<portcullis_domain::rule::Rule> {
+    let Some(own) = judgement.attributions.get(n) else { return Vec::new() };
+    let exposing = judgement.exposures.iter().flat_map(|exposure| exposure.rules.iter());
+    let at_stake: BTreeSet<usize> = exposing.copied().filter(|n| own.rules.contains(n)).collect();
+    at_stake.into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.clone())).collect()
+}
+
+/// What is still to be written when everything was told.
+#[derive(Debug, Clone)]
+pub(super) struct Settlement {
+    key: String,
+    update: Update,
+    lease_of: Option<String>,
+}
+
+impl Settlement {
+    /// Writes it. Whether that worked: what is not settled is judged again with the next change, and harms nobody.
+    pub(super) async fn write(mut self, context: &Context, until: Instant) -> bool {
+        let until = until.min(Instant::now() + SETTLE_WITHIN);
+        let store = &context.settings.memory;
+        let mut written = Err(StoreError::None);
+        if let Some(holder) = self.lease_of.take() {
+            let mut update = self.update.clone();
+            update.remove.extend([LEASE_HOLDER.to_owned(), LEASE_UNTIL.to_owned()]);
+            update.condition = Some(Condition::LeaseIs(holder));
+            written = store.update(&context.aws, &self.key, &update, until).await;
+        }
+        // The lease is somebody else's by now, or there was none.
+        if matches!(written, Err(StoreError::None | StoreError::NotMet(_))) {
+            written = store.update(&context.aws, &self.key, &self.update, until).await;
+        }
+        if let Err(error) = &written {
+            tracing::warn!(key = self.key, code = error.code(), "the memory was not settled");
+        }
+        written.is_ok()
+    }
+}

@@ -1,0 +1,106 @@
+//! Standing at the gate with a memory: one invocation holds a lease on the group and looks on, the others leave it the
+//! field. What the holder revokes it tells at once, so that the others need no look of their own.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use portcullis_domain::ids::RuleId;
+use tokio::time::Instant;
+
+use super::context::Context;
+use super::describe;
+use super::recall::{RENEW, Recall};
+use super::remediate::Work;
+use super::task::{GroupTask, Snapshot};
+
+/// What the group's memory is to a remediation.
+pub(super) struct Stand<'a> {
+    /// What is known of the group; nothing where there is no memory, or it did not answer.
+    pub(super) recall: &'a mut Option<Recall>,
+    /// Whether this invocation holds the lease.
+    pub(super) is_holder: bool,
+    /// When the lease was last renewed.
+    pub(super) renewed_at: Instant,
+    /// The rules of which the others were told that they are closed.
+    pub(super) told: BTreeSet<RuleId>,
+}
+
+/// The holder closes what the others saw open within this time, or they do it themselves.
+const WAIT: Duration = Duration::from_millis(1500);
+
+/// How often the others read what the holder has closed, at the soonest.
+const READ_EVERY: Duration = Duration::from_millis(150);
+
+impl Work<'_> {
+    /// Whether this invocation may stay while rules change: without a memory always, with one as the holder of the lease.
+    /// Where somebody else holds it, what that one closed is taken in.
+    pub(super) async fn stay(&mut self, snapshot: &Snapshot) -> bool {
+        if self.stand.is_holder {
+            return true;
+        }
+        let (context, until) = (self.context, self.task.session.until());
+        let closed: Vec<RuleId> = self.state.revoked().cloned().collect();
+        let Some(recall) = self.stand.recall.as_mut() else { return true };
+        match recall.hold(context, &closed, until).await {
+            Some(true) => {
+                self.stand.is_holder = true;
+                self.stand.renewed_at = Instant::now();
+                self.stand.told.extend(closed);
+                self.gate.hold(recall.gap(context.now()));
+                true
+            }
+            Some(false) => {
+                wait_for_the_holder(context, self.task, recall, snapshot).await;
+                self.state.close(recall.memory.closed_lately(context.now()));
+                false
+            }
+            // Without an answer it stays for some looks, as without a memory.
+            None => true,
+        }
+    }
+
+    /// The next look. Meanwhile the holder renews its lease and tells the others what it has closed.
+    pub(super) async fn look_again(&mut self, snapshot: &Snapshot) -> Option<Snapshot> {
+        let (context, task, group) = (self.context, self.task, &snapshot.facts.location.group);
+        let until = task.session.until();
+        let news: Vec<RuleId> = self.state.revoked().filter(|rule| !self.stand.told.contains(*rule)).cloned().collect();
+        let is_due = !news.is_empty() || self.stand.renewed_at.elapsed() >= RENEW;
+        let recall = self.stand.recall.as_mut().filter(|_| self.stand.is_holder && is_due);
+        let Some(recall) = recall else {
+            return describe::again(context, task, group, &mut self.gate, &mut self.state).await;
+        };
+        let (next, held) = tokio::join!(
+            describe::again(context, task, group, &mut self.gate, &mut self.state),
+            recall.hold(context, &news, until)
+        );
+        // Where somebody else took it when it was not renewed in time, both look on until they are done.
+        if held == Some(true) {
+            self.stand.renewed_at = Instant::now();
+            self.stand.told.extend(news);
+        }
+        next
+    }
+}
+
+/// Waits until the holder has closed what the look shows open, or it is clear that it will not. Whether all is closed.
+pub(super) async fn wait_for_the_holder(
+    context: &Context,
+    task: &GroupTask<'_>,
+    recall: &mut Recall,
+    snapshot: &Snapshot,
+) -> bool {
+    let until = task.session.until().min(Instant::now() + WAIT);
+    loop {
+        let closed: BTreeSet<RuleId> = recall.memory.closed_lately(context.now()).into_iter().cloned().collect();
+        let left = snapshot.facts.rules.iter().filter(|rule| !closed.contains(&rule.id)).cloned().collect();
+        if task.judge(context, &snapshot.facts.with_rules(left)).exposures.is_empty() {
+            return true;
+        }
+        let pause = READ_EVERY.mul_f64(1.0 + fastrand::f64());
+        if !recall.is_held_by_another(context.now()) || Instant::now() + pause >= until {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        recall.read_again(context, until).await;
+    }
+}

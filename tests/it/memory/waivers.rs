@@ -1,0 +1,87 @@
+//! A waiver in the group's memory: it covers what its principal made, and nothing else.
+
+use ec2_model::Actor;
+use portcullis::domain::memory::{Waiver, waiver_name, written};
+use portcullis::store::Update;
+
+use super::*;
+
+const ONCALL: &str = "arn:aws:iam::111122223333:role/oncall";
+
+async fn grant(watch: &Watch, waiver: &Waiver) {
+    let key = format!("{ACCOUNT}/{REGION}/{}", watch.group);
+    let update = Update { set: [(waiver_name("w-1"), written(waiver).unwrap())].into(), ..Update::default() };
+    let until = tokio::time::Instant::now() + Duration::from_secs(5);
+    let store = &watch.context.settings.memory;
+    store.update(&watch.context.aws, &key, &update, until).await.unwrap();
+}
+
+fn waiver(watch: &Watch, hours: i64) -> Waiver {
+    let from = watch.context.now();
+    Waiver {
+        by: ONCALL.to_owned(),
+        reason: "INC-123".to_owned(),
+        from,
+        until: from + jiff::SignedDuration::from_hours(hours),
+        guards: vec!["ssh".to_owned()],
+        sources: vec!["54.0.0.0/8".parse().unwrap()],
+        rules: Vec::new(),
+    }
+}
+
+async fn opened(watch: &mut Watch, role: &str, permission: Permission) -> Finding {
+    watch.world.set_actor(Actor::Role { role: role.into(), session: "jo".into() });
+    let event = watch.open(&[permission]);
+    alone(watch, &event).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiver_covers_its_principals_rules_until_its_end() {
+    let mut watch = remembering().start().await;
+    grant(&watch, &waiver(&watch, 2)).await;
+    let finding = opened(&mut watch, "oncall", Permission::tcp(22, "54.0.0.0/8")).await;
+    assert_eq!(judged(&finding), (Verdict::Exempt, Outcome::None), "{finding:#?}");
+    assert_eq!(finding.waiver.as_deref(), Some("w-1"));
+    assert!(finding.reason.contains("INC-123"), "{}", finding.reason);
+    assert_eq!(memory(&watch).claims.len(), 0, "what is lawful is no candidate");
+    later(&watch, Duration::from_secs(2 * 3600));
+    let after = opened(&mut watch, "oncall", Permission::tcp(22, "54.0.0.0/7")).await;
+    assert_eq!(judged(&after), (Verdict::Exposed, Outcome::Reverted), "{after:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiver_covers_nobody_else_no_other_port_and_no_wider_source() {
+    for (role, permission) in [
+        ("dev", Permission::tcp(22, "54.0.0.0/8")),
+        ("oncall", Permission::tcp(3389, "54.0.0.0/8")),
+        ("oncall", Permission::tcp(22, "54.0.0.0/7")),
+    ] {
+        let mut watch = remembering().start().await;
+        grant(&watch, &waiver(&watch, 2)).await;
+        let finding = opened(&mut watch, role, permission).await;
+        assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted), "{finding:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiver_that_is_longer_than_the_policy_allows_covers_nothing_and_the_finding_says_so() {
+    let mut watch = remembering().start().await;
+    grant(&watch, &waiver(&watch, 25)).await;
+    let finding = opened(&mut watch, "oncall", Permission::tcp(22, "54.0.0.0/8")).await;
+    assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted));
+    assert!(
+        finding.reason.contains("waiver w-1 does not hold: it lasts 25h, and the policy's `waivers.most` is 1d"),
+        "{}",
+        finding.reason
+    );
+}
+
+/// Who may write to the memory may waive, and who may not can at most be forgotten: a lost memory covers nothing.
+#[tokio::test(start_paused = true)]
+async fn a_waiver_in_a_memory_that_does_not_answer_covers_nothing() {
+    let mut watch = remembering().start().await;
+    grant(&watch, &waiver(&watch, 2)).await;
+    watch.world.deny(ACCOUNT, "UpdateItem");
+    let finding = opened(&mut watch, "oncall", Permission::tcp(22, "54.0.0.0/8")).await;
+    assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted));
+}
