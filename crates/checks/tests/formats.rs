@@ -213,6 +213,8 @@ fn a_document_is_never_made_before_it_was_opened_and_fits() {
     let made = asff::of(&finding, "aws", now()).remove(0).document;
     assert_eq!(made["CreatedAt"], made["UpdatedAt"], "CloudTrail's clock is ahead of ours");
     assert_eq!(made["UpdatedAt"], "2026-11-21T10:00:02.345Z");
+    let whole = asff::of(&finding, "aws", "2026-11-21T10:00:02Z".parse().unwrap()).remove(0).document;
+    assert_eq!(whole["UpdatedAt"], "2026-11-21T10:00:02.000Z", "texts are in the order of their times");
     assert!(made["Description"].as_str().unwrap().chars().count() <= 1024);
     assert!(made["ProductFields"].get("portcullis/Actor").is_none(), "an empty field is refused");
     assert!(made.to_string().len() < 240 << 10);

@@ -72,7 +72,7 @@ pub(crate) fn run(
     Ok(json!({"SuccessCount": taken, "FailedCount": failed.len(), "FailedFindings": failed}))
 }
 
-/// Why a finding is not taken. "The caller … must be the account that is associated with the findings."
+/// Why a finding is not taken. Times are compared as texts: ours all have the same digits. "The caller … must be the account that is associated with the findings."
 fn refusal(finding: &Value, account: &str, region: &str) -> Option<String> {
     let text = |key: &str| finding.get(key).and_then(Value::as_str).unwrap_or_default();
     let is_missing = |key: &&&str| finding.get(**key).is_none_or(|value| value.as_str() == Some(""));

@@ -195,7 +195,8 @@ fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// A time in whole milliseconds: the format takes no more digits.
+/// A time in milliseconds: the format takes no more digits. There are always three, so that the order of two texts is that of
+/// their times.
 fn to_millis(time: Timestamp) -> String {
-    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time).to_string()
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
