@@ -49,8 +49,7 @@ impl Others<'_> {
             let Some(session) = session.filter(|_| destinations.security_hub) else { return };
             let came =
                 security_hub::import(session, security_hub::documents(findings.clone(), session, now), until).await;
-            let counts = [("SecurityHubNotEnabled", came.not_enabled), ("SecurityHubFailed", came.failed)];
-            if let Some(line) = metrics::of(&counts, now) {
+            if let Some(line) = metrics::of_security_hub(came.not_enabled, came.failed, now) {
                 out(&line);
             }
         };

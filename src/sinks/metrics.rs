@@ -105,10 +105,11 @@ pub fn line(counts: &Counts, trouble: Trouble, now: Timestamp) -> Option<String>
     written(values, now)
 }
 
-/// Counts of something beside the findings, as a line of their own; none where all are zero.
+/// How many findings Security Hub does not have, as a line of their own; none where it has them all.
 #[must_use]
-pub fn of(counts: &[(&'static str, usize)], now: Timestamp) -> Option<String> {
-    let values = counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| (*name, json!(count)));
+pub fn of_security_hub(not_enabled: usize, failed: usize, now: Timestamp) -> Option<String> {
+    let counts = [("SecurityHubNotEnabled", not_enabled), ("SecurityHubFailed", failed)];
+    let values = counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name, json!(count)));
     written(values.collect(), now)
 }
 
