@@ -177,7 +177,9 @@ pub(super) async fn keep_all(context: &Context, findings: impl IntoIterator<Item
 /// Writes what earlier deliveries could not write.
 pub(super) async fn flush(context: &Context, until: Instant) {
     let at = (context.now(), until);
-    if let Err(error) = shelf::flush(&context.shelf, &context.unwritten, &context.policy.now(), at).await {
+    let policy = context.policy.now();
+    let flushed = Box::pin(shelf::flush(&context.shelf, &context.unwritten, &policy, at));
+    if let Err(error) = flushed.await {
         tracing::error!(%error, "evidence of earlier deliveries is still not written");
     }
 }
@@ -185,7 +187,10 @@ pub(super) async fn flush(context: &Context, until: Instant) {
 async fn keep(context: &Context, finding: &mut Finding, until: Instant) {
     let Some(evidence) = finding.evidence.take() else { return };
     let at = (context.now(), until);
-    match shelf::keep(&context.shelf, &context.unwritten, &evidence, &context.policy.now(), at).await {
+    // Boxed: a call of S3 is large on the stack.
+    let policy = context.policy.now();
+    let kept = Box::pin(shelf::keep(&context.shelf, &context.unwritten, &evidence, &policy, at));
+    match kept.await {
         Ok(id) => finding.act = Some(id),
         Err(failure) => {
             tracing::error!(act = %evidence.id, error = %failure.error, "the evidence was not written");

@@ -85,7 +85,8 @@ pub(super) async fn handle(
                 result
             }
         };
-        let ((), mut result) = tokio::join!(kept, handled);
+        // Boxed, for the two together would be large on the stack.
+        let ((), mut result) = tokio::join!(kept, Box::pin(handled));
         evidence::add_records(changes, &mut result.findings);
         all.add(changes, std::mem::replace(&mut last, result));
     }

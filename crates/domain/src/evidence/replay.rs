@@ -159,11 +159,9 @@ impl Evidence {
     /// What is said to be there again must have an id.
     fn check_undone(&self, undo: &Undone) -> Result<(), Mismatch> {
         let is_there = undo.rules.iter().all(|rule| rule.is.is_some());
-        let is = match self.outcome {
-            ActOutcome::Intended => ActOutcome::Intended,
-            _ if is_there => ActOutcome::PutBack,
-            _ => ActOutcome::Failed,
-        };
+        let is_intended = self.outcome == ActOutcome::Intended;
+        let done = if is_there { ActOutcome::PutBack } else { ActOutcome::Failed };
+        let is = if is_intended { ActOutcome::Intended } else { done };
         match (self.kind, self.outcome) {
             (Kind::Undo, says) if says == is => Ok(()),
             (Kind::Undo, says) => Err(Mismatch::new("outcome", says.as_str(), is.as_str())),

@@ -72,10 +72,15 @@ impl UndoAccount<'_> {
     pub fn evidence(&self, now: Timestamp) -> Evidence {
         let location = self.before.location.clone();
         let plan = Plan { location: location.clone(), mode: Mode::Alert, cap: 0, steps: Vec::new() };
-        let action = |rule: &Rule| match self.outcome {
-            ActOutcome::Intended => Action::WouldRestore,
-            _ if self.undo.rules.iter().any(|pair| pair.was == rule.id && pair.is.is_some()) => Action::Restored,
-            _ => Action::Failed { error: "NotThere".to_owned() },
+        let is_there = |rule: &Rule| self.undo.rules.iter().any(|pair| pair.was == rule.id && pair.is.is_some());
+        let action = |rule: &Rule| {
+            if self.outcome == ActOutcome::Intended {
+                Action::WouldRestore
+            } else if is_there(rule) {
+                Action::Restored
+            } else {
+                Action::Failed { error: "NotThere".to_owned() }
+            }
         };
         let mut evidence = Evidence {
             schema: SCHEMA,

@@ -187,10 +187,7 @@ impl Back<'_> {
             rules: paper.rules.iter().map(pair).collect(),
         };
         let rules = words::count(paper.rules.len(), "rule");
-        let verb = match outcome {
-            ActOutcome::Intended => "is about to put",
-            _ => "put",
-        };
+        let verb = if outcome == ActOutcome::Intended { "is about to put" } else { "put" };
         let account = UndoAccount {
             guard,
             change: paper.change,
