@@ -8,7 +8,7 @@ use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
 use aws_sdk_ec2::config::{SharedCredentialsProvider, SharedIdentityCache};
 use aws_sdk_ec2::error::{ErrorMetadata, ProvideErrorMetadata};
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
-use aws_smithy_runtime::client::retries::classifiers::TransientErrorClassifier;
+use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
 use aws_smithy_runtime_api::client::auth::AuthSchemeOptionResolverParams;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
@@ -86,6 +86,8 @@ impl JsonCall {
             .timeout_config(timeouts.clone())
             .sleep_impl(sleep)
             .with_connection_poisoning()
+            // Those that every client of the SDK has.
+            .retry_classifier(HttpStatusCodeClassifier::default())
             .retry_classifier(TransientErrorClassifier::<Refused>::new())
             .retry_classifier(AwsErrorCodeClassifier::<Refused>::new())
             .runtime_plugin(auth);

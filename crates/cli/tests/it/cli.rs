@@ -113,7 +113,7 @@ fn json_is_one_finding_a_line_and_nothing_else() {
 #[test]
 fn ocsf_is_one_event_a_line_of_what_was_detected_with_its_time_in_milliseconds() {
     let ran = check(&["--format", "ocsf", "events/ssh-open.json", "events/https-open.json"], "");
-    assert_eq!(ran.code, 1);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
     let events: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events.len(), 1, "HTTPS may be open: {}", ran.stdout);
     assert_eq!((&events[0]["class_uid"], &events[0]["type_uid"]), (&2004.into(), &200_401.into()));
