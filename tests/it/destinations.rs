@@ -1,10 +1,11 @@
 //! Security Hub and the EventBridge bus: what they get, and what it does to a remediation when they fail.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ec2_model::{Fault, FaultKind, Permission, Vpc};
-use portcullis::aws::{AccountRegion, FunctionIdentity};
+use portcullis::aws::{AccountRegion, BusEvent, FunctionIdentity};
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Finding, Outcome, Verdict};
 use portcullis::domain::ids::AccountId;
@@ -264,4 +265,28 @@ async fn a_bus_in_another_region_is_called_there() {
     assert_eq!(watch.world.bus_events()[0].bus, bus);
     let put = watch.world.calls().into_iter().find(|call| call.action == PUT).unwrap();
     assert_eq!((put.account.as_str(), put.region.as_str()), (ACCOUNT, "us-east-1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_goes_to_the_host_of_its_region_and_partition() {
+    let (world, uris) = (ec2_model::World::new(7), Arc::new(Mutex::new(Vec::new())));
+    let (straight, seen) = (straight(world), Arc::clone(&uris));
+    let between = Arc::new(move |request: &ec2_model::Request| {
+        seen.lock().unwrap().push(request.uri.clone());
+        straight(request)
+    });
+    let setup = Setup { evidence: false, ..Setup::default() };
+    let context = setup.context(REGION, between, Box::new(portcullis::now), Box::new(|_: &str| {})).await;
+    let event = BusEvent { detail_type: "none".to_owned(), detail: "{}".to_owned(), resources: Vec::new() };
+    for (region, host) in [
+        ("eu-west-1", "events.eu-west-1.amazonaws.com"),
+        ("us-gov-west-1", "events.us-gov-west-1.amazonaws.com"),
+        ("cn-north-1", "events.cn-north-1.amazonaws.com.cn"),
+        ("eusc-de-east-1", "events.eusc-de-east-1.amazonaws.eu"),
+        ("us-isob-east-1", "events.us-isob-east-1.sc2s.sgov.gov"),
+    ] {
+        let bus = format!("arn:aws:events:{region}:999988887777:event-bus/b");
+        assert_eq!(context.aws.put_events(&bus, std::slice::from_ref(&event)).await, []);
+        assert_eq!(uris.lock().unwrap().last().unwrap(), &format!("https://{host}/"));
+    }
 }
