@@ -2,6 +2,7 @@
 
 pub mod asff;
 mod build;
+mod object;
 pub mod ocsf;
 mod sweep;
 mod words;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::object::object;
 use super::{ExposureFinding, Finding, Outcome};
 use crate::ids::{AccountId, GroupId, Region};
 use crate::text::for_people;
@@ -140,21 +141,18 @@ impl Scene<'_> {
 
     fn resource(&self) -> Value {
         let Self { finding, account, region, group, partition, .. } = self;
-        let mut details = json!({"GroupId": group.to_string()});
-        if let Some(name) = finding.group_name.as_deref().and_then(said) {
-            details["GroupName"] = name.into();
-        }
-        let mut resource = json!({
-            "Type": "AwsEc2SecurityGroup",
-            "Id": format!("arn:{partition}:ec2:{region}:{account}:security-group/{group}"),
-            "Region": region.to_string(),
-            "Details": {"AwsEc2SecurityGroup": details},
-        });
-        // The format does not know the newer ones.
-        if ["aws", "aws-cn", "aws-us-gov"].contains(partition) {
-            resource["Partition"] = (*partition).into();
-        }
-        resource
+        let details = object([
+            ("GroupId", Some(group.to_string().into())),
+            ("GroupName", finding.group_name.as_deref().and_then(said).map(Value::from)),
+        ]);
+        object([
+            ("Type", Some("AwsEc2SecurityGroup".into())),
+            ("Id", Some(format!("arn:{partition}:ec2:{region}:{account}:security-group/{group}").into())),
+            // The format does not know the newer ones.
+            ("Partition", ["aws", "aws-cn", "aws-us-gov"].contains(partition).then(|| (*partition).into())),
+            ("Region", Some(region.to_string().into())),
+            ("Details", Some(json!({"AwsEc2SecurityGroup": details}))),
+        ])
     }
 
     fn product_fields(&self) -> Map<String, Value> {

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::object::object;
 use super::{Finding, Outcome, Verdict};
 use crate::text::for_people;
 
@@ -31,46 +32,42 @@ pub fn of(finding: &Finding, now: Timestamp) -> Option<Value> {
     let (activity, status) = activity_and_status(finding);
     let severity = severity(finding);
     let time = finding.time.unwrap_or(now).as_millisecond();
-    let mut event = json!({
-        "activity_id": activity.0,
-        "activity_name": activity.1,
-        "category_uid": CLASS / 1000,
-        "category_name": "Findings",
-        "class_uid": CLASS,
-        "class_name": "Detection Finding",
-        "type_uid": CLASS * 100 + activity.0,
-        "type_name": format!("Detection Finding: {}", activity.1),
-        "severity_id": severity.0,
-        "severity": severity.1,
-        "status_id": status.0,
-        "status": status.1,
-        "time": time,
-        "message": for_people(&finding.reason),
-        "is_alert": finding.is_open(),
-        "metadata": {
-            "version": SCHEMA_VERSION,
-            "profiles": ["cloud"],
-            "product": {"name": "Portcullis", "vendor_name": "Portcullis", "version": env!("CARGO_PKG_VERSION")},
-        },
-        "finding_info": info(finding, time),
-        "cloud": cloud(finding),
-        "unmapped": {"portcullis": finding},
-    });
-    for (key, value) in [("resources", resources(finding)), ("evidences", evidences(finding))] {
-        if let Some(value) = value {
-            event[key] = value;
-        }
-    }
-    if let Some(operation) = said(&finding.call) {
-        event["api"] = json!({"operation": operation, "service": {"name": "ec2.amazonaws.com"}});
-    }
-    if let (Some(start), Some(seconds)) = (finding.time, finding.open_seconds) {
-        let millis = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000);
-        event["start_time"] = start.as_millisecond().into();
-        event["end_time"] = start.as_millisecond().saturating_add(millis).into();
-        event["duration"] = millis.into();
-    }
-    Some(event)
+    let product = json!({"name": "Portcullis", "vendor_name": "Portcullis", "version": env!("CARGO_PKG_VERSION")});
+    let span = span(finding);
+    let api = |operation| json!({"operation": operation, "service": {"name": "ec2.amazonaws.com"}});
+    Some(object([
+        ("activity_id", Some(activity.0.into())),
+        ("activity_name", Some(activity.1.into())),
+        ("category_uid", Some((CLASS / 1000).into())),
+        ("category_name", Some("Findings".into())),
+        ("class_uid", Some(CLASS.into())),
+        ("class_name", Some("Detection Finding".into())),
+        ("type_uid", Some((CLASS * 100 + activity.0).into())),
+        ("type_name", Some(format!("Detection Finding: {}", activity.1).into())),
+        ("severity_id", Some(severity.0.into())),
+        ("severity", Some(severity.1.into())),
+        ("status_id", Some(status.0.into())),
+        ("status", Some(status.1.into())),
+        ("time", Some(time.into())),
+        ("start_time", span.map(|(start, _)| start.into())),
+        ("end_time", span.map(|(start, open)| start.saturating_add(open).into())),
+        ("duration", span.map(|(_, open)| open.into())),
+        ("message", Some(for_people(&finding.reason).into())),
+        ("is_alert", Some(finding.is_open().into())),
+        ("metadata", Some(json!({"version": SCHEMA_VERSION, "profiles": ["cloud"], "product": product}))),
+        ("finding_info", Some(info(finding, time))),
+        ("cloud", Some(cloud(finding))),
+        ("api", said(&finding.call).map(api)),
+        ("resources", resource(finding).map(|resource| json!([resource]))),
+        ("evidences", evidence(finding).map(|evidence| json!([evidence]))),
+        ("unmapped", Some(json!({"portcullis": finding}))),
+    ]))
+}
+
+/// When the exposure began, and how long it lasted, where both are known. In milliseconds.
+fn span(finding: &Finding) -> Option<(i64, i64)> {
+    let open = i64::try_from(finding.open_seconds?).unwrap_or(i64::MAX).saturating_mul(1000);
+    Some((finding.time?.as_millisecond(), open))
 }
 
 /// What happened to the finding, and what state it is in.
@@ -117,39 +114,37 @@ fn info(finding: &Finding, time: i64) -> Value {
 }
 
 fn cloud(finding: &Finding) -> Value {
-    let mut cloud = json!({"provider": "AWS"});
-    if let Some(account) = said(&finding.account) {
-        cloud["account"] = json!({"uid": account, "type_id": 10, "type": "AWS Account"});
-    }
-    if let Some(region) = said(&finding.region) {
-        cloud["region"] = region.into();
-    }
-    cloud
+    let account = |id| json!({"uid": id, "type_id": 10, "type": "AWS Account"});
+    object([
+        ("provider", Some("AWS".into())),
+        ("account", said(&finding.account).map(account)),
+        ("region", said(&finding.region).map(Value::from)),
+    ])
 }
 
-fn resources(finding: &Finding) -> Option<Value> {
-    let mut resource = json!({"uid": said(&finding.group)?, "type": "AWS::EC2::SecurityGroup"});
-    if let Some(name) = said(&finding.group_name) {
-        resource["name"] = name.into();
-    }
-    if let Some(region) = said(&finding.region) {
-        resource["region"] = region.into();
-    }
-    Some(json!([resource]))
+/// The security group.
+fn resource(finding: &Finding) -> Option<Value> {
+    let uid = said(&finding.group)?;
+    Some(object([
+        ("uid", Some(uid.into())),
+        ("type", Some("AWS::EC2::SecurityGroup".into())),
+        ("name", said(&finding.group_name).map(Value::from)),
+        ("region", said(&finding.region).map(Value::from)),
+    ]))
 }
 
 /// Who made the call, and from where.
-fn evidences(finding: &Finding) -> Option<Value> {
-    let mut evidence = serde_json::Map::new();
-    if let Some(actor) = said(&finding.actor) {
-        evidence.insert("actor".to_owned(), json!({"user": {"uid": actor}}));
-    }
-    if let Some(from) = said(&finding.source_ip) {
-        // It may be the name of a service of AWS.
-        let key = if from.parse::<IpAddr>().is_ok() { "ip" } else { "svc_name" };
-        evidence.insert("src_endpoint".to_owned(), json!({key: from}));
-    }
-    (!evidence.is_empty()).then(|| json!([evidence]))
+fn evidence(finding: &Finding) -> Option<Value> {
+    // It may be the name of a service of AWS.
+    let key = |from: &String| if from.parse::<IpAddr>().is_ok() { "ip" } else { "svc_name" };
+    let (actor, from) = (said(&finding.actor), said(&finding.source_ip));
+    let is_known = actor.is_some() || from.is_some();
+    is_known.then(|| {
+        object([
+            ("actor", actor.map(|actor| json!({"user": {"uid": actor}}))),
+            ("src_endpoint", from.map(|from| object([(key(&from), Some(from.clone().into()))]))),
+        ])
+    })
 }
 
 fn said(text: &Option<String>) -> Option<String> {
