@@ -107,7 +107,9 @@ fn partition(finding: &Finding) -> &'static str {
 fn hold(name: &str, documents: &[Value]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schema/examples").join(name);
     let made = serde_json::to_string_pretty(documents).unwrap() + "\n";
-    if std::env::var_os("PORTCULLIS_TEST_SCHEMAS").is_some_and(|value| value == "overwrite") {
+    #[expect(clippy::disallowed_methods, reason = "what is written anew is for whoever runs the test to say")]
+    let overwrites = std::env::var_os("PORTCULLIS_TEST_SCHEMAS").is_some_and(|value| value == "overwrite");
+    if overwrites {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, made).unwrap();
         return;
