@@ -82,6 +82,7 @@ lint: toolchain tamper ## Check format, code, templates, schemas, links, and wha
 	$(PYTHON) tools/lint/dependencies.py
 	$(PYTHON) tools/lint/links.py
 	.venv/build/bin/python tools/lint/schemas.py
+	.venv/build/bin/python tools/lint/formats.py
 	.venv/build/bin/python -m unittest discover --start-directory tools/lint
 	.venv/build/bin/python -m unittest discover --start-directory tools/deploy
 	.venv/build/bin/cfn-lint $(wildcard *.yaml)
