@@ -82,6 +82,7 @@ lint: toolchain tamper ## Check format, code, templates, schemas, links, and wha
 	$(PYTHON) tools/lint/dependencies.py
 	$(PYTHON) tools/lint/links.py
 	.venv/build/bin/python tools/lint/schemas.py
+	.venv/build/bin/python tools/lint/formats.py
 	.venv/build/bin/python -m unittest discover --start-directory tools/lint
 	.venv/build/bin/python -m unittest discover --start-directory tools/deploy
 	.venv/build/bin/cfn-lint $(wildcard *.yaml)
@@ -197,7 +198,7 @@ HUNT := target/hunt/$(HUNT_PROFILE)/portcullis-hunt
 HUNT_CARGO := CARGO_TARGET_DIR=$(CURDIR)/target/hunt $(CARGO)
 
 .PHONY: hunt
-hunt: need-cargo ## Build the program behind portcullis hunt, with its SQL engine (twenty minutes): HUNT_PROFILE=dev
+hunt: need-cargo ## Build the program behind portcullis hunt, optimised with its SQL engine, which is long: HUNT_PROFILE=dev
 	$(HUNT_CARGO) build --profile $(HUNT_PROFILE) --manifest-path crates/hunt/Cargo.toml --locked
 
 # The pages are looked at in a browser where there is one; elsewhere those tests are reported as ignored.
@@ -211,7 +212,19 @@ hunt-test: need-cargo ## Check and test the hunts (development build: six minute
 	$(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked
 	$(if $(CHROMIUM),PORTCULLIS_TEST_CHROMIUM=$(CHROMIUM) \
 	  $(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked --test it -- --ignored browser::)
+	$(if $(PORTCULLIS_TEST_RECORDS),$(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked --test it -- \
+	  --ignored corpus::)
 	$(HUNT_CARGO) test --package portcullis-delivery --features every --locked -- every:: flowlog::
+
+.PHONY: hunt-portable
+hunt-portable: need-cargo .venv/hunt/.installed ## Hold the hunts' SQL to Trino's grammar, and their rows to a second engine
+	$(HUNT_CARGO) build --manifest-path crates/hunt/Cargo.toml --locked
+	.venv/hunt/bin/python tools/hunt/portable.py target/hunt/debug/portcullis-hunt
+
+.PHONY: bench-hunt
+bench-hunt: hunt .venv/hunt/.installed ## Measure hunts beside libdeflate alone and DuckDB, on an idle machine
+	$(HUNT_CARGO) build --profile $(HUNT_PROFILE) --manifest-path crates/hunt/Cargo.toml --locked --example inflate
+	.venv/hunt/bin/python tools/bench/hunt.py $(HUNT) target/hunt/$(HUNT_PROFILE)/examples/inflate $(BENCH)
 
 .PHONY: demo-hunt
 demo-hunt: need-cargo need-python ## See five hunts tell what happened in a small made world
@@ -222,9 +235,9 @@ PREFIX ?= $(HOME)/.local
 SHARE ?= $(or $(XDG_DATA_HOME),$(PREFIX)/share)
 
 .PHONY: install
-install: command-line hunt ## Install portcullis and its hunts into ~/.local, with completions and man page: PREFIX=/usr/local
+install: command-line $(if $(filter no,$(HUNTS)),,hunt) ## Install portcullis into ~/.local: PREFIX=/usr/local, HUNTS=no without hunts
 	install -D $(CLI) $(PREFIX)/bin/portcullis
-	install -D $(HUNT) $(PREFIX)/bin/portcullis-hunt
+	$(if $(filter no,$(HUNTS)),,install -D $(HUNT) $(PREFIX)/bin/portcullis-hunt)
 	@mkdir -p $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d \
 	  $(SHARE)/man/man1
 	$(CLI) completions bash > $(SHARE)/bash-completion/completions/portcullis

@@ -10,6 +10,7 @@ use portcullis_domain::text::escaped;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::s3_url::S3Url;
+use crate::sinks::Destinations;
 use crate::store::Store;
 
 /// The function's configuration.
@@ -33,6 +34,8 @@ pub struct Config {
     pub memory: Store,
     /// `PORTCULLIS_EVIDENCE` and `PORTCULLIS_EVIDENCE_DAYS`.
     pub evidence: Option<EvidencePlace>,
+    /// `PORTCULLIS_EVENT_BUS` and `PORTCULLIS_SECURITY_HUB`.
+    pub destinations: Destinations,
     /// `RUST_LOG`.
     pub log: Targets,
     /// `AWS_REGION` and the credentials beside it.
@@ -212,6 +215,14 @@ impl Config {
             queue: get("PORTCULLIS_QUEUE_URL").map(queue).transpose()?,
             memory: get("PORTCULLIS_MEMORY").map_or(Ok(Store::None), |value| memory(&value))?,
             evidence: evidence(get("PORTCULLIS_EVIDENCE"), get("PORTCULLIS_EVIDENCE_DAYS"))?,
+            destinations: Destinations {
+                event_bus: get("PORTCULLIS_EVENT_BUS").map(event_bus).transpose()?,
+                security_hub: match get("PORTCULLIS_SECURITY_HUB").as_deref() {
+                    None | Some("no") => false,
+                    Some("yes") => true,
+                    Some(other) => return Err(refused("PORTCULLIS_SECURITY_HUB", other, "yes or no")),
+                },
+            },
             log: log_filter(get("RUST_LOG").as_deref().unwrap_or("info"))?,
             ambient: Ambient {
                 region: get("AWS_REGION").map(|value| region(&value)).transpose()?,
@@ -323,6 +334,28 @@ fn queue(value: String) -> Result<String, ConfigError> {
             &value,
             "an SQS queue's URL, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME",
         )),
+    }
+}
+
+/// EventBridge API Reference, PutEvents, `EventBusName`: a name, or an ARN, which may be another account's.
+fn event_bus(value: String) -> Result<String, ConfigError> {
+    let is_name = |name: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        (1..=256).contains(&name.len()) && name.chars().all(allowed)
+    };
+    let is_bus = match Arn::parse(&value) {
+        None => is_name(&value),
+        Some(arn) => {
+            let is_there = Region::parse(arn.region).is_ok() && AccountId::parse(arn.account).is_ok();
+            arn.service == "events" && is_there && arn.resource.strip_prefix("event-bus/").is_some_and(is_name)
+        }
+    };
+    match is_bus {
+        true => Ok(value),
+        false => {
+            let accepted = "an event bus's name, or its ARN, arn:aws:events:REGION:ACCOUNT:event-bus/NAME";
+            Err(refused("PORTCULLIS_EVENT_BUS", &value, accepted))
+        }
     }
 }
 

@@ -48,10 +48,12 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
         log_role,
         memory,
         evidence,
+        destinations,
         ambient,
         log: _,
     } = config;
     let aws = Aws::new(ambient, member_role, mode).await.with_log_role(log_role);
+    let aws = aws.with_security_hub(destinations.security_hub);
     let read = source.read(&aws).await.map_err(|why| InitError { place: source.name(), source: why })?;
     let (policy, mark) = read;
     let (place, sha256) = (source.name(), policy.hash());
@@ -62,7 +64,7 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
     let shelf = Shelf::at(evidence.as_ref(), &aws);
     let mut context = Context::new(aws, policy.clone(), settings, Box::new(crate::now), Box::new(print_line));
     context.policy = LivePolicy::of(source, policy, mark);
-    Ok(context.with_shelf(shelf))
+    Ok(context.with_shelf(shelf).with_destinations(destinations))
 }
 
 /// Writes a line to standard output. If nobody reads standard output, the line is lost and the invocation goes on.

@@ -6,11 +6,14 @@
 mod dynamodb;
 mod ec2;
 mod error;
+mod event_bridge;
 mod http;
 mod identity;
+mod json_call;
 mod organizations;
 mod rate_limit;
 mod s3;
+mod security_hub;
 mod session;
 mod sns;
 mod sqs;
@@ -29,10 +32,12 @@ use tokio::sync::{Mutex, OnceCell};
 pub use dynamodb::{Attributes, ItemUpdate, Updated};
 pub use ec2::{Authorized, Description, KnownLists, ListAge, Permit, PrefixListState, REVOKE, Wanted};
 pub use error::{AwsError, Code, Effect, within};
+pub use event_bridge::{BusEvent, EVENT_SOURCE};
 pub use identity::{AccountRegion, FunctionIdentity};
 pub use organizations::is_usable;
 use rate_limit::RateLimiter;
 pub use s3::{Body, Bucket, Keys};
+pub use security_hub::{MOST_IMPORTED, is_not_enabled};
 pub use session::Session;
 pub use sns::Message;
 pub use sts::{Caller, CallerError, caller};
@@ -50,6 +55,7 @@ pub struct Aws {
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
     rate_limiter: RateLimiter,
     log_role: Option<LogRole>,
+    imports_findings: bool,
     buckets: s3::Buckets,
 }
 
@@ -73,13 +79,30 @@ impl Aws {
         let (pool, rate_limiter) = (Mutex::default(), RateLimiter::default());
         let (sns, dynamodb) = (OnceCell::new(), OnceCell::new());
         let buckets = s3::Buckets::default();
-        Self { base, member_role, mode, pool, sns, dynamodb, rate_limiter, log_role: None, buckets }
+        Self {
+            base,
+            member_role,
+            mode,
+            pool,
+            sns,
+            dynamodb,
+            rate_limiter,
+            log_role: None,
+            imports_findings: false,
+            buckets,
+        }
     }
 
     /// The same clients, that read log files as this role.
     #[must_use]
     pub fn with_log_role(self, log_role: Option<LogRole>) -> Self {
         Self { log_role, ..self }
+    }
+
+    /// The same clients. Where findings go to Security Hub, alert mode's sessions in other accounts may import them.
+    #[must_use]
+    pub fn with_security_hub(self, imports_findings: bool) -> Self {
+        Self { imports_findings, ..self }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Keeps the function's calls within EC2's token buckets. A burst waits here instead of being refused by EC2: a refused
+//! Keeps the function's calls within the token buckets of EC2 and Security Hub. A burst waits here instead of being refused by EC2: a refused
 //! call takes as many tokens as one that is answered.
 //!
 //! Source: EC2 API Reference, "Request throttling": bucket size and refill a second, for each API, account and Region.
@@ -17,6 +17,7 @@ pub(in crate::aws) enum Api {
     Rules,
     Groups,
     Revoke,
+    Findings,
 }
 
 impl Api {
@@ -26,6 +27,8 @@ impl Api {
             Self::Rules => (100.0, 20.0),
             Self::Groups => (50.0, 10.0),
             Self::Revoke => (50.0, 5.0),
+            // Security Hub API Reference, BatchImportFindings.
+            Self::Findings => (30.0, 10.0),
         }
     }
 }

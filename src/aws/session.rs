@@ -12,6 +12,7 @@ use portcullis_domain::policy::Mode;
 use tokio::time::Instant;
 
 use super::ec2::OnlyWhole;
+use super::json_call::Signer;
 use super::{AccountRegion, Aws, AwsError, FunctionIdentity, sdk_region};
 
 /// The clients for one invocation: calls are made as `identity`, and end at `until`.
@@ -41,8 +42,16 @@ impl Default for Pool {
 /// More clients than this are not kept. They are enough for the busiest accounts and Regions of an organisation.
 const MOST_CLIENTS: usize = 256;
 
-/// The session policy of alert mode: the calls that only read.
-const READ_ONLY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeManagedPrefixLists","ec2:DescribeRegions"]}}"#;
+/// The calls of alert mode's session policy: those that only read.
+const READ_ONLY: &str = r#""ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeManagedPrefixLists","ec2:DescribeRegions""#;
+
+/// The session policy of alert mode. To report a finding changes no group.
+fn read_only(imports_findings: bool) -> String {
+    let import = if imports_findings { r#","securityhub:BatchImportFindings""# } else { "" };
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Resource":"*","Action":[{READ_ONLY}{import}]}}}}"#
+    )
+}
 
 impl Aws {
     /// The clients for one invocation: `identity` is the function's own, and no call goes on after `until`.
@@ -78,21 +87,39 @@ impl<'a> Session<'a> {
             .region(sdk_region(&target.region))
             .identity_cache(pool.identities.clone())
             .interceptor(OnlyWhole);
-        if target.account != self.identity.account {
-            let credentials = match pool.credentials.get(&target.account) {
-                Some(credentials) => credentials.clone(),
-                None => {
-                    let credentials = SharedCredentialsProvider::new(self.member_credentials(&target.account).await?);
-                    pool.credentials.insert(target.account.clone(), credentials.clone());
-                    credentials
-                }
-            };
+        if let Some(credentials) = self.member(&mut pool, &target.account).await? {
             // Set as it is: a provider that is wrapped again would have a separate place in the identity cache.
             config.set_credentials_provider(Some(credentials));
         }
         let client = Client::from_conf(config.build());
         pool.clients.insert(target.clone(), client.clone());
         Ok(client)
+    }
+
+    /// Who signs a call in an account, where no client of the SDK does.
+    pub(super) async fn signer(&self, target: &AccountRegion) -> Result<Signer, AwsError> {
+        let mut pool = self.aws.pool.lock().await;
+        let own = || self.aws.base.credentials_provider();
+        let credentials = self.member(&mut pool, &target.account).await?.or_else(own);
+        let none = || AwsError::not_sent("AssumeRole", "nothing provides credentials".to_owned());
+        Ok(Signer { credentials: credentials.ok_or_else(none)?, identities: pool.identities.clone() })
+    }
+
+    /// The credentials of an account's member role; none where the account is the function's own.
+    async fn member(
+        &self,
+        pool: &mut Pool,
+        account: &AccountId,
+    ) -> Result<Option<SharedCredentialsProvider>, AwsError> {
+        if *account == self.identity.account {
+            return Ok(None);
+        }
+        if let Some(credentials) = pool.credentials.get(account) {
+            return Ok(Some(credentials.clone()));
+        }
+        let credentials = SharedCredentialsProvider::new(self.member_credentials(account).await?);
+        pool.credentials.insert(account.clone(), credentials.clone());
+        Ok(Some(credentials))
     }
 
     /// The member role's credentials, from STS in the function's own Region: they are valid in every other Region, and the
@@ -107,7 +134,7 @@ impl<'a> Session<'a> {
         }
         if self.aws.mode == Mode::Alert {
             // In other accounts too, alert mode cannot write, whatever the member role allows.
-            provider = provider.policy(READ_ONLY);
+            provider = provider.policy(read_only(self.aws.imports_findings));
         }
         Ok(provider.build().await)
     }

@@ -28,6 +28,8 @@ fn every_variable_is_taken() {
         ("PORTCULLIS_TOPIC_ARN", "arn:aws-us-gov:sns:us-gov-west-1:111122223333:findings"),
         ("PORTCULLIS_LOG_ROLE", "arn:aws-us-gov:iam::444455556666:role/path/log-reader"),
         ("PORTCULLIS_MEMORY", "portcullis-Memory-1X.a"),
+        ("PORTCULLIS_EVENT_BUS", "arn:aws-us-gov:events:us-gov-west-1:111122223333:event-bus/a/findings"),
+        ("PORTCULLIS_SECURITY_HUB", "yes"),
         ("RUST_LOG", "warn,portcullis=debug"),
     ])
     .unwrap();
@@ -44,6 +46,13 @@ fn every_variable_is_taken() {
     assert_eq!(config.memory, Store::Table("portcullis-Memory-1X.a".into()));
     assert_eq!(read(&[("PORTCULLIS_MEMORY", "./memory")]).unwrap().memory, Store::Folder("./memory".into()));
     assert_eq!(read(&[]).unwrap().memory, Store::None);
+    assert!(
+        config.destinations.event_bus.unwrap().ends_with("event-bus/a/findings") && config.destinations.security_hub
+    );
+    let off = read(&[("PORTCULLIS_SECURITY_HUB", "no")]).unwrap().destinations;
+    assert_eq!([off, read(&[]).unwrap().destinations], [Destinations::default(), Destinations::default()]);
+    let named = read(&[("PORTCULLIS_EVENT_BUS", "default")]).unwrap().destinations;
+    assert_eq!(named, Destinations { event_bus: Some("default".into()), security_hub: false });
     let ambient = read(&[("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "AKIA")]).unwrap().ambient;
     assert_eq!(ambient, Ambient { region: Some(Region::parse("eu-west-1").unwrap()), credentials: true });
     assert_eq!(read(&[]).unwrap().ambient, Ambient::default());
@@ -102,6 +111,19 @@ fn a_value_that_does_not_parse_is_named_with_its_variable_and_what_is_accepted()
             "s3://bucket/memory",
             "PORTCULLIS_MEMORY=`s3://bucket/memory`: expected a DynamoDB table's name, or a folder: a path with a /, such \
              as ./memory",
+        ),
+        ("PORTCULLIS_SECURITY_HUB", "true", "PORTCULLIS_SECURITY_HUB=`true`: expected yes or no"),
+        (
+            "PORTCULLIS_EVENT_BUS",
+            "a bus",
+            "PORTCULLIS_EVENT_BUS=`a bus`: expected an event bus's name, or its ARN, \
+             arn:aws:events:REGION:ACCOUNT:event-bus/NAME",
+        ),
+        (
+            "PORTCULLIS_EVENT_BUS",
+            "arn:aws:sns:eu-west-1:111122223333:bus",
+            "PORTCULLIS_EVENT_BUS=`arn:aws:sns:eu-west-1:111122223333:bus`: expected an event bus's name, or its ARN, \
+             arn:aws:events:REGION:ACCOUNT:event-bus/NAME",
         ),
         (
             "PORTCULLIS_EVIDENCE",

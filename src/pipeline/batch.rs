@@ -48,7 +48,7 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
             let own = done.findings.iter_mut().map(|finding| &mut finding.value);
             evidence::keep_all(context, own, scope.report_until()).await;
             let findings = done.findings.iter().map(|finding| &finding.value);
-            let failures = context.sinks().report(findings, &scope.news, scope.report_until()).await;
+            let failures = context.sinks_with(scope.session).report(findings, &scope.news, scope.report_until()).await;
             let aftermath = std::mem::take(&mut done.aftermath);
             let settle = aftermath.settlements.into_iter();
             let settle = settle.map(|settlement| settlement.write(context, scope.report_until()));

@@ -13,7 +13,7 @@ use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
 use crate::live_policy::LivePolicy;
 use crate::shelf::{Shelf, Unwritten};
-use crate::sinks::{News, Output, Sinks};
+use crate::sinks::{Destinations, News, Others, Output, Sinks};
 use crate::store::Store;
 
 /// Tells the time.
@@ -35,6 +35,8 @@ pub struct Context {
     pub names_groups: bool,
     /// Where evidence is kept.
     pub shelf: Shelf,
+    /// Where findings go beside the log, the metrics and the topic.
+    pub destinations: Destinations,
     /// Evidence that could not be written yet.
     pub(super) unwritten: Unwritten,
     /// What this instance remembers of other deliveries.
@@ -64,15 +66,22 @@ impl Context {
     pub fn new(aws: Aws, policy: Policy, settings: Settings, clock: Clock, out: Output) -> Self {
         let names_groups = settings.topic.is_some();
         let (shelf, unwritten, recent) = (Shelf::None, Unwritten::default(), RecentChanges::default());
-        let refused = RefusedAccounts::default();
+        let (refused, destinations) = (RefusedAccounts::default(), Destinations::default());
         let policy = LivePolicy::fixed(policy);
-        Self { aws, policy, settings, clock, out, names_groups, shelf, unwritten, recent, refused }
+        Self { aws, policy, settings, clock, out, names_groups, shelf, destinations, unwritten, recent, refused }
     }
 
     /// The same context, with evidence kept.
     #[must_use]
     pub fn with_shelf(self, shelf: Shelf) -> Self {
         Self { shelf, ..self }
+    }
+
+    /// The same context, with findings sent to these destinations too. People read there, so groups need their names.
+    #[must_use]
+    pub fn with_destinations(self, destinations: Destinations) -> Self {
+        let names_groups = self.names_groups || destinations != Destinations::default();
+        Self { destinations, names_groups, ..self }
     }
 
     /// The time now.
@@ -83,7 +92,14 @@ impl Context {
 
     /// Where findings go.
     pub(super) fn sinks(&self) -> Sinks<'_> {
-        Sinks { aws: &self.aws, topic: self.settings.topic.as_deref(), out: &self.out }
+        let others = Others { destinations: &self.destinations, session: None, now: self.now() };
+        Sinks { aws: &self.aws, topic: self.settings.topic.as_deref(), out: &self.out, others }
+    }
+
+    /// Where findings go, those about other accounts with the clients of this session.
+    pub(super) fn sinks_with<'a>(&'a self, session: Option<Session<'a>>) -> Sinks<'a> {
+        let sinks = self.sinks();
+        Sinks { others: Others { session, ..sinks.others }, ..sinks }
     }
 }
 

@@ -14,7 +14,8 @@ pub fn line(finding: &Finding) -> String {
 }
 
 /// JSON with the same value, whose texts have no character that does not print. serde_json escapes those below U+0020.
-fn printing(json: String) -> String {
+#[must_use]
+pub fn printing(json: String) -> String {
     let is_hidden = |c: char| c == '\u{7f}' || !c.is_ascii() && c.escape_debug().count() > 1;
     if !json.chars().any(is_hidden) {
         return json;

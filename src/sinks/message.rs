@@ -101,7 +101,7 @@ impl Texts {
 const SHORTENED: &str = " (shortened: the function's log has the whole finding)";
 
 /// The finding with its lists and its reason cut to a length that always fits.
-fn brief(finding: &Finding) -> Finding {
+pub(super) fn brief(finding: &Finding) -> Finding {
     let mut brief = finding.clone();
     let mut cut = brief.exposures.len() > MOST_LISTED || brief.rules.len() > MOST_LISTED;
     brief.exposures.truncate(MOST_LISTED);

@@ -102,6 +102,18 @@ pub fn line(counts: &Counts, trouble: Trouble, now: Timestamp) -> Option<String>
     if !counts.times.is_empty() {
         values.insert("ExposureMillis", json!(counts.times));
     }
+    written(values, now)
+}
+
+/// How many findings Security Hub does not have, as a line of their own; none where it has them all.
+#[must_use]
+pub fn of_security_hub(not_enabled: usize, failed: usize, now: Timestamp) -> Option<String> {
+    let counts = [("SecurityHubNotEnabled", not_enabled), ("SecurityHubFailed", failed)];
+    let values = counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name, json!(count)));
+    written(values.collect(), now)
+}
+
+fn written(values: BTreeMap<&str, Value>, now: Timestamp) -> Option<String> {
     if values.is_empty() {
         return None;
     }

@@ -1,16 +1,22 @@
-//! Where findings go: the log ([`log`]), the metrics ([`metrics`]) and the SNS topic ([`sns`]).
+//! Where findings go: the log ([`log`]), the metrics ([`metrics`]) and the SNS topic ([`sns`]); and where they are set,
+//! Security Hub and an EventBridge bus ([`Destinations`]).
 //!
 //! A sink takes what is finished. It decides nothing about a finding, and a sink that fails changes nothing else.
 
+mod destinations;
+mod event_bus;
 pub mod log;
 pub mod message;
 pub mod metrics;
 mod news;
+mod security_hub;
 pub mod sns;
 
 #[cfg(test)]
 mod tests;
 
+pub use destinations::{Destinations, Others};
+use futures_util::future::join;
 pub use news::News;
 use portcullis_domain::finding::Finding;
 use tokio::time::Instant;
@@ -29,6 +35,8 @@ pub struct Sinks<'a> {
     pub topic: Option<&'a str>,
     /// Standard output.
     pub out: &'a Output,
+    /// Where else findings go.
+    pub others: Others<'a>,
 }
 
 impl Sinks<'_> {
@@ -36,11 +44,16 @@ impl Sinks<'_> {
     /// Past a number of them they are only counted in `news`.
     pub async fn report(&self, findings: impl Iterator<Item = &Finding> + Clone, news: &News, until: Instant) -> usize {
         findings.clone().for_each(|finding| (self.out)(&log::line(finding)));
-        let Some(topic) = self.topic else { return 0 };
-        let mut failures = 0;
-        for finding in findings.filter(|finding| sns::is_published(finding) && news.has_room_for(finding)) {
-            failures += usize::from(!sns::publish(self.aws, topic, finding, until).await);
-        }
-        failures
+        let others = self.others.send(self.aws, self.out, findings.clone(), until);
+        let to_topic = async {
+            let Some(topic) = self.topic else { return 0 };
+            let mut failures = 0;
+            for finding in findings.filter(|finding| sns::is_published(finding) && news.has_room_for(finding)) {
+                failures += usize::from(!sns::publish(self.aws, topic, finding, until).await);
+            }
+            failures
+        };
+        let (not_published, not_sent) = join(to_topic, others).await;
+        not_published + not_sent
     }
 }

@@ -11,6 +11,7 @@
 
 mod adversary;
 mod deliveries;
+mod destinations;
 mod evasions;
 mod evidence;
 mod faults;

@@ -1,10 +1,11 @@
 //! Tests against an independent public mock of EC2. It answers a revoke without listing what it revoked, so only a
 //! second look can confirm it. Its accounts are separate: keys from AssumeRole show only the role's account. It does
-//! not check whether a role trusts the caller; the model does.
+//! not check whether a role trusts the caller; the model does. Its Security Hub keeps what is imported by the finding's id.
 //!
 //! `PORTCULLIS_TEST_MOTO` is the path of its server. `make test` installs it, sets the variable, and runs these tests
 //! by name.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -160,6 +161,51 @@ async fn a_mock_that_others_wrote_sees_the_rules_go_and_the_lawful_ones_stay() {
     assert_eq!(ingress(&ec2, group).await, ["443 0.0.0.0/0", "22 10.0.0.0/8"]);
     let again = lambda.invoke(&events[1].to_string());
     assert!(matches!(again, Answered::Response(_)), "a second delivery is harmless: {again:?}");
+}
+
+/// The findings of the mock's Security Hub. They are asked for over HTTP: the SDK's crate is large, and nothing else here
+/// needs it.
+fn security_findings(moto: &Moto) -> Vec<Value> {
+    let host = moto.url.trim_start_matches("http://");
+    let mut connection = TcpStream::connect(host).unwrap();
+    let credential = format!("key/20261121/{REGION}/securityhub/aws4_request");
+    let request = format!(
+        "POST /findings HTTP/1.0\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=x\r\n\r\n{{}}"
+    );
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
+    body["Findings"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+#[ignore = "needs moto's server program: PORTCULLIS_TEST_MOTO"]
+async fn the_security_hub_of_a_mock_that_others_wrote_has_one_finding_that_is_active_and_then_archived() {
+    let moto = Moto::start();
+    let ec2 = client(&moto).await;
+    let group = ec2.create_security_group().group_name("web").description("web").send().await.unwrap();
+    let group = group.group_id().unwrap();
+    let event = open(&ec2, (ACCOUNT, REGION), group, &tcp(22, 22, &["0.0.0.0/0"], &[])).await.to_string();
+    let id = format!("portcullis/{ACCOUNT}/{REGION}/{group}/ssh");
+    for (mode, outcome, state, status) in
+        [("alert", "would_revert", "ACTIVE", "FAILED"), ("enforce", "reverted", "ARCHIVED", "PASSED")]
+    {
+        // The mock's bus takes whatever it is given; what it would refuse is the model's to say.
+        let settings =
+            [("PORTCULLIS_MODE", mode), ("PORTCULLIS_SECURITY_HUB", "yes"), ("PORTCULLIS_EVENT_BUS", "default")];
+        let lambda = Lambda::start(ACCOUNT, &moto.url, &settings);
+        let Answered::Response(answer) = lambda.invoke(&event) else { panic!("{mode}: the event is not answered") };
+        assert_eq!(answer["findings"][0]["outcome"], outcome);
+        let found = security_findings(&moto);
+        let told: Vec<_> =
+            found.iter().map(|it| (&it["Id"], &it["RecordState"], &it["Compliance"]["Status"])).collect();
+        assert_eq!(told, [(&json!(id), &json!(state), &json!(status))], "{mode}");
+        let ended = lambda.end();
+        assert!(!ended.stdout.contains("SecurityHub") && !ended.stdout.contains("PublishFailed"), "{}", ended.stdout);
+    }
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ def main():
         ("dangerous-rules", [], "At 10:02 ann opens SSH to everybody. The guard's own judgement of the logs says so."),
         ("ssh-attempts", ["--where", "name=web"], "Scanners come: refused before, accepted while the rule is there."),
         ("exposure", [], "At 10:40 the gate drops: Portcullis revokes the rule. One connection goes on: revoking cuts none."),
-        ("unused-rules", [], "The office's rule let nobody in all day. The logs cover the whole day, so that is an answer."),
+        ("unused-rules", [], "The office's rule let nobody in, and the logs cover all the time that it was there: so that is an answer."),
         ("coverage", [], "What the answers rest on: no gap in the flow log, and all groups known."),
     ]
     for hunt, more, words in story:
@@ -80,6 +80,12 @@ def trail():
     yield record(485, "RunInstances", {}, {"instancesSet": {"items": [instance]}}, "deploy")
     yield opened(OPENED, SSH, 22, "0.0.0.0/0")
     yield record(CLOSED, "RevokeSecurityGroupIngress", revoke, {"_return": True}, "portcullis")
+    login = record(590, "ConsoleLogin", None, {"ConsoleLogin": "Success"})
+    yield {**login, "eventSource": "signin.amazonaws.com", "additionalEventData": {"MFAUsed": "No"}}
+    yield {**record(600, "RunInstances", {"instanceType": "p5.48xlarge"}, None), "errorCode": "Client.UnauthorizedOperation",
+           "errorMessage": "You are not authorized to perform this operation."}
+    yield record(601, "CreateKeyPair", {"keyName": "temp"}, {"keyName": "temp", "keyPairId": "key-1", "keyFingerprint": "ab:cd"})
+    yield record(602, "CreateSecurityGroup", {"groupName": "temp", "vpcId": "vpc-1"}, {"groupId": "sg-0a1b2c3d4e5f60009"})
     yield record(780, "DescribeInstances", {}, None, "deploy")
 
 

@@ -79,7 +79,8 @@ def load(second, table, rows, names):
             kinds[name] = "BIGINT"
         else:
             kinds[name] = "VARCHAR"
-    second.execute(f"CREATE TABLE {table} ({', '.join(f'\"{name}\" {kind}' for name, kind in kinds.items())})")
+    described = ", ".join(f'"{name}" {kind}' for name, kind in kinds.items())
+    second.execute(f"CREATE TABLE {table} ({described})")
     if rows:
         marks = ", ".join("?" for _ in kinds)
         second.executemany(f"INSERT INTO {table} VALUES ({marks})", [[plain(row[name]) for name in kinds] for row in rows])

@@ -1,10 +1,13 @@
 """Tests of what `make lint` checks with: python -m unittest discover tools/lint."""
 
+import copy
+import json
 import tempfile
 import unittest
 from pathlib import Path
 
 import dependencies
+import formats
 import links
 import schemas
 
@@ -68,6 +71,42 @@ class Schemas(unittest.TestCase):
         self.assertIn("$schema", schemas.fault('{"type":"object"}'))
         self.assertIn("not known", schemas.fault('{"$schema":"https://example.com/none"}'))
         self.assertIn("$.type", schemas.fault("{" + self.DRAFT + ',"type":"thing"}'))
+
+
+class Formats(unittest.TestCase):
+    @staticmethod
+    def example(name):
+        return json.loads((formats.EXAMPLES / name).read_text("utf-8"))[0]
+
+    def faults(self, name, faults_of, change):
+        document = copy.deepcopy(self.example(name))
+        change(document)
+        return " ".join(faults_of(document))
+
+    def test_what_is_made_is_taken(self):
+        self.assertEqual(formats.asff_faults(self.example("asff.json")), [])
+        self.assertEqual(formats.ocsf_faults(self.example("ocsf.json")), [])
+
+    def test_a_finding_for_security_hub_that_lacks_or_misnames_something_is_refused(self):
+        def faults(change):
+            return self.faults("asff.json", formats.asff_faults, change)
+
+        self.assertIn("UpdatedAt", faults(lambda document: document.pop("UpdatedAt")))
+        self.assertIn("Colour", faults(lambda document: document.update(Colour="red")))
+        self.assertIn("GONE is none of", faults(lambda document: document.update(RecordState="GONE")).replace("'", ""))
+        self.assertIn("Resources", faults(lambda document: document.update(Resources="sg-1")))
+
+    def test_an_event_of_ocsf_that_lacks_or_misnames_something_is_refused(self):
+        def faults(change):
+            return self.faults("ocsf.json", formats.ocsf_faults, change)
+
+        self.assertIn("severity_id", faults(lambda event: event.pop("severity_id")))
+        self.assertIn("colour", faults(lambda event: event.update(colour="red")))
+        self.assertIn("$.status_id", faults(lambda event: event.update(status_id=77)))
+        self.assertIn("$.type_uid", faults(lambda event: event.update(type_uid=200402)))
+        self.assertIn("provider", faults(lambda event: event["cloud"].pop("provider")))
+        self.assertIn("milliseconds", faults(lambda event: event.update(time=1795255200)))
+        self.assertIn("cannot be looked up", faults(lambda event: event.pop("metadata")))
 
 
 if __name__ == "__main__":

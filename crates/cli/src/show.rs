@@ -1,4 +1,4 @@
-//! Findings as a table for people, and as JSON lines or CSV for machines.
+//! Findings as a table for people, and as JSON lines, OCSF or CSV for machines.
 
 mod acts;
 mod checked;
@@ -8,7 +8,7 @@ pub mod table;
 
 use std::io::{self, Write};
 
-use portcullis_domain::finding::Finding;
+use portcullis_domain::finding::{Finding, ocsf};
 
 use crate::check::Checked;
 use crate::terminal::Terminal;
@@ -19,7 +19,7 @@ pub use csv_rows::harmless_cell;
 pub use swept::{done, swept};
 pub use table::{plain_table, table_of};
 
-/// How findings are shown.
+/// How rows are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people: one row a finding.
@@ -28,6 +28,19 @@ pub enum Format {
     Json,
     /// For spreadsheets: one row a rule.
     Csv,
+}
+
+/// How findings are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FindingFormat {
+    /// For people: one row a finding.
+    Table,
+    /// For machines: one finding a line.
+    Json,
+    /// For spreadsheets: one row a rule.
+    Csv,
+    /// For security tools: one OCSF Detection Finding a line, of what is exposed, exempt or undecided.
+    Ocsf,
 }
 
 /// How a table looks.
@@ -45,6 +58,8 @@ pub enum Show<W: Write> {
     Table(Vec<Checked>, View, W),
     /// Lines.
     Json(W),
+    /// Events.
+    Ocsf(W),
     /// Rows.
     Csv(Box<csv::Writer<W>>),
 }
@@ -54,11 +69,12 @@ impl<W: Write> Show<W> {
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn new(format: Format, view: View, out: W) -> io::Result<Self> {
+    pub fn new(format: FindingFormat, view: View, out: W) -> io::Result<Self> {
         Ok(match format {
-            Format::Table => Self::Table(Vec::new(), view, out),
-            Format::Json => Self::Json(out),
-            Format::Csv => Self::Csv(Box::new(csv_rows::writer(out)?)),
+            FindingFormat::Table => Self::Table(Vec::new(), view, out),
+            FindingFormat::Json => Self::Json(out),
+            FindingFormat::Ocsf => Self::Ocsf(out),
+            FindingFormat::Csv => Self::Csv(Box::new(csv_rows::writer(out)?)),
         })
     }
 
@@ -74,6 +90,7 @@ impl<W: Write> Show<W> {
                 Ok(())
             }
             Self::Json(out) => json(findings, out),
+            Self::Ocsf(out) => ocsf(findings, out),
             Self::Csv(writer) => findings.into_iter().try_for_each(|finding| csv_rows::row(finding, writer)),
         }
     }
@@ -88,7 +105,7 @@ impl<W: Write> Show<W> {
                 checked::write(&rows, view, &mut out)?;
                 out.flush()
             }
-            Self::Json(mut out) => out.flush(),
+            Self::Json(mut out) | Self::Ocsf(mut out) => out.flush(),
             Self::Csv(mut writer) => writer.flush(),
         }
     }
@@ -100,6 +117,15 @@ impl<W: Write> Show<W> {
 /// Those of the writer.
 pub fn json<'a>(findings: impl IntoIterator<Item = &'a Finding>, out: &mut impl Write) -> io::Result<()> {
     findings.into_iter().try_for_each(|finding| writeln!(out, "{}", portcullis::sinks::log::line(finding)))
+}
+
+/// Writes findings as OCSF Detection Findings, one a line.
+///
+/// # Errors
+/// Those of the writer.
+pub fn ocsf<'a>(findings: impl IntoIterator<Item = &'a Finding>, out: &mut impl Write) -> io::Result<()> {
+    let events = findings.into_iter().filter_map(|finding| ocsf::of(finding, portcullis::now()));
+    events.into_iter().try_for_each(|event| writeln!(out, "{}", portcullis::sinks::log::printing(event.to_string())))
 }
 
 /// Writes findings as CSV, one row a rule, below a header.

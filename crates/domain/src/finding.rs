@@ -1,6 +1,9 @@
 //! The record of what was seen, decided and done: one JSON object that people and machines read.
 
+pub mod asff;
 mod build;
+mod object;
+pub mod ocsf;
 mod sweep;
 mod words;
 

@@ -144,7 +144,7 @@ pub(crate) fn unknown_credentials(service: &str) -> ApiError {
             "InvalidAccessKeyId",
             "The AWS Access Key Id you provided does not exist in our records.",
         ),
-        "sqs" | "organizations" | "dynamodb" => {
+        "sqs" | "organizations" | "dynamodb" | "securityhub" | "events" => {
             ApiError::new("UnrecognizedClientException", "The security token included in the request is invalid.")
         }
         _ => ApiError::with_status(401, "AuthFailure", "AWS was not able to validate the provided access credentials"),
@@ -157,7 +157,7 @@ pub(crate) fn expired(service: &str) -> ApiError {
         "sts" | "sns" => {
             ApiError::with_status(403, "ExpiredToken", "The security token included in the request is expired")
         }
-        "sqs" | "organizations" | "dynamodb" => {
+        "sqs" | "organizations" | "dynamodb" | "securityhub" | "events" => {
             ApiError::new("ExpiredTokenException", "The security token included in the request is expired")
         }
         "s3" => ApiError::new("ExpiredToken", "The provided token has expired."),
@@ -174,7 +174,8 @@ pub(crate) fn denied(service: &str, action: &str, arn: &str) -> ApiError {
         "sqs" => {
             ApiError::new("AccessDeniedException", format!("User: {arn} is not authorized to perform: sqs:sendmessage"))
         }
-        "organizations" | "dynamodb" => ApiError::new("AccessDeniedException", sentence),
+        "organizations" | "dynamodb" | "events" => ApiError::new("AccessDeniedException", sentence),
+        "securityhub" => ApiError::with_status(403, "AccessDeniedException", sentence),
         _ => ApiError::with_status(
             403,
             "UnauthorizedOperation",
@@ -201,6 +202,8 @@ pub(crate) fn throttled(service: &str) -> ApiError {
         "organizations" => {
             ApiError::new("TooManyRequestsException", "You have sent too many requests in too short a period of time.")
         }
+        "events" => ApiError::new("ThrottlingException", "Rate exceeded"),
+        "securityhub" => ApiError::with_status(429, "TooManyRequestsException", "Too Many Requests"),
         "s3" => ApiError::with_status(503, "SlowDown", "Please reduce your request rate."),
         _ => ApiError::with_status(503, "RequestLimitExceeded", "Request limit exceeded."),
     }

@@ -4,10 +4,10 @@
 use crate::{
     ApiError, Call, FaultKind, Outcome, Reply, Request, Response,
     caller::{self, Caller, Identity, Scope},
-    dynamodb, ec2, json, organizations,
+    dynamodb, ec2, event_bridge, json, organizations,
     params::Params,
     render::{error, success},
-    s3, sns, sqs,
+    s3, security_hub, sns, sqs,
     state::{Keeping, State},
     sts,
     throttle::Throttling,
@@ -25,6 +25,8 @@ pub(crate) enum Service {
     Sqs,
     Organizations,
     DynamoDb,
+    SecurityHub,
+    EventBridge,
 }
 
 impl Service {
@@ -37,7 +39,17 @@ impl Service {
             "sqs" => Some(Self::Sqs),
             "organizations" => Some(Self::Organizations),
             "dynamodb" => Some(Self::DynamoDb),
+            "securityhub" => Some(Self::SecurityHub),
+            "events" => Some(Self::EventBridge),
             _ => None,
+        }
+    }
+
+    /// Whether it speaks JSON and not XML.
+    pub(crate) fn speaks_json(self) -> bool {
+        match self {
+            Self::Sqs | Self::Organizations | Self::DynamoDb | Self::SecurityHub | Self::EventBridge => true,
+            Self::Ec2 | Self::Sts | Self::Sns | Self::S3 => false,
         }
     }
 
@@ -50,6 +62,8 @@ impl Service {
             Self::Sqs => "sqs",
             Self::Organizations => "organizations",
             Self::DynamoDb => "dynamodb",
+            Self::SecurityHub => "securityhub",
+            Self::EventBridge => "events",
         }
     }
 }
@@ -67,7 +81,7 @@ struct Incoming {
     region: String,
     action: String,
     params: Params,
-    /// The body of an S3 request.
+    /// The body, where it is not read as parameters.
     body: Vec<u8>,
 }
 
@@ -82,10 +96,13 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Reply {
     };
     let (action, params) = match service {
         Service::S3 => s3::read(request),
+        Service::SecurityHub => (security_hub::action(request.target().0).to_owned(), Params::default()),
+        Service::EventBridge => (json::read(request).0, Params::default()),
         Service::Sqs | Service::Organizations | Service::DynamoDb => json::read(request),
         Service::Ec2 | Service::Sts | Service::Sns => query(request),
     };
-    let body = if service == Service::S3 { request.body.clone() } else { Vec::new() };
+    let has_body = matches!(service, Service::S3 | Service::SecurityHub | Service::EventBridge);
+    let body = if has_body { request.body.clone() } else { Vec::new() };
     let incoming = Incoming { service, region: scope.region.clone(), action, params, body };
 
     let identified = caller::identify(state, &scope, request).and_then(|caller| {
@@ -192,7 +209,14 @@ fn execute(state: &mut State, incoming: &Incoming, caller: &Caller) -> Result<Su
             None => s3::run(state, action, params, body),
         },
         Service::DynamoDb => dynamodb::run(state, caller, region, action, params).map(Success::Json),
+        Service::SecurityHub => security_hub::run(state, caller, region, action, body).map(Success::Json),
+        Service::EventBridge => event_bridge::run(state, action, body).map(Success::Json),
     }
+}
+
+/// Services whose calls the model writes no records of.
+fn is_unrecorded(service: Service) -> bool {
+    matches!(service, Service::DynamoDb | Service::SecurityHub | Service::EventBridge)
 }
 
 /// Records only management events. Messages, reading objects and items of tables are data events, which trails do not record by default.
@@ -207,7 +231,7 @@ fn record(
     let result = match result {
         Ok(Success::Tree(tree)) => Ok(tree),
         Ok(Success::Bytes(_) | Success::Json(_)) => return,
-        Err(_) if incoming.service == Service::DynamoDb => return,
+        Err(_) if is_unrecorded(incoming.service) => return,
         Err(problem) => Err(problem),
     };
     let identity = match &caller.identity {

@@ -6,7 +6,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The API action that the fault hits, such as `RevokeSecurityGroupIngress`; `None` for any.
-    /// `SendMessageBatchEntry` makes one entry of an SQS batch fail, with an error before the effect or a throttle.
+    /// `SendMessageBatchEntry` makes one entry of an SQS batch fail, and `PutEventsEntry` one of EventBridge's, with an error
+    /// before the effect or a throttle.
     pub action: Option<String>,
     /// How many matching calls pass first: 0 hits the next one. If two faults are due for the same call, the second
     /// waits for the next matching call.

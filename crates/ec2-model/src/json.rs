@@ -1,4 +1,5 @@
-//! The AWS JSON protocols of SQS and DynamoDB (1.0) and Organizations (1.1): `X-Amz-Target` names the action, the body is JSON.
+//! The AWS JSON protocols of SQS and DynamoDB (1.0), Organizations and EventBridge (1.1): `X-Amz-Target` names the action, the
+//! body is JSON. And the errors of Security Hub, whose paths name the action.
 
 use serde_json::{Value, json};
 
@@ -30,7 +31,8 @@ fn flatten(name: &str, value: &Value, params: &mut Params) {
 fn content_type(service: Service) -> &'static str {
     match service {
         Service::Sqs | Service::DynamoDb => "application/x-amz-json-1.0",
-        Service::Ec2 | Service::Sts | Service::Sns | Service::S3 | Service::Organizations => {
+        Service::SecurityHub => "application/json",
+        Service::Ec2 | Service::Sts | Service::Sns | Service::S3 | Service::Organizations | Service::EventBridge => {
             "application/x-amz-json-1.1"
         }
     }
@@ -44,6 +46,14 @@ pub(crate) fn answer(service: Service, body: &Value, request_id: &str) -> Respon
     Response::new(200, content_type(service), request_id, body.to_string())
 }
 
+/// The shape's name in a header (Smithy, "AWS restJson1 protocol").
+fn rest_error(problem: &ApiError, request_id: &str) -> Response {
+    let body = json!({"Code": problem.code, "Message": problem.message}).to_string();
+    let mut response = Response::new(problem.status, "application/json", request_id, body);
+    response.headers.push(("x-amzn-errortype".into(), problem.code.clone()));
+    response
+}
+
 /// The shape's name in `__type`. SQS once used the Query protocol and still sends the code of that protocol in a
 /// header. Its clients see that code (AWS Query protocol compatibility of JSON services).
 pub(crate) fn error(service: Service, problem: &ApiError, request_id: &str) -> Response {
@@ -52,6 +62,7 @@ pub(crate) fn error(service: Service, problem: &ApiError, request_id: &str) -> R
         (Service::Sqs, Some("NonExistentQueue")) => "com.amazonaws.sqs#QueueDoesNotExist".into(),
         (Service::Sqs, Some(name)) => format!("com.amazonaws.sqs#{name}"),
         (Service::Sqs, None) => format!("com.amazon.coral.service#{}", problem.code),
+        (Service::SecurityHub, _) => return rest_error(problem, request_id),
         (Service::DynamoDb, _) => format!("com.amazonaws.dynamodb.v20120810#{}", problem.code),
         _ => problem.code.clone(),
     };

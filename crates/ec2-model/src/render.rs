@@ -5,7 +5,7 @@ use crate::{ApiError, Response, dispatch::Service, ec2, json, s3, sns, sts, tree
 
 /// A success. EC2's members are directly in the response, the other services' in a result.
 pub(crate) fn success(service: Service, action: &str, tree: &Tree, request_id: &str) -> Response {
-    if matches!(service, Service::Sqs | Service::Organizations | Service::DynamoDb) {
+    if service.speaks_json() {
         return json::success(service, tree, request_id);
     }
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -23,7 +23,12 @@ pub(crate) fn success(service: Service, action: &str, tree: &Tree, request_id: &
         Service::Ec2 => ec2::XMLNS,
         Service::Sts => sts::XMLNS,
         Service::Sns => sns::XMLNS,
-        Service::S3 | Service::Sqs | Service::Organizations | Service::DynamoDb => "",
+        Service::S3
+        | Service::Sqs
+        | Service::Organizations
+        | Service::DynamoDb
+        | Service::SecurityHub
+        | Service::EventBridge => "",
     };
     xml.push_str(&format!("<{action}Response xmlns=\"{xmlns}\">"));
     if service == Service::Ec2 {
@@ -67,7 +72,9 @@ pub(crate) fn error(service: Service, problem: &ApiError, request_id: &str) -> R
             ]);
             what.xml("Error", &mut xml);
         }
-        Service::Sqs | Service::Organizations | Service::DynamoDb => return json::error(service, problem, request_id),
+        Service::Sqs | Service::Organizations | Service::DynamoDb | Service::SecurityHub | Service::EventBridge => {
+            return json::error(service, problem, request_id);
+        }
     }
     let content_type = if service == Service::S3 { "application/xml" } else { "text/xml;charset=UTF-8" };
     Response::new(problem.status, content_type, request_id, xml)

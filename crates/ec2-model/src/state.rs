@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::{
-    Call, Published, Rule,
+    BusEvent, Call, Published, Rule,
     caller::{RoleTrust, Session},
     dynamodb::{Table, TableKey},
     fault::Faults,
     ids::Ids,
     organizations::Organization,
     s3::Object,
+    security_hub::{self, Hub},
     sqs::Queue,
     throttle::{Buckets, Throttling},
     trail::Actor,
@@ -207,6 +208,9 @@ pub(crate) struct State {
     pub(crate) keeps: Keeping,
     pub(crate) records: Vec<Value>,
     pub(crate) published: Vec<Published>,
+    pub(crate) bus_events: Vec<BusEvent>,
+    /// Where Security Hub is enabled.
+    pub(crate) security_hubs: BTreeMap<security_hub::Place, Hub>,
     pub(crate) objects: BTreeMap<(String, String), Object>,
     pub(crate) s3_buckets: BTreeSet<String>,
     /// The Regions of buckets; of others any will do.
@@ -249,6 +253,8 @@ impl State {
             keeps: Keeping::Everything,
             records: Vec::new(),
             published: Vec::new(),
+            bus_events: Vec::new(),
+            security_hubs: BTreeMap::new(),
             objects: BTreeMap::new(),
             s3_buckets: BTreeSet::new(),
             bucket_regions: BTreeMap::new(),

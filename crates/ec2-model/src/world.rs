@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::{
-    Actor, Call, Credentials, Fault, Lag, Published, Reply, Request, Rule, Vpc,
+    Actor, BusEvent, Call, Credentials, Fault, Lag, Published, Reply, Request, Rule, Vpc,
     caller::RoleTrust,
     dispatch,
     dynamodb::{Attribute, Item},
@@ -90,6 +90,29 @@ impl World {
     /// All messages published so far.
     pub fn published(&self) -> Vec<Published> {
         self.state().published.clone()
+    }
+
+    /// All events put onto buses so far.
+    pub fn bus_events(&self) -> Vec<BusEvent> {
+        self.state().bus_events.clone()
+    }
+
+    /// Enables Security Hub in an account and Region. It is not enabled by default.
+    pub fn enable_security_hub(&self, account: &str, region: &str) {
+        self.state().security_hubs.entry((account.into(), region.into())).or_default();
+    }
+
+    /// The findings of Security Hub in an account and Region, as they are now.
+    pub fn security_findings(&self, account: &str, region: &str) -> Vec<Value> {
+        let hubs = &self.state().security_hubs;
+        let hub = hubs.get(&(account.into(), region.into()));
+        hub.map(|hub| hub.findings.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Every version of a finding that Security Hub took in an account and Region, in order.
+    pub fn imported_findings(&self, account: &str, region: &str) -> Vec<Value> {
+        let hubs = &self.state().security_hubs;
+        hubs.get(&(account.into(), region.into())).map(|hub| hub.imported.clone()).unwrap_or_default()
     }
 
     /// Sets the clock: record times, credential expiry, token buckets, lags in milliseconds.

@@ -9,7 +9,7 @@ SELECT r.group_id, r.rule_id, r.opened_at, r.opened_by, r.closed_at, c.interface
        CASE WHEN bool_or(c.certain) THEN 'got in' ELSE 'perhaps' END AS answer,
        count(*) FILTER (WHERE c.last_after IS NOT NULL) AS connected_after_close,
        CAST(sum(c.bytes) AS BIGINT) AS bytes, min(c.first_seen) AS first_seen, max(c.last_seen) AS last_seen,
-       min(c.doubt) AS doubt
+       CASE WHEN bool_or(c.certain) THEN NULL ELSE min(c.doubt) END AS doubt
 FROM (
   SELECT life, interface_id, instance_name, src_addr, src_port, dst_port, protocol, bool_or(certain) AS certain,
          sum(bytes) AS bytes, min(start_time) AS first_seen, max(end_time) AS last_seen,

@@ -101,19 +101,11 @@ pub fn check(sql: &str) -> Result<Vec<Difference>, String> {
                 "desc" if word(n + 1) != "nulls" => {
                     add("the engines put NULL at different ends: write DESC NULLS LAST");
                 }
-                "interval" => {
-                    if let Some(Token::SingleQuotedString(text)) = tokens.get(n + 1).map(|token| &token.token) {
-                        if text.trim().contains(' ') {
-                            add("Trino wants the unit outside: INTERVAL '1' HOUR");
-                        }
-                    }
+                "interval" if quoted(&tokens, n + 1).is_some_and(|text| text.trim().contains(' ')) => {
+                    add("Trino wants the unit outside: INTERVAL '1' HOUR");
                 }
-                "timestamp" | "date" => {
-                    if let Some(Token::SingleQuotedString(text)) = tokens.get(n + 1).map(|token| &token.token) {
-                        if text.get(..4).and_then(|year| year.parse::<u32>().ok()).is_some_and(|year| year > 2262) {
-                            add("the engine here ends in 2262: write TIMESTAMP '2200-01-01 00:00:00' for never");
-                        }
-                    }
+                "timestamp" | "date" if quoted(&tokens, n + 1).is_some_and(is_too_late) => {
+                    add("the engine here ends in 2262: write TIMESTAMP '2200-01-01 00:00:00' for never");
                 }
                 name if is(n + 1, &Token::LParen)
                     && !NO_FUNCTIONS.contains(&name)
@@ -129,6 +121,18 @@ pub fn check(sql: &str) -> Result<Vec<Difference>, String> {
         }
     }
     Ok(found)
+}
+
+/// The text in quotes at this place.
+fn quoted(tokens: &[TokenWithSpan], n: usize) -> Option<&str> {
+    match tokens.get(n).map(|token| &token.token) {
+        Some(Token::SingleQuotedString(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn is_too_late(text: &str) -> bool {
+    text.get(..4).and_then(|year| year.parse::<u32>().ok()).is_some_and(|year| year > 2262)
 }
 
 fn has_limit_before(tokens: &[TokenWithSpan], n: usize) -> bool {

@@ -63,7 +63,7 @@ fn known(world: &World, knowledge: &Knowledge, lines: &mut Vec<String>) {
     let count = knowledge.not_understood.len();
     if count > 0 {
         let first = knowledge.not_understood.first().map(String::as_str).unwrap_or_default();
-        lines.push(format!("Not understood: {count} calls about rules or interfaces, such as {first}."));
+        lines.push(format!("Not understood, so no use of a rule is certain: {count}, such as: {first}."));
     }
     if knowledge.facts.iter().any(|fact| !fact.is_dated) {
         lines.push(

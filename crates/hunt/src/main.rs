@@ -2,6 +2,7 @@
 
 mod arguments;
 mod footer;
+mod progress;
 mod run;
 
 use std::io;

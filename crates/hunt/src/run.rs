@@ -16,6 +16,7 @@ use portcullis_hunt::world::World;
 
 use crate::arguments::Arguments;
 use crate::footer;
+use crate::progress::Progress;
 
 /// Exit status: a hunt for something to act on has rows.
 pub(crate) const FOUND: u8 = 1;
@@ -54,7 +55,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
             return Ok(0);
         }
     }
-    let (world, errors) = world(arguments)?;
+    let (world, mut errors) = world(arguments)?;
+    let no_logs = world.library.sources.iter().filter(|source| source.is_no_log());
+    errors.extend(
+        no_logs
+            .map(|source| format!("{}: neither records nor a flow log nor a snapshot: is it damaged?", source.name())),
+    );
     errors.iter().for_each(|error| eprintln!("portcullis hunt: {error}"));
     if !world.library.sources.iter().any(|source| source.kind != Kind::Other) {
         return Err(Trouble::Asked(match errors.is_empty() {
@@ -69,7 +75,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
         out.flush()?;
         return Ok(0);
     }
-    let answer = runtime.block_on(engine.ask(&hunt.sql, &values))?;
+    let progress = Progress::of(&world);
+    let answer = runtime.block_on(engine.ask(&hunt.sql, &values));
+    drop(progress);
+    let answer = answer?;
     let notes = footer::notes(&world);
     let width = comfy_table::Table::new().width().filter(|width| *width > 0).unwrap_or(160);
     show::write(arguments.format, (&hunt, &answer, &notes), width, &mut out)?;
@@ -160,8 +169,8 @@ fn explain(hunt: &Hunt, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "--where {}=…: {} (without: {default})", one.name, one.text)?;
     }
     hunt.note.iter().try_for_each(|note| writeln!(out, "{note}"))?;
-    let query = hunt.sql.lines().skip_while(|line| line.starts_with("--"));
-    query.map(|line| writeln!(out, "{line}")).collect::<io::Result<()>>()?;
+    let mut query = hunt.sql.lines().skip_while(|line| line.starts_with("--"));
+    query.try_for_each(|line| writeln!(out, "{line}"))?;
     out.flush()
 }
 
@@ -224,7 +233,7 @@ fn moment(text: &str, now: Timestamp, is_end: bool) -> Result<i64, String> {
             "d" => 86_400,
             _ => return None,
         };
-        Some(now.as_second().checked_sub(number.parse::<u32>().map(i64::from).ok()?.checked_mul(seconds)?)?)
+        now.as_second().checked_sub(number.parse::<u32>().map(i64::from).ok()?.checked_mul(seconds)?)
     });
     let of_day = if is_end { "T23:59:59Z" } else { "T00:00:00Z" };
     let parsed = || text.parse().or_else(|_| format!("{text}{of_day}").parse::<Timestamp>()).ok();

@@ -111,6 +111,18 @@ fn json_is_one_finding_a_line_and_nothing_else() {
 }
 
 #[test]
+fn ocsf_is_one_event_a_line_of_what_was_detected_with_its_time_in_milliseconds() {
+    let ran = check(&["--format", "ocsf", "events/ssh-open.json", "events/https-open.json"], "");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    let events: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), 1, "HTTPS may be open: {}", ran.stdout);
+    assert_eq!((&events[0]["class_uid"], &events[0]["type_uid"]), (&2004.into(), &200_401.into()));
+    let call: jiff::Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+    assert_eq!(events[0]["time"], call.as_millisecond());
+    assert_eq!(events[0]["resources"][0]["uid"], "sg-0123456789abcdef0");
+}
+
+#[test]
 fn records_are_read_plain_zipped_by_line_and_from_standard_input() {
     let folder = folder("inputs");
     let compact = |name: &str| serde_json::from_str::<serde_json::Value>(&event(name)).unwrap().to_string();

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const V2: &str = "2 123456789010 eni-1235b8ca123456789 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK";
@@ -112,4 +114,18 @@ fn a_line_without_end_is_not_kept_for_ever() {
         reader.push(&[b'x'; 1024], |flow| bad += usize::from(flow.is_err()));
     }
     assert!(bad > 0 && reader.rest.len() <= LONGEST_LINE + 1024);
+}
+
+proptest! {
+    /// Any bytes: no panic, and the same however they are cut.
+    #[test]
+    fn any_text_is_read_the_same_however_it_is_cut(text in "[ 0-9a-z.:\\-\nACEPTOK]{0,300}", size in 1_usize..40) {
+        let read_in = |size: usize| {
+            let (mut reader, mut found) = (Reader::new(None), Vec::new());
+            text.as_bytes().chunks(size).for_each(|chunk| reader.push(chunk, |flow| found.push(shown(flow))));
+            reader.finish(|flow| found.push(shown(flow)));
+            found
+        };
+        prop_assert_eq!(read_in(size), read_in(1000));
+    }
 }

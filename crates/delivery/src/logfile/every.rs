@@ -246,6 +246,8 @@ fn end(text: &[u8], from: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The ids, or the errors.
@@ -315,5 +317,22 @@ mod tests {
         let mut found = Vec::new();
         every(&text, |event| found.push(event.map(|event| event.event_id.get().map(str::to_owned)).ok()));
         assert_eq!(found, [Some(Some("1".to_owned())), None, Some(Some("3".to_owned()))]);
+    }
+
+    proptest! {
+        /// Whatever is damaged, the reading ends, and reports no more than there is text.
+        #[test]
+        fn any_damage_is_read_to_its_end(damage in prop::collection::vec((0_usize..200, any::<u8>()), 0..6), cut in 0_usize..200) {
+            let mut text = br#"{"Records":[{"eventID":"1","a":{"b":[1,2]}},{"eventID":"2","c":"x{"},{"eventID":"3"}]}"#.to_vec();
+            for (at, byte) in damage {
+                if let Some(place) = text.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            text.truncate(text.len().min(cut));
+            let mut reports = 0;
+            every(&text, |_| reports += 1);
+            prop_assert!(reports <= text.len() + 2);
+        }
     }
 }

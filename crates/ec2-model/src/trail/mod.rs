@@ -101,9 +101,14 @@ fn record(state: &mut State, entry: &Entry<'_>, result: Result<&Tree, &ApiError>
 fn code(service: Service, problem: &ApiError) -> String {
     match service {
         Service::Ec2 => problem.trail_code(),
-        Service::Sts | Service::Sns | Service::S3 | Service::Sqs | Service::Organizations | Service::DynamoDb => {
-            problem.code.clone()
-        }
+        Service::Sts
+        | Service::Sns
+        | Service::S3
+        | Service::Sqs
+        | Service::Organizations
+        | Service::DynamoDb
+        | Service::SecurityHub
+        | Service::EventBridge => problem.code.clone(),
     }
 }
 

@@ -130,8 +130,8 @@ impl Attributor {
         let at = |from: Option<i64>, to: Option<i64>| {
             from.is_none_or(|from| flow.end >= from - OFF) && to.is_none_or(|to| flow.start <= to + OFF)
         };
-        let found = interface.instances.iter().find(|(_, _, from, to)| at(*from, *to))?;
-        Some((&found.0, found.1.as_deref()))
+        let found = interface.instances.iter().find(|one| at(one.from, one.to))?;
+        Some((&found.id, found.name.as_deref()))
     }
 
     /// What a record that was accepted may be due to. `None`: it is no accepted traffic, or it went out.

@@ -113,8 +113,16 @@ pub(super) struct CompiledGroup {
 pub(super) struct CompiledInterface {
     pub(super) addresses: Vec<IpAddr>,
     pub(super) memberships: Vec<(Span, Vec<usize>)>,
-    /// Instance, name, from, to.
-    pub(super) instances: Vec<(String, Option<String>, Option<i64>, Option<i64>)>,
+    pub(super) instances: Vec<AtInstance>,
+}
+
+/// An instance that an interface was at.
+#[derive(Debug)]
+pub(super) struct AtInstance {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    pub(super) from: Option<i64>,
+    pub(super) to: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -178,7 +186,7 @@ fn compiled_interface(
     });
     let instances = interface.attachments.iter().map(|one| {
         let name = knowledge.instances.get(&one.instance).and_then(|instance| instance.name.clone());
-        (one.instance.clone(), name, one.from, one.to)
+        AtInstance { id: one.instance.clone(), name, from: one.from, to: one.to }
     });
     CompiledInterface {
         addresses: interface.addresses.iter().copied().collect(),

@@ -8,7 +8,7 @@ use super::attribute::{Attributor, Initiator};
 use super::coverage::Coverage;
 use super::{may_hold_flows, read};
 use crate::know::{Direction, Knowledge, RuleLife};
-use crate::read::Library;
+use crate::read::{Kind, Library};
 use crate::trail::Wanted;
 
 /// What the logs say of a rule.
@@ -86,6 +86,8 @@ pub struct Counted {
     pub coverage: Coverage,
     /// Accepted connections from outside that no known rule admits.
     pub unexplained: u64,
+    /// Lines of flow logs that could not be read.
+    pub unread: u64,
 }
 
 /// Counts all records of the flow logs in a window.
@@ -100,7 +102,10 @@ pub fn counted(library: &Library, attributor: &Attributor, window: &Wanted) -> C
         let threads: Vec<_> = files.chunks(size).map(|files| scope.spawn(count(files))).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect::<Vec<_>>()
     });
-    parts.into_iter().fold(Counted::default(), |mut all, part| {
+    let read = |n: &usize| library.sources.get(*n).is_some_and(|source| source.kind != Kind::Json);
+    let unread = library.tally.troubled().into_iter().filter(|(n, _)| files.contains(n) && read(n));
+    let unread = unread.map(|(_, tally)| tally.bad).sum();
+    parts.into_iter().fold(Counted { unread, ..Counted::default() }, |mut all, part| {
         for (life, count) in part.counts {
             all.counts.entry(life).or_default().add(&count);
         }
@@ -196,6 +201,12 @@ impl Question<'_> {
                 "{} is older than the records: an interface from before may have it (add describe-network-interfaces)",
                 life.group
             ));
+        }
+        if let Some(why) = self.knowledge.not_understood.first() {
+            return Some(format!("not everything about rules and interfaces was understood: {why}"));
+        }
+        if self.counted.unread > 0 {
+            return Some(format!("{} lines of the flow logs could not be read", self.counted.unread));
         }
         if self.knowledge.omitted > 0 {
             return Some("CloudTrail left out the parameters of a call".to_owned());

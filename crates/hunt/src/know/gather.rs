@@ -51,9 +51,21 @@ pub fn gather(library: &Library) -> Knowledge {
         None => true,
     });
     all.facts.dedup();
+    // A record that cannot be read may have been about any rule.
+    for (file, tally) in library.tally.troubled() {
+        let source = library.sources.get(file).filter(|source| matches!(source.kind, Kind::Trail | Kind::Json));
+        if let (Some(source), true) = (source, tally.bad > 0) {
+            all.not_understood.push(format!("{} in {} could not be read", tally.bad, source.name()));
+        }
+    }
+    let no_logs = library.sources.iter().filter(|source| source.is_no_log());
+    all.not_understood.extend(no_logs.map(|source| format!("{} holds no log", source.name())));
     all.not_understood.sort();
     all.not_understood.dedup();
     let mut knowledge = fold::follow(all.facts, all.spans);
+    if !all.not_understood.is_empty() {
+        knowledge.groups.values_mut().for_each(|group| group.unknown_before = Some(i64::MAX));
+    }
     knowledge.not_understood.extend(all.not_understood);
     knowledge
 }

@@ -29,6 +29,14 @@ impl Source {
         self.path.display().to_string()
     }
 
+    /// Whether it is called as logs are, and holds none: damaged, or something else.
+    #[must_use]
+    pub fn is_no_log(&self) -> bool {
+        let name = self.path.to_string_lossy();
+        self.kind == Kind::Other
+            && [".gz", ".json", ".jsonl", ".ndjson", ".parquet"].iter().any(|end| name.ends_with(end))
+    }
+
     /// The day in the name that CloudTrail and VPC give a file (`…_20261120T1005Z_…`), as seconds since 1970.
     #[must_use]
     pub fn delivered(&self) -> Option<i64> {

@@ -86,7 +86,12 @@ fn table(names: &[&str], rows: &[Vec<Shown>], out: &mut impl Write) -> io::Resul
             let _ = match cell {
                 Shown::Null => write!(line, "<td class=\"no\">–</td>"),
                 Shown::Number(number) => write!(line, "<td class=\"n\">{number}</td>"),
-                Shown::Text(_) | Shown::Bool(_) | Shown::Time(_) => write!(line, "<td>{}</td>", html(&cell.text())),
+                Shown::Text(_) | Shown::Bool(_) | Shown::Time(_) => {
+                    let text = cell.text();
+                    // Ids, addresses and times are not broken.
+                    let class = if text.chars().count() <= 24 { " class=\"s\"" } else { "" };
+                    write!(line, "<td{class}>{}</td>", html(&text))
+                }
             };
         }
         writeln!(out, "{line}</tr>")?;

@@ -17,26 +17,17 @@ pub enum Document {
 /// The answers of EC2 that are snapshots of state.
 const STATES: [&str; 4] = ["SecurityGroupRules", "SecurityGroups", "NetworkInterfaces", "Reservations"];
 
-/// The documents in a text: one, or else one a line. A line that is none does not stop the others.
+/// The documents in a text. What is none does not stop the others.
 #[must_use]
 pub fn documents(text: &[u8]) -> Vec<Result<Document, String>> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let whole = match serde_json::from_slice::<Value>(text) {
-        Ok(value) => return vec![document(value)],
-        Err(error) => error,
-    };
-    let lines: Vec<_> = text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
-    let read = |line: &&[u8]| serde_json::from_slice::<Value>(line);
-    if lines.len() < 2 || !lines.iter().any(|line| matches!(read(line), Ok(Value::Object(_)))) {
-        return vec![Err(format!("no JSON: {whole}"))];
-    }
-    let numbered = lines.iter().zip(1..);
-    numbered
-        .map(|(line, n)| match read(line) {
-            Ok(value) => document(value),
-            Err(error) => Err(format!("line {n} is no JSON: {error}")),
-        })
-        .collect()
+    let mut found = Vec::new();
+    portcullis_delivery::documents::each(text, |one| {
+        let value = one.value.map_err(|broken| format!("no JSON: {broken}"));
+        let value = value.and_then(|json| serde_json::to_value(json).map_err(|error| error.to_string()));
+        found.push(value.and_then(document));
+    });
+    found
 }
 
 fn document(value: Value) -> Result<Document, String> {

@@ -75,3 +75,47 @@ fn order_threads_and_copies_change_nothing() {
         assert_eq!(rows(&logs.world(threads), query, &[]), once, "{threads} threads");
     }
 }
+
+#[test]
+fn flow_logs_out_of_cloudwatch_logs_are_read_as_text_and_as_json() {
+    let line = |n: u16| {
+        Line::new("eni-1", ("203.0.113.5", n), ("10.0.0.1", 22), at("10:00") + i64::from(n)).text(Version::Two)
+    };
+    let mut logs = Logs::new();
+    logs.file(
+        "export.gz",
+        &gzip(format!("2026-11-20T10:00:00.000Z {}\n2026-11-20T10:01:00.000Z {}\n", line(1), line(2)).as_bytes()),
+    );
+    logs.file("events.json", json!({"events": [{"message": line(3), "timestamp": 1}]}).to_string().as_bytes());
+    logs.file(
+        "subscription.json",
+        json!({"messageType": "DATA_MESSAGE", "logEvents": [{"message": line(4)}]}).to_string().as_bytes(),
+    );
+    let world = logs.world(2);
+    assert_eq!(
+        only(&rows(&world, "SELECT src_port FROM flow_logs ORDER BY src_port", &[]), &["src_port"]),
+        ["1", "2", "3", "4"]
+    );
+    assert_eq!(world.library.tally.totals().bad, 0);
+}
+
+#[test]
+fn records_come_in_many_wrappings() {
+    let record = |n: i64| call(at("10:00") + n, "DescribeInstances", json!({"n": n}), json!(null));
+    let mut logs = Logs::new();
+    logs.file("one.json", record(1).to_string().as_bytes());
+    logs.file("lines.jsonl", format!("{}\nnonsense\n{}\n", record(2), record(3)).as_bytes());
+    logs.file(
+        "event.json",
+        json!({"detail-type": "AWS API Call via CloudTrail", "detail": record(4)}).to_string().as_bytes(),
+    );
+    logs.file(
+        "lookup.json",
+        json!({"Events": [{"EventName": "x", "CloudTrailEvent": record(5).to_string()}]}).to_string().as_bytes(),
+    );
+    logs.file("array.json", json!([record(6), record(7)]).to_string().as_bytes());
+    logs.file("readme.txt", b"some words");
+    let world = logs.world(2);
+    assert_eq!(rows(&world, "SELECT count(*) AS n FROM events", &[])[0]["n"], 7);
+    assert_eq!(world.library.tally.totals().bad, 1, "the line that is no JSON");
+}

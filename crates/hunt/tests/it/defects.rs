@@ -17,7 +17,7 @@ fn name(name: &str) -> Value {
 fn web(logs: &mut Logs) -> Value {
     let record =
         launch(at("09:00"), "i-1", items(vec![json!({"key": "team", "value": "a"}), name("web")]), WEB, &["sg-1"]);
-    logs.trail(&[record.clone()]);
+    logs.trail(std::slice::from_ref(&record));
     record
 }
 

@@ -73,6 +73,18 @@ fn bad_input_is_called_what_it_is() {
 }
 
 #[test]
+fn a_file_that_is_called_a_log_and_is_none_is_trouble() {
+    for (name, bytes) in [("x.json.gz", &b"\x1f\x8b\x08\x00"[..]), ("x.log.gz", b"PK\x03\x04")] {
+        let mut logs = opened();
+        logs.file(name, bytes);
+        let ran = hunt(&["rules-changed", path(&logs)]);
+        assert_eq!(ran.code, 2, "{name} {}", ran.err);
+        assert!(ran.err.contains(name) && ran.err.contains("is it damaged?"), "{}", ran.err);
+        assert!(ran.out.contains("sgr-1"), "the others are answered");
+    }
+}
+
+#[test]
 fn a_query_that_does_not_fit_in_memory_says_so() {
     let mut logs = Logs::new();
     for n in 0..40 {

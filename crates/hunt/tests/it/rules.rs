@@ -193,15 +193,21 @@ fn unused_needs_logs_of_the_whole_time_and_rules_and_interfaces_that_are_all_kno
     assert_eq!(answer(&|logs| logs), "sgr-idle unused null");
     let skip = nodata(Version::Five, "eni-1", at("10:00"), at("10:01"), "SKIPDATA");
     assert!(
-        answer(&|logs| logs.flows(Version::Five, &[skip.clone()]))
+        answer(&|logs| logs.flows(Version::Five, std::slice::from_ref(&skip)))
             .contains("cannot tell the flow log of eni-1 skipped")
     );
     let other = nodata(Version::Five, "eni-2", at("10:00"), at("10:01"), "NODATA");
-    assert!(answer(&|logs| logs.flows(Version::Five, &[other.clone()])).contains("the groups of eni-2 are not known"));
+    assert!(
+        answer(&|logs| logs.flows(Version::Five, std::slice::from_ref(&other)))
+            .contains("the groups of eni-2 are not known")
+    );
     let second = create_interface(at("09:30"), "eni-3", "10.0.0.3", &["sg-1"]);
-    assert!(answer(&|logs| logs.trail(&[second.clone()])).contains("eni-3 has no flow log"));
+    assert!(answer(&|logs| logs.trail(std::slice::from_ref(&second))).contains("eni-3 has no flow log"));
     let late = nodata(Version::Five, "eni-1", at("12:30"), at("12:31"), "NODATA");
-    assert!(answer(&|logs| logs.flows(Version::Five, &[late.clone()])).contains("does not cover the whole time"));
+    assert!(
+        answer(&|logs| logs.flows(Version::Five, std::slice::from_ref(&late)))
+            .contains("does not cover the whole time")
+    );
 }
 
 #[test]
@@ -242,6 +248,25 @@ fn exposure_tells_who_got_in_and_who_is_still_connected() {
         only(&found, &["src_addr", "instance_name", "answer", "connections", "connected_after_close", "last_seen"]),
         ["198.51.100.5 web got in 1 1 2026-11-20T11:30:50Z", "198.51.100.6 web got in 1 0 2026-11-20T10:05:50Z",]
     );
+}
+
+#[test]
+fn what_could_not_be_read_may_have_been_anything() {
+    let answers = |change: &dyn for<'a> Fn(&'a mut Logs) -> &'a mut Logs| {
+        let mut logs = four_rules(Version::Five);
+        change(&mut logs);
+        only(&logs.ask("unused-rules"), &["rule_id", "answer"])
+    };
+    let has = |answers: &[String], one: &str| answers.iter().any(|row| row == one);
+    let whole = answers(&|logs| logs);
+    assert!(has(&whole, "sgr-alone used") && has(&whole, "sgr-idle unused"));
+    let broken = answers(&|logs| logs.file("x.json", br#"{"Records":[{"eventID":]}"#));
+    assert!(has(&broken, "sgr-alone perhaps used") && has(&broken, "sgr-idle cannot tell"), "{broken:?}");
+    let odd = call(at("09:10"), "AuthorizeSecurityGroupIngress", json!({"groupId": "sg-1"}), json!({"_return": true}));
+    let odd = answers(&|logs| logs.trail(std::slice::from_ref(&odd)));
+    assert!(has(&odd, "sgr-alone perhaps used") && has(&odd, "sgr-idle cannot tell"), "{odd:?}");
+    let line = answers(&|logs| logs.flows(Version::Five, &["2 short".to_owned()]));
+    assert!(has(&line, "sgr-alone used") && has(&line, "sgr-idle cannot tell"), "{line:?}");
 }
 
 /// The output of describe-security-group-rules with one rule.

@@ -70,6 +70,20 @@ fn the_answers_are_true_or_cannot_tell() {
 }
 
 #[test]
+fn the_number_of_threads_and_the_order_of_the_files_change_no_answer() {
+    for seed in 0..worlds().min(20) {
+        let mut made = make(seed);
+        let logs = written(&made);
+        let answers = logs.world(1).usage();
+        assert_eq!(logs.world(5).usage(), answers, "seed {seed}");
+        made.records.reverse();
+        made.lines.reverse();
+        let other = written(&made);
+        assert_eq!(other.world(2).usage(), answers, "seed {seed}");
+    }
+}
+
+#[test]
 fn every_record_has_the_candidates_that_a_naive_attribution_finds() {
     for seed in 0..worlds() {
         let made = make(seed);

@@ -45,7 +45,7 @@ pub(crate) struct Check {
     until: Option<Timestamp>,
     /// How to show what was found
     #[arg(long, value_enum, default_value = "table")]
-    format: show::Format,
+    format: show::FindingFormat,
     /// Show what is safe or irrelevant in the table too
     #[arg(long)]
     all: bool,
@@ -97,7 +97,7 @@ pub(crate) fn run(arguments: &Check, terminal: Terminal) -> io::Result<u8> {
         policy,
         now: portcullis::now(),
         window: Window { since: arguments.since, until: arguments.until },
-        keeps: if arguments.format == show::Format::Table && !arguments.all { show::is_row } else { |_| true },
+        keeps: if arguments.format == show::FindingFormat::Table && !arguments.all { show::is_row } else { |_| true },
         marks: Marks::default(),
     });
     let mut report = Report::new(arguments, terminal)?;

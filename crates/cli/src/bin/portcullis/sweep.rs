@@ -22,7 +22,7 @@ use portcullis::store::Store;
 use portcullis_cli::aws::advice;
 use portcullis_cli::interrupt::Interrupt;
 use portcullis_cli::operator::Operator;
-use portcullis_cli::show::Format;
+use portcullis_cli::show::FindingFormat as Format;
 use portcullis_cli::terminal::Terminal;
 use portcullis_cli::{policy_file, progress, show};
 use serde_json::json;

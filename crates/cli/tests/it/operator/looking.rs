@@ -51,6 +51,18 @@ fn nothing_exposed_is_nothing_to_show() {
 }
 
 #[test]
+fn ocsf_is_one_event_for_each_group_that_is_open() {
+    let stage = stage();
+    let web = stage.group(HUB, DUBLIN, "web", &[ssh("0.0.0.0/0")]);
+    stage.group(HUB, DUBLIN, "office", &[ssh("203.0.113.0/24")]);
+    let ran = stage.sweep(&["--region", DUBLIN, "--format", "ocsf"]);
+    assert_eq!((ran.code, ran.stdout.lines().count()), (1, 1), "{}{}", ran.stdout, ran.stderr);
+    let event: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&event["class_uid"], &event["status_id"]), (&2004.into(), &1.into()));
+    assert_eq!(event["finding_info"]["uid"], format!("portcullis/{HUB}/{DUBLIN}/{web}/Sweep"));
+}
+
+#[test]
 fn without_a_region_it_is_all_that_are_enabled() {
     let stage = stage();
     stage.world.enable_region(HUB, "af-south-1");

@@ -24,7 +24,7 @@ pub(super) fn charts(hunt: &Hunt, names: &[&str], rows: &[Vec<Shown>]) -> Vec<St
 
 /// A text that fits before a bar.
 fn short(text: &str) -> String {
-    const LONGEST: usize = 34;
+    const LONGEST: usize = 30;
     if text.chars().count() <= LONGEST {
         return html(text);
     }

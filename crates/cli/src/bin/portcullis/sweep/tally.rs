@@ -9,7 +9,7 @@ use portcullis::domain::finding::{Action, Finding, Outcome, SweepFinding, Verdic
 use portcullis::domain::policy::Mode;
 use portcullis::pipeline::{Context, Places};
 use portcullis_cli::aws::advice;
-use portcullis_cli::show::{self, Format};
+use portcullis_cli::show::{self, FindingFormat as Format};
 use portcullis_cli::terminal::Terminal;
 use portcullis_cli::words::{count, place};
 
@@ -124,6 +124,7 @@ impl Tally {
             Format::Json if streamed => show::json(&self.unknown, &mut out),
             Format::Json => show::json(self.findings(), &mut out),
             Format::Csv => show::csv(self.findings(), &mut out),
+            Format::Ocsf => show::ocsf(self.findings(), &mut out),
         };
         // Reported even where nobody reads the rest.
         self.conclude(context);
