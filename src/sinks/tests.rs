@@ -293,7 +293,15 @@ fn in_a_subject_without_room_the_fight_goes_after_the_services_and_before_what_h
 
 #[test]
 fn a_port_that_another_delivery_closed_was_not_closed_by_someone_else() {
-    let finding = Finding { closed_by_another: true, ..finding(Verdict::Exposed, Outcome::AlreadyGone) };
+    let gone =
+        |rule: &RuleFinding| RuleFinding { action: portcullis_domain::finding::Action::AlreadyGone, ..rule.clone() };
+    let mut finding = finding(Verdict::Exposed, Outcome::AlreadyGone);
+    let first = gone(&finding.rules[0]);
+    finding.rules = vec![first.clone(), RuleFinding { id: RuleId::unlisted(2), ..first }];
+    let (one, both) = ([RuleId::unlisted(1)].into(), [RuleId::unlisted(1), RuleId::unlisted(2)].into());
+    finding.note_closed_by_another(&one);
+    assert!(words(&finding)[0].starts_with("Portcullis CLOSED by someone else: "), "the other rule was not");
+    finding.note_closed_by_another(&both);
     let [title, next_step] = words(&finding);
     assert_eq!(title, "Portcullis CLOSED by another delivery: ssh in sg-1, 111122223333 eu-west-1");
     assert!(next_step.starts_with("It is closed: Portcullis took it back for another event."), "{next_step}");

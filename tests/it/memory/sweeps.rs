@@ -1,5 +1,6 @@
 //! The message of a sweep: what is open and what is new, told when something changed and once a day else.
 
+use ec2_model::Fault;
 use portcullis::domain::finding::{MemoryState, SweepFinding};
 use serde_json::json;
 
@@ -139,6 +140,24 @@ async fn a_memory_that_is_lost_tells_each_sweep() {
     watch.world.delete_table(ACCOUNT, REGION, TABLE);
     hour(&watch);
     assert!(swept(&mut watch).await.2.is_some());
+}
+
+/// The first read is that of the group, the second that of the last sweep.
+#[tokio::test(start_paused = true)]
+async fn every_fault_of_a_read_leaves_the_summary_whole_and_a_sweep_that_knows_nothing_is_told() {
+    for (what, kind) in lost::kinds() {
+        for nth in [0, 1] {
+            let mut watch = told().start().await;
+            watch.open(&[Permission::tcp(22, EVERYONE)]);
+            swept(&mut watch).await;
+            hour(&watch);
+            watch.world.inject(Fault { action: Some("GetItem".into()), nth, kind: kind.clone() });
+            let (finding, sweep, mail) = swept(&mut watch).await;
+            assert_eq!((sweep.open.len(), sweep.exposed, finding.needs_retry()), (1, 1, false), "{what} {nth}");
+            assert_eq!(mail.is_some(), nth == 1, "{what} {nth}");
+            assert_eq!(finding.memory, (nth == 1).then_some(MemoryState::Unavailable), "{what} {nth}");
+        }
+    }
 }
 
 /// What cannot be written is told again: twice rather than never.
