@@ -486,7 +486,7 @@ fn the_largest_finding_fits_into_a_message_and_says_that_it_is_shortened() {
 #[test]
 fn the_largest_summary_of_a_sweep_fits_into_a_message() {
     let named = |count: usize, length: usize| vec!["x".repeat(length); count];
-    let (open, undecided_groups) = (named(50, 60), named(50, 270));
+    let (open, undecided_groups) = (named(50, 251), named(50, 270));
     let (nearly_open, unreachable) = (named(50, 120), named(5000, 1000));
     let sweep = SweepFinding { open, undecided_groups, nearly_open, unreachable, ..SweepFinding::default() };
     let message = message::of(&Finding::swept(NOW.parse().unwrap(), sweep, Mode::Alert));

@@ -54,7 +54,10 @@ pub const MOST_NAMED: usize = 50;
 const MOST_KEPT: usize = 1000;
 
 /// An open group takes at most this many characters of a summary.
-const LONGEST_LINE: usize = 300;
+const LONGEST_LINE: usize = 250;
+
+/// And its name so many of them, so that the ports have room.
+const LONGEST_NAME: usize = 80;
 
 /// Of each open port this many sources are named.
 const MOST_SOURCES: usize = 3;
@@ -193,7 +196,8 @@ impl OpenGroup {
             format!("{port}{from}{when}")
         });
         let ports = ports.collect::<Vec<_>>().join("; ");
-        let name = self.name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
+        let short = |name: &String| name.chars().take(LONGEST_NAME).collect::<String>();
+        let name = self.name.as_ref().map_or_else(String::new, |name| format!(" ({})", short(name)));
         let line =
             if ports.is_empty() { format!("{}{name}", self.place) } else { format!("{}{name}: {ports}", self.place) };
         match line.chars().nth(LONGEST_LINE) {

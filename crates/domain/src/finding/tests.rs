@@ -458,7 +458,7 @@ fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_see
     };
     let still_open = Finding { exposures: vec![standing], ..reverted.clone() };
     assert_eq!([&gone, &still_open, &open, &safe].map(Finding::is_open), [false, true, true, false]);
-    assert_eq!(sum(&[gone.clone(), still_open]).0.open, ["1 r sg-1"], "others keep it open");
+    assert_eq!(sum(&[gone.clone(), still_open]).0.open, ["1 r sg-1: tcp 22 (ssh)"], "others keep it open");
     for (findings, verdict, outcome, doubtful) in [
         (vec![gone], V::Exposed, O::AlreadyGone, false),
         (vec![], V::Safe, O::None, false),
