@@ -5,7 +5,7 @@ use portcullis_domain::finding::{Action, Finding, MemoryState, Verdict};
 use portcullis_domain::judge::Judgement;
 use portcullis_domain::policy::Mode;
 
-use super::budget;
+use super::budget::{self, Budget};
 use super::context::Context;
 use super::evidence::{self, Knew};
 use super::intake::{Tracked, outdated};
@@ -71,7 +71,11 @@ pub(super) async fn handle(
     };
     let changes: Vec<&Change> = task.changes.iter().copied().chain(&others).collect();
     let mut with_others = GroupTask { changes: &changes, policy, ..*task };
-    if is_event && let Some(why) = Box::pin(budget::past_the_budget(context, &with_others, &first, mode)).await {
+    let budget = match is_event {
+        true => Box::pin(budget::count(context, &with_others, &first, mode)).await,
+        false => Budget::Free,
+    };
+    if let Budget::Past(why) = budget {
         with_others = with_others.held_back(why);
     }
     let mut permit = permit;
@@ -93,12 +97,15 @@ pub(super) async fn handle(
     }
     task.open_through_lists.note(context, &with_others, &snapshot.facts);
     let remediated = Box::pin(remediate(context, &with_others, &mut recall, (snapshot, permit), most)).await;
-    let Remediated { remediation, is_holder, closed_by_another, gone, .. } = &remediated;
+    let Remediated { remediation, is_holder, closed_by_others, gone, .. } = &remediated;
     let stands = remediation.judgement.keeps_an_own_rule(|rule| remediation.done.contains_key(rule));
     if is_event && stands {
         context.recent.keep(&location, task.changes);
     }
     let revoked = remediation.done.values().filter(|action| **action == Action::Revoked).count();
+    if let Budget::Counted(count) = &budget {
+        Box::pin(count.give_back(context, revoked, task.session.until())).await;
+    }
     if is_event && revoked > 0 {
         context.recent.note_closed(&location);
     }
@@ -107,9 +114,7 @@ pub(super) async fn handle(
     for finding in &mut findings {
         finding.policy = Some(policy.hash().to_owned());
         finding.memory = is_lost.then_some(MemoryState::Unavailable);
-        if *closed_by_another {
-            finding.note_closed_by_another();
-        }
+        finding.note_closed_by_another(closed_by_others);
         if finding.verdict == Verdict::Exposed {
             refused.iter().for_each(|why| finding.reason.push_str(&format!("; {why}")));
         }

@@ -117,8 +117,8 @@ pub(super) struct Remediated {
     pub(super) last: Facts,
     /// Whether the invocation holds the lease, which it must give back.
     pub(super) is_holder: bool,
-    /// Whether another delivery revoked rules that a look showed.
-    pub(super) closed_by_another: bool,
+    /// The rules that a look showed and another delivery revoked.
+    pub(super) closed_by_others: BTreeSet<RuleId>,
     /// The rules that are gone for good.
     pub(super) gone: BTreeSet<RuleId>,
 }
@@ -281,7 +281,7 @@ impl Work<'_> {
             judgement.undecided.push(why.to_owned());
         }
         let (observed, shown) = (self.state.observed().clone(), self.state.left(&snapshot.facts));
-        let (is_holder, closed_by_another) = (self.stand.is_holder, self.state.is_closed_by_another());
+        let (is_holder, closed_by_others) = (self.stand.is_holder, self.state.closed_by_others());
         let mut gone = self.state.gone(&snapshot.facts);
         // A rule of its own that EC2 does not show when it would is gone, whoever took it.
         if !is_unsettled && !self.task.is_young(self.context, snapshot.observed_at) {
@@ -296,7 +296,7 @@ impl Work<'_> {
             done_at: self.revoked_at.or(self.closed_at).or_else(|| Some(self.context.now())),
             done: self.state.finish(),
         };
-        Remediated { remediation, looks: self.looks, observed, last: shown, is_holder, closed_by_another, gone }
+        Remediated { remediation, looks: self.looks, observed, last: shown, is_holder, closed_by_others, gone }
     }
 }
 

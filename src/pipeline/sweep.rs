@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use portcullis_domain::change::{Change, EventMetadata};
 use portcullis_domain::finding::{Finding, MemoryState, Outcome, SweepFinding, Verdict};
 use portcullis_domain::ids::{AccountId, Region};
-use portcullis_domain::memory::{Open, SweepMemory, written};
+use portcullis_domain::memory::{SweepMemory, Swept, written};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
@@ -86,9 +86,14 @@ async fn carry_out(
         batch.add_change(context, origin.clone(), Change::sweep(None, Some(now), account, region));
     }
     batch::work(context, scope, batch, result).await;
-    let summary = result.sweeps.remove(&origin.index).unwrap_or_default();
+    let mut summary = result.sweeps.remove(&origin.index).unwrap_or_default();
+    let heard = news(context, &mut summary, &scope_of(&request, &accounts), session.until()).await;
     let mut finding = Finding::swept(now, summary, context.settings.mode.min(context.policy.now().sweep().mode));
-    note_news(context, &mut finding, &scope_of(&request, &accounts), session.until()).await;
+    match heard {
+        Heard::Lost => finding.memory = Some(MemoryState::Unavailable),
+        Heard::Old => finding.is_told = !finding.needs_retry() && finding.outcome != Outcome::Reverted,
+        Heard::News => {}
+    }
     Ok(finding)
 }
 
@@ -99,31 +104,41 @@ fn scope_of(request: &SweepRequest, accounts: &BTreeSet<AccountId>) -> String {
     words.collect::<Vec<_>>().join(",").chars().take(1800).collect()
 }
 
+/// What the memory makes of a sweep.
+enum Heard {
+    /// Something has changed, or it is time to say it again, or there is no memory.
+    News,
+    /// All of it was told before.
+    Old,
+    /// The memory did not answer.
+    Lost,
+}
+
 /// Says what is new since the last sweep of the same places, and whether that is told: when something has changed, and once
-/// a day. Without a memory everything is told, and so is what failed.
-async fn note_news(context: &Context, finding: &mut Finding, scope: &str, until: Instant) {
+/// a day. Without a memory everything is told.
+async fn news(context: &Context, sweep: &mut SweepFinding, scope: &str, until: Instant) -> Heard {
     let (store, now, key) = (&context.settings.memory, context.now(), format!("sweep#{scope}"));
-    let Some(sweep) = finding.sweep.as_ref().filter(|_| store.is_some()) else { return };
+    if !store.is_some() {
+        return Heard::News;
+    }
     let Ok(entries) = store.read(&context.aws, &key, until.min(Instant::now() + PATIENCE)).await else {
-        finding.memory = Some(MemoryState::Unavailable);
-        return;
+        return Heard::Lost;
     };
     let mut memory: SweepMemory =
         entries.get(SWEEP).and_then(|known| serde_json::from_value(known.clone()).ok()).unwrap_or_default();
-    let open: Vec<Open> = sweep.open.iter().map(|key| Open { key: key.clone() }).collect();
     let counts = [sweep.exposed, sweep.reverted, sweep.failed, sweep.undecided].map(|count| count.to_string());
-    let other: Vec<String> = [counts.join(" ")].into_iter().chain(sweep.undecided_groups.iter().cloned()).collect();
-    let news = memory.note(&open, &other, now);
-    finding.is_told = !news.is_told && !finding.needs_retry() && finding.outcome != Outcome::Reverted;
-    if let Some(oldest) = news.since.values().min().filter(|_| !open.is_empty()) {
-        let new = news.new;
-        finding.reason.push_str(&format!("; {new} of them new since the last sweep, the oldest open since {oldest}"));
-    }
+    let undecided = sweep.undecided_groups.iter().cloned();
+    // A port that is open to others than before has changed.
+    let other: Vec<String> = [counts.join(" ")].into_iter().chain(undecided).chain(sweep.open_lines()).collect();
+    let unseen: Vec<&str> = sweep.unreachable.iter().filter_map(|why| Some(why.split_once(':')?.0)).collect();
+    let news = memory.note(Swept { open: &sweep.open_ports(), other: &other, unseen: &unseen }, now);
+    sweep.note_news(&news);
     let set = written(&memory).map(|memory| (SWEEP.to_owned(), memory)).into_iter().collect();
     let update = Update { set, ttl: now.checked_add(SignedDuration::from_hours(30 * 24)).ok(), ..Update::default() };
     if let Err(error) = store.update(&context.aws, &key, &update, until.min(Instant::now() + SETTLE_WITHIN)).await {
         tracing::warn!(key, code = error.code(), "what the sweep found was not remembered");
     }
+    if news.is_told { Heard::News } else { Heard::Old }
 }
 
 /// The entry of a sweep's memory.

@@ -3,6 +3,7 @@
 //! Sources: SNS Developer Guide, "Publishing with a platform-specific payload" (`MessageStructure: json`; 256 KB with
 //! attributes); Amazon Q Developer in chat applications, "Custom notifications" (title at most 250, description 8000).
 
+mod fight;
 mod help;
 mod text;
 mod title;
@@ -57,7 +58,7 @@ pub fn of_others(others: &BTreeMap<Outcome, usize>) -> Message {
         id: None,
         title: &format!("Portcullis: {count} more findings"),
         description: &what,
-        next_step: next,
+        next_steps: vec![next.to_owned()],
         keywords: vec!["portcullis"],
         metadata: serde_json::Map::new(),
     };
@@ -118,6 +119,10 @@ pub(super) fn brief(finding: &Finding) -> Finding {
             *why = why.chars().take(LONGEST_NAME).collect();
         }
     }
+    for actor in brief.fight.iter_mut().flat_map(|fight| &mut fight.actors) {
+        cut |= actor.chars().count() > LONGEST_NAME;
+        *actor = actor.chars().take(LONGEST_NAME).collect();
+    }
     if brief.reason.chars().count() > 2000 {
         cut = true;
         brief.reason = brief.reason.chars().take(2000).collect::<String>() + "…";
@@ -133,7 +138,8 @@ fn summary(finding: &Finding) -> Vec<String> {
     let sentence = words::sentence(finding);
     let failed = finding.outcome == Outcome::Failed;
     let says_more = sentence.is_none() || finding.doubtful || failed || finding.reason.contains("judged by what");
-    sentence.into_iter().chain(says_more.then(|| finding.reason.clone())).collect()
+    let reason = says_more.then(|| finding.reason.clone());
+    sentence.into_iter().chain(reason).chain(fight::sentence(finding)).collect()
 }
 
 /// What is known of the event, each with its name. What is not known is left out.
@@ -192,7 +198,8 @@ fn mail(finding: &Finding) -> String {
         text.push_str(&(sweep_lines(finding).join("\n") + "\n"));
     } else {
         let summary = summary(finding).iter().map(|part| for_people(part)).collect::<Vec<_>>().join("\n");
-        text.push_str(&format!("{summary}\n\n{}\n", next_step(finding)));
+        let advice = fight::advice(finding).map_or_else(String::new, |advice| format!("{advice}\n"));
+        text.push_str(&format!("{summary}\n\n{}\n{advice}", next_step(finding)));
     }
     if let Some(command) = help::command(finding) {
         text.push_str(&format!("\nClose it\n  {command}\n"));
@@ -253,7 +260,7 @@ fn chat(finding: &Finding) -> String {
         id: finding.id.as_deref().map(for_people),
         title: &title(finding, LONGEST_TITLE),
         description: &description,
-        next_step: next_step(finding),
+        next_steps: [next_step(finding).to_owned()].into_iter().chain(fight::advice(finding)).collect(),
         keywords: vec!["portcullis", finding.verdict.as_str(), finding.outcome.as_str()],
         metadata: metadata.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
     };
@@ -265,7 +272,7 @@ struct Card<'a> {
     id: Option<String>,
     title: &'a str,
     description: &'a str,
-    next_step: &'a str,
+    next_steps: Vec<String>,
     keywords: Vec<&'a str>,
     metadata: serde_json::Map<String, Value>,
 }
@@ -273,7 +280,7 @@ struct Card<'a> {
 impl Card<'_> {
     /// Its JSON. A description that is too long ends with a whole line.
     fn text(self) -> String {
-        let Self { id, title, description, next_step, keywords, metadata } = self;
+        let Self { id, title, description, next_steps, keywords, metadata } = self;
         let mut room = LONGEST_DESCRIPTION;
         let fits = |line: &&str| {
             room = room.saturating_sub(line.chars().count());
@@ -284,7 +291,7 @@ impl Card<'_> {
             "textType": "client-markdown",
             "title": title,
             "description": description,
-            "nextSteps": [next_step],
+            "nextSteps": next_steps,
             "keywords": keywords,
         });
         let card = [

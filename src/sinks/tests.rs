@@ -4,8 +4,11 @@ use super::metrics::{Counts, Trouble, line as metrics};
 use super::sns::is_published;
 use crate::aws::Message;
 use portcullis_domain::change::EventMetadata;
-use portcullis_domain::finding::{ExemptBy, ExposureFinding, Finding, Outcome, RuleFinding, SweepFinding, Verdict};
+use portcullis_domain::finding::{
+    ExemptBy, ExposureFinding, FightFinding, Finding, Outcome, RuleFinding, SweepFinding, Verdict,
+};
 use portcullis_domain::ids::RuleId;
+use portcullis_domain::memory::Tool;
 use portcullis_domain::policy::Mode;
 use serde_json::{Value, json};
 
@@ -218,6 +221,93 @@ fn a_subject_never_loses_what_happened_or_where() {
             assert!(subject.len() <= 100 && subject.ends_with(&format!("{group}, 111122223333 {region}")), "{subject}");
         }
     }
+}
+
+fn fight(tool: Option<Tool>) -> Option<FightFinding> {
+    let actors =
+        vec!["arn:aws:iam::111122223333:role/ci".to_owned(), "arn:aws:iam::111122223333:user/al`ice".to_owned()];
+    let since = Some("2026-11-21T04:00:00Z".parse().unwrap());
+    Some(FightFinding { count: 12, since, actors, tool, every_seconds: Some(300) })
+}
+
+#[test]
+fn a_fight_is_in_the_subject_and_the_text_says_how_often_since_when_how_fast_by_whom_and_what_ends_it() {
+    for (tool, advice) in [
+        (
+            Some(Tool::Terraform),
+            "names Terraform, which is the caller's own word. If that is so: Change the rule in the Terraform code",
+        ),
+        (Some(Tool::CloudFormation), "If that is so: Change the rule in the CloudFormation template"),
+        (Some(Tool::LoadBalancerController), "the annotation 'inbound-cidrs'"),
+        (None, "Find out what opens the port each time, and change it there."),
+    ] {
+        let finding = Finding { fight: fight(tool), ..reverted() };
+        assert_eq!(
+            message::of(&finding).subject,
+            "Portcullis CLOSED, fight (12 times): ssh in sg-1, 111122223333 eu-west-1"
+        );
+        let (text, card) = (mail(&finding), card(&finding));
+        let said = "This is a fight: the port was opened and closed 12 times since 2026-11-21T04:00:00Z, lately every 5 \
+                    min. Opened by: ";
+        let actors = |quote| {
+            format!(
+                "{quote}arn:aws:iam::111122223333:role/ci{quote}, {quote}arn:aws:iam::111122223333:user/al'ice{quote}."
+            )
+        };
+        assert!(text.contains(&format!("{said}{}\n", actors("'"))) && text.contains(advice), "{text}");
+        let description = card["content"]["description"].as_str().unwrap();
+        assert!(description.contains(&format!("{said}{}\n", actors("`"))), "{description}");
+        assert!(card["content"]["nextSteps"][1].as_str().unwrap().contains(advice), "{card}");
+        assert!(card["content"]["title"].as_str().unwrap().contains("CLOSED, fight (12 times)"), "{card}");
+        assert!(card["metadata"]["summary"].as_str().unwrap().starts_with("SSH was open"), "{card}");
+    }
+    let alert = Finding { fight: fight(None), mode: Mode::Alert, ..finding(Verdict::Exposed, Outcome::WouldRevert) };
+    assert!(words(&alert)[0].starts_with("Portcullis OPEN, alert mode, fight (12 times): ssh in sg-1"));
+    assert!(mail(&alert).contains("the port was opened 12 times") && !mail(&alert).contains("opened and closed"));
+    assert!(!mail(&reverted()).contains("fight") && card(&reverted())["content"]["nextSteps"][1].is_null());
+    // What the largest number of actors fills stays a message.
+    let mut large = Finding { fight: fight(None), ..reverted() };
+    large.fight.as_mut().unwrap().actors = vec!["\u{1}".repeat(100_000); 8];
+    assert!(message::of(&large).body.len() < 100_000 && mail(&large).contains("Opened by (the first eight): "));
+    assert!(mail(&large).contains("the function's log has the whole finding"));
+}
+
+#[test]
+fn in_a_subject_without_room_the_fight_goes_after_the_services_and_before_what_happened_and_where() {
+    let (group, region) = ("sg-04bff11ceb3be8d8b", "ap-southeast-1");
+    let place = format!("{group}, 111122223333 {region}");
+    for (outcome, stands, expected) in [
+        (Outcome::Reverted, false, "CLOSED, fight (1440 times): ssh in"),
+        (Outcome::Failed, false, "NOT CLOSED, fight (1440 times): ssh in"),
+        (Outcome::WouldRevert, false, "OPEN, alert mode, fight (1440 times):"),
+        (Outcome::AlreadyGone, false, "CLOSED by someone else: ssh in"),
+        (Outcome::Reverted, true, "STILL OPEN through other rules: ssh in"),
+    ] {
+        let mut finding = Finding { group: Some(group.into()), ..finding(Verdict::Exposed, outcome) };
+        (finding.region, finding.fight) = (Some(region.into()), fight(None));
+        finding.fight.as_mut().unwrap().count = 1440;
+        finding.exposures[0].standing = stands;
+        assert_eq!(message::of(&finding).subject, format!("Portcullis {expected} {place}"));
+    }
+}
+
+#[test]
+fn a_port_that_another_delivery_closed_was_not_closed_by_someone_else() {
+    let gone =
+        |rule: &RuleFinding| RuleFinding { action: portcullis_domain::finding::Action::AlreadyGone, ..rule.clone() };
+    let mut finding = finding(Verdict::Exposed, Outcome::AlreadyGone);
+    let first = gone(&finding.rules[0]);
+    finding.rules = vec![first.clone(), RuleFinding { id: RuleId::unlisted(2), ..first }];
+    let (one, both) = ([RuleId::unlisted(1)].into(), [RuleId::unlisted(1), RuleId::unlisted(2)].into());
+    finding.note_closed_by_another(&one);
+    assert!(words(&finding)[0].starts_with("Portcullis CLOSED by someone else: "), "the other rule was not");
+    finding.note_closed_by_another(&both);
+    let [title, next_step] = words(&finding);
+    assert_eq!(title, "Portcullis CLOSED by another delivery: ssh in sg-1, 111122223333 eu-west-1");
+    assert!(next_step.starts_with("It is closed: Portcullis took it back for another event."), "{next_step}");
+    let mut stands = finding;
+    stands.exposures[0].standing = true;
+    assert!(words(&stands)[0].starts_with("Portcullis OPEN, not by this change alone: "));
 }
 
 #[test]

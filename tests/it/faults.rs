@@ -10,9 +10,10 @@ use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::finding::{Outcome, Verdict};
 use portcullis::domain::policy::Mode;
 use portcullis::pipeline::Answer;
+use portcullis::store::Store;
 use serde_json::{Value, json};
 
-use crate::harness::{ACCOUNT, REGION, Setup, Watch, sqs};
+use crate::harness::{ACCOUNT, REGION, Setup, TABLE, Watch, sqs};
 use crate::simulation;
 use crate::simulation::judge::{Change, ChangedRules, Known, Lists, Rule, plan};
 
@@ -315,6 +316,9 @@ struct Count {
     again: usize,
 }
 
+/// The same for each scenario and kind of fault.
+type Modes = BTreeMap<(&'static str, &'static str), Count>;
+
 struct Run<'a> {
     scenario: &'a Scenario,
     watch: Watch,
@@ -324,9 +328,10 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    async fn start(scenario: &'a Scenario, what: String) -> Self {
+    async fn start(scenario: &'a Scenario, what: String, has_memory: bool) -> Self {
         fastrand::seed(1);
-        let watch = (scenario.setup)().start().await;
+        let memory = if has_memory { Store::Table(TABLE.to_owned()) } else { Store::None };
+        let watch = Setup { memory, ..(scenario.setup)() }.start().await;
         let case = (scenario.arrange)(&watch);
         let before = case.groups().into_iter().map(|group| (group.clone(), rules(&watch, group))).collect();
         Self { scenario, watch, case, before, what }
@@ -440,8 +445,8 @@ impl<'a> Run<'a> {
 }
 
 /// The calls of a delivery without faults: the action, and its number among the calls of that action.
-async fn calls(scenario: &Scenario) -> Vec<(String, usize)> {
-    let run = Run::start(scenario, "no fault".to_owned()).await;
+async fn calls(scenario: &Scenario, has_memory: bool) -> Vec<(String, usize)> {
+    let run = Run::start(scenario, "no fault".to_owned(), has_memory).await;
     assert!(run.deliver().await || run.case.alert, "{}: not done without a fault", scenario.name);
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let calls = run.watch.world.calls().into_iter().map(|call| {
@@ -452,15 +457,14 @@ async fn calls(scenario: &Scenario) -> Vec<(String, usize)> {
     calls.collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn every_fault_of_every_call_leaves_no_lie_and_no_gap() {
-    let mut modes: BTreeMap<(&str, &str), Count> = BTreeMap::new();
-    let mut actions: BTreeSet<String> = BTreeSet::new();
+/// Every call that is `hit` in every scenario with every kind of fault: how that went, and the actions.
+async fn every_fault(has_memory: bool, is_hit: fn(&str) -> bool) -> (Modes, BTreeSet<String>) {
+    let (mut modes, mut actions) = (Modes::new(), BTreeSet::new());
     for scenario in &SCENARIOS {
-        for (action, nth) in calls(scenario).await {
+        for (action, nth) in calls(scenario, has_memory).await.into_iter().filter(|(action, _)| is_hit(action)) {
             actions.insert(action.clone());
             for (name, kind) in kinds() {
-                let run = Run::start(scenario, format!("{name} at {action} {nth}")).await;
+                let run = Run::start(scenario, format!("{name} at {action} {nth}"), has_memory).await;
                 run.watch.world.inject(Fault { action: Some(action.clone()), nth, kind });
                 let deliveries = run.to_the_end(1).await;
                 let count = modes.entry((scenario.name, name)).or_default();
@@ -472,6 +476,12 @@ async fn every_fault_of_every_call_leaves_no_lie_and_no_gap() {
             }
         }
     }
+    (modes, actions)
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_fault_of_every_call_leaves_no_lie_and_no_gap() {
+    let (modes, actions) = every_fault(false, |_| true).await;
     for ((scenario, kind), Count { at_once, again }) in &modes {
         let cases = at_once + again;
         println!(
@@ -487,6 +497,22 @@ async fn every_fault_of_every_call_leaves_no_lie_and_no_gap() {
     }
 }
 
+/// A fault of the memory is no reason for another delivery: the close is as it is without a memory.
+#[tokio::test(start_paused = true)]
+async fn every_fault_of_every_call_to_the_memory_leaves_no_lie_and_no_gap() {
+    let (modes, actions) = every_fault(true, |action| matches!(action, "UpdateItem" | "GetItem")).await;
+    assert!(actions.contains("UpdateItem"), "{actions:?}");
+    let scenarios: BTreeSet<&str> = modes.keys().map(|(scenario, _)| *scenario).collect();
+    assert_eq!(modes.len(), scenarios.len() * kinds().len());
+    let cases = modes.values().map(|count| count.at_once + count.again).sum::<usize>();
+    println!("{} scenarios, {cases} cases, calls {actions:?}", scenarios.len());
+    // Nothing is ever done in alert mode.
+    for ((scenario, kind), count) in modes.into_iter().filter(|((scenario, _), _)| !scenario.starts_with("alert")) {
+        assert_eq!(count.again, 0, "{scenario}: {kind}: {} done at once", count.at_once);
+    }
+    assert!(scenarios.len() >= 15, "{scenarios:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
     // All kinds if many seeds are run, otherwise one of each sort: done without an answer, not done, unreadable,
@@ -499,7 +525,7 @@ async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
         .iter()
         .filter(|scenario| scenario.name == "group by id" || (many && scenario.name == "prefix list as source"))
     {
-        let calls = calls(scenario).await;
+        let calls = calls(scenario, false).await;
         // The call after an action's last call is a retry.
         let actions: BTreeSet<&String> = calls.iter().map(|(action, _)| action).collect();
         let retries =
@@ -510,7 +536,7 @@ async fn every_pair_of_faults_leaves_no_lie_and_no_gap() {
                 for (one, first_kind) in kinds.clone() {
                     for (other, second_kind) in kinds.clone() {
                         let what = format!("{one} at {first:?}, then {other} at {second:?}");
-                        let run = Run::start(scenario, what).await;
+                        let run = Run::start(scenario, what, false).await;
                         run.a_minute_later();
                         for ((action, nth), kind) in [(first, first_kind.clone()), (second, second_kind)] {
                             run.watch.world.inject(Fault { action: Some(action.clone()), nth: *nth, kind });

@@ -1,11 +1,13 @@
 //! What the function makes of its memory: a table of the model, or a folder. Every delivery goes to an instance of its
 //! own, so that nothing is known but what the memory holds.
 
+mod budget;
 mod calls;
 mod lost;
 mod news;
 mod one_gap;
 mod policy;
+mod sweeps;
 mod waivers;
 
 use std::time::Duration;

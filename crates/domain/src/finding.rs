@@ -7,12 +7,12 @@ pub mod ocsf;
 mod sweep;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use sweep::{MOST_NAMED, SweepFinding};
+pub use sweep::{MOST_NAMED, OpenGroup, SweepFinding};
 
 use crate::change::EventMetadata;
 use crate::evidence::{ActId, Evidence};
@@ -376,9 +376,12 @@ impl Finding {
         }
     }
 
-    /// Says that another delivery took the rules back, where that is what became of them.
-    pub fn note_closed_by_another(&mut self) {
-        if self.outcome == Outcome::AlreadyGone {
+    /// Says that another delivery took the rules back, where that is what became of all of them. `closed` are the rules that
+    /// other deliveries took.
+    pub fn note_closed_by_another(&mut self, closed: &BTreeSet<RuleId>) {
+        let mut gone = self.rules.iter().filter(|rule| rule.action == Action::AlreadyGone).peekable();
+        let is_theirs = gone.peek().is_some() && gone.all(|rule| closed.contains(&rule.id));
+        if self.outcome == Outcome::AlreadyGone && is_theirs {
             self.closed_by_another = true;
             self.reason.push_str("; another delivery took the rules back");
         }

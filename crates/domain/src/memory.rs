@@ -22,7 +22,7 @@ use serde_json::Value;
 
 pub use claim::{CLAIM_HOLDS, Claim, ClaimId, ClaimState, LARGEST_SAW, MOST_CLAIMS};
 pub use fight::{Close, Fight, FightKey, Telling, Told, tell};
-pub use sweep::{News, Open, SweepMemory};
+pub use sweep::{News, SweepMemory, Swept};
 pub use tool::Tool;
 pub use waiver::{Refused, Waiver};
 

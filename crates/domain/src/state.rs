@@ -126,10 +126,10 @@ impl RemediationState {
         self.note_closed();
     }
 
-    /// Whether another delivery revoked a rule that some look showed.
+    /// The rules that some look showed and another delivery revoked.
     #[must_use]
-    pub fn is_closed_by_another(&self) -> bool {
-        self.observed.keys().any(|id| self.closed.contains(id))
+    pub fn closed_by_others(&self) -> BTreeSet<RuleId> {
+        self.observed.keys().filter(|id| self.closed.contains(*id)).cloned().collect()
     }
 
     fn note_closed(&mut self) {

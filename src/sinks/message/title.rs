@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use portcullis_domain::finding::{Finding, MOST_NAMED, Outcome, SweepFinding, Verdict};
 use portcullis_domain::text::for_people;
 
+use super::fight;
 use super::text::{group_id, place};
 
 /// A subject has at most this many characters (SNS API Reference, Publish).
@@ -43,6 +44,11 @@ fn headline(finding: &Finding) -> Headline {
         (_, Outcome::Reverted) => {
             over("CLOSED", "Tell whoever opened it. If it is lawful, add an exemption with a reason to the policy.")
         }
+        (Verdict::Exposed, Outcome::AlreadyGone) if !finding.is_open() && finding.closed_by_another => over(
+            "CLOSED by another delivery",
+            "It is closed: Portcullis took it back for another event. Tell whoever opened it. If it is lawful, add an \
+             exemption with a reason to the policy.",
+        ),
         (Verdict::Exposed, Outcome::AlreadyGone) if !finding.is_open() => over(
             "CLOSED by someone else",
             "It is closed. Ask whoever opened it, and look in the flow logs who came in meanwhile.",
@@ -64,7 +70,8 @@ fn headline(finding: &Finding) -> Headline {
     }
 }
 
-/// The title in at most `most` characters. Where it would be longer, services are left out, never what happened or where.
+/// The title in at most `most` characters. Where it would be longer, services are left out, and after them that it is a fight;
+/// never what happened or where.
 pub(super) fn title(finding: &Finding, most: usize) -> String {
     if let Some(sweep) = &finding.sweep {
         return format!("Portcullis sweep: {}", found(sweep));
@@ -74,8 +81,10 @@ pub(super) fn title(finding: &Finding, most: usize) -> String {
     let group = group_id(finding.group.as_ref()).map(|id| id.to_string());
     let place = [group, place(finding.account.as_ref(), finding.region.as_ref())];
     let place = place.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    (0..=guards.len())
-        .map(|left_out| whole(what, &guards, left_out, &place))
+    let whats = fight::in_title(finding).map(|fight| format!("{what}{fight}")).into_iter().chain([what.to_owned()]);
+    whats
+        .flat_map(|what| (0..=guards.len()).map(move |left_out| (what.clone(), left_out)))
+        .map(|(what, left_out)| whole(&what, &guards, left_out, &place))
         .find(|title| title.chars().count() <= most)
         .unwrap_or_else(|| format!("Portcullis {what}"))
 }

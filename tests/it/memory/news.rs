@@ -43,30 +43,6 @@ async fn a_standing_exposure_is_told_once_and_again_after_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweep_that_finds_the_same_every_hour_is_told_once_a_day_and_at_once_when_something_changed() {
-    let mut watch = told().start().await;
-    watch.open(&[Permission::tcp(22, EVERYONE)]);
-    let sweep = serde_json::json!({"sweep": {"accounts": [ACCOUNT], "regions": [REGION]}});
-    let mut told_at = Vec::new();
-    for hour in 0..48 {
-        if hour == 30 {
-            watch.open(&[Permission::tcp(3389, EVERYONE)]);
-            let other = watch.world.create_group(ACCOUNT, REGION, "other", Vpc::Other);
-            watch.world.authorize(ACCOUNT, REGION, &other, &[Permission::tcp(22, EVERYONE)]).unwrap();
-        }
-        let before = watch.world.published().len();
-        watch.start_anew(told()).await;
-        let answer = watch.deliver(&sweep).await;
-        let summary = answer.findings.last().unwrap();
-        if watch.world.published().len() > before {
-            told_at.push((hour, summary.reason.contains("1 of them new since the last sweep")));
-        }
-        later(&watch, Duration::from_secs(3600));
-    }
-    assert_eq!(told_at, [(0, false), (24, false), (30, true)]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_failed_is_told_each_time() {
     let mut watch = told().start().await;
     watch.world.deny(ACCOUNT, "RevokeSecurityGroupIngress");

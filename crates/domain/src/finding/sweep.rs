@@ -1,10 +1,13 @@
 //! What a sweep came to, and the finding that says so.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Finding, Outcome, Verdict};
 use crate::change::EventMetadata;
+use crate::memory::News;
 use crate::policy::Mode;
 
 /// What a sweep came to.
@@ -25,8 +28,15 @@ pub struct SweepFinding {
     pub failed: usize,
     /// How many could not be decided, at least in part.
     pub undecided: usize,
-    /// Which groups are exposed still: account, Region and id, the first fifty.
+    /// Which groups are exposed still: account, Region and id, the open ports, from where, and since when that was seen: the
+    /// first fifty.
     pub open: Vec<String>,
+    /// How many groups have a port open that the last sweep of the same places did not find open. Only where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<usize>,
+    /// The groups that are exposed still, port by port.
+    #[serde(skip)]
+    pub open_groups: Vec<OpenGroup>,
     /// Which groups could not be decided, and why: the first fifty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undecided_groups: Vec<String>,
@@ -39,6 +49,15 @@ pub struct SweepFinding {
 
 /// A summary names this many groups of a kind. It counts them all.
 pub const MOST_NAMED: usize = 50;
+
+/// A summary keeps this many open groups to tell what is new.
+const MOST_KEPT: usize = 1000;
+
+/// An open group takes at most this many characters of a summary.
+const LONGEST_LINE: usize = 300;
+
+/// Of each open port this many sources are named.
+const MOST_SOURCES: usize = 3;
 
 /// A group's reason takes at most this many characters of a summary.
 const LONGEST_REASON: usize = 200;
@@ -53,7 +72,11 @@ impl SweepFinding {
             return;
         }
         if finding.is_open() {
-            name(&mut self.open, || group(finding));
+            let group = OpenGroup::of(finding);
+            name(&mut self.open, || group.line(|_| None));
+            if self.open_groups.len() < MOST_KEPT {
+                self.open_groups.push(group);
+            }
         }
         if finding.doubtful {
             let reason = || finding.reason.chars().take(LONGEST_REASON).collect::<String>();
@@ -70,13 +93,39 @@ impl SweepFinding {
         groups.iter().for_each(|group| name(&mut self.nearly_open, || group.clone()));
     }
 
+    /// Each open port: account, Region, id and port.
+    #[must_use]
+    pub fn open_ports(&self) -> BTreeSet<String> {
+        self.open_groups.iter().flat_map(OpenGroup::keys).collect()
+    }
+
+    /// The line of each open group, whether it is named or not.
+    pub fn open_lines(&self) -> impl Iterator<Item = String> {
+        self.open_groups.iter().map(|group| group.line(|_| None))
+    }
+
+    /// Says which open groups are new, and names them first; of the others it says since when they have been seen.
+    pub fn note_news(&mut self, news: &News) {
+        let is_new =
+            |group: &OpenGroup| news.new.as_ref().is_some_and(|new| group.keys().any(|key| new.contains(&key)));
+        self.new = news.new.as_ref().map(|_| self.open_groups.iter().filter(|group| is_new(group)).count());
+        self.open_groups.sort_by_cached_key(|group| (!is_new(group), group.place.clone()));
+        let when = |key: &str| match news.since.get(key) {
+            Some(since) => Some(format!("seen since {since}")),
+            None => news.new.as_ref().filter(|new| new.contains(key)).map(|_| "new".to_owned()),
+        };
+        self.open = self.open_groups.iter().take(MOST_NAMED).map(|group| group.line(when)).collect();
+    }
+
     /// What was looked at and found, in numbers.
     #[must_use]
     pub fn counts(&self) -> String {
         let Self { accounts, places, groups, exposed, reverted, failed, undecided, .. } = self;
         let count = |n: &usize, one: &str| format!("{n} {one}{}", if *n == 1 { "" } else { "s" });
+        let new = self.new.filter(|_| !self.open.is_empty());
+        let new = new.map_or_else(String::new, |new| format!(", {new} new since the last sweep"));
         format!(
-            "sweep of {} of {}: {} looked at, {exposed} exposed, {reverted} reverted, {failed} failed, {undecided} undecided",
+            "sweep of {} of {}: {} looked at, {exposed} exposed, {reverted} reverted, {failed} failed, {undecided} undecided{new}",
             count(places, "Region"),
             count(accounts, "account"),
             count(groups, "group"),
@@ -96,6 +145,61 @@ impl SweepFinding {
             }
         }
         parts.join("; ")
+    }
+}
+
+/// A group that a sweep found open and left open.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenGroup {
+    /// Account, Region and id.
+    place: String,
+    name: Option<String>,
+    /// The sources of each open port.
+    ports: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl OpenGroup {
+    fn of(finding: &Finding) -> Self {
+        let parts = [&finding.account, &finding.region, &finding.group];
+        let place = parts.into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+        // What was taken back is not open.
+        let is_over = matches!(finding.outcome, Outcome::Reverted | Outcome::AlreadyGone);
+        let mut ports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for exposure in finding.exposures.iter().filter(|exposure| exposure.standing || !is_over) {
+            let to = exposure.to_port.map_or_else(String::new, |to| format!("-{to}"));
+            let port = format!("{} {}{to} ({})", exposure.protocol, exposure.port, exposure.guard);
+            ports.entry(port).or_default().extend(exposure.sources.iter().cloned());
+        }
+        Self { place, name: finding.group_name.clone(), ports }
+    }
+
+    /// What makes each port the same port in the next sweep.
+    fn keys(&self) -> impl Iterator<Item = String> {
+        self.ports.keys().map(|port| self.key(port))
+    }
+
+    fn key(&self, port: &str) -> String {
+        format!("{}: {port}", self.place)
+    }
+
+    /// The group in a line, with what `when` says of each port.
+    fn line(&self, when: impl Fn(&str) -> Option<String>) -> String {
+        let ports = self.ports.iter().map(|(port, sources)| {
+            let named: Vec<&str> = sources.iter().take(MOST_SOURCES).map(String::as_str).collect();
+            let more = sources.len().saturating_sub(MOST_SOURCES);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let from = if named.is_empty() { String::new() } else { format!(" from {}{more}", named.join(", ")) };
+            let when = when(&self.key(port)).map_or_else(String::new, |when| format!(", {when}"));
+            format!("{port}{from}{when}")
+        });
+        let ports = ports.collect::<Vec<_>>().join("; ");
+        let name = self.name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
+        let line =
+            if ports.is_empty() { format!("{}{name}", self.place) } else { format!("{}{name}: {ports}", self.place) };
+        match line.chars().nth(LONGEST_LINE) {
+            Some(_) => line.chars().take(LONGEST_LINE).collect::<String>() + "…",
+            None => line,
+        }
     }
 }
 

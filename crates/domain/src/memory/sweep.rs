@@ -1,21 +1,26 @@
 //! What sweeps of the same places found open before, so that a sweep's message can say what is new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-/// This many open ports are remembered.
-const MOST_OPEN: usize = 2000;
+/// This many open ports are remembered: an item of DynamoDB has at most 400 KB.
+const MOST_OPEN: usize = 1000;
 
 /// A summary is sent this often although nothing has changed. A schedule of one day may come a little early.
 const DAILY: SignedDuration = SignedDuration::from_mins(24 * 60 - 10);
 
-/// A port that a sweep found open.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Open {
-    /// Account, Region and group, and the port: what makes it the same port in the next sweep.
-    pub key: String,
+/// What a sweep found, for [`SweepMemory::note`].
+#[derive(Debug, Clone, Copy)]
+pub struct Swept<'a> {
+    /// The open ports: account, Region, group and port make it the same port in the next sweep.
+    pub open: &'a BTreeSet<String>,
+    /// What else is told.
+    pub other: &'a [String],
+    /// Which accounts, or Regions of accounts, could not be looked at.
+    pub unseen: &'a [&'a str],
 }
 
 /// What the last sweep of some places found.
@@ -24,8 +29,8 @@ pub struct Open {
 pub struct SweepMemory {
     /// Since when each port has been open, as far as sweeps know.
     pub open: BTreeMap<String, Timestamp>,
-    /// What was last told: the ports, and what could not be decided or looked at.
-    pub told: Vec<String>,
+    /// The SHA-256 hash of what was last told.
+    pub told: String,
     /// When.
     pub told_at: Option<Timestamp>,
 }
@@ -33,32 +38,45 @@ pub struct SweepMemory {
 /// What is new in a sweep.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct News {
-    /// Since when each port has been open.
+    /// For each port that earlier sweeps found open: since when.
     pub since: BTreeMap<String, Timestamp>,
-    /// How many ports are open that the last sweep did not find open.
-    pub new: usize,
+    /// Which ports are open that the last sweep did not find open. Nothing where that cannot be told.
+    pub new: Option<BTreeSet<String>>,
     /// Whether the summary is sent.
     pub is_told: bool,
 }
 
 impl SweepMemory {
-    /// Takes in a sweep: what is open, and what else would be told. Something that changed is told, and everything once a
-    /// day.
-    pub fn note(&mut self, open: &[Open], other: &[String], now: Timestamp) -> News {
+    /// Takes in a sweep. Something that changed is told, and everything once a day.
+    pub fn note(&mut self, swept: Swept<'_>, now: Timestamp) -> News {
+        let Swept { open, other, unseen } = swept;
         let is_first = self.told_at.is_none();
-        let since = |open: &Open| (open.key.clone(), self.open.get(&open.key).copied().unwrap_or(now));
-        let since: BTreeMap<String, Timestamp> = open.iter().map(since).collect();
-        let new = since.keys().filter(|key| !self.open.contains_key(*key)).count();
-        let mut told: Vec<String> = since.keys().chain(other).cloned().collect();
-        told.sort_unstable();
-        told.truncate(MOST_OPEN);
+        let since: BTreeMap<String, Timestamp> =
+            open.iter().filter_map(|key| Some((key.clone(), *self.open.get(key)?))).collect();
+        let new = open.iter().filter(|key| !since.contains_key(*key)).cloned().collect();
+        let told: BTreeSet<&String> = open.iter().chain(other).collect();
+        let told = sha256(told.iter().flat_map(|line| [line.as_bytes(), b"\n".as_slice()]));
         let is_due = self.told_at.is_none_or(|at| now.duration_since(at) >= DAILY);
         let is_told = is_due || told != self.told;
-        self.open = since.iter().take(MOST_OPEN).map(|(key, at)| (key.clone(), *at)).collect();
+        // What could not be looked at has not closed.
+        let is_unseen =
+            |key: &String| unseen.iter().any(|place| key.strip_prefix(place).is_some_and(|rest| rest.starts_with(' ')));
+        let unseen = self.open.iter().filter(|(key, _)| is_unseen(key)).map(|(key, at)| (key.clone(), *at));
+        let seen = open.iter().map(|key| (key.clone(), since.get(key).copied().unwrap_or(now)));
+        // Of a port that both have, the first sweep to see it counts.
+        let all: BTreeMap<String, Timestamp> = seen.chain(unseen).collect();
+        // The first sweep, and one of which not all was kept, cannot tell what is new.
+        let knows = !is_first && self.open.len() < MOST_OPEN;
+        self.open = all.into_iter().take(MOST_OPEN).collect();
         if is_told {
             (self.told, self.told_at) = (told, Some(now));
         }
-        // The first sweep cannot tell what is new.
-        News { since, new: if is_first { 0 } else { new }, is_told }
+        News { since, new: knows.then_some(new), is_told }
     }
+}
+
+fn sha256<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    parts.for_each(|part| hash.update(part));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -218,28 +218,58 @@ fn the_oldest_make_room() {
     assert_eq!(memory.over(after(5)), [closed_name(&rule(0)), act_name("20261120T")]);
 }
 
+fn keys(keys: &[&str]) -> BTreeSet<String> {
+    keys.iter().map(|key| (*key).to_owned()).collect()
+}
+
+fn swept(memory: &mut SweepMemory, open: &[&str], other: &[&str], minutes: i64) -> News {
+    let other: Vec<String> = other.iter().map(|other| (*other).to_owned()).collect();
+    memory.note(Swept { open: &keys(open), other: &other, unseen: &[] }, after(minutes))
+}
+
 #[test]
 fn a_sweep_is_told_when_something_changed_and_once_a_day() {
-    let open = |keys: &[&str]| keys.iter().map(|key| Open { key: (*key).to_owned() }).collect::<Vec<_>>();
     let mut memory = SweepMemory::default();
-    let first = memory.note(&open(&["a", "b"]), &[], now());
-    assert_eq!((first.is_told, first.new), (true, 0));
-    let same = memory.note(&open(&["b", "a"]), &[], after(60));
-    assert_eq!((same.is_told, same.new), (false, 0));
-    let more = memory.note(&open(&["a", "b", "c"]), &[], after(120));
-    assert_eq!((more.is_told, more.new, more.since["a"], more.since["c"]), (true, 1, now(), after(120)));
-    let less = memory.note(&open(&["a"]), &[], after(180));
-    assert_eq!((less.is_told, less.new), (true, 0));
-    let doubt = memory.note(&open(&["a"]), &["eu-west-1: denied".to_owned()], after(240));
-    assert!(doubt.is_told);
-    assert!(!memory.note(&open(&["a"]), &["eu-west-1: denied".to_owned()], after(300)).is_told);
-    assert!(memory.note(&open(&["a"]), &["eu-west-1: denied".to_owned()], after(240 + 24 * 60)).is_told);
+    let first = swept(&mut memory, &["a", "b"], &[], 0);
+    assert_eq!((first.is_told, first.new, first.since.len()), (true, None, 0), "it cannot tell what is new");
+    let same = swept(&mut memory, &["b", "a"], &[], 60);
+    assert_eq!((same.is_told, same.new, same.since["a"]), (false, Some(keys(&[])), now()));
+    let more = swept(&mut memory, &["a", "b", "c"], &[], 120);
+    assert_eq!((more.is_told, more.new), (true, Some(keys(&["c"]))));
+    let less = swept(&mut memory, &["a", "c"], &[], 180);
+    assert_eq!((less.is_told, less.new, less.since["c"]), (true, Some(keys(&[])), after(120)));
+    assert_eq!(swept(&mut memory, &["a", "b"], &[], 181).new, Some(keys(&["b"])), "it was closed meanwhile");
+    assert!(swept(&mut memory, &["a"], &["eu-west-1: denied"], 240).is_told);
+    assert!(!swept(&mut memory, &["a"], &["eu-west-1: denied"], 300).is_told);
+    assert!(swept(&mut memory, &["a"], &["eu-west-1: denied"], 240 + 24 * 60).is_told);
+}
+
+#[test]
+fn what_a_sweep_could_not_look_at_is_not_new_when_it_can() {
+    let mut memory = SweepMemory::default();
+    let (one, other) = ("1 eu-west-1 sg-1: tcp 22 (ssh)", "1 eu-west-10 sg-2: tcp 22 (ssh)");
+    swept(&mut memory, &[one, other], &[], 0);
+    memory.note(Swept { open: &keys(&[]), other: &[], unseen: &["1 eu-west-1"] }, after(60));
+    let again = swept(&mut memory, &[one, other], &[], 120);
+    assert_eq!((again.new, again.since[one]), (Some(keys(&[other])), now()), "the other has been closed");
+    memory.note(Swept { open: &keys(&[]), other: &[], unseen: &["1"] }, after(180));
+    assert_eq!(swept(&mut memory, &[one, other], &[], 240).new, Some(keys(&[])), "the whole account was not looked at");
+}
+
+#[test]
+fn of_more_open_ports_than_are_remembered_nobody_says_which_are_new() {
+    let mut memory = SweepMemory::default();
+    let many: Vec<String> = (0..1001).map(|n| format!("{n:04}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    swept(&mut memory, &many, &[], 0);
+    let same = swept(&mut memory, &many, &[], 60);
+    assert_eq!((same.is_told, same.new), (false, None));
+    assert!(swept(&mut memory, &many[1..], &[], 120).is_told);
 }
 
 #[test]
 fn an_unchanged_sweep_of_a_week_is_told_seven_times() {
     let mut memory = SweepMemory::default();
-    let open = [Open { key: "a".to_owned() }];
-    let told = (0..7 * 24).filter(|hour| memory.note(&open, &[], after(hour * 60)).is_told).count();
+    let told = (0..7 * 24).filter(|hour| swept(&mut memory, &["a"], &[], hour * 60).is_told).count();
     assert_eq!(told, 7);
 }
