@@ -75,8 +75,8 @@ mod tests {
             .lines()
             .skip(3)
             .map(|line| line.replacen("# ", "", usize::from(line.trim_start().starts_with("# "))))
-            // The examples stand below the empty lists that begin a line.
-            .map(|line| if line.starts_with(' ') { line + "\n" } else { line.replacen(": []", ":", 1) + "\n" })
+            // The examples stand below the empty lists.
+            .map(|line| line.replacen(": []", ":", 1) + "\n")
             .collect();
         let policy = Policy::parse(&examples).unwrap_or_else(|error| panic!("{}", error.snippet));
         assert_eq!((policy.exemptions().len(), policy.scopes().len(), policy.trusted().len()), (1, 1, 1));

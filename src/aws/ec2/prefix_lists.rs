@@ -18,7 +18,10 @@ use crate::aws::{AccountRegion, AwsError, Effect, Session, within};
 /// all judged by the same entries. Who asks while a list is being read waits for that answer. A list that could not be read
 /// is not kept.
 #[derive(Debug, Default)]
-pub struct KnownLists(Mutex<BTreeMap<(AccountRegion, PrefixListId), Arc<OnceCell<KnownList>>>>);
+pub struct KnownLists(Mutex<BTreeMap<(AccountRegion, PrefixListId), Place>>);
+
+/// Where a list is kept when it has been read.
+type Place = Arc<OnceCell<KnownList>>;
 
 /// How old the entries of a list may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +41,7 @@ struct KnownList {
 
 impl KnownLists {
     /// The place of a list. Nobody has filled it yet, or it holds what was read.
-    fn place(&self, target: &AccountRegion, list: &PrefixListId) -> Arc<OnceCell<KnownList>> {
+    fn place(&self, target: &AccountRegion, list: &PrefixListId) -> Place {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(lists.entry((target.clone(), list.clone())).or_default())
     }

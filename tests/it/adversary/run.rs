@@ -419,7 +419,7 @@ fn reaches_a_guarded_port(permission: &Permission) -> bool {
 fn is_slight(permission: &Permission) -> bool {
     let addresses = |source: &Source| match source {
         Source::Ipv4(block) => block.rsplit_once('/').and_then(|(_, length)| length.parse().ok()),
-        _ => None,
+        Source::Ipv6(_) | Source::PrefixList(_) | Source::Group { .. } => None,
     };
     let all: Option<Vec<u32>> = permission.sources.iter().map(addresses).collect();
     all.is_some_and(|lengths| lengths.iter().map(|length| 1_u64 << (32 - length)).sum::<u64>() <= 256)

@@ -179,7 +179,12 @@ fn put_back(evidence: &Evidence) -> Vec<String> {
 fn became(action: &Action) -> String {
     match action {
         Action::Failed { error } => format!("not revoked ({})", escaped(error)),
-        other => other.as_str().replace('_', " "),
+        other @ (Action::Revoked
+        | Action::WouldRevoke
+        | Action::Restored
+        | Action::WouldRestore
+        | Action::Kept
+        | Action::AlreadyGone) => other.as_str().replace('_', " "),
     }
 }
 

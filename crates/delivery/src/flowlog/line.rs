@@ -76,10 +76,10 @@ impl<'a> Flow<'a> {
         let mut fields = format.fields.iter();
         for word in words {
             let Some(field) = fields.next() else { return Err("it has more fields than its format") };
-            if let (Some(field), true) = (field, word != "-") {
-                if let Some(text) = texts.get_mut(*field as usize) {
-                    *text = word;
-                }
+            if let (Some(field), true) = (field, word != "-")
+                && let Some(text) = texts.get_mut(*field as usize)
+            {
+                *text = word;
             }
         }
         if fields.next().is_some() {

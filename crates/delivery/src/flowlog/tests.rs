@@ -32,7 +32,9 @@ fn shown(flow: Result<Flow<'_>, Bad>) -> String {
             text(Field::DstAddr),
             text(Field::Action)
         ),
-        row => format!("{} {row:?} {}-{}", text(Field::InterfaceId), flow.start, flow.end),
+        row @ (Row::NoData | Row::SkipData) => {
+            format!("{} {row:?} {}-{}", text(Field::InterfaceId), flow.start, flow.end)
+        }
     }
 }
 

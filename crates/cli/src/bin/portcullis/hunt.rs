@@ -25,11 +25,11 @@ pub(crate) fn run(hunt: &Hunt) -> io::Result<u8> {
     let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(NAME)));
     let program = beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(NAME));
     let error = Command::new(program).args(&hunt.arguments).exec();
-    Err(match error.kind() {
-        io::ErrorKind::NotFound => io::Error::other(
+    if error.kind() == io::ErrorKind::NotFound {
+        return Err(io::Error::other(
             "portcullis-hunt is not installed: it belongs beside portcullis or in PATH. In the project's folder, make hunt builds \
              it and make install installs both",
-        ),
-        _ => io::Error::new(error.kind(), format!("{NAME}: {error}")),
-    })
+        ));
+    }
+    Err(io::Error::new(error.kind(), format!("{NAME}: {error}")))
 }
