@@ -111,7 +111,7 @@ fn a_refusal_is_trouble_and_a_time_that_cloudtrail_does_not_keep_is_none() {
     assert!(ran.stderr.contains("CloudTrail eu-west-1: LookupEvents: AccessDeniedException: no"), "{}", ran.stderr);
     for (arguments, why) in [
         (&["--last", "91d"][..], "CloudTrail's event history has 90 days"),
-        (&["--last", "soon"], "expected days, hours or minutes"),
+        (&["--last", "soon"], "expected a number and a unit"),
         (&["--last", "1d", "events/ssh-open.json"], "cannot be used with"),
         (&[], "required"),
     ] {
