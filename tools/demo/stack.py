@@ -44,8 +44,8 @@ def packaged_template(template, session, code):
 
     Beside that only this: where CloudFormation makes a number of a parameter, the emulator leaves a text, and its poller
     of queues fails on it; it knows sts:ExternalId in the policy of the role that is assumed, but not in the caller's,
-    and no aws:ResourceOrgID; it knows no saved queries and no s3:if-none-match; and it speaks
-    no TLS.
+    and no aws:ResourceOrgID; it knows no saved queries, no s3:if-none-match and no Object
+    Lock in CloudFormation; and it speaks no TLS.
     """
     s3 = session.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
@@ -71,12 +71,18 @@ def without_tls(template):
 
 
 def without_write_once(template):
-    """The template without what refuses a PutObject that may overwrite: the emulator does not know s3:if-none-match, and so
-    takes every call for one."""
-    there, here = '"Null": {s3:if-none-match: "true"}', 'StringEquals: {s3:if-none-match: "not known here"}'
-    if there not in template:
-        raise RuntimeError(f"template.yaml has no `{there}` to leave out")
-    return template.replace(there, here)
+    """The template without what the emulator cannot do with evidence: it does not know s3:if-none-match, and so takes every
+    PutObject for one that may overwrite, and its CloudFormation makes buckets without Object Lock."""
+    for there, here in {
+        '"Null": {s3:if-none-match: "true"}': 'StringEquals: {s3:if-none-match: "not known here"}',
+        "PORTCULLIS_EVIDENCE_DAYS: !If [HasEvidence, !Ref EvidenceDays, !Ref AWS::NoValue]": (
+            "PORTCULLIS_EVIDENCE_DAYS: !Ref AWS::NoValue"
+        ),
+    }.items():
+        if there not in template:
+            raise RuntimeError(f"template.yaml has no `{there}` to leave out")
+        template = template.replace(there, here)
+    return template
 
 
 def as_parameters(values):
