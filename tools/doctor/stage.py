@@ -337,7 +337,7 @@ def member(organizations, number):
 def filled(name):
     """A policy of policies/, with the names of the stage in the place of those in capitals."""
     text = (ROOT / "policies" / name).read_text(encoding="utf-8")
-    names = {"POLICY_BUCKET": POLICY[0], "EVIDENCE_BUCKET": EVIDENCE, "LOG_BUCKET": LOGS, "role/ROLE": f"role/{ROLE}"}
+    names = {"POLICY_BUCKET": POLICY[0], "EVIDENCE_BUCKET": f"*{EVIDENCE}*", "LOG_BUCKET": LOGS, "role/ROLE": f"role/{ROLE}"}
     for there, here in names.items():
         text = text.replace(there, here)
     return text
