@@ -85,10 +85,10 @@ impl Engine {
         let other = |error: DataFusionError| QueryError::Other(error.to_string());
         let pool: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(mb << 20));
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().map_err(other)?;
-        let config = SessionConfig::new().with_target_partitions(world.library.threads.max(1));
+        let config = SessionConfig::new().with_target_partitions(world.inputs.threads.max(1));
         let context = SessionContext::new_with_config_rt(config, runtime);
         for trail in [&EVENTS, &LOGINS, &KEY_PAIRS] {
-            let table = TrailTable::new(trail, Arc::clone(&world.library), world.window.clone());
+            let table = TrailTable::new(trail, Arc::clone(&world.inputs), world.window.clone());
             context.register_table(trail.name, Arc::new(table)).map_err(other)?;
         }
         for lives in lives::ALL {

@@ -12,7 +12,7 @@ pub use usage::{Answer, Usage, usage};
 use portcullis_delivery::flowlog::{Bad, Flow, Reader};
 use portcullis_delivery::logfile::Scratch;
 
-use crate::read::{FileTally, Kind, Library, in_pieces, with_text};
+use crate::read::{FileTally, Inputs, Kind, in_pieces, with_text};
 use crate::trail::{Document, documents};
 
 /// The first and last address of a rule's source, as the keys in `flow_logs` are written.
@@ -28,8 +28,8 @@ pub fn may_hold_flows(kind: Kind) -> bool {
 }
 
 /// Gives the records of a file to `each`, and notes in the tally what the file came to. `each` says whether it wants more.
-pub fn read(library: &Library, file: usize, scratch: &mut Scratch, mut each: impl FnMut(&Flow<'_>) -> bool) {
-    let Some(source) = library.sources.get(file) else { return };
+pub fn read(inputs: &Inputs, file: usize, scratch: &mut Scratch, mut each: impl FnMut(&Flow<'_>) -> bool) {
+    let Some(source) = inputs.sources.get(file) else { return };
     let mut tally = FileTally::default();
     let mut goes_on = true;
     let mut one = |flow: Result<Flow<'_>, Bad>, tally: &mut FileTally| match flow {
@@ -44,7 +44,7 @@ pub fn read(library: &Library, file: usize, scratch: &mut Scratch, mut each: imp
     };
     match source.kind {
         Kind::FlowLog => {
-            let mut reader = Reader::new(library.flow_format.clone());
+            let mut reader = Reader::new(inputs.flow_format.clone());
             let mut text = 0;
             let read = in_pieces(source, scratch, |piece| {
                 text += piece.len() as u64;
@@ -78,7 +78,7 @@ pub fn read(library: &Library, file: usize, scratch: &mut Scratch, mut each: imp
             for document in documents {
                 if let Ok(Document::Flows(lines)) = document {
                     any = true;
-                    let mut reader = Reader::new(library.flow_format.clone());
+                    let mut reader = Reader::new(inputs.flow_format.clone());
                     for line in lines {
                         reader.push(line.as_bytes(), |flow| one(flow, &mut tally));
                         reader.push(b"\n", |flow| one(flow, &mut tally));
@@ -93,5 +93,5 @@ pub fn read(library: &Library, file: usize, scratch: &mut Scratch, mut each: imp
         Kind::Parquet => tally.bad("Parquet is not read by this build"),
         Kind::Trail | Kind::Other => return,
     }
-    library.tally.add(file, tally);
+    inputs.tally.add(file, tally);
 }

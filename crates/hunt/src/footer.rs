@@ -8,7 +8,7 @@ use portcullis_hunt::world::World;
 
 /// The notes on an answer.
 pub(crate) fn notes(world: &World) -> Notes {
-    let totals = world.library.tally.totals();
+    let totals = world.inputs.tally.totals();
     let mut lines = Vec::new();
     let span =
         totals.span.map_or_else(String::new, |(first, last)| format!(", from {} to {}", time(first), time(last)));
@@ -35,13 +35,13 @@ pub(crate) fn notes(world: &World) -> Notes {
         "files were passed over: nothing in them can be an answer.",
     );
     count(
-        world.library.tally.duplicates(),
+        world.inputs.tally.duplicates(),
         "record came more than once, and counts once.",
         "records came more than once, and count once.",
     );
-    let copies = world.library.sources.iter().filter(|source| source.is_copy).count() as u64;
+    let copies = world.inputs.sources.iter().filter(|source| source.is_copy).count() as u64;
     count(copies, "file is a copy of another, and was left out.", "files are copies of others, and were left out.");
-    let others = world.library.sources.iter().filter(|source| source.kind == Kind::Other).count() as u64;
+    let others = world.inputs.sources.iter().filter(|source| source.kind == Kind::Other).count() as u64;
     count(
         others,
         "file holds neither records nor flow logs nor a snapshot.",

@@ -47,14 +47,14 @@ fn show(world: &World, done: &AtomicBool) {
         if done.load(Ordering::Relaxed) {
             break;
         }
-        let totals = world.library.tally.totals();
+        let totals = world.inputs.tally.totals();
         let ms = begin.elapsed().as_millis().max(1);
         let speed = u128::from(totals.text) / ms / 1000;
         let bad = if totals.bad > 0 { format!(", {} bad", totals.bad) } else { String::new() };
         eprint!(
             "\r\u{1b}[K{} of {} files, {} MB, {speed} MB/s, {} records{bad}",
             totals.files,
-            world.library.sources.len(),
+            world.inputs.sources.len(),
             totals.text / 1_000_000,
             totals.records
         );

@@ -15,7 +15,7 @@ use portcullis_delivery::logfile::{self, Scratch, Unzip};
 
 /// All files of a hunt, with what is known of each.
 #[derive(Debug)]
-pub struct Library {
+pub struct Inputs {
     /// The files, in order of their names.
     pub sources: Vec<Source>,
     /// What reading them came to.
@@ -28,7 +28,7 @@ pub struct Library {
     pub threads: usize,
 }
 
-impl Library {
+impl Inputs {
     /// The files of some kinds, dealt out to the threads: neighbours go to different ones.
     #[must_use]
     pub fn dealt(self: &Arc<Self>, wanted: impl Fn(&Source) -> bool) -> Vec<Vec<usize>> {

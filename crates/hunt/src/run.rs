@@ -9,7 +9,7 @@ use portcullis_delivery::flowlog::Format as FlowFormat;
 use portcullis_domain::policy::Policy;
 use portcullis_hunt::engine::{Engine, QueryError};
 use portcullis_hunt::hunts::{Hunt, shipped};
-use portcullis_hunt::read::{Kind, Library, Tally, expand};
+use portcullis_hunt::read::{Inputs, Kind, Tally, expand};
 use portcullis_hunt::show;
 use portcullis_hunt::trail::Wanted;
 use portcullis_hunt::world::World;
@@ -56,19 +56,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
         }
     }
     let (world, mut errors) = world(arguments)?;
-    let no_logs = world.library.sources.iter().filter(|source| source.is_no_log());
+    let no_logs = world.inputs.sources.iter().filter(|source| source.is_no_log());
     errors.extend(
         no_logs
             .map(|source| format!("{}: neither records nor a flow log nor a snapshot: is it damaged?", source.name())),
     );
     errors.iter().for_each(|error| eprintln!("portcullis hunt: {error}"));
-    if !world.library.sources.iter().any(|source| source.kind != Kind::Other) {
+    if !world.inputs.sources.iter().any(|source| source.kind != Kind::Other) {
         return Err(Trouble::Asked(match errors.is_empty() {
             true => "there is nothing to read: no CloudTrail record, no flow log, no snapshot of state".to_owned(),
             false => "there is nothing to read".to_owned(),
         }));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(world.library.threads).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(world.inputs.threads).build()?;
     let engine = Engine::new(&world, arguments.memory)?;
     if arguments.explain {
         write!(out, "\n{}", runtime.block_on(engine.explain(&hunt.sql, &values))?)?;
@@ -83,8 +83,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
     let width = comfy_table::Table::new().width().filter(|width| *width > 0).unwrap_or(160);
     show::write(arguments.format, (&hunt, &answer, &notes), width, &mut out)?;
     out.flush()?;
-    for (file, tally) in world.library.tally.troubled() {
-        let name = world.library.sources.get(file).map(|source| source.name()).unwrap_or_default();
+    for (file, tally) in world.inputs.tally.troubled() {
+        let name = world.inputs.sources.get(file).map(|source| source.name()).unwrap_or_default();
         tally.errors.iter().chain(&tally.notes).for_each(|why| eprintln!("portcullis hunt: {name}: {why}"));
         let more = tally.bad.saturating_sub(tally.errors.len() as u64);
         if more > 0 {
@@ -93,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
     }
     eprintln!("{} {}.", answer.rows(), if answer.rows() == 1 { "row" } else { "rows" });
     notes.lines.iter().chain(&hunt.note).for_each(|line| eprintln!("{line}"));
-    let is_trouble = !errors.is_empty() || world.library.tally.totals().bad > 0;
+    let is_trouble = !errors.is_empty() || world.inputs.tally.totals().bad > 0;
     Ok(match (is_trouble, hunt.is_finding && answer.rows() > 0) {
         (true, _) => TROUBLE,
         (false, true) => FOUND,
@@ -214,14 +214,14 @@ fn world(arguments: &Arguments) -> Result<(Arc<World>, Vec<String>), Trouble> {
     };
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (sources, errors) = expand(&arguments.paths);
-    let library = Library {
+    let inputs = Inputs {
         sources,
         tally: Tally::default(),
         flow_format: flow_format.map_err(|error| Trouble::Asked(format!("--flow-format: {error}")))?,
         as_of: time(&arguments.as_of, false)?,
         threads: arguments.threads.unwrap_or(processors).max(1),
     };
-    Ok((Arc::new(World::new(Arc::new(library), window, policy)), errors))
+    Ok((Arc::new(World::new(Arc::new(inputs), window, policy)), errors))
 }
 
 /// A time, a day (its first or its last second), or how long ago: `30m`, `2h`, `7d`.

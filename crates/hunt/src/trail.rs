@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use memchr::memmem;
 use portcullis_delivery::logfile::{Event, Scratch, every};
 
-use crate::read::{FileTally, Kind, Library, with_text};
+use crate::read::{FileTally, Inputs, Kind, with_text};
 
 /// Which records a query can use. All others may be left out; the engine filters once more.
 #[derive(Debug, Clone, Default)]
@@ -83,17 +83,17 @@ pub fn seconds(text: &str) -> Option<i64> {
 /// Gives the wanted records of a file to `each`, and notes in the tally what the file came to. `each` says whether it wants
 /// more.
 pub fn read(
-    library: &Library,
+    inputs: &Inputs,
     file: usize,
     wanted: &Wanted,
     scratch: &mut Scratch,
     mut each: impl FnMut(&Event<'_>, Option<i64>) -> bool,
 ) {
-    let Some(source) = library.sources.get(file) else { return };
+    let Some(source) = inputs.sources.get(file) else { return };
     let mut tally = FileTally::default();
     if !wanted.may_be_in_file_of(source.delivered()) {
         tally.passed_over = true;
-        return library.tally.add(file, tally);
+        return inputs.tally.add(file, tally);
     }
     let read = with_text(source, scratch, |text, damage| {
         tally.text = text.len() as u64;
@@ -148,5 +148,5 @@ pub fn read(
         Ok(((), bytes)) => tally.bytes = bytes,
         Err(error) => tally.bad(&error.to_string()),
     }
-    library.tally.add(file, tally);
+    inputs.tally.add(file, tally);
 }

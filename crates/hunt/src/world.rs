@@ -8,13 +8,13 @@ use crate::flows::attribute::Attributor;
 use crate::flows::{Usage, usage};
 use crate::know::judge::{Judged, judged};
 use crate::know::{Knowledge, gather};
-use crate::read::Library;
+use crate::read::Inputs;
 use crate::trail::Wanted;
 
 /// The files of a hunt, its window of time, and what is known.
 pub struct World {
     /// The files.
-    pub library: Arc<Library>,
+    pub inputs: Arc<Inputs>,
     /// The window: events in it, flow records that touch it, rules that were there in it.
     pub window: Wanted,
     /// What counts as dangerous.
@@ -28,9 +28,9 @@ pub struct World {
 impl World {
     /// Nothing is read yet.
     #[must_use]
-    pub fn new(library: Arc<Library>, window: Wanted, policy: Policy) -> Self {
+    pub fn new(inputs: Arc<Inputs>, window: Wanted, policy: Policy) -> Self {
         Self {
-            library,
+            inputs,
             window,
             policy,
             knowledge: OnceLock::new(),
@@ -42,7 +42,7 @@ impl World {
 
     /// What the records and snapshots tell.
     pub fn knowledge(&self) -> Arc<Knowledge> {
-        Arc::clone(self.knowledge.get_or_init(|| Arc::new(gather(&self.library))))
+        Arc::clone(self.knowledge.get_or_init(|| Arc::new(gather(&self.inputs))))
     }
 
     /// The same, if a table has asked for it.
@@ -63,7 +63,7 @@ impl World {
 
     /// What one pass over the flow logs counts.
     pub fn counted(&self) -> Arc<usage::Counted> {
-        let count = || Arc::new(usage::counted(&self.library, &self.attributor(), &self.window));
+        let count = || Arc::new(usage::counted(&self.inputs, &self.attributor(), &self.window));
         Arc::clone(self.counted.get_or_init(count))
     }
 

@@ -202,9 +202,9 @@ impl TableProvider for FlowTable {
         let world = Arc::clone(&self.world);
         let attributor = NEED_KNOWLEDGE.iter().any(is_needed).then(|| world.attributor());
         let keys = [is_needed(&18), is_needed(&19)];
-        let dealt = world.library.dealt(|source| may_hold_flows(source.kind));
+        let dealt = world.inputs.dealt(|source| may_hold_flows(source.kind));
         let read: Arc<scan::Read> = Arc::new(move |file, scratch, rows: &mut Rows, emit| {
-            read(&world.library, file, scratch, |flow| {
+            read(&world.inputs, file, scratch, |flow| {
                 if !world.has_flow(flow.start, flow.end) {
                     return true;
                 }
@@ -286,9 +286,9 @@ impl TableProvider for RuleFlowTable {
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let (world, attributor) = (Arc::clone(&self.world), self.world.attributor());
-        let dealt = world.library.dealt(|source| may_hold_flows(source.kind));
+        let dealt = world.inputs.dealt(|source| may_hold_flows(source.kind));
         let read: Arc<scan::Read> = Arc::new(move |file, scratch, rows: &mut Rows, emit| {
-            read(&world.library, file, scratch, |flow| {
+            read(&world.inputs, file, scratch, |flow| {
                 if world.has_flow(flow.start, flow.end) {
                     rule_flows(flow, &attributor, rows);
                 }

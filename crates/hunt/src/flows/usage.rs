@@ -8,7 +8,7 @@ use super::attribute::{Attributor, Initiator};
 use super::coverage::Coverage;
 use super::{may_hold_flows, read};
 use crate::know::{Direction, Knowledge, RuleLife};
-use crate::read::{Kind, Library};
+use crate::read::{Inputs, Kind};
 use crate::trail::Wanted;
 
 /// What the logs say of a rule.
@@ -92,18 +92,18 @@ pub struct Counted {
 
 /// Counts all records of the flow logs in a window.
 #[must_use]
-pub fn counted(library: &Library, attributor: &Attributor, window: &Wanted) -> Counted {
-    let files: Vec<usize> = (0..library.sources.len()).collect();
-    let wanted = |n: &&usize| library.sources.get(**n).is_some_and(|s| !s.is_copy && may_hold_flows(s.kind));
+pub fn counted(inputs: &Inputs, attributor: &Attributor, window: &Wanted) -> Counted {
+    let files: Vec<usize> = (0..inputs.sources.len()).collect();
+    let wanted = |n: &&usize| inputs.sources.get(**n).is_some_and(|s| !s.is_copy && may_hold_flows(s.kind));
     let files: Vec<usize> = files.iter().filter(wanted).copied().collect();
-    let size = files.len().div_ceil(library.threads.max(1)).max(1);
+    let size = files.len().div_ceil(inputs.threads.max(1)).max(1);
     let parts = std::thread::scope(|scope| {
-        let count = |files| move || of_files(library, files, attributor, window);
+        let count = |files| move || of_files(inputs, files, attributor, window);
         let threads: Vec<_> = files.chunks(size).map(|files| scope.spawn(count(files))).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect::<Vec<_>>()
     });
-    let read = |n: &usize| library.sources.get(*n).is_some_and(|source| source.kind != Kind::Json);
-    let unread = library.tally.troubled().into_iter().filter(|(n, _)| files.contains(n) && read(n));
+    let read = |n: &usize| inputs.sources.get(*n).is_some_and(|source| source.kind != Kind::Json);
+    let unread = inputs.tally.troubled().into_iter().filter(|(n, _)| files.contains(n) && read(n));
     let unread = unread.map(|(_, tally)| tally.bad).sum();
     parts.into_iter().fold(Counted { unread, ..Counted::default() }, |mut all, part| {
         for (life, count) in part.counts {
@@ -115,10 +115,10 @@ pub fn counted(library: &Library, attributor: &Attributor, window: &Wanted) -> C
     })
 }
 
-fn of_files(library: &Library, files: &[usize], attributor: &Attributor, window: &Wanted) -> Counted {
+fn of_files(inputs: &Inputs, files: &[usize], attributor: &Attributor, window: &Wanted) -> Counted {
     let (mut counted, mut scratch) = (Counted::default(), Scratch::default());
     for file in files {
-        read(library, *file, &mut scratch, |flow| {
+        read(inputs, *file, &mut scratch, |flow| {
             if window.from.is_some_and(|from| flow.end < from) || window.to.is_some_and(|to| flow.start > to) {
                 return true;
             }

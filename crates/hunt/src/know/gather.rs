@@ -7,7 +7,7 @@ use portcullis_domain::json::Json;
 
 use super::facts::Fact;
 use super::{Knowledge, calls, fold, snapshot};
-use crate::read::{Kind, Library, with_text};
+use crate::read::{Inputs, Kind, with_text};
 use crate::trail::{self, Document, Wanted, documents};
 
 #[derive(Debug, Default)]
@@ -34,12 +34,12 @@ impl Gathered {
 
 /// Reads all records and snapshots, and follows what they tell.
 #[must_use]
-pub fn gather(library: &Library) -> Knowledge {
+pub fn gather(inputs: &Inputs) -> Knowledge {
     let mut all = Gathered::default();
-    let files: Vec<usize> = (0..library.sources.len()).collect();
-    let size = files.len().div_ceil(library.threads.max(1)).max(1);
+    let files: Vec<usize> = (0..inputs.sources.len()).collect();
+    let size = files.len().div_ceil(inputs.threads.max(1)).max(1);
     let parts = std::thread::scope(|scope| {
-        let threads: Vec<_> = files.chunks(size).map(|files| scope.spawn(move || of_files(library, files))).collect();
+        let threads: Vec<_> = files.chunks(size).map(|files| scope.spawn(move || of_files(inputs, files))).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect::<Vec<_>>()
     });
     parts.into_iter().for_each(|part| all.add(part));
@@ -52,13 +52,13 @@ pub fn gather(library: &Library) -> Knowledge {
     });
     all.facts.dedup();
     // A record that cannot be read may have been about any rule.
-    for (file, tally) in library.tally.troubled() {
-        let source = library.sources.get(file).filter(|source| matches!(source.kind, Kind::Trail | Kind::Json));
+    for (file, tally) in inputs.tally.troubled() {
+        let source = inputs.sources.get(file).filter(|source| matches!(source.kind, Kind::Trail | Kind::Json));
         if let (Some(source), true) = (source, tally.bad > 0) {
             all.not_understood.push(format!("{} in {} could not be read", tally.bad, source.name()));
         }
     }
-    let no_logs = library.sources.iter().filter(|source| source.is_no_log());
+    let no_logs = inputs.sources.iter().filter(|source| source.is_no_log());
     all.not_understood.extend(no_logs.map(|source| format!("{} holds no log", source.name())));
     all.not_understood.sort();
     all.not_understood.dedup();
@@ -70,15 +70,15 @@ pub fn gather(library: &Library) -> Knowledge {
     knowledge
 }
 
-fn of_files(library: &Library, files: &[usize]) -> Gathered {
+fn of_files(inputs: &Inputs, files: &[usize]) -> Gathered {
     let (mut gathered, mut scratch) = (Gathered::default(), Scratch::default());
     for &file in files {
-        let Some(source) = library.sources.get(file) else { continue };
+        let Some(source) = inputs.sources.get(file) else { continue };
         if source.is_copy || !matches!(source.kind, Kind::Trail | Kind::Json) {
             continue;
         }
         let mut place: Option<((String, String), (i64, i64))> = None;
-        trail::read(library, file, &Wanted::default(), &mut scratch, |event, time| {
+        trail::read(inputs, file, &Wanted::default(), &mut scratch, |event, time| {
             match calls::fact(event, time) {
                 Ok(fact) => gathered.facts.extend(fact),
                 Err(why) => gathered.not_understood.push(why),
@@ -102,11 +102,11 @@ fn of_files(library: &Library, files: &[usize]) -> Gathered {
             gathered.saw(place, span.0, span.1);
         }
         if source.kind == Kind::Json {
-            let Some(time) = library.as_of.or(source.modified) else { continue };
+            let Some(time) = inputs.as_of.or(source.modified) else { continue };
             let found = with_text(source, &mut scratch, |text, _| documents(text));
             for document in found.map(|(documents, _)| documents).unwrap_or_default() {
                 if let Ok(Document::State(value)) = document {
-                    gathered.facts.extend(snapshot::facts(&Json::from(&value), time, library.as_of.is_some()));
+                    gathered.facts.extend(snapshot::facts(&Json::from(&value), time, inputs.as_of.is_some()));
                 }
             }
         }

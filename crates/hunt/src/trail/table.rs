@@ -14,7 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use portcullis_delivery::logfile::Event;
 
 use super::{Wanted, read};
-use crate::read::{Kind, Library};
+use crate::read::{Inputs, Kind};
 use crate::rows::{Column, Rows, schema};
 use crate::scan;
 
@@ -33,7 +33,7 @@ pub struct Trail {
 /// Such a table over the files of a hunt.
 pub struct TrailTable {
     trail: &'static Trail,
-    library: Arc<Library>,
+    inputs: Arc<Inputs>,
     window: Wanted,
 }
 
@@ -46,8 +46,8 @@ impl fmt::Debug for TrailTable {
 impl TrailTable {
     /// The table, of the records in a window of time.
     #[must_use]
-    pub fn new(trail: &'static Trail, library: Arc<Library>, window: Wanted) -> Self {
-        Self { trail, library, window }
+    pub fn new(trail: &'static Trail, inputs: Arc<Inputs>, window: Wanted) -> Self {
+        Self { trail, inputs, window }
     }
 
     /// What the filters of a query leave. The engine filters again, so this may only keep too much.
@@ -120,12 +120,12 @@ impl TableProvider for TrailTable {
         filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (library, row) = (Arc::clone(&self.library), self.trail.row);
+        let (inputs, row) = (Arc::clone(&self.inputs), self.trail.row);
         let (wanted, seen) = (self.wanted(filters), Seen::default());
-        let dealt = library.dealt(|source| matches!(source.kind, Kind::Trail | Kind::Json));
+        let dealt = inputs.dealt(|source| matches!(source.kind, Kind::Trail | Kind::Json));
         let read: Arc<scan::Read> = Arc::new(move |file, scratch, rows, emit| {
-            read(&library, file, &wanted, scratch, |event, time| {
-                if seen.is_new(event, &library) {
+            read(&inputs, file, &wanted, scratch, |event, time| {
+                if seen.is_new(event, &inputs) {
                     row(event, time, rows);
                 }
                 !rows.is_full() || emit(rows)
@@ -144,7 +144,7 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Whether the event has not come before. An event without an id always counts as new.
-    pub(super) fn is_new(&self, event: &Event<'_>, library: &Library) -> bool {
+    pub(super) fn is_new(&self, event: &Event<'_>, inputs: &Inputs) -> bool {
         let Some(id) = event.event_id.get() else { return true };
         let whole = (event.recipient_account_id.get(), id);
         let key = self.hashers.each_ref().map(|hasher| hasher.hash_one(whole));
@@ -152,7 +152,7 @@ impl Seen {
         let is_new = keys.0.insert(key);
         if !is_new {
             keys.1 += 1;
-            library.tally.add_duplicates(keys.1);
+            inputs.tally.add_duplicates(keys.1);
         }
         is_new
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis_domain::policy::Policy;
-use portcullis_hunt::read::{Library, Tally, expand};
+use portcullis_hunt::read::{Inputs, Tally, expand};
 use portcullis_hunt::trail::Wanted;
 use portcullis_hunt::world::World;
 
@@ -15,20 +15,20 @@ fn world() -> Arc<World> {
     let folder = PathBuf::from(std::env::var("PORTCULLIS_TEST_RECORDS").unwrap()).join("events");
     let (sources, errors) = expand(&[folder]);
     assert_eq!(errors, Vec::<String>::new());
-    let library = Library { sources, tally: Tally::default(), flow_format: None, as_of: None, threads: 2 };
-    Arc::new(World::new(Arc::new(library), Wanted::default(), Policy::built_in()))
+    let inputs = Inputs { sources, tally: Tally::default(), flow_format: None, as_of: None, threads: 2 };
+    Arc::new(World::new(Arc::new(inputs), Wanted::default(), Policy::built_in()))
 }
 
 #[test]
 #[ignore = "needs real records: PORTCULLIS_TEST_RECORDS"]
 fn every_real_record_is_read_and_understood() {
     let world = world();
-    let files = world.library.sources.iter().filter(|source| !source.is_copy).count();
+    let files = world.inputs.sources.iter().filter(|source| !source.is_copy).count();
     let count =
         rows(&world, "SELECT count(*) AS n, count(event_time) AS timed, count(user_name) AS named FROM events", &[]);
     assert_eq!(count[0]["n"], files, "one record a file");
     assert_eq!((&count[0]["timed"], &count[0]["named"]), (&count[0]["n"], &count[0]["n"]));
-    assert_eq!(world.library.tally.totals().bad, 0);
+    assert_eq!(world.inputs.tally.totals().bad, 0);
     assert_eq!(world.knowledge().not_understood, Vec::<String>::new());
 }
 

@@ -25,8 +25,8 @@ fn every_truncation_and_flipped_bit_is_told_and_nothing_is_invented() {
                 "SELECT event_name, count(*) AS n FROM events GROUP BY event_name ORDER BY event_name",
                 &[],
             );
-            let totals = world.library.tally.totals();
-            let known = world.library.sources.iter().filter(|s| s.kind == portcullis_hunt::read::Kind::Other).count();
+            let totals = world.inputs.tally.totals();
+            let known = world.inputs.sources.iter().filter(|s| s.kind == portcullis_hunt::read::Kind::Other).count();
             assert!(totals.bad > 0 || known > 0, "byte {n} of {}", whole.len());
             let counted: i64 = found.iter().map(|row| row["n"].as_i64().unwrap()).sum();
             assert!(found.iter().any(|row| row["event_name"] == "RunInstances"), "the other file is read");
@@ -47,9 +47,9 @@ fn bad_lines_and_records_are_counted_and_the_good_ones_answered() {
         only(&rows(&world, "SELECT event_name FROM events ORDER BY event_name", &[]), &["event_name"]),
         ["A", "B"]
     );
-    let totals = world.library.tally.totals();
+    let totals = world.inputs.tally.totals();
     assert_eq!((totals.records, totals.bad, totals.files), (4, 3, 2));
-    let named: Vec<String> = world.library.tally.troubled().into_iter().flat_map(|(_, file)| file.errors).collect();
+    let named: Vec<String> = world.inputs.tally.troubled().into_iter().flat_map(|(_, file)| file.errors).collect();
     assert!(named.iter().any(|why| why.starts_with("line 3: ")), "{named:?}");
 }
 
@@ -96,7 +96,7 @@ fn flow_logs_out_of_cloudwatch_logs_are_read_as_text_and_as_json() {
         only(&rows(&world, "SELECT src_port FROM flow_logs ORDER BY src_port", &[]), &["src_port"]),
         ["1", "2", "3", "4"]
     );
-    assert_eq!(world.library.tally.totals().bad, 0);
+    assert_eq!(world.inputs.tally.totals().bad, 0);
 }
 
 #[test]
@@ -117,5 +117,5 @@ fn records_come_in_many_wrappings() {
     logs.file("readme.txt", b"some words");
     let world = logs.world(2);
     assert_eq!(rows(&world, "SELECT count(*) AS n FROM events", &[])[0]["n"], 7);
-    assert_eq!(world.library.tally.totals().bad, 1, "the line that is no JSON");
+    assert_eq!(world.inputs.tally.totals().bad, 1, "the line that is no JSON");
 }

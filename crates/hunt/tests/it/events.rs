@@ -64,7 +64,7 @@ fn an_event_that_two_trails_deliver_counts_once() {
     logs.trail(&[record]).trail(&[copy, failed(at("10:01"), "ListBuckets", "AccessDenied")]);
     let world = logs.world(2);
     assert_eq!(only(&rows(&world, "errors", &[]), &["error_code", "calls"]), ["AccessDenied 2"]);
-    assert_eq!(world.library.tally.duplicates(), 1);
+    assert_eq!(world.inputs.tally.duplicates(), 1);
 }
 
 #[test]

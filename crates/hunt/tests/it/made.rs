@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use portcullis_domain::policy::Policy;
 use portcullis_hunt::engine::Engine;
 use portcullis_hunt::hunts::{Hunt, shipped};
-use portcullis_hunt::read::{Library, Tally, expand};
+use portcullis_hunt::read::{Inputs, Tally, expand};
 use portcullis_hunt::show::{Format, Notes, write};
 use portcullis_hunt::trail::Wanted;
 use portcullis_hunt::world::World;
@@ -222,9 +222,8 @@ impl Logs {
     pub(crate) fn world(&self, threads: usize) -> Arc<World> {
         let (sources, errors) = expand(std::slice::from_ref(&self.folder));
         assert_eq!(errors, Vec::<String>::new());
-        let library =
-            Library { sources, tally: Tally::default(), flow_format: None, as_of: Some(at("23:00")), threads };
-        Arc::new(World::new(Arc::new(library), Wanted::default(), Policy::built_in()))
+        let inputs = Inputs { sources, tally: Tally::default(), flow_format: None, as_of: Some(at("23:00")), threads };
+        Arc::new(World::new(Arc::new(inputs), Wanted::default(), Policy::built_in()))
     }
 
     /// The rows of a hunt, or of a query.
