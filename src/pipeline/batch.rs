@@ -37,30 +37,34 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
         resource::handle(context, scope, (&target, &resource, held_back), changes).await
     });
     let work = stream::iter(work).buffer_unordered(MOST_AT_ONCE);
-    let mut reported = stream::iter([ResourceResult { findings: batch.findings, ..ResourceResult::default() }])
-        .chain(work)
-        .map(|mut done| async move {
-            // Here, for every finding comes by.
-            let policy = context.policy.now().hash().to_owned();
-            for finding in done.findings.iter_mut().filter(|finding| finding.value.policy.is_none()) {
-                finding.value.policy = Some(policy.clone());
-            }
-            let own = done.findings.iter_mut().map(|finding| &mut finding.value);
-            evidence::keep_all(context, own, scope.report_until()).await;
-            let findings = done.findings.iter().map(|finding| &finding.value);
-            let failures = context.sinks_with(scope.session).report(findings, &scope.news, scope.report_until()).await;
-            let aftermath = std::mem::take(&mut done.aftermath);
-            let settle = aftermath.settlements.into_iter();
-            let settle = settle.map(|settlement| settlement.write(context, scope.report_until()));
-            let settled: Vec<bool> = stream::iter(settle).buffer_unordered(MOST_AT_ONCE).collect().await;
-            let trouble = Trouble {
-                publish_failures: failures,
-                unsettled: settled.into_iter().filter(|is_settled| !is_settled).count(),
-                policy_stale: usize::from(aftermath.is_policy_stale),
-            };
-            (done, trouble)
-        })
-        .buffer_unordered(MOST_REPORTED_AT_ONCE);
+    let mut reported = stream::iter([ResourceResult {
+        findings: batch.findings,
+        aftermath: batch.aftermath,
+        ..ResourceResult::default()
+    }])
+    .chain(work)
+    .map(|mut done| async move {
+        // Here, for every finding comes by.
+        let policy = context.policy.now().hash().to_owned();
+        for finding in done.findings.iter_mut().filter(|finding| finding.value.policy.is_none()) {
+            finding.value.policy = Some(policy.clone());
+        }
+        let own = done.findings.iter_mut().map(|finding| &mut finding.value);
+        evidence::keep_all(context, own, scope.report_until()).await;
+        let findings = done.findings.iter().map(|finding| &finding.value);
+        let failures = context.sinks_with(scope.session).report(findings, &scope.news, scope.report_until()).await;
+        let aftermath = std::mem::take(&mut done.aftermath);
+        let settle = aftermath.settlements.into_iter();
+        let settle = settle.map(|settlement| settlement.write(context, failures == 0, scope.report_until()));
+        let settled: Vec<bool> = stream::iter(settle).buffer_unordered(MOST_AT_ONCE).collect().await;
+        let trouble = Trouble {
+            publish_failures: failures,
+            unsettled: settled.into_iter().filter(|is_settled| !is_settled).count(),
+            policy_stale: usize::from(aftermath.is_policy_stale),
+        };
+        (done, trouble)
+    })
+    .buffer_unordered(MOST_REPORTED_AT_ONCE);
     let (mut counts, mut trouble) = (Counts::default(), Trouble::default());
     while let Some((done, more)) = reported.next().await {
         trouble.add(more);

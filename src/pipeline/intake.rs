@@ -15,6 +15,7 @@ use portcullis_domain::judge::harmless;
 use serde_json::Value;
 
 use super::context::Context;
+use super::region::Aftermath;
 use crate::aws::AccountRegion;
 use crate::envelope::MOST_UNREADABLE;
 
@@ -51,6 +52,8 @@ pub(super) type ResourceKey = (AccountRegion, Resource, Option<&'static str>);
 pub(super) struct Batch {
     pub(super) resources: BTreeMap<ResourceKey, Vec<Tracked<Change>>>,
     pub(super) findings: Vec<Tracked<Finding>>,
+    /// What is left to do when the findings were reported.
+    pub(super) aftermath: Aftermath,
     /// How many records of each item could not be read.
     unreadable: BTreeMap<String, usize>,
 }
@@ -67,8 +70,13 @@ impl Batch {
 
     /// Takes out what is to be worked on.
     pub(super) fn take(&mut self) -> Self {
-        let Self { resources, findings, unreadable: _ } = self;
-        Self { resources: std::mem::take(resources), findings: std::mem::take(findings), unreadable: BTreeMap::new() }
+        let Self { resources, findings, aftermath, unreadable: _ } = self;
+        Self {
+            resources: std::mem::take(resources),
+            findings: std::mem::take(findings),
+            aftermath: std::mem::take(aftermath),
+            unreadable: BTreeMap::new(),
+        }
     }
 
     /// Adds what is only counted of the records that could not be read.

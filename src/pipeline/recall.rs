@@ -10,8 +10,8 @@ use portcullis_domain::facts::GroupLocation;
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::judge::{Judgement, attributions};
 use portcullis_domain::memory::{
-    Claim, ClaimId, ClaimState, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, claim_name, closed_name,
-    item_of, written,
+    Claim, ClaimId, ClaimState, Entries, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, claim_name,
+    closed_name, item_of, written,
 };
 use portcullis_domain::policy::{Exemption, Mode, Policy};
 use tokio::time::Instant;
@@ -19,13 +19,14 @@ use tokio::time::Instant;
 use super::context::Context;
 use super::intake::outdated;
 use super::task::Snapshot;
+use super::telling::Told;
 use crate::store::{Condition, StoreError, Update};
 
 /// A claim is waited for this long before the group is closed without it.
 pub(super) const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What is settled may take longer: nobody waits for it.
-pub(super) const SETTLE_WITHIN: Duration = Duration::from_secs(1);
+const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 
 /// An item that nothing was written to for so long goes.
 const KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
@@ -206,12 +207,12 @@ impl Recall {
         &self,
         now: Timestamp,
         (gone, stands): (&BTreeSet<RuleId>, bool),
-        more: Update,
+        Told { happened, heard }: Told,
     ) -> Option<Settlement> {
-        if self.own.is_empty() && gone.is_empty() && more == Update::default() {
+        if self.own.is_empty() && gone.is_empty() && happened.is_empty() && heard.is_empty() {
             return None;
         }
-        let mut update = Update { ttl: now.checked_add(KEPT).ok(), ..more };
+        let mut update = Update { set: happened, ttl: now.checked_add(KEPT).ok(), ..Update::default() };
         for id in &self.own {
             let name = claim_name(id);
             match self.memory.claims.get(id).filter(|_| stands) {
@@ -228,10 +229,10 @@ impl Recall {
             update.set.extend(written(&now).map(|now| (closed_name(rule), now)));
         }
         let over = self.memory.over(now).into_iter().take(MOST_ENTRIES);
-        let over: Vec<String> =
-            over.filter(|name| !update.set.contains_key(name) && !update.remove.contains(name)).collect();
+        let is_set = |name: &String| update.set.contains_key(name) || heard.contains_key(name);
+        let over: Vec<String> = over.filter(|name| !is_set(name) && !update.remove.contains(name)).collect();
         update.remove.extend(over);
-        Some(Settlement { key: self.key.clone(), update, lease_of: None })
+        Some(Settlement { key: self.key.clone(), update, heard, lease_of: None })
     }
 
     /// Gives the lease back as well, so that the next one needs not wait for its end.
@@ -251,14 +252,20 @@ fn rules_at_stake(judgement: &Judgement, n: usize) -> Vec<portcullis_domain::rul
 /// What is still to be written when everything was told.
 #[derive(Debug, Clone)]
 pub(super) struct Settlement {
-    key: String,
-    update: Update,
-    lease_of: Option<String>,
+    pub(super) key: String,
+    pub(super) update: Update,
+    /// That it was told, which is so only when it was published.
+    pub(super) heard: Entries,
+    pub(super) lease_of: Option<String>,
 }
 
 impl Settlement {
-    /// Writes it. Whether that worked: what is not settled is judged again with the next change, and harms nobody.
-    pub(super) async fn write(mut self, context: &Context, until: Instant) -> bool {
+    /// Writes it. Whether that worked: what is not settled is judged again with the next change, and harms nobody. Where
+    /// something was not published, nothing of it counts as told.
+    pub(super) async fn write(mut self, context: &Context, is_published: bool, until: Instant) -> bool {
+        if is_published {
+            self.update.set.append(&mut self.heard);
+        }
         let until = until.min(Instant::now() + SETTLE_WITHIN);
         let store = &context.settings.memory;
         let mut written = Err(StoreError::None);

@@ -16,7 +16,7 @@ use super::batch::{self, DeliveryResult};
 use super::context::{Context, InvocationScope, work_until};
 use super::intake::{Batch, Origin};
 use super::permission;
-use super::recall::{PATIENCE, SETTLE_WITHIN};
+use super::recall::{PATIENCE, Settlement};
 use crate::aws::{AccountRegion, AwsError, FunctionIdentity, Session, within};
 use crate::config::Accounts;
 use crate::envelope::SweepRequest;
@@ -41,11 +41,14 @@ pub(super) async fn run(
     (origin, request): (Origin, SweepRequest),
     result: &mut DeliveryResult,
 ) {
+    let mut batch = Batch::default();
     let finding = match carry_out(context, scope, (&origin, request), result).await {
-        Ok(finding) => finding,
+        Ok((finding, settlement)) => {
+            batch.aftermath.add(settlement, false);
+            finding
+        }
         Err((outcome, why)) => plain(context, Verdict::Undecided, outcome, why),
     };
-    let mut batch = Batch::default();
     batch.add_finding(origin, finding);
     batch::work(context, scope, batch, result).await;
 }
@@ -61,7 +64,7 @@ async fn carry_out(
     scope: &InvocationScope<'_>,
     (origin, request): (&Origin, SweepRequest),
     result: &mut DeliveryResult,
-) -> Result<Finding, (Outcome, String)> {
+) -> Result<(Finding, Option<Settlement>), (Outcome, String)> {
     let refused = |why: String| (Outcome::None, why);
     let session = permission::known(scope.session).map_err(refused)?;
     let accounts = accounts_of(context, &request, session).await?;
@@ -71,7 +74,7 @@ async fn carry_out(
     let queue = context.settings.queue.as_ref();
     let places = places(asking_session(context, scope, session), &accounts, &request.regions).await;
     if let Some(queue) = queue.filter(|_| places.targets.len() + places.unknown.len() > 1) {
-        return hand_out(context, queue, &places, session.until()).await;
+        return Ok((hand_out(context, queue, &places, session.until()).await?, None));
     }
     let summary = SweepFinding {
         accounts: accounts.len(),
@@ -87,14 +90,14 @@ async fn carry_out(
     }
     batch::work(context, scope, batch, result).await;
     let mut summary = result.sweeps.remove(&origin.index).unwrap_or_default();
-    let heard = news(context, &mut summary, &scope_of(&request, &accounts), session.until()).await;
+    let (heard, settlement) = news(context, &mut summary, &scope_of(&request, &accounts), session.until()).await;
     let mut finding = Finding::swept(now, summary, context.settings.mode.min(context.policy.now().sweep().mode));
     match heard {
         Heard::Lost => finding.memory = Some(MemoryState::Unavailable),
         Heard::Old => finding.is_told = !finding.needs_retry() && finding.outcome != Outcome::Reverted,
         Heard::News => {}
     }
-    Ok(finding)
+    Ok((finding, settlement))
 }
 
 /// What the sweep covers: sweeps of the same places are compared with each other.
@@ -115,14 +118,14 @@ enum Heard {
 }
 
 /// Says what is new since the last sweep of the same places, and whether that is told: when something has changed, and once
-/// a day. Without a memory everything is told.
-async fn news(context: &Context, sweep: &mut SweepFinding, scope: &str, until: Instant) -> Heard {
+/// a day. Without a memory everything is told. What the memory is to keep of it is written when it was published.
+async fn news(context: &Context, sweep: &mut SweepFinding, scope: &str, until: Instant) -> (Heard, Option<Settlement>) {
     let (store, now, key) = (&context.settings.memory, context.now(), format!("sweep#{scope}"));
     if !store.is_some() {
-        return Heard::News;
+        return (Heard::News, None);
     }
     let Ok(entries) = store.read(&context.aws, &key, until.min(Instant::now() + PATIENCE)).await else {
-        return Heard::Lost;
+        return (Heard::Lost, None);
     };
     let mut memory: SweepMemory =
         entries.get(SWEEP).and_then(|known| serde_json::from_value(known.clone()).ok()).unwrap_or_default();
@@ -133,12 +136,10 @@ async fn news(context: &Context, sweep: &mut SweepFinding, scope: &str, until: I
     let unseen: Vec<&str> = sweep.unreachable.iter().filter_map(|why| Some(why.split_once(':')?.0)).collect();
     let news = memory.note(Swept { open: &sweep.open_ports(), other: &other, unseen: &unseen }, now);
     sweep.note_news(&news);
-    let set = written(&memory).map(|memory| (SWEEP.to_owned(), memory)).into_iter().collect();
-    let update = Update { set, ttl: now.checked_add(SignedDuration::from_hours(30 * 24)).ok(), ..Update::default() };
-    if let Err(error) = store.update(&context.aws, &key, &update, until.min(Instant::now() + SETTLE_WITHIN)).await {
-        tracing::warn!(key, code = error.code(), "what the sweep found was not remembered");
-    }
-    if news.is_told { Heard::News } else { Heard::Old }
+    let heard = written(&memory).map(|memory| (SWEEP.to_owned(), memory)).into_iter().collect();
+    let update = Update { ttl: now.checked_add(SignedDuration::from_hours(30 * 24)).ok(), ..Update::default() };
+    let settlement = Settlement { key, update, heard, lease_of: None };
+    (if news.is_told { Heard::News } else { Heard::Old }, Some(settlement))
 }
 
 /// The entry of a sweep's memory.

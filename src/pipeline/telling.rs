@@ -7,11 +7,9 @@ use portcullis_domain::change::{Call, Change};
 use portcullis_domain::finding::{Action, FightFinding, Finding, Outcome, Verdict};
 use portcullis_domain::judge::Exposure;
 use portcullis_domain::memory::{
-    Close, Fight, FightKey, Memory, Telling, fight_name, tell as tell_fight, told_name, written,
+    Close, Entries, Fight, FightKey, Memory, Telling, fight_name, tell as tell_fight, told_name, written,
 };
 use portcullis_domain::state::Remediation;
-
-use crate::store::Update;
 
 /// Who stands at the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +22,15 @@ pub(super) enum Gate {
     HeldByAnother,
 }
 
+/// What the memory is to keep of what is told.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Told {
+    /// What happened, whether anybody hears of it or not.
+    pub(super) happened: Entries,
+    /// That it was told: kept only when it was published. What nobody heard is news the next time.
+    pub(super) heard: Entries,
+}
+
 /// Marks the findings that were told before, and says what the memory is to keep. What failed or cannot be decided is
 /// always told.
 pub(super) fn tell(
@@ -31,10 +38,10 @@ pub(super) fn tell(
     (changes, remediation): (&[&Change], &Remediation),
     (memory, gate): (&Memory, Gate),
     now: Timestamp,
-) -> Update {
-    let mut update = Update::default();
+) -> Told {
+    let mut told = Told::default();
     if changes.iter().any(|change| change.call == Call::Sweep) {
-        return update;
+        return told;
     }
     let (standing, closed): (Vec<&Exposure>, Vec<&Exposure>) =
         remediation.judgement.exposures.iter().partition(|exposure| exposure.standing);
@@ -84,16 +91,19 @@ pub(super) fn tell(
         }
     }
     let has_close = findings.iter().any(is_close);
-    for (key, mut fight) in fights.into_iter().filter(|_| has_close || is_fight_told) {
+    for (key, mut fight) in fights {
+        if has_close {
+            told.happened.extend(written(&fight).map(|fight| (fight_name(&key), fight)));
+        }
         if is_fight_told {
             fight.note_told(now);
+            told.heard.extend(written(&fight).map(|fight| (fight_name(&key), fight)));
         }
-        update.set.extend(written(&fight).map(|fight| (fight_name(&key), fight)));
     }
     if is_standing_told {
-        update.set.extend(standing.iter().filter_map(|key| Some((told_name(key), written(&now)?))));
+        told.heard.extend(standing.iter().filter_map(|key| Some((told_name(key), written(&now)?))));
     }
-    update
+    told
 }
 
 /// Who opened it: the role where there is one, for a session's name is the caller's choice.

@@ -53,3 +53,24 @@ async fn what_failed_is_told_each_time() {
         assert_eq!(watch.world.published().len(), n);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_published_is_news_the_next_time() {
+    let mut watch = told().start().await;
+    let round = async |watch: &mut Watch, is_published: bool| {
+        watch.start_anew(told()).await;
+        if !is_published {
+            watch.world.deny(ACCOUNT, "Publish");
+        }
+        let event = watch.open(&[Permission::tcp(22, EVERYONE)]);
+        assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));
+        watch.world.permit(ACCOUNT, "Publish");
+        later(watch, Duration::from_secs(60));
+        watch.world.published().len()
+    };
+    assert_eq!(round(&mut watch, false).await, 0);
+    assert_eq!(round(&mut watch, true).await, 1, "nobody has heard of it yet");
+    assert_eq!(round(&mut watch, false).await, 1, "the third close is a fight, and nobody hears of that");
+    assert_eq!(round(&mut watch, true).await, 2, "so it is told with the fourth");
+    assert_eq!(round(&mut watch, true).await, 2, "and no more");
+}

@@ -171,3 +171,16 @@ async fn a_memory_that_cannot_be_written_tells_each_sweep() {
         assert!(swept(&mut watch).await.2.is_some());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_whose_message_was_not_published_is_told_with_the_next() {
+    let mut watch = told().start().await;
+    watch.open(&[Permission::tcp(22, EVERYONE)]);
+    watch.world.deny(ACCOUNT, "Publish");
+    assert_eq!(swept(&mut watch).await.2, None);
+    watch.world.permit(ACCOUNT, "Publish");
+    hour(&watch);
+    assert!(swept(&mut watch).await.2.is_some(), "nobody has heard of it yet");
+    hour(&watch);
+    assert_eq!(swept(&mut watch).await.2, None, "and once is enough");
+}
