@@ -35,6 +35,26 @@ pub fn for_people(text: &str) -> String {
         .collect()
 }
 
+/// Text between the tags of a page, or in an attribute in quotes: nothing in it is markup, and what does not print, or turns
+/// the order of the letters around, is shown as its number.
+#[must_use]
+pub fn html(text: &str) -> String {
+    let mut page = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => page.push_str("&amp;"),
+            '<' => page.push_str("&lt;"),
+            '>' => page.push_str("&gt;"),
+            '"' => page.push_str("&quot;"),
+            '\'' => page.push_str("&#39;"),
+            '\n' => page.push(c),
+            c if prints(c) => page.push(c),
+            c => page.extend(c.escape_unicode()),
+        }
+    }
+    page
+}
+
 /// Whether a character prints and stays where it is.
 fn prints(c: char) -> bool {
     matches!(c, '"' | '\'' | '\\') || c.escape_debug().count() == 1 || is_mark(c)
@@ -56,6 +76,14 @@ mod tests {
         let long = "x".repeat(10_000);
         assert_eq!(for_people(&long), long);
         assert_eq!(escaped("`x`"), "'x'");
+    }
+
+    #[test]
+    fn nothing_in_the_text_of_a_page_is_markup_or_hides() {
+        let text = "</td><b a='1' c=\"2\">&amp;\nü\u{301}\u{1b}\u{200b}\u{202e}\u{feff}";
+        let page =
+            "&lt;/td&gt;&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;amp;\nü\u{301}\\u{1b}\\u{200b}\\u{202e}\\u{feff}";
+        assert_eq!(html(text), page);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use portcullis_domain::text::html as escaped;
 use sha2::{Digest, Sha256};
 
 use super::text::span;
@@ -148,25 +149,4 @@ fn acts(acts: &[Told], out: &mut String) -> fmt::Result {
 /// A user agent may be as long as its caller likes.
 fn cut(text: &str) -> String {
     text.chars().take(200).collect()
-}
-
-/// Text, as HTML shows it: nothing in it is markup, and nothing in it turns the direction of what follows.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // What does not print, and marks of direction: an attacker's text could look like another.
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
-                escaped.push('\u{fffd}')
-            }
-            c if c.is_control() => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

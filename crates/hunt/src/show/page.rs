@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use portcullis_domain::text::html;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -20,25 +21,6 @@ use crate::hunts::Hunt;
 const STYLE: &str = include_str!("page.css");
 /// More rows than this a browser shows slowly.
 const MOST: usize = 5000;
-
-/// A text between tags, or in an attribute in quotes.
-fn html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // What turns the direction of writing could make a text look like another one.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => escaped.extend(c.escape_unicode()),
-            c if c.is_control() && c != '\n' => escaped.extend(c.escape_unicode()),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
 
 pub(super) fn write(hunt: &Hunt, answer: &Answer, notes: &Notes, out: &mut impl Write) -> io::Result<()> {
     let rows = cells(answer);
