@@ -7,24 +7,24 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use aws_config::Region as SdkRegion;
+use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_sdk_ec2::config::SharedCredentialsProvider;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::Client;
-use portcullis_domain::arn::Arn;
-use serde_json::json;
-
-use aws_config::retry::RetryConfig;
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::ObjectLockMode;
 use jiff::Timestamp;
+use portcullis_domain::arn::Arn;
+use serde_json::json;
 
 use super::{Aws, AwsError, Code, Effect};
 use crate::config::LogRole;
 
 const GET_OBJECT: &str = "GetObject";
 const LIST_OBJECTS: &str = "ListObjectsV2";
+const PUT_OBJECT: &str = "PutObject";
 
 /// What is known of buckets from one invocation to the next.
 #[derive(Debug, Default)]
@@ -33,7 +33,6 @@ pub(super) struct Buckets {
     /// For each bucket of log files, the credentials that may read it and nothing else.
     readers: Mutex<BTreeMap<String, SharedCredentialsProvider>>,
 }
-const PUT_OBJECT: &str = "PutObject";
 
 /// A bucket, to read from.
 #[derive(Debug, Clone)]
@@ -100,7 +99,7 @@ impl Aws {
     fn bucket_read_by(&self, name: &str, reader: Option<SharedCredentialsProvider>) -> Bucket {
         // An endpoint that is not AWS's has no host name for each bucket.
         let path_style = self.base.endpoint_url().is_some();
-        let mut config = aws_sdk_s3::config::Builder::from(&self.base).force_path_style(path_style);
+        let mut config = Builder::from(&self.base).force_path_style(path_style);
         if reader.is_some() {
             config.set_credentials_provider(reader);
         }

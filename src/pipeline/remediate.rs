@@ -266,7 +266,8 @@ impl Work<'_> {
 
     /// What is reported, over everything that any snapshot showed of what matters.
     fn finish(self, snapshot: &Snapshot, is_unsettled: bool) -> Remediated {
-        let last = self.task.judge(self.context, &self.state.left(&snapshot.facts));
+        let shown = self.state.left(&snapshot.facts);
+        let last = self.task.judge(self.context, &shown);
         let open = self.left_open(&last);
         let whole = self.state.whole(&snapshot.facts);
         let own = attributions(self.task.changes, &whole);
@@ -280,7 +281,7 @@ impl Work<'_> {
         if let Some(why) = self.task.held_back.filter(|_| !self.state.pending().is_empty()) {
             judgement.undecided.push(why.to_owned());
         }
-        let (observed, shown) = (self.state.observed().clone(), self.state.left(&snapshot.facts));
+        let observed = self.state.observed().clone();
         let (is_holder, closed_by_others) = (self.stand.is_holder, self.state.closed_by_others());
         let mut gone = self.state.gone(&snapshot.facts);
         // A rule of its own that EC2 does not show when it would is gone, whoever took it.
