@@ -1,9 +1,9 @@
 //! From what came of a group to a finding for each of its changes.
 
-use portcullis_domain::change::{Call, Change};
+use portcullis_domain::change::Change;
 use portcullis_domain::finding::{Action, Finding, MemoryState, Verdict};
 use portcullis_domain::judge::Judgement;
-use portcullis_domain::policy::Mode;
+use portcullis_domain::policy::{Mode, Policy};
 
 use super::budget::{self, Budget};
 use super::context::Context;
@@ -47,7 +47,7 @@ pub(super) async fn handle(
     most: usize,
 ) -> GroupResult {
     let location = snapshot.facts.location.clone();
-    let is_event = task.changes.iter().all(|change| change.call != Call::Sweep);
+    let is_event = task.is_of_events();
     let first = task.judge(context, &snapshot.facts);
     let concerns = first.concerns_the_changes();
     // A rule that EC2 does not show is still to come, or another delivery has closed it.
@@ -97,7 +97,7 @@ pub(super) async fn handle(
     }
     task.open_through_lists.note(context, &with_others, &snapshot.facts);
     let remediated = Box::pin(remediate(context, &with_others, &mut recall, (snapshot, permit), most)).await;
-    let Remediated { remediation, is_holder, closed_by_others, gone, .. } = &remediated;
+    let remediation = &remediated.remediation;
     let stands = remediation.judgement.keeps_an_own_rule(|rule| remediation.done.contains_key(rule));
     if is_event && stands {
         context.recent.keep(&location, task.changes);
@@ -109,12 +109,9 @@ pub(super) async fn handle(
     if is_event && revoked > 0 {
         context.recent.note_closed(&location);
     }
-    let findings = task.changes.iter().enumerate().map(|(n, change)| Finding::judged(change, n, remediation));
-    let mut findings: Vec<Finding> = findings.collect();
+    let mut findings = findings_of(task, &remediated, policy);
     for finding in &mut findings {
-        finding.policy = Some(policy.hash().to_owned());
         finding.memory = is_lost.then_some(MemoryState::Unavailable);
-        finding.note_closed_by_another(closed_by_others);
         if finding.verdict == Verdict::Exposed {
             refused.iter().for_each(|why| finding.reason.push_str(&format!("; {why}")));
         }
@@ -123,18 +120,40 @@ pub(super) async fn handle(
         let memory = recall.as_ref().map(|recall| &recall.memory);
         evidence::add(context, &with_others, (&remediated, Knew::of(memory, is_lost)), &mut findings);
     }
-    let settlement = recall.as_ref().and_then(|recall| {
-        let now = context.now();
-        let gate = match is_holder {
-            true => Gate::Held,
-            false if recall.is_held_by_another(now) => Gate::HeldByAnother,
-            false => Gate::Free,
-        };
-        let told = telling::tell(&mut findings, (task.changes, remediation), (&recall.memory, gate), now);
-        let settlement = recall.settlement(now, (gone, stands), told);
-        settlement.map(|settlement| if *is_holder { recall.release(settlement) } else { settlement })
-    });
+    let settle = |recall: &Recall| settlement_of(context, task, (&remediated, stands), recall, &mut findings);
+    let settlement = recall.as_ref().and_then(settle);
     GroupResult { findings, revoked, settlement, is_policy_stale }
+}
+
+/// A finding for each change of the task.
+fn findings_of(task: &GroupTask<'_>, remediated: &Remediated, policy: &Policy) -> Vec<Finding> {
+    let finding = |(n, change): (usize, &&Change)| {
+        let mut finding = Finding::judged(change, n, &remediated.remediation);
+        finding.policy = Some(policy.hash().to_owned());
+        finding.note_closed_by_another(&remediated.closed_by_others);
+        finding
+    };
+    task.changes.iter().enumerate().map(finding).collect()
+}
+
+/// What the memory is to keep when the findings were told. Those that were told before are marked.
+fn settlement_of(
+    context: &Context,
+    task: &GroupTask<'_>,
+    (remediated, stands): (&Remediated, bool),
+    recall: &Recall,
+    findings: &mut [Finding],
+) -> Option<Settlement> {
+    let Remediated { remediation, is_holder, gone, .. } = remediated;
+    let now = context.now();
+    let gate = match is_holder {
+        true => Gate::Held,
+        false if recall.is_held_by_another(now) => Gate::HeldByAnother,
+        false => Gate::Free,
+    };
+    let told = telling::tell(findings, (task.changes, remediation), (&recall.memory, gate), now);
+    let settlement = recall.settlement(now, (gone, stands), told)?;
+    Some(if *is_holder { recall.release(settlement) } else { settlement })
 }
 
 /// What must be known before anything is done: the claim is made, and meanwhile the policy is asked for again, unless it is
