@@ -33,6 +33,8 @@ pub struct Context {
     pub out: Output,
     /// Whether people will read the findings, and groups need their names.
     pub names_groups: bool,
+    /// Whether openings that are over are ended. An operator who only looks ends nothing.
+    pub ends_openings: bool,
     /// Where evidence is kept.
     pub shelf: Shelf,
     /// Where findings go beside the log, the metrics and the topic.
@@ -68,7 +70,20 @@ impl Context {
         let (shelf, unwritten, recent) = (Shelf::None, Unwritten::default(), RecentChanges::default());
         let (refused, destinations) = (RefusedAccounts::default(), Destinations::default());
         let policy = LivePolicy::fixed(policy);
-        Self { aws, policy, settings, clock, out, names_groups, shelf, destinations, unwritten, recent, refused }
+        Self {
+            aws,
+            policy,
+            settings,
+            clock,
+            out,
+            names_groups,
+            ends_openings: true,
+            shelf,
+            destinations,
+            unwritten,
+            recent,
+            refused,
+        }
     }
 
     /// The same context, with evidence kept.

@@ -13,7 +13,7 @@ use super::describe::FirstLooks;
 use super::intake::{Tracked, group_name};
 use super::region::{self, Aftermath, RegionResult};
 use super::task::{GroupTask, Snapshot};
-use super::{describe, group, permission, prefix_list};
+use super::{describe, end, group, permission, prefix_list};
 use crate::aws::{AccountRegion, AwsError, Permit, Session};
 
 /// This many groups that share a prefix list are handled at a time.
@@ -74,7 +74,7 @@ pub(super) async fn handle(
         held_back,
     };
     let same = Same { context, resource, changes: &changes };
-    let (looks, permit) = match describe_with_permit(context, &task, resource).await {
+    let (mut looks, permit) = match describe_with_permit(context, &task, resource).await {
         Ok(described) => described,
         Err(why) => {
             findings.extend(same.finding(Verdict::Undecided, Outcome::Failed, &why));
@@ -82,10 +82,18 @@ pub(super) async fn handle(
         }
     };
     let groups = looks.description.groups.len();
-    let RegionResult { findings: more, nearly_open, aftermath } = handle_groups(&task, &same, looks, permit).await;
+    let ends = match sweeps.is_empty() {
+        true => Vec::new(),
+        false => end::overdue(context, &task, &mut looks.description.groups).await,
+    };
+    let RegionResult { findings: more, nearly_open, mut aftermath } = handle_groups(&task, &same, looks, permit).await;
     findings.extend(more);
     if context.names_groups {
         name_groups(session, target, &mut findings).await;
+    }
+    for end in ends {
+        end.settlements.into_iter().for_each(|settlement| aftermath.add(Some(settlement), false));
+        findings.extend(changes.first().map(|change| change.with(end.finding)));
     }
     let is_swept = !sweeps.is_empty();
     ResourceResult { findings, groups, sweeps, is_swept, nearly_open, aftermath }

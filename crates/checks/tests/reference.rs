@@ -115,12 +115,16 @@ fn metrics() {
 
 #[test]
 fn permissions() {
-    for (heading, yaml) in
-        [("Permissions of the function's role", TEMPLATE), ("Permissions of the member's roles", MEMBER)]
-    {
-        let template = template(yaml);
+    let mut stack = template(TEMPLATE);
+    // What people may do is not what the function may do.
+    let operators = stack["Resources"].as_object_mut().unwrap().remove("OperatorPolicy").unwrap();
+    for (heading, resources) in [
+        ("Permissions of the function's role", stack["Resources"].clone()),
+        ("Permissions of operators", operators),
+        ("Permissions of the member's roles", template(MEMBER)["Resources"].clone()),
+    ] {
         let mut found = Vec::new();
-        statements(&template["Resources"], "", &mut found);
+        statements(&resources, "", &mut found);
         let granted = found.into_iter().filter(|(_, statement)| statement.get("Principal").is_none());
         let granted: BTreeSet<(String, String)> = granted.flat_map(actions).collect();
         let rows = rows(PAGE, heading);
@@ -129,6 +133,9 @@ fn permissions() {
         assert_eq!(page, granted, "{heading}");
         assert!(rows.iter().all(|row| row.len() == 5 && row.iter().all(|cell| !cell.is_empty())), "an empty cell");
         assert!(!granted.iter().any(|(_, action)| action.contains('*')), "a wildcard");
+        // Portcullis itself never opens anything.
+        let opens = granted.iter().any(|(_, action)| action == "ec2:AuthorizeSecurityGroupIngress");
+        assert_eq!(opens, heading == "Permissions of operators", "{heading}");
     }
 }
 

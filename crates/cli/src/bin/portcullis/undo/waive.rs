@@ -4,7 +4,7 @@ use std::io;
 
 use jiff::Timestamp;
 use portcullis::domain::facts::Facts;
-use portcullis::domain::memory::{Waiver, item_of, waiver_name, written};
+use portcullis::domain::memory::{Waiver, WaiverKind, item_of, waiver_name, written};
 use portcullis::domain::policy::{Exemption, Policy};
 use portcullis::store::{Store, Update};
 use portcullis_cli::operator::explained;
@@ -27,7 +27,16 @@ impl Back<'_> {
         let (Some(time), Some(reason)) = (self.arguments.waive, &self.arguments.reason) else { return Ok(None) };
         let until = now.checked_add(time).map_err(io::Error::other)?;
         let by = self.principal();
-        let waiver = Waiver { by, reason: reason.clone(), from: now, until, guards, sources, rules: Vec::new() };
+        let waiver = Waiver {
+            kind: WaiverKind::Undo,
+            by,
+            reason: reason.clone(),
+            from: now,
+            until,
+            guards,
+            sources,
+            rules: Vec::new(),
+        };
         let id = format!("w-{}", short(&[self.evidence.id.as_str(), &now.to_string()]));
         let exemptions = waiver.exemptions(&id, &facts.location, self.policy, now);
         let refused = |why| io::Error::other(format!("the policy lets no such waiver be: {why}; nothing was done"));
