@@ -33,6 +33,7 @@ pub use dynamodb::{Attributes, ItemUpdate, Updated};
 pub use ec2::{Authorized, Description, KnownLists, ListAge, Permit, PrefixListState, REVOKE, Wanted};
 pub use error::{AwsError, Code, Effect, within};
 pub use event_bridge::{BusEvent, EVENT_SOURCE};
+pub use http::http_get;
 pub use identity::{AccountRegion, FunctionIdentity};
 pub use organizations::is_usable;
 use rate_limit::RateLimiter;

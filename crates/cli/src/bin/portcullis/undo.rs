@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use crate::arguments::EvidenceArgs;
 use back::Back;
+pub(crate) use waive::{memory_of_environment, store_named};
 
 #[derive(clap::Args)]
 pub(crate) struct UndoArgs {
@@ -84,7 +85,7 @@ Exit status: 0 the rules are there; 1 the policy forbids it: nothing was done; 2
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn reason(text: &str) -> Result<String, &'static str> {
+pub(crate) fn reason(text: &str) -> Result<String, &'static str> {
     let is_one = !text.trim().is_empty() && text.len() <= 500 && !text.contains(char::is_control);
     is_one.then(|| text.trim().to_owned()).ok_or("expected a reason of at most 500 characters, such as INC-123")
 }

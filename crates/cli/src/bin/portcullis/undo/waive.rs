@@ -62,15 +62,14 @@ impl Back<'_> {
     fn store(&self) -> io::Result<Store> {
         let name = match &self.arguments.memory {
             Some(name) => name.clone(),
-            None => variable(),
+            None => memory_of_environment(),
         };
         match name.as_str() {
             "" => Err(io::Error::other(
                 "--waive writes to the function's memory: name it with --memory TABLE or --memory FOLDER, or in the \
                  variable PORTCULLIS_MEMORY; nothing was opened",
             )),
-            folder if folder.contains('/') => Ok(Store::Folder(folder.into())),
-            table => Ok(Store::Table(table.to_owned())),
+            name => Ok(store_named(name)),
         }
     }
 
@@ -80,7 +79,16 @@ impl Back<'_> {
     }
 }
 
-fn variable() -> String {
+/// A folder is a path with a `/`; anything else is a table's name.
+pub(crate) fn store_named(name: &str) -> Store {
+    match name.contains('/') {
+        true => Store::Folder(name.into()),
+        false => Store::Table(name.to_owned()),
+    }
+}
+
+/// The memory that the function's own variable names; empty where it names none.
+pub(crate) fn memory_of_environment() -> String {
     #[expect(clippy::disallowed_methods, reason = "an option of the command line, by its variable")]
     std::env::var("PORTCULLIS_MEMORY").unwrap_or_default()
 }
