@@ -105,10 +105,12 @@ impl OpenAccount<'_> {
     pub fn evidence(self, now: Timestamp) -> Evidence {
         let Self { guard, change, waiver, before, opening, outcome } = self;
         let plan = Plan { location: before.location.clone(), mode: Mode::Alert, cap: 0, steps: Vec::new() };
-        let verb = match outcome {
-            ActOutcome::Intended => "is about to open",
-            ActOutcome::Opened => "opened",
-            _ => "could not open",
+        let verb = if outcome == ActOutcome::Intended {
+            "is about to open"
+        } else if outcome == ActOutcome::Opened {
+            "opened"
+        } else {
+            "could not open"
         };
         let what: Vec<String> = opening.opens.iter().map(words).collect();
         let reason = format!("{} {verb} {} until {}", waiver.by, what.join(", "), opening.until);

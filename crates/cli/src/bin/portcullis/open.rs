@@ -42,7 +42,7 @@ pub(crate) struct OpenArgs {
     /// For how long: 30m, 2h, at most the policy's `waivers.most`
     #[arg(long = "for", value_name = "TIME", required_unless_present = "list", value_parser = when::span)]
     time: Option<SignedDuration>,
-    /// Why, such as a ticket: it is kept in the evidence, and begins the rule's description
+    /// Why, such as a ticket: it is kept in the evidence, and stands in the rule's description
     #[arg(long, value_name = "TEXT", required_unless_present = "list", value_parser = crate::undo::reason)]
     reason: Option<String>,
     /// Show what is open until when, and open nothing
