@@ -8,6 +8,7 @@ use portcullis_domain::finding::{Finding, SweepFinding};
 use super::context::{Context, InvocationScope};
 use super::evidence;
 use super::intake::{Batch, Tracked};
+use super::recall::Settlement;
 use super::resource::{self, ResourceResult};
 use crate::sinks::metrics::{self, Counts, Trouble};
 
@@ -54,9 +55,12 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
         let findings = done.findings.iter().map(|finding| &finding.value);
         let failures = context.sinks_with(scope.session).report(findings, &scope.news, scope.report_until()).await;
         let aftermath = std::mem::take(&mut done.aftermath);
-        let is_lost = |finding: &Tracked<Finding>| finding.value.is_of_end() && finding.value.is_without_evidence;
-        let is_lost = done.findings.iter().any(is_lost);
-        let settle = aftermath.settlements.into_iter().filter(|it| !(is_lost && it.ends_an_opening()));
+        let unkept: Vec<&Finding> =
+            done.findings.iter().map(|it| &it.value).filter(|it| it.is_without_evidence).collect();
+        let held_back =
+            |settlement: Settlement| unkept.iter().fold(settlement, |it, finding| it.held_back_for(finding));
+        let is_lost = unkept.iter().any(|finding| finding.is_of_end());
+        let settle = aftermath.settlements.into_iter().filter(|it| !(is_lost && it.ends_an_opening())).map(held_back);
         let settle = settle.map(|settlement| async move {
             let notes_an_opening = settlement.notes_an_opening();
             (settlement.write(context, failures == 0, scope.report_until()).await, notes_an_opening)

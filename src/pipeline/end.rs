@@ -236,7 +236,7 @@ impl Known<'_> {
                 rules: rules.clone(),
                 done_at: finding.done_at,
             };
-            finding.evidence = Some(Box::new(account.evidence(&self.location, &finding.reason)));
+            finding.evidence = vec![account.evidence(&self.location, &finding.reason)];
         }
         let revoked = rules.iter().filter(|taken| taken.action == Action::Revoked);
         let taken: BTreeSet<RuleId> = revoked.map(|taken| taken.rule.id.clone()).collect();

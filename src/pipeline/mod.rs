@@ -13,6 +13,7 @@ mod evidence;
 mod gate;
 mod group;
 mod intake;
+mod journal;
 mod log_file;
 mod permission;
 mod prefix_list;

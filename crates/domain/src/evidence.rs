@@ -7,6 +7,7 @@
 
 mod build;
 mod id;
+mod left;
 mod look;
 mod opening;
 mod read;
@@ -22,6 +23,7 @@ use serde_json::Value;
 
 pub use build::{Account, Guard, absent};
 pub use id::ActId;
+pub use left::LeftAct;
 pub use look::{Call, Look, PrefixListLook, Reply};
 pub use opening::{EndAccount, EndedBy, OpenAccount, Opening, admits, rules_to_open, words};
 pub use read::ReadError;

@@ -104,6 +104,7 @@ async fn closed(what: &What, place: Place) -> io::Result<u8> {
     let ahead = caller.ahead;
     let clock = Box::new(move || portcullis::now().saturating_sub(ahead).unwrap_or_else(|_| portcullis::now()));
     let shelf = kept.map_or(Shelf::None, |acts| acts.shelf);
+    let policy = Arc::unwrap_or_clone(policy);
     let context = Context::new(aws, policy, settings, clock, out).with_shelf(shelf);
     let mut is_trouble = false;
     for (waiver, group) in named {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -49,7 +50,7 @@ pub(crate) struct Place {
     pub(crate) store: Store,
     pub(crate) kept: Option<Acts>,
     pub(crate) schedule: Option<Schedule>,
-    pub(crate) policy: Policy,
+    pub(crate) policy: Arc<Policy>,
 }
 
 impl PlaceArgs {
@@ -73,7 +74,7 @@ impl PlaceArgs {
                 store: store_named(&memory),
                 kept: self.evidence.acts_if_named().await?,
                 schedule: None,
-                policy: given.unwrap_or_else(Policy::built_in),
+                policy: given.unwrap_or_else(Policy::built_in).into(),
             });
         }
         let hub = self.hub_region.clone().unwrap_or_else(|| caller.identity.region.clone());
@@ -109,7 +110,7 @@ impl PlaceArgs {
             (None, Some(url)) => policy_file::read_with(url, &aws).await?,
         };
         let store = Store::Table(output("MemoryTableName", "the stack has no memory: deploy it again")?);
-        Ok(Place { aws, caller, store, kept, schedule: Some(schedule), policy })
+        Ok(Place { aws, caller, store, kept, schedule: Some(schedule), policy: policy.into() })
     }
 }
 
