@@ -67,12 +67,35 @@ fn trouble(error: &StoreError) -> io::Error {
 /// A time as people say it: `in 2 h`, `in 1 h 30 min`.
 #[must_use]
 pub fn in_words(time: SignedDuration) -> String {
-    let minutes = time.as_mins().max(0);
+    if time < SignedDuration::from_mins(1) {
+        return format!("{} s", time.as_secs().max(0));
+    }
+    let minutes = time.as_mins();
     match (minutes / (24 * 60), minutes / 60 % 24, minutes % 60) {
         (0, 0, minutes) => format!("{minutes} min"),
         (0, hours, 0) => format!("{hours} h"),
         (0, hours, minutes) => format!("{hours} h {minutes} min"),
         (days, 0, 0) => format!("{days} d"),
         (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_in_its_two_largest_units() {
+        for (seconds, words) in [
+            (10, "10 s"),
+            (90, "1 min"),
+            (7200, "2 h"),
+            (7199, "1 h 59 min"),
+            (86_400, "1 d"),
+            (90_000, "1 d 1 h"),
+            (-5, "0 s"),
+        ] {
+            assert_eq!(in_words(SignedDuration::from_secs(seconds)), words);
+        }
     }
 }

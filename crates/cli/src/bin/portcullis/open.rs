@@ -40,7 +40,7 @@ pub(crate) struct OpenArgs {
     #[arg(long = "from", value_name = "CIDR|me", required_unless_present = "list", value_parser = source)]
     sources: Vec<From>,
     /// For how long: 30m, 2h, at most the policy's `waivers.most`
-    #[arg(long = "for", value_name = "TIME", required_unless_present = "list", value_parser = when::span)]
+    #[arg(long = "for", value_name = "TIME", required_unless_present = "list", value_parser = duration)]
     time: Option<SignedDuration>,
     /// Why, such as a ticket: it is kept in the evidence, and stands in the rule's description
     #[arg(long, value_name = "TEXT", required_unless_present = "list", value_parser = crate::undo::reason)]
@@ -95,6 +95,15 @@ Exit status: 0 it is open, or was already; 1 the policy forbids it: nothing was 
 fn group(text: &str) -> Result<GroupId, String> {
     GroupId::parse(text).map_err(|error| format!("expected {}", error.accepted))
 }
+
+/// Seconds too: whoever tries it does not want to wait for a minute.
+fn duration(text: &str) -> Result<SignedDuration, String> {
+    let seconds = text.strip_suffix('s').and_then(|number| number.parse::<u32>().ok()).filter(|it| *it >= SHORTEST);
+    seconds.map_or_else(|| when::span(text), |seconds| Ok(SignedDuration::from_secs(seconds.into())))
+}
+
+/// In less time no end comes.
+const SHORTEST: u32 = 10;
 
 fn source(text: &str) -> Result<From, String> {
     text.parse()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use portcullis::aws::{AccountRegion, Session};
 use portcullis::domain::change::Change;
 use portcullis::domain::evidence::{self, ActOutcome, Guard, OpenAccount, rules_to_open};
@@ -49,8 +49,8 @@ const LOOKS: u32 = 6;
 /// The pause after the first of these looks. It doubles.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// An opening that has less than this of its time left when everything is ready is not made.
-const TOO_LATE: SignedDuration = SignedDuration::from_secs(30);
+/// An opening that has less than this part of its time left when everything is ready is not made.
+const TOO_LATE: i32 = 4;
 
 impl Opening<'_> {
     /// Makes it, and returns the exit status.
@@ -81,7 +81,8 @@ impl Opening<'_> {
         if let Err(error) = self.keep(&change, ActOutcome::Intended, &BTreeSet::new()).await {
             return Err(self.taken_back(error).await);
         }
-        if self.waiver.until.duration_since(self.place.now()) < TOO_LATE {
+        let asked = self.waiver.until.duration_since(self.waiver.from);
+        if self.waiver.until.duration_since(self.place.now()) < asked / TOO_LATE {
             let late = io::Error::other("its time is nearly over before it could be opened; nothing was opened");
             return Err(self.taken_back(late).await);
         }

@@ -89,15 +89,12 @@ impl PlaceArgs {
             function: output("FunctionArn", UPDATE)?,
         };
         let operator = Operator { region: Some(hub), ..operator };
-        let place = match self.evidence.place()? {
-            Some(place) => Some(place),
-            None => stack.optional("EvidenceLocation").and_then(EvidencePlace::parse),
-        };
-        let place = match (place, stack.parameter("EvidenceDays")) {
-            (Some(place @ EvidencePlace::S3 { days: None, .. }), Some(days)) => {
-                Some(place.locked_for(days).map_err(io::Error::other)?)
-            }
-            (place, _) => place,
+        let own = || stack.optional("EvidenceLocation").and_then(EvidencePlace::parse);
+        let place = match (self.evidence.place()?, own(), stack.parameter("EvidenceDays")) {
+            (Some(place), ..) => Some(place),
+            // The stack's own is locked as the function locks it.
+            (None, Some(place), Some(days)) => Some(place.locked_for(days).map_err(io::Error::other)?),
+            (None, place, _) => place,
         };
         let kept = match &place {
             Some(place) => Some(Acts::at(place, &operator).await?),
