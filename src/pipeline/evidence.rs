@@ -1,6 +1,6 @@
 //! The evidence of what was done: collected while a group is handled, written before anything is reported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
@@ -46,7 +46,7 @@ impl Looks {
     }
 
     /// Notes what was judged, and the plan that it led to.
-    pub(super) fn note(&mut self, facts: &Facts, judged_at: Timestamp, plan: Plan) {
+    pub(super) fn note(&mut self, facts: &Facts, (judged_at, given_up): (Timestamp, &BTreeSet<RuleId>), plan: Plan) {
         self.is_current = self.is_kept && !plan.steps.is_empty();
         if !self.is_current {
             return;
@@ -55,7 +55,7 @@ impl Looks {
             self.looks.pop();
             self.left_out += 1;
         }
-        self.looks.push(Look::new(facts, judged_at, plan));
+        self.looks.push(Look::new(facts, judged_at, plan).with_given_up(given_up.clone()));
     }
 
     /// Notes what was called after the last look.
@@ -100,6 +100,7 @@ pub(super) fn add(
             region: Some(identity.region.clone()),
             mode: task.mode,
             policy: task.policy.hash().to_owned(),
+            restores: context.settings.restores,
         },
         location: &done.remediation.judgement.location,
         changes: task.changes,
