@@ -14,6 +14,7 @@ mod gate;
 mod give_back;
 mod group;
 mod intake;
+mod journal;
 mod log_file;
 mod permission;
 mod prefix_list;

@@ -83,7 +83,7 @@ pub(super) async fn remediate(
                 work.gate.limit_next(Duration::ZERO);
                 again = true;
             } else {
-                again = work.act(ready, &snapshot).await
+                again = work.act(ready, (&snapshot, &judgement)).await
                     && (turn.calls_for_another() || !work.state.pending().is_empty() || work.is_left_open(&judgement));
             }
         }
@@ -188,15 +188,18 @@ impl Work<'_> {
     }
 
     /// Makes one call, and returns whether another turn may help: what goes for good goes first.
-    async fn act(&mut self, permit: Permit<'_>, snapshot: &Snapshot) -> bool {
+    async fn act(&mut self, permit: Permit<'_>, look: (&Snapshot, &Judgement)) -> bool {
         match self.state.to_revoke().is_empty() {
-            true => Box::pin(self.give_back(permit, snapshot)).await,
-            false => self.revoke(permit, snapshot).await,
+            true => Box::pin(self.give_back(permit, look.0)).await,
+            false => self.revoke(permit, look).await,
         }
     }
 
     /// Revokes what is pending, and returns whether another turn may help.
-    async fn revoke(&mut self, permit: Permit<'_>, snapshot: &Snapshot) -> bool {
+    async fn revoke(&mut self, permit: Permit<'_>, (snapshot, judgement): (&Snapshot, &Judgement)) -> bool {
+        if let Some(recall) = self.stand.recall.as_mut() {
+            Box::pin(recall.see(self.context, self.task, (&snapshot.facts, judgement))).await;
+        }
         let rules = self.state.to_revoke();
         let mut request = None;
         let answer = match self.task.session.revoke(permit, &snapshot.facts.location.group, &rules).await {

@@ -1,11 +1,15 @@
 //! A known and lawful value is given back on the same rule, and `restored` is said only after a look.
 
-use ec2_model::{Fault, FaultKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ec2_model::{Fault, FaultKind, Reply};
 use portcullis::domain::evidence::{ActOutcome, ConfirmedBy};
 use portcullis::domain::policy::Mode;
+use tokio::sync::Notify;
 
 use super::*;
-use crate::harness::replayed;
+use crate::harness::{Between, replayed};
 
 /// The group with a rule that a sweep has seen.
 async fn swept(setup: Setup, before: Permission) -> (Watch, String) {
@@ -253,4 +257,49 @@ async fn a_rule_that_is_newer_than_the_sweep_gets_back_what_it_was_made() {
     let finding = alone(&mut watch, restoring(), &event).await;
     assert_eq!(action(&finding), Action::Restored, "{finding:#?}");
     assert_eq!(former(&finding, &web), "tcp 443 0.0.0.0/0 by event");
+}
+
+/// An attempt that gives the rule back and comes no further leaves a claim. The next one says what was done, with evidence,
+/// although the rule is lawful by then.
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_call_leaves_the_port_closed_with_evidence_and_somebody_told() {
+    let setup = || Setup { topic: true, ..restoring() };
+    let (mut points, mut changed) = (0, 0);
+    'calls: for calls in 0.. {
+        for has_effect in [false, true] {
+            let (mut watch, web) = swept(setup(), tcp(443, EVERYONE).described("shop")).await;
+            let event = modify(&watch, &web, tcp(22, EVERYONE));
+            let (world, made, stopped) = (watch.world.clone(), AtomicUsize::new(0), Arc::new(Notify::new()));
+            let stops = Arc::clone(&stopped);
+            let between: Between = Arc::new(move |request| {
+                let n = made.fetch_add(1, Ordering::Relaxed);
+                if n < calls || n == calls && has_effect {
+                    let reply = world.handle(request);
+                    if n < calls {
+                        return (Duration::ZERO, reply);
+                    }
+                }
+                stops.notify_one();
+                (Duration::from_secs(86_400), Reply::Lost)
+            });
+            watch.start_behind(setup(), between).await;
+            tokio::select! {
+                biased;
+                () = stopped.notified() => {}
+                _ = watch.deliver(&event) => break 'calls,
+            }
+            points += 1;
+            let is_changed = watch.ingress() != ["tcp 22-22 0.0.0.0/0"];
+            changed += usize::from(is_changed);
+            later(&watch, MINUTES);
+            let finding = alone(&mut watch, setup(), &event).await;
+            let what = format!("call {calls}, {has_effect}: {finding:#?}");
+            assert_eq!(watch.ingress(), ["tcp 443-443 0.0.0.0/0"], "{what}");
+            assert!(!finding.needs_retry(), "{what}");
+            let acts = replayed(&watch.world);
+            assert!(acts.iter().any(|act| act.rules.iter().any(|taken| taken.rule.id.as_str() == web)), "{what}");
+            assert!(!watch.world.published().is_empty(), "nobody was told: {what}");
+        }
+    }
+    assert!(points >= 10 && changed >= 4, "{points} points, {changed} after the call");
 }

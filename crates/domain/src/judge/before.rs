@@ -1,6 +1,5 @@
 //! What a rule was before the changes at hand, where that is known.
 
-use super::attribution::Makers;
 use crate::change::{Call, Change};
 use crate::former::{Former, Was};
 use crate::ids::RuleId;
@@ -19,8 +18,8 @@ pub(super) struct Before<'a> {
 
 impl<'a> Before<'a> {
     /// A change that made the rule anew, or of which nothing is known, makes all of it the changes' own.
-    pub(super) fn of(rule: &RuleId, makers: &Makers<'a>) -> Self {
-        let mut all: Vec<&'a Change> = makers.made_by.iter().chain(&makers.altered_by).copied().collect();
+    pub(super) fn of(rule: &RuleId, made_by: &[&'a Change], altered_by: &[&'a Change]) -> Self {
+        let mut all: Vec<&'a Change> = made_by.iter().chain(altered_by).copied().collect();
         // The order of the changes must not matter, so those of one second are told apart by what they say.
         all.sort_by_key(|change| (change.event.time, change.event.id.as_deref()));
         let settled = |change: &&'a Change| match change.call {
