@@ -82,8 +82,7 @@ pub(super) async fn handle(
         None if is_event => left_by_others(context, task, &snapshot),
         _ => Vec::new(),
     };
-    let with_former = with_former(context, task, (former, recall.as_ref()), &others);
-    let former = with_former.await;
+    let former = Box::pin(with_former(context, task, (former, recall.as_ref()), &others)).await;
     let fill = |change: &Change| former.fill(change, &snapshot.facts, (policy, context.now()));
     let all: Vec<Change> = task.changes.iter().copied().chain(&others).map(fill).collect();
     let changes: Vec<&Change> = all.iter().collect();

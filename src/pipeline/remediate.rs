@@ -191,7 +191,7 @@ impl Work<'_> {
     async fn act(&mut self, permit: Permit<'_>, look: (&Snapshot, &Judgement)) -> bool {
         match self.state.to_revoke().is_empty() {
             true => Box::pin(self.give_back(permit, look.0)).await,
-            false => self.revoke(permit, look).await,
+            false => Box::pin(self.revoke(permit, look)).await,
         }
     }
 

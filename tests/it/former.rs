@@ -2,6 +2,7 @@
 //! so that nothing is known but what sweeps and the memory keep.
 
 mod restored;
+mod share;
 mod standing;
 mod told;
 

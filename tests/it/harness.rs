@@ -221,6 +221,11 @@ impl Watch {
         self.context = setup.instance(&self.world, self.start, &self.lines, between).await;
     }
 
+    /// Another instance beside the one that takes what is delivered.
+    pub(crate) async fn another(&self, setup: Setup) -> Context {
+        setup.instance(&self.world, self.start, &self.lines, straight(self.world.clone())).await
+    }
+
     /// The names of the calls to DynamoDB so far.
     pub(crate) fn memory_calls(&self) -> Vec<String> {
         let calls = self.world.calls().into_iter();
