@@ -251,6 +251,7 @@ impl Known<'_> {
             account: Some(identity.account.clone()),
             region: Some(identity.region.clone()),
             mode: self.context.settings.mode,
+            restores: false,
             policy: self.context.policy.now().hash().to_owned(),
         }
     }

@@ -14,7 +14,7 @@ use super::intake::{Tracked, group_name};
 use super::journal::Journal;
 use super::region::{self, Aftermath, RegionResult};
 use super::task::{GroupTask, Snapshot};
-use super::{describe, end, group, permission, prefix_list};
+use super::{describe, end, former, group, permission, prefix_list};
 use crate::aws::{AccountRegion, AwsError, Permit, Session};
 
 /// This many groups that share a prefix list are handled at a time.
@@ -87,6 +87,10 @@ pub(super) async fn handle(
         true => Vec::new(),
         false => end::overdue(context, &task, &mut looks.description.groups).await,
     };
+    // What a sweep sees is what modified rules were before.
+    let is_kept = !sweeps.is_empty() && matches!(resource, Resource::Region) && context.shelf.is_there();
+    let seen = looks.description.groups.first().map(|facts| facts.observed_at).filter(|_| is_kept);
+    let seen = seen.and_then(|at| former::Snapshot::of(target, &looks.description.groups, at));
     let RegionResult { findings: more, nearly_open, mut aftermath } = handle_groups(&task, &same, looks, permit).await;
     findings.extend(more);
     if context.names_groups {
@@ -95,6 +99,9 @@ pub(super) async fn handle(
     for end in ends {
         end.settlements.into_iter().for_each(|settlement| aftermath.add(Some(settlement), false));
         findings.extend(changes.first().map(|change| change.with(end.finding)));
+    }
+    if let Some(seen) = seen {
+        Box::pin(seen.keep(context, session.until())).await;
     }
     let is_swept = !sweeps.is_empty();
     ResourceResult { findings, groups, sweeps, is_swept, nearly_open, aftermath }

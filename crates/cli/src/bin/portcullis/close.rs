@@ -92,7 +92,14 @@ async fn closed(what: &What, place: Place) -> io::Result<u8> {
         return Ok(0);
     }
     let Place { aws, caller, store, kept, schedule, policy } = place;
-    let settings = Settings { mode: Mode::Enforce, accounts: Accounts::Own, topic: None, queue: None, memory: store };
+    let settings = Settings {
+        mode: Mode::Enforce,
+        accounts: Accounts::Own,
+        topic: None,
+        queue: None,
+        memory: store,
+        restores: false,
+    };
     let lines = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&lines);
     // The findings are shown otherwise. Evidence that could not be written is nowhere else.

@@ -24,7 +24,7 @@ fn function(stack: &Stack, mode: Mode, payload: &Value, later: SignedDuration) -
             .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
         let aws = Aws::load(loader, None, mode).await;
         let memory = Store::Table(stage::TABLE.to_owned());
-        let settings = Settings { mode, accounts: Accounts::Own, topic: None, queue: None, memory };
+        let settings = Settings { mode, accounts: Accounts::Own, topic: None, queue: None, memory, restores: false };
         let clock = Box::new(move || portcullis::now() + later);
         let context = Context::new(aws, Policy::parse("version: 1").unwrap(), settings, clock, Box::new(|_: &str| {}));
         let invocation = Invocation {

@@ -229,6 +229,7 @@ impl Opening<'_> {
                 account: Some(identity.account.clone()),
                 region: Some(identity.region.clone()),
                 mode: Mode::Alert,
+                restores: false,
                 policy: self.place.policy.hash().to_owned(),
             },
             change,
