@@ -14,7 +14,7 @@ use super::intake::{Tracked, group_name};
 use super::journal::Journal;
 use super::region::{self, Aftermath, RegionResult};
 use super::task::{GroupTask, Snapshot};
-use super::{describe, group, permission, prefix_list};
+use super::{describe, former, group, permission, prefix_list};
 use crate::aws::{AccountRegion, AwsError, Permit, Session};
 
 /// This many groups that share a prefix list are handled at a time.
@@ -83,10 +83,17 @@ pub(super) async fn handle(
         }
     };
     let groups = looks.description.groups.len();
+    // What a sweep sees is what modified rules were before.
+    let is_kept = !sweeps.is_empty() && matches!(resource, Resource::Region) && context.shelf.is_there();
+    let seen = looks.description.groups.first().map(|facts| facts.observed_at).filter(|_| is_kept);
+    let seen = seen.and_then(|at| former::Snapshot::of(target, &looks.description.groups, at));
     let RegionResult { findings: more, nearly_open, aftermath } = handle_groups(&task, &same, looks, permit).await;
     findings.extend(more);
     if context.names_groups {
         name_groups(session, target, &mut findings).await;
+    }
+    if let Some(seen) = seen {
+        Box::pin(seen.keep(context, session.until())).await;
     }
     let is_swept = !sweeps.is_empty();
     ResourceResult { findings, groups, sweeps, is_swept, nearly_open, aftermath }

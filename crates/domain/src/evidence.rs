@@ -213,4 +213,4 @@ fn is_zero(number: &usize) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -33,6 +33,9 @@ pub struct Guard {
     pub mode: Mode,
     /// The SHA-256 of the policy, in hexadecimal digits. The policy is kept under `policies/`.
     pub policy: String,
+    /// Whether modified rules are given their former values back where that is lawful.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restores: bool,
 }
 
 /// What one remediation of a group knew, saw and called.
@@ -85,7 +88,10 @@ impl Account<'_> {
                 | Action::Failed { .. } => true,
             };
             let rule = self.observed.get(id).filter(|_| is_of_act)?;
-            Some(Taken { rule: rule.clone(), action: action.clone() })
+            // A rule that is there still may have been changed after the last look that led to something.
+            let planned = self.looks.iter().rev().find_map(|look| look.rules.iter().find(|rule| rule.id == *id));
+            let as_planned = planned.filter(|_| matches!(action, Action::Restored | Action::WouldRestore));
+            Some(Taken { rule: as_planned.unwrap_or(rule).clone(), action: action.clone() })
         };
         let rules: Vec<Taken> = finding.rules.iter().filter_map(|rule| taken(&rule.id, &rule.action)).collect();
         let change = self.changes.get(n)?;
@@ -226,7 +232,7 @@ fn confirmed_by(rules: &[Taken], looks: &[Look]) -> ConfirmedBy {
         .iter()
         .filter_map(|look| match &look.call.as_ref()?.reply {
             Reply::Revoked(rules) => Some(rules),
-            Reply::Failed(_) => None,
+            Reply::Accepted | Reply::Failed(_) => None,
         })
         .flatten()
         .collect();

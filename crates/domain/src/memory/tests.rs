@@ -59,6 +59,7 @@ fn change(event: &str, changed_rules: ChangedRules) -> Change {
         changed_rules,
         recorded_rules: Some(vec![(Some(rule(1)), permission())]),
         unread: None,
+        former: Default::default(),
     }
 }
 

@@ -176,6 +176,7 @@ impl Back<'_> {
             region: Some(self.caller.identity.region.clone()),
             mode: Mode::Alert,
             policy: self.policy.hash().to_owned(),
+            restores: false,
         };
         let pair = |rule: &Rule| PutBack {
             was: rule.id.clone(),
