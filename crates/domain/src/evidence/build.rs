@@ -154,7 +154,9 @@ pub fn absent(change: &Change, facts: &Facts, policy: &Policy, (mode, now): (Mod
     let whole = facts.with_rules(facts.rules.iter().cloned().chain(missing).collect());
     let judgement = judge(&[change], &whole, policy, now);
     let plan = plan(&judgement, policy.mode(&facts.location, mode), usize::MAX);
-    (!plan.rules().is_disjoint(&ids)).then(|| Look::new(&whole, now, plan))
+    // What is gone cannot be given its former value back.
+    let planned = plan.rules();
+    (!planned.is_disjoint(&ids)).then(|| Look::new(&whole, now, plan).with_given_up(planned))
 }
 
 impl Evidence {
