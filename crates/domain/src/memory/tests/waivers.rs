@@ -48,6 +48,17 @@ fn a_waiver_covers_what_its_principal_made_within_its_sources_on_its_guards_unti
     assert!(!covers(&waiver, (right.0, right.1, None), now()), "a rule whose maker is not known");
 }
 
+/// CloudTrail names a role with its path, as of IAM Identity Center; the ARN of a session has none.
+#[test]
+fn a_waiver_of_a_role_covers_the_role_with_its_path_and_no_other() {
+    let right = |maker| covers(&waiver(), ("ssh", "203.0.113.7/32", Some(maker)), now());
+    assert!(right("arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/oncall"));
+    assert!(!right("arn:aws:iam::111122223333:role/aws-reserved/not-oncall"));
+    assert!(!right("arn:aws:iam::111122223333:role/oncall/other"));
+    assert!(!right("arn:aws:iam::444455556666:role/x/oncall"));
+    assert!(!right("arn:aws:iam::111122223333:user/oncall"));
+}
+
 #[test]
 fn a_rule_that_was_made_under_a_waiver_is_covered_for_who_does_not_know_its_maker() {
     let listed = Waiver { rules: vec![rule(9)], ..waiver() };
