@@ -1,8 +1,9 @@
-//! EC2: what the function reads there, and the one call that it writes with. The command line has another.
+//! EC2: what the function reads there, and the one call that it writes with. The command line has others.
 
 mod authorize;
 mod describe;
 mod groups;
+mod interfaces;
 mod prefix_lists;
 mod regions;
 mod revoke;
@@ -15,6 +16,7 @@ use portcullis_domain::ids::GroupId;
 
 pub use authorize::Authorized;
 pub use describe::{Description, Wanted};
+pub use interfaces::Interfaces;
 pub use prefix_lists::{KnownLists, ListAge, PrefixListState};
 pub use revoke::{Permit, REVOKE};
 pub(super) use whole::OnlyWhole;
