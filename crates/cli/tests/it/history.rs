@@ -82,7 +82,7 @@ fn the_event_history_is_read_page_by_page_at_the_pace_that_cloudtrail_allows() {
     let (url, calls) = cloudtrail(vec![(200, first), (200, json!({"Events": [looked_up("everything-open")]}))]);
     let ran = check(&url, &["--last", "7d", "--format", "json"]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(ran.stderr.contains("3 records in 1 file: 2 exposed, 0 undecided, 0 exempt, 1 safe"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("3 records in 1 Region: 2 exposed, 0 undecided, 0 exempt, 1 safe"), "{}", ran.stderr);
     assert!(ran.stderr.contains("the last 90 days"), "it says what it leaves out: {}", ran.stderr);
     let calls = calls.lock().unwrap();
     let asked: Vec<(&str, Option<&str>)> = calls

@@ -226,6 +226,8 @@ struct Report {
     /// Whether nothing is said but errors.
     quiet: bool,
     inputs: usize,
+    /// What an input is called.
+    input: &'static str,
     errors: Errors,
     verdicts: BTreeMap<&'static str, usize>,
     /// The marks of the findings, to know a copy by: CloudTrail may write a record twice.
@@ -243,6 +245,7 @@ impl Report {
             progress: ProgressBar::hidden(),
             quiet: arguments.quiet.quiet,
             inputs: 0,
+            input: if arguments.last.is_some() { "Region" } else { "file" },
             errors: Errors::new(arguments.verbose),
             verdicts: BTreeMap::new(),
             seen: HashSet::new(),
@@ -312,7 +315,7 @@ impl Report {
         eprintln!(
             "{} in {}: {exposed} exposed, {undecided} undecided, {} exempt, {} safe, {} irrelevant{more}",
             count(self.verdicts.values().sum(), "record"),
-            count(self.inputs, "file"),
+            count(self.inputs, self.input),
             with(Verdict::Exempt),
             with(Verdict::Safe),
             with(Verdict::Irrelevant),
