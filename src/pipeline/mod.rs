@@ -12,6 +12,7 @@ mod evidence;
 mod gate;
 mod group;
 mod intake;
+mod journal;
 mod log_file;
 mod permission;
 mod prefix_list;

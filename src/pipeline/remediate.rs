@@ -80,7 +80,7 @@ pub(super) async fn remediate(
                 work.gate.limit_next(Duration::ZERO);
                 again = true;
             } else {
-                again = work.revoke(ready, &snapshot).await
+                again = work.revoke(ready, (&snapshot, &judgement)).await
                     && (turn.calls_for_another() || !work.state.pending().is_empty() || work.is_left_open(&judgement));
             }
         }
@@ -177,7 +177,10 @@ impl Work<'_> {
     }
 
     /// Revokes what is pending, and returns whether another turn may help.
-    async fn revoke(&mut self, permit: Permit<'_>, snapshot: &Snapshot) -> bool {
+    async fn revoke(&mut self, permit: Permit<'_>, (snapshot, judgement): (&Snapshot, &Judgement)) -> bool {
+        if let Some(recall) = self.stand.recall.as_mut() {
+            Box::pin(recall.see(self.context, self.task, (&snapshot.facts, judgement))).await;
+        }
         let rules = self.state.to_revoke();
         let mut request = None;
         let answer = match self.task.session.revoke(permit, &snapshot.facts.location.group, &rules).await {

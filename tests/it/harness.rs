@@ -161,16 +161,22 @@ impl Setup {
             world.create_table(ACCOUNT, REGION, name);
         }
         let (lines, start) = (Arc::new(Mutex::new(Vec::new())), tokio::time::Instant::now());
-        let context = self.instance(&world, start, &lines).await;
+        let context = self.instance(&world, start, &lines, straight(world.clone())).await;
         Watch { world, context, group, lines, start }
     }
 
-    async fn instance(self, world: &World, start: tokio::time::Instant, lines: &Arc<Mutex<Vec<String>>>) -> Context {
+    async fn instance(
+        self,
+        world: &World,
+        start: tokio::time::Instant,
+        lines: &Arc<Mutex<Vec<String>>>,
+        between: Between,
+    ) -> Context {
         let (kept, clock) = (Arc::clone(lines), world.clone());
         // The world's time, which does not move, plus the time that tokio has slept since.
         let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + start.elapsed());
         let out = Box::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
-        self.context(REGION, straight(world.clone()), clock, out).await
+        self.context(REGION, between, clock, out).await
     }
 
     /// Only the context of a function in `region`.
@@ -204,7 +210,12 @@ pub(crate) async fn enforcing() -> Watch {
 impl Watch {
     /// From now on another instance of the function, which knows nothing, takes what is delivered.
     pub(crate) async fn start_anew(&mut self, setup: Setup) {
-        self.context = setup.instance(&self.world, self.start, &self.lines).await;
+        self.start_behind(setup, straight(self.world.clone())).await;
+    }
+
+    /// The same, with a layer between the instance and the model.
+    pub(crate) async fn start_behind(&mut self, setup: Setup, between: Between) {
+        self.context = setup.instance(&self.world, self.start, &self.lines, between).await;
     }
 
     /// The names of the calls to DynamoDB so far.

@@ -241,9 +241,10 @@ pub struct Finding {
     /// Another delivery took the rules back.
     #[serde(skip)]
     pub closed_by_another: bool,
-    /// The evidence of the act, until it is written.
+    /// The evidence of what was done, until it is written: that of the finding's own act is the last. An act that an
+    /// earlier attempt left without evidence comes before.
     #[serde(skip)]
-    pub evidence: Option<Box<Evidence>>,
+    pub evidence: Vec<Evidence>,
     /// The evidence of the act could not be written.
     #[serde(skip)]
     pub is_without_evidence: bool,
@@ -379,7 +380,7 @@ impl Finding {
             done_at: None,
             is_told: false,
             closed_by_another: false,
-            evidence: None,
+            evidence: Vec::new(),
             is_without_evidence: false,
         }
     }

@@ -18,7 +18,7 @@ pub use attribution::{Attribution, attributions};
 pub use prefilter::{harmless, needs_prefix_list};
 pub use rule::is_unlawful_by_itself;
 
-use crate::change::Change;
+use crate::change::{Change, ChangedRules};
 use crate::facts::{Facts, GroupLocation};
 use crate::ids::RuleId;
 use crate::net::{AddressSet, Family, PerFamily};
@@ -194,6 +194,11 @@ pub fn judge(changes: &[&Change], facts: &Facts, policy: &Policy, now: Timestamp
         let judged = rule::judge(rule, &makers, facts, policy, now);
         exempt.extend(judged.exempt_from.into_iter().map(|guard| (n, guard)));
         judgement.undecided.extend(judged.undecided);
+        if judged.is_left_to_others {
+            let all = changes.iter().zip(&mut judgement.attributions);
+            let of_any = all.filter(|(change, _)| matches!(change.changed_rules, ChangedRules::Any));
+            of_any.for_each(|(_, attribution)| _ = attribution.rules.remove(&n));
+        }
         if judged.is_altered {
             judgement.attributions.iter_mut().for_each(|attribution| attribution.take_altered(n, &rule.id));
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ActId, ActOutcome, ConfirmedBy, Decided, Evidence, Kind, Knew, Look, Reply, SCHEMA, Taken};
-use crate::change::Change;
+use crate::change::{Change, ChangedRules, EventMetadata};
 use crate::facts::{Facts, GroupLocation};
 use crate::finding::{Action, Finding, Outcome};
 use crate::ids::{AccountId, Region, RuleId};
@@ -57,6 +57,9 @@ pub struct Account<'a> {
     /// Every rule that any look showed, as the latest look showed it.
     pub observed: &'a BTreeMap<RuleId, Rule>,
 }
+
+/// The word in the id of an act that closes something.
+const CLOSE: &str = "close";
 
 impl Account<'_> {
     /// The evidence of the `n`th change's act. Nothing where nothing was done, nor should have been.
@@ -165,7 +168,7 @@ impl Evidence {
     pub(super) fn made_id(&self) -> ActId {
         let what = match self.outcome {
             ActOutcome::Failed => "failed",
-            ActOutcome::Reverted | ActOutcome::AlreadyGone => "close",
+            ActOutcome::Reverted | ActOutcome::AlreadyGone => CLOSE,
             ActOutcome::WouldRevert => "would_close",
             ActOutcome::Intended => "intended",
             ActOutcome::PutBack => "undo",
@@ -186,17 +189,28 @@ impl Evidence {
 
     /// What tells the event from others: its id, or all that is known of it.
     fn event(&self) -> String {
-        match &self.who.id {
-            Some(id) => id.clone(),
-            None => {
-                let rules = self.change().map(|change| &change.changed_rules);
-                serde_json::to_string(&(&self.who.time, &self.who.call, &self.who.actor, rules)).unwrap_or_default()
-            }
-        }
+        event(&self.who, self.change().map(|change| &change.changed_rules))
     }
 
     fn rule_ids(&self) -> String {
         self.rules.iter().map(|taken| taken.rule.id.as_str()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl ActId {
+    /// The id of the act that closes what a change opened in a group: what [`Evidence`] of it has, however often the record
+    /// is delivered. It is known before anything is done.
+    #[must_use]
+    pub fn of_close(change: &Change, at: &GroupLocation) -> Self {
+        Self::new(change.event.time, at, &[CLOSE, &event(&change.event, Some(&change.changed_rules))])
+    }
+}
+
+/// What tells an event from others.
+fn event(who: &EventMetadata, rules: Option<&ChangedRules>) -> String {
+    match &who.id {
+        Some(id) => id.clone(),
+        None => serde_json::to_string(&(&who.time, &who.call, &who.actor, rules)).unwrap_or_default(),
     }
 }
 

@@ -52,6 +52,28 @@ pub enum PrefixListLook {
     Unreadable(String),
 }
 
+impl PrefixListLook {
+    /// A prefix list as evidence keeps it.
+    #[must_use]
+    pub fn of(entries: &Result<Vec<Cidr>, String>) -> Self {
+        match entries {
+            Ok(entries) => Self::Entries(entries.clone()),
+            Err(why) => Self::Unreadable(why.clone()),
+        }
+    }
+
+    /// Its entries, or why they could not be read.
+    ///
+    /// # Errors
+    /// Why.
+    pub fn entries(&self) -> Result<Vec<Cidr>, String> {
+        match self {
+            Self::Entries(entries) => Ok(entries.clone()),
+            Self::Unreadable(why) => Err(why.clone()),
+        }
+    }
+}
+
 /// A call that writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -84,13 +106,7 @@ impl Look {
     /// A look as the evidence keeps it.
     #[must_use]
     pub fn new(facts: &Facts, judged_at: Timestamp, plan: Plan) -> Self {
-        let list = |(id, entries): (&PrefixListId, &Result<Vec<Cidr>, String>)| {
-            let look = match entries {
-                Ok(entries) => PrefixListLook::Entries(entries.clone()),
-                Err(why) => PrefixListLook::Unreadable(why.clone()),
-            };
-            (id.clone(), look)
-        };
+        let list = |(id, entries): (&PrefixListId, _)| (id.clone(), PrefixListLook::of(entries));
         Self {
             at: facts.observed_at,
             judged_at,
@@ -107,13 +123,7 @@ impl Look {
     /// What was judged.
     #[must_use]
     pub fn facts(&self, location: &GroupLocation) -> Facts {
-        let list = |(id, look): (&PrefixListId, &PrefixListLook)| {
-            let entries = match look {
-                PrefixListLook::Entries(entries) => Ok(entries.clone()),
-                PrefixListLook::Unreadable(why) => Err(why.clone()),
-            };
-            (id.clone(), entries)
-        };
+        let list = |(id, look): (&PrefixListId, &PrefixListLook)| (id.clone(), look.entries());
         Facts {
             location: location.clone(),
             rules: self.rules.clone(),

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::attribution::{Makers, without};
 use super::prefilter::may_reach;
 use super::{AppliedExemption, JudgedRule};
+use crate::change::{Call, Change, ChangedRules};
 use crate::facts::{Facts, PrefixLists};
 use crate::net::{AddressSet, Cidr, Family, PerFamily};
 use crate::policy::{Candidate, Policy, ProtectedPort};
@@ -19,6 +20,8 @@ pub(super) struct RuleVerdict<'a> {
     pub(super) undecided: Option<String>,
     /// Whether a change made the rule, the rule is altered now, and it still counts as that change's.
     pub(super) is_altered: bool,
+    /// Whether a record that does not list its rules does not make this one its own.
+    pub(super) is_left_to_others: bool,
 }
 
 /// A rule with the addresses that its source admits, and everything that the verdict needs.
@@ -61,6 +64,8 @@ impl<'a> RuleInGroup<'a> {
     fn judge(&self, makers: &Makers<'_>) -> RuleVerdict<'a> {
         let is_altered = !makers.altered_by.is_empty() && self.is_unlawful_by_itself();
         let mut made_by = makers.made_by.clone();
+        made_by.retain(|change| !self.may_be_anothers(change));
+        let is_left_to_others = made_by.len() < makers.made_by.len();
         if is_altered {
             made_by.extend(&makers.altered_by);
         }
@@ -81,11 +86,9 @@ impl<'a> RuleInGroup<'a> {
             counted: self.counted.clone(),
             exempt: None,
         };
-        let mut verdict = RuleVerdict { rule: judged, exempt_from: Vec::new(), undecided: None, is_altered };
-        let arns = |change: &&crate::change::Change| {
-            change.event.actor.iter().chain(&change.event.issuer).cloned().collect::<Vec<String>>()
-        };
-        let callers: Vec<Vec<String>> = made_by.iter().map(arns).collect();
+        let (exempt_from, undecided) = (Vec::new(), None);
+        let mut verdict = RuleVerdict { rule: judged, exempt_from, undecided, is_altered, is_left_to_others };
+        let callers: Vec<Vec<String>> = made_by.iter().map(|change| arns(change)).collect();
         for guard in self.reached() {
             let candidate = self.candidate(guard, &callers);
             if let Some(exemption) = self.policy.exemption(candidate, self.now) {
@@ -128,6 +131,18 @@ impl<'a> RuleInGroup<'a> {
         Candidate { at, rule, guard: &guard.name, sources: self.sources.as_ref().ok(), makers }
     }
 
+    /// Whether the record of a call does not say which rules it made, and somebody may have made this one lawfully whom the
+    /// record does not name. A sweep asks for no maker.
+    fn may_be_anothers(&self, change: &Change) -> bool {
+        let names_none = matches!(change.changed_rules, ChangedRules::Any) && change.call != Call::Sweep;
+        let own = [arns(change)];
+        let is_others = |guard: &ProtectedPort| {
+            self.policy.may_be_exempt_by_principal(self.candidate(guard, &[]), self.now)
+                && self.policy.exemption(self.candidate(guard, &own), self.now).is_none()
+        };
+        names_none && self.reached().any(is_others)
+    }
+
     /// Whether an exemption by principal would cover the rule if the right caller had made it.
     fn may_be_exempt_by_principal(&self) -> bool {
         self.reached().any(|guard| self.policy.may_be_exempt_by_principal(self.candidate(guard, &[]), self.now))
@@ -146,6 +161,11 @@ impl<'a> RuleInGroup<'a> {
                     && !self.policy.may_be_exempt_by_principal(candidate, self.now)
             })
     }
+}
+
+/// What the record says of its caller.
+fn arns(change: &Change) -> Vec<String> {
+    change.event.actor.iter().chain(&change.event.issuer).cloned().collect()
 }
 
 /// All addresses that a source admits, or why they are not known.

@@ -288,7 +288,10 @@ impl World {
                 let missing = missing.then_some(None).into_iter().collect();
                 Attribution { rules: among(of).collect(), missing, replaced: vec![] }
             }
-            SmallChangedRules::Any => Attribution { rules: among(u16::MAX).collect(), ..Attribution::default() },
+            SmallChangedRules::Any => {
+                let rules = among(u16::MAX).filter(|n| !self.may_be_anothers(*n, change.maker)).collect();
+                Attribution { rules, ..Attribution::default() }
+            }
             SmallChangedRules::List { list, added } => {
                 let there = match (self.lists[list], added) {
                     (SmallList::Entries(entries), Some(added)) => (0..2).all(|n| added[n] & !entries[n] == 0),
@@ -328,6 +331,25 @@ impl World {
                 && family == Family::V4
                 && !self.may_be_exempt(rule, guard, false)
         })
+    }
+
+    /// "Not one that an exemption by principal could cover, if the caller is not exempt."
+    fn may_be_anothers(&self, rule: usize, maker: Maker) -> bool {
+        let from = self.rules[rule].from;
+        let counts = (0..2).any(|family| self.blocks(from, family).is_none() || self.counted(rule, family) != 0);
+        let is_a = matches!(maker, Maker::A | Maker::SessionOfA);
+        let is_others = |(guard, transport, port, _): Place| {
+            let covers_caller = self.may_be_exempt(rule, guard, true) && is_a || self.is_exempt_for_all(rule, guard);
+            let reaches = self.rules[rule].reaches(transport, port) != Reaches::No;
+            counts && reaches && self.may_be_exempt(rule, guard, true) && !covers_caller
+        };
+        self.places().any(is_others)
+    }
+
+    /// Whether an exemption that names no principal covers the rule.
+    fn is_exempt_for_all(&self, rule: usize, guard: &str) -> bool {
+        let others = self.exemptions.iter().filter(|exemption| !exemption.principal).copied().collect();
+        Self { exemptions: others, ..self.clone() }.may_be_exempt(rule, guard, false)
     }
 
     /// "It appeared between two looks, and no exemption by principal would cover it, whoever had made it."
