@@ -31,7 +31,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::arguments::{self, OutputArgs, QuietArgs};
 use question::Question;
-use tally::{Page, Tally};
+use tally::{Page, Tally, Unseen};
 
 #[derive(clap::Args)]
 pub(crate) struct SweepArgs {
@@ -275,7 +275,7 @@ struct Look<'a> {
     /// Whether findings are written as JSON as they come.
     streams: bool,
     /// Why it is not known what uses the groups of some place.
-    unseen: RefCell<BTreeSet<String>>,
+    unseen: RefCell<Unseen>,
 }
 
 impl<'a> Look<'a> {
@@ -349,7 +349,10 @@ impl<'a> Look<'a> {
                     (finding.interfaces, finding.public_interfaces) = (of.map(|it| it.count), of.map(|it| it.public));
                 }
             }
-            Err(error) => _ = self.unseen.borrow_mut().insert(error.to_string()),
+            Err(error) => {
+                let words = error.to_string();
+                self.unseen.borrow_mut().entry(error.code.as_str().to_owned()).or_insert_with(|| (0, words)).0 += 1;
+            }
         }
     }
 }

@@ -200,7 +200,7 @@ fn whether_anything_is_behind_an_open_port_is_said_where_it_may_be_asked() {
     stage.world.deny(HUB, "DescribeNetworkInterfaces");
     let json = stage.sweep(&[&both[..], &["--format", "json"]].concat());
     assert_eq!((json.code, uses(&json, &web)), (1, (None, None)));
-    let told = "portcullis: what uses the groups is not known: DescribeNetworkInterfaces: UnauthorizedOperation: ";
+    let told = "portcullis: what uses the groups is not known in 2 Regions: DescribeNetworkInterfaces: UnauthorizedOperation: ";
     assert_eq!(json.stderr.matches(told).count(), 1, "{}", json.stderr);
 }
 

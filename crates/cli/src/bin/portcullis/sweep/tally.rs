@@ -1,6 +1,6 @@
 //! What a sweep found, and what it reports: while it runs, and in the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use portcullis::aws::AccountRegion;
@@ -39,8 +39,11 @@ pub(super) struct Tally {
     /// After how many of how many Regions an interrupt came.
     interrupted: Option<(usize, usize)>,
     /// Why it is not known of some groups what uses them.
-    unseen: BTreeSet<String>,
+    unseen: Unseen,
 }
+
+/// By AWS's code: in how many places it came, and its words in the first of them.
+pub(super) type Unseen = BTreeMap<String, (usize, String)>;
 
 impl Tally {
     pub(super) fn of(accounts: usize, places: &Places) -> Self {
@@ -50,7 +53,7 @@ impl Tally {
             Finding::plain(&event, Verdict::Undecided, Outcome::Failed, Mode::Alert, why.to_string())
         });
         let (places, unknown) = (places.targets.len(), unknown.collect());
-        Self { accounts, places, found: BTreeMap::new(), unknown, interrupted: None, unseen: BTreeSet::new() }
+        Self { accounts, places, found: BTreeMap::new(), unknown, interrupted: None, unseen: Unseen::new() }
     }
 
     /// Takes in what came of a place, instead of what an earlier look found there.
@@ -65,7 +68,7 @@ impl Tally {
     }
 
     /// Notes why it is not known of some groups what uses them.
-    pub(super) fn unseen(&mut self, unseen: BTreeSet<String>) {
+    pub(super) fn unseen(&mut self, unseen: Unseen) {
         self.unseen.extend(unseen);
     }
 
@@ -154,8 +157,9 @@ impl Tally {
             eprintln!("portcullis: {}: {}", place(finding), finding.reason);
         }
         self.input_errors().iter().for_each(|why| eprintln!("portcullis: {why}"));
-        for why in &self.unseen {
-            eprintln!("portcullis: what uses the groups is not known: {}", advice::with(why, "sweep"));
+        for (places, why) in self.unseen.values() {
+            let (places, why) = (count(*places, "Region"), advice::with(why, "sweep"));
+            eprintln!("portcullis: what uses the groups is not known in {places}: {why}");
         }
         // What --enforce did not do is no summary.
         let is_enforcing = context.settings.mode == Mode::Enforce;
