@@ -46,13 +46,15 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
         topic,
         queue,
         log_role,
+        end_role,
         memory,
         evidence,
+        restores,
         destinations,
         ambient,
         log: _,
     } = config;
-    let aws = Aws::new(ambient, member_role, mode).await.with_log_role(log_role);
+    let aws = Aws::new(ambient, member_role, mode).await.with_log_role(log_role).with_end_role(end_role);
     let aws = aws.with_security_hub(destinations.security_hub);
     let read = source.read(&aws).await.map_err(|why| InitError { place: source.name(), source: why })?;
     let (policy, mark) = read;
@@ -60,7 +62,7 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
     let (guards, exemptions) = (policy.guards().len(), policy.exemptions().len());
     let policy_mode = policy.mode_elsewhere().as_str();
     tracing::info!(place, sha256, mode = policy_mode, guards, exemptions, "the policy was read");
-    let settings = Settings { mode, accounts, topic, queue, memory };
+    let settings = Settings { mode, accounts, topic, queue, memory, restores };
     let shelf = Shelf::at(evidence.as_ref(), &aws);
     let mut context = Context::new(aws, policy.clone(), settings, Box::new(crate::now), Box::new(print_line));
     context.policy = LivePolicy::of(source, policy, mark);

@@ -5,6 +5,7 @@
 
 mod bucket;
 mod folder;
+mod latest;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 pub use bucket::BucketShelf;
 pub use folder::FolderShelf;
+pub use latest::Reading;
 
 use crate::aws::{Aws, AwsError};
 use crate::config::EvidencePlace;

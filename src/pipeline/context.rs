@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use portcullis_domain::policy::{Mode, Policy};
 use tokio::time::Instant;
 
+use super::former::KnownValues;
 use super::permission::RefusedAccounts;
 use super::prefix_list::OpenThroughLists;
 use super::recent::RecentChanges;
@@ -33,6 +34,8 @@ pub struct Context {
     pub out: Output,
     /// Whether people will read the findings, and groups need their names.
     pub names_groups: bool,
+    /// Whether openings that are over are ended. An operator who only looks ends nothing.
+    pub ends_openings: bool,
     /// Where evidence is kept.
     pub shelf: Shelf,
     /// Where findings go beside the log, the metrics and the topic.
@@ -41,6 +44,8 @@ pub struct Context {
     pub(super) unwritten: Unwritten,
     /// What this instance remembers of other deliveries.
     pub(super) recent: RecentChanges,
+    /// What calls made of rules.
+    pub(super) values: KnownValues,
     /// Whose events were refused a short time ago.
     pub(super) refused: RefusedAccounts,
 }
@@ -58,6 +63,8 @@ pub struct Settings {
     pub queue: Option<String>,
     /// The memory.
     pub memory: Store,
+    /// Whether modified rules are given back what they were, where that is known and lawful.
+    pub restores: bool,
 }
 
 impl Context {
@@ -68,7 +75,22 @@ impl Context {
         let (shelf, unwritten, recent) = (Shelf::None, Unwritten::default(), RecentChanges::default());
         let (refused, destinations) = (RefusedAccounts::default(), Destinations::default());
         let policy = LivePolicy::fixed(policy);
-        Self { aws, policy, settings, clock, out, names_groups, shelf, destinations, unwritten, recent, refused }
+        let values = KnownValues::default();
+        Self {
+            aws,
+            policy,
+            settings,
+            clock,
+            out,
+            names_groups,
+            ends_openings: true,
+            shelf,
+            destinations,
+            unwritten,
+            recent,
+            values,
+            refused,
+        }
     }
 
     /// The same context, with evidence kept.

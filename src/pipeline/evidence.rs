@@ -1,6 +1,6 @@
 //! The evidence of what was done: collected while a group is handled, written before anything is reported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
@@ -47,7 +47,7 @@ impl Looks {
     }
 
     /// Notes what was judged, and the plan that it led to.
-    pub(super) fn note(&mut self, facts: &Facts, judged_at: Timestamp, plan: Plan) {
+    pub(super) fn note(&mut self, facts: &Facts, (judged_at, given_up): (Timestamp, &BTreeSet<RuleId>), plan: Plan) {
         self.is_current = self.is_kept && !plan.steps.is_empty();
         if !self.is_current {
             return;
@@ -56,7 +56,7 @@ impl Looks {
             self.looks.pop();
             self.left_out += 1;
         }
-        self.looks.push(Look::new(facts, judged_at, plan));
+        self.looks.push(Look::new(facts, judged_at, plan).with_given_up(given_up.clone()));
     }
 
     /// Notes what was called after the last look.
@@ -94,7 +94,7 @@ pub(super) fn add(
     findings: &mut [Finding],
 ) {
     let account = Account {
-        guard: guard(task, task.mode),
+        guard: guard(context, task, task.mode),
         location: &done.remediation.judgement.location,
         changes: task.changes,
         own: task.own,
@@ -118,7 +118,7 @@ pub(super) fn add(
     }
 }
 
-fn guard(task: &GroupTask<'_>, mode: Mode) -> Guard {
+fn guard(context: &Context, task: &GroupTask<'_>, mode: Mode) -> Guard {
     let identity = task.session.identity();
     Guard {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -126,6 +126,7 @@ fn guard(task: &GroupTask<'_>, mode: Mode) -> Guard {
         region: Some(identity.region.clone()),
         mode,
         policy: task.policy.hash().to_owned(),
+        restores: context.settings.restores,
     }
 }
 
@@ -152,7 +153,7 @@ pub(super) fn add_left(
             }
             let changes: Vec<&Change> = std::iter::once(&claim.change).chain(others).collect();
             let account = Account {
-                guard: guard(task, mode),
+                guard: guard(context, task, mode),
                 location,
                 changes: &changes,
                 own: 1,

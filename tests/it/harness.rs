@@ -138,15 +138,19 @@ pub(crate) struct Setup {
     pub(crate) member_role: Option<MemberRole>,
     pub(crate) evidence: bool,
     pub(crate) log_role: Option<LogRole>,
+    pub(crate) end_role: Option<String>,
     pub(crate) memory: Store,
+    pub(crate) restores: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let policy = "version: 1";
         let accounts = Accounts::Own;
-        let (mode, memory, log_role, evidence) = (Mode::Enforce, Store::None, None, true);
-        Self { mode, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None, evidence, log_role, memory }
+        let (mode, memory, evidence) = (Mode::Enforce, Store::None, true);
+        let (vpc, topic, restores) = (Vpc::Other, false, false);
+        let (member_role, log_role, end_role) = (None, None, None);
+        Self { mode, policy, vpc, topic, accounts, member_role, evidence, log_role, end_role, memory, restores }
     }
 }
 
@@ -185,11 +189,13 @@ impl Setup {
             .http_client(Wire(between))
             .region(Region::new(region.to_owned()))
             .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
-        let aws = Aws::load(loader, self.member_role, self.mode).await.with_log_role(self.log_role);
+        let aws = Aws::load(loader, self.member_role, self.mode).await;
+        let aws = aws.with_log_role(self.log_role).with_end_role(self.end_role);
         let place = EvidencePlace::S3 { bucket: EVIDENCE.to_owned(), prefix: String::new(), days: Some(400) };
         let shelf = if self.evidence { Shelf::at(Some(&place), &aws) } else { Shelf::None };
         let topic = self.topic.then(|| TOPIC.to_owned());
-        let settings = Settings { mode: self.mode, accounts: self.accounts, topic, queue: None, memory: self.memory };
+        let Self { mode, accounts, memory, restores, .. } = self;
+        let settings = Settings { mode, accounts, topic, queue: None, memory, restores };
         Context::new(aws, Policy::parse(self.policy).unwrap(), settings, clock, out).with_shelf(shelf)
     }
 }
@@ -216,6 +222,11 @@ impl Watch {
     /// The same, with a layer between the instance and the model.
     pub(crate) async fn start_behind(&mut self, setup: Setup, between: Between) {
         self.context = setup.instance(&self.world, self.start, &self.lines, between).await;
+    }
+
+    /// Another instance beside the one that takes what is delivered.
+    pub(crate) async fn another(&self, setup: Setup) -> Context {
+        setup.instance(&self.world, self.start, &self.lines, straight(self.world.clone())).await
     }
 
     /// The names of the calls to DynamoDB so far.

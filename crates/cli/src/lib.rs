@@ -11,6 +11,7 @@ pub mod explain;
 pub mod input;
 pub mod interrupt;
 pub mod notes;
+pub mod open;
 pub mod operator;
 pub mod policy_errors;
 pub mod policy_file;

@@ -102,7 +102,9 @@ impl Counting {
         line.already_gone += usize::from(evidence.outcome == ActOutcome::AlreadyGone);
         line.failed += usize::from(evidence.outcome == ActOutcome::Failed);
         line.undone += usize::from(told.is_undone);
-        let is_act = |action: &Action| matches!(action, Action::Revoked | Action::WouldRevoke);
+        let is_act = |action: &Action| {
+            matches!(action, Action::Revoked | Action::WouldRevoke | Action::Restored | Action::WouldRestore)
+        };
         let place = format!("{} {}", evidence.location.account, evidence.location.region);
         let rules = evidence.rules.iter().filter(|taken| is_act(&taken.action));
         self.rules.extend(rules.map(|taken| format!("{place} {}", taken.rule.id)));
@@ -127,7 +129,8 @@ impl Report {
         let mut total = Counting::default();
         let [mut actors, mut groups, mut ports] = [const { BTreeMap::<String, Counting>::new() }; 3];
         let mut told = Vec::new();
-        for evidence in acts.iter().filter(|evidence| evidence.undo.is_none()) {
+        let is_close = |evidence: &&Evidence| evidence.undo.is_none() && evidence.opening.is_none();
+        for evidence in acts.iter().filter(is_close) {
             let row = Row::of(evidence);
             let one = Told {
                 user_agent: evidence.who.user_agent.clone(),

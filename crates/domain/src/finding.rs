@@ -2,6 +2,8 @@
 
 pub mod asff;
 mod build;
+pub mod ended;
+mod former;
 mod object;
 pub mod ocsf;
 mod sweep;
@@ -12,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use former::{FormerFinding, FormerValue};
 pub use sweep::{MOST_NAMED, OpenGroup, SweepFinding};
 
 use crate::change::EventMetadata;
@@ -214,6 +217,9 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[0-9a-f]{64}$")))]
     pub policy: Option<String>,
+    /// What the rules were before a Modify, or why that is not known: by their ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former: BTreeMap<RuleId, FormerFinding>,
     /// The fight, where the port was closed again and again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fight: Option<FightFinding>,
@@ -371,6 +377,7 @@ impl Finding {
             act: None,
             exempt_by: None,
             policy: None,
+            former: BTreeMap::new(),
             fight: None,
             waiver: None,
             memory: None,
@@ -427,6 +434,7 @@ impl Finding {
             || is_of_weight
             || self.outcome == Outcome::Reverted
             || self.exempt_by.is_some()
+            || self.waiver.is_some()
     }
 }
 

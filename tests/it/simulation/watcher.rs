@@ -192,7 +192,8 @@ impl Watcher {
             self.scene.world.inject(Fault { action: None, nth: 0, kind });
             self.scene.count(format!("fault: {name}"));
         }
-        let before: BTreeMap<String, Vec<Rule>> = if request.body.starts_with(b"Action=Revoke") {
+        let writes = [&b"Action=Revoke"[..], b"Action=ModifySecurityGroupRules"];
+        let before: BTreeMap<String, Vec<Rule>> = if writes.iter().any(|call| request.body.starts_with(call)) {
             let groups = self.scene.groups.iter();
             groups.map(|group| (group.id.clone(), self.scene.rules(group.place, &group.id))).collect()
         } else {
@@ -218,6 +219,11 @@ impl Watcher {
                     let group = call.param("GroupId").unwrap().to_owned();
                     let before = before.get(&group).cloned().unwrap_or_default();
                     self.written(function, place, &group, &call, &before, &reply);
+                }
+                ("ModifySecurityGroupRules", Some(place)) => {
+                    let group = call.param("GroupId").unwrap().to_owned();
+                    let before = before.get(&group).cloned().unwrap_or_default();
+                    self.given_back(function, (place, &group), &call, &before);
                 }
                 ("UpdateItem" | "GetItem", _) => self.remembered(function, &call),
                 _ => {}
@@ -381,6 +387,53 @@ impl Watcher {
         }
     }
 
+    /// Never write a value that exposes, and give back only what had to go.
+    fn given_back(&mut self, function: usize, (place, group): (usize, &str), call: &Call, before: &[Rule]) {
+        let named = call.params.iter().filter(|(name, _)| name.ends_with(".SecurityGroupRuleId"));
+        let ids: BTreeSet<String> = named.map(|(_, id)| id.clone()).collect();
+        let after = self.scene.rules(place, group);
+        let changed: Vec<(&Rule, &Rule)> = before
+            .iter()
+            .filter_map(|was| Some((was, after.iter().find(|rule| rule.id == was.id && rule.shape != was.shape)?)))
+            .collect();
+        for _ in &changed {
+            self.scene.count("rules given back");
+        }
+        self.writes[function] += changed.len();
+        if !changed.is_empty() {
+            self.scene.versions[place].1 = self.scene.tick();
+        }
+        if self.alert(place) {
+            self.wrong(format!("a rule changed in alert mode: {ids:?}"));
+        }
+        if before.len() != after.len() {
+            self.wrong(format!("a rule came or went: {ids:?} of {group}"));
+        }
+        let others = self.writes[1 - function];
+        let version = self.scene.versions[place].0;
+        let looks = self.in_hand[function].looks.entry(group.to_owned()).or_default();
+        let seen = looks.last().map_or((0, 0), |look| (look.version, look.others));
+        if let Some(look) = looks.last_mut() {
+            look.used = true;
+        }
+        let is_unseen = seen != (version, others) || self.rates.lag > 0;
+        let (lists, unlawful) = (self.scene.lists(place), exposing(before, &self.scene.lists(place)));
+        let open = exposing(&after, &lists);
+        for (was, is) in changed {
+            if !ids.contains(&is.id) {
+                self.wrong(format!("not asked for: {is:?} of {group}"));
+            }
+            if !exposing(std::slice::from_ref(is), &lists).is_empty() || open.contains(&is.id) && !is_unseen {
+                self.wrong(format!("a value that exposes was written: {is:?} of {group}"));
+            }
+            match (unlawful.contains(&was.id), is_unseen) {
+                (true, _) => {}
+                (false, true) => self.scene.count("rules made lawful between look and write"),
+                (false, false) => self.wrong(format!("lawful at that moment: {was:?} of {group}")),
+            }
+        }
+    }
+
     /// Never report falsely: checks a line of the function's log.
     pub(crate) fn log_line(&mut self, line: &str) {
         self.scene.tick();
@@ -408,7 +461,11 @@ impl Watcher {
                 self.wrong(format!("reported as revoked, and is there: {rule}"));
             }
         }
-        let revoked = rules.iter().any(|rule| rule["action"] == "revoked");
+        for former in finding["former"].as_object().into_iter().flat_map(|all| all.values()) {
+            let is_known = former.get("unknown").is_none();
+            self.scene.count(if is_known { "former: known" } else { "former: unknown" });
+        }
+        let revoked = rules.iter().any(|rule| rule["action"] == "revoked" || rule["action"] == "restored");
         if (finding["outcome"] == "reverted") != (revoked && finding["outcome"] != "failed") {
             self.wrong(format!("the outcome does not fit the rules: {finding}"));
         }

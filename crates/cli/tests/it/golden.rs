@@ -9,6 +9,7 @@ use snapbox::Data;
 
 use crate::cli::{ROOT, folder, on_a_terminal};
 use crate::drill::stage::{Guard, Stage};
+use crate::openings::stage::Stack;
 use crate::{history, operator};
 
 pub(crate) fn transcripts(name: &str) -> trycmd::TestCases {
@@ -156,6 +157,17 @@ fn golden_drill() {
         let variables: Vec<(&str, String)> = stage.variables().into_iter().collect();
         with(name, &variables);
     }
+}
+
+#[test]
+fn golden_openings() {
+    let stack = Stack::new();
+    stack.group("web");
+    let cases = transcripts("openings/life.trycmd");
+    for (name, value) in stack.variables() {
+        cases.env(name, value);
+    }
+    cases.run();
 }
 
 #[test]

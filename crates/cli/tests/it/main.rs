@@ -19,6 +19,7 @@ mod golden;
 mod history;
 mod hunt;
 mod mails;
+mod openings;
 mod operator;
 mod witness;
 

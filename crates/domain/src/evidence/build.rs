@@ -33,6 +33,9 @@ pub struct Guard {
     pub mode: Mode,
     /// The SHA-256 of the policy, in hexadecimal digits. The policy is kept under `policies/`.
     pub policy: String,
+    /// Whether modified rules are given their former values back where that is lawful.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restores: bool,
 }
 
 /// What one remediation of a group knew, saw and called.
@@ -85,7 +88,10 @@ impl Account<'_> {
                 | Action::Failed { .. } => true,
             };
             let rule = self.observed.get(id).filter(|_| is_of_act)?;
-            Some(Taken { rule: rule.clone(), action: action.clone() })
+            // A rule that is there still may have been changed after the last look that led to something.
+            let planned = self.looks.iter().rev().find_map(|look| look.rules.iter().find(|rule| rule.id == *id));
+            let as_planned = planned.filter(|_| matches!(action, Action::Restored | Action::WouldRestore));
+            Some(Taken { rule: as_planned.unwrap_or(rule).clone(), action: action.clone() })
         };
         let rules: Vec<Taken> = finding.rules.iter().filter_map(|rule| taken(&rule.id, &rule.action)).collect();
         let change = self.changes.get(n)?;
@@ -120,6 +126,7 @@ impl Account<'_> {
             done_at: finding.done_at.filter(|_| outcome == ActOutcome::Reverted),
             exposed_ms: None,
             undo: None,
+            opening: None,
         };
         evidence.id = evidence.made_id();
         if !evidence.is_of_sweep() {
@@ -147,7 +154,9 @@ pub fn absent(change: &Change, facts: &Facts, policy: &Policy, (mode, now): (Mod
     let whole = facts.with_rules(facts.rules.iter().cloned().chain(missing).collect());
     let judgement = judge(&[change], &whole, policy, now);
     let plan = plan(&judgement, policy.mode(&facts.location, mode), usize::MAX);
-    (!plan.rules().is_disjoint(&ids)).then(|| Look::new(&whole, now, plan))
+    // What is gone cannot be given its former value back.
+    let planned = plan.rules();
+    (!planned.is_disjoint(&ids)).then(|| Look::new(&whole, now, plan).with_given_up(planned))
 }
 
 impl Evidence {
@@ -172,7 +181,11 @@ impl Evidence {
             ActOutcome::WouldRevert => "would_close",
             ActOutcome::Intended => "intended",
             ActOutcome::PutBack => "undo",
+            ActOutcome::Opened => "open",
         };
+        if let Some((what, which)) = self.part_of_opening() {
+            return ActId::new(self.who.time, &self.location, &[what, &which]);
+        }
         let (time, which) = if self.is_of_sweep() && self.outcome == ActOutcome::WouldRevert {
             (self.who.time.map(day), self.rule_ids())
         } else {
@@ -189,6 +202,9 @@ impl Evidence {
 
     /// What tells the event from others: its id, or all that is known of it.
     fn event(&self) -> String {
+        if let Some((_, waiver)) = self.part_of_opening() {
+            return waiver;
+        }
         event(&self.who, self.change().map(|change| &change.changed_rules))
     }
 
@@ -221,12 +237,12 @@ fn day(time: Timestamp) -> Timestamp {
     Timestamp::from_second(second - second.rem_euclid(SECONDS)).unwrap_or(time)
 }
 
-fn confirmed_by(rules: &[Taken], looks: &[Look]) -> ConfirmedBy {
+pub(super) fn confirmed_by(rules: &[Taken], looks: &[Look]) -> ConfirmedBy {
     let listed: BTreeSet<&RuleId> = looks
         .iter()
         .filter_map(|look| match &look.call.as_ref()?.reply {
             Reply::Revoked(rules) => Some(rules),
-            Reply::Failed(_) => None,
+            Reply::Accepted | Reply::Failed(_) => None,
         })
         .flatten()
         .collect();

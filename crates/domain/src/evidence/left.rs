@@ -20,7 +20,7 @@ use crate::rule::Rule;
 pub struct LeftAct {
     /// What it saw, and what was to be done.
     pub look: Look,
-    /// The rules that had to go and that EC2 has not shown since, as the attempt saw them.
+    /// The rules that had to go and that EC2 has not shown since as the attempt saw them. They are gone, or something else now.
     pub gone: BTreeMap<RuleId, Rule>,
     /// What was open through them.
     exposures: Vec<ExposureFinding>,
@@ -39,7 +39,11 @@ impl LeftAct {
         let judgement = judge_with_others((&changes, 1), &facts, policy, claim.at);
         let plan = plan(&judgement, policy.mode(&facts.location, mode), usize::MAX);
         let planned = plan.rules();
-        let is_gone = |rule: &&Rule| planned.contains(&rule.id) && !shown.contains(&rule.id);
+        let is_as_it_was = |rule: &&Rule| {
+            let now = seen.rules.iter().find(|shown| shown.id == rule.id);
+            now.map_or(shown.contains(&rule.id), |now| now.permission == rule.permission)
+        };
+        let is_gone = |rule: &&Rule| planned.contains(&rule.id) && !is_as_it_was(rule);
         let gone: BTreeMap<RuleId, Rule> =
             facts.rules.iter().filter(is_gone).map(|rule| (rule.id.clone(), rule.clone())).collect();
         if gone.is_empty() {
@@ -48,7 +52,8 @@ impl LeftAct {
         let exposures = judgement.exposures.iter().map(|exposure| ExposureFinding::of(exposure, &judgement));
         let through = |exposure: &ExposureFinding| exposure.rules.iter().any(|id| gone.contains_key(id));
         let exposures: Vec<ExposureFinding> = exposures.filter(through).collect();
-        let look = Look::new(&facts, claim.at, plan);
+        // What is gone cannot be given its former value back.
+        let look = Look::new(&facts, claim.at, plan).with_given_up(planned);
         Some(Self { look, gone, exposures, left_out: claim.left_out.clone() })
     }
 
@@ -77,7 +82,8 @@ impl LeftAct {
     fn reason(&self) -> String {
         let mut parts: Vec<String> = self.exposures.iter().map(ExposureFinding::was_open).collect();
         parts.push(
-            "an earlier attempt saw it and came no further; the rules are gone, and who took them away cannot be told"
+            "an earlier attempt saw it and came no further; the rules are gone, or are something else now, and whose doing that \
+             is cannot be told"
                 .to_owned(),
         );
         parts.extend(self.left_out.iter().map(|what| format!("not kept: {what}")));

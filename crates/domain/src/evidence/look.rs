@@ -34,6 +34,9 @@ pub struct Look {
     /// The prefix lists that the rules refer to, where they matter.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub prefix_lists: BTreeMap<PrefixListId, PrefixListLook>,
+    /// Rules that are revoked and not given their former value back: that did not work before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub given_up: BTreeSet<RuleId>,
     /// What was planned.
     pub plan: Plan,
     /// What was called.
@@ -98,6 +101,8 @@ pub struct Call {
 pub enum Reply {
     /// The rules that it lists as revoked.
     Revoked(BTreeSet<RuleId>),
+    /// It took the call, and says no more: a later look tells what came of it.
+    Accepted,
     /// AWS's error code, or what happened instead of an answer.
     Failed(String),
 }
@@ -115,9 +120,16 @@ impl Look {
             appeared_entries: facts.appeared_entries.clone(),
             egress: facts.egress.clone(),
             prefix_lists: facts.prefix_lists.iter().map(list).collect(),
+            given_up: BTreeSet::new(),
             plan,
             call: None,
         }
+    }
+
+    /// The same look, where these rules are not given back any more.
+    #[must_use]
+    pub fn with_given_up(self, given_up: BTreeSet<RuleId>) -> Self {
+        Self { given_up, ..self }
     }
 
     /// What was judged.

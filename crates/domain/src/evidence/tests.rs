@@ -10,7 +10,7 @@ use crate::state::Remediation;
 use std::collections::BTreeMap;
 
 /// The evidence of what a case leads to, with every planned rule revoked.
-fn evidence(case: &Case, mode: Mode) -> Evidence {
+pub(crate) fn evidence(case: &Case, mode: Mode) -> Evidence {
     let mut changes = case.changes.clone();
     changes[0].event.id = Some("e1".to_owned());
     changes[0].event.time = Some("2026-11-21T09:59:58Z".parse().unwrap());
@@ -33,8 +33,14 @@ fn evidence(case: &Case, mode: Mode) -> Evidence {
     let remediation = Remediation { judgement, done, mode, done_at: Some(now), past: vec![], open: vec![] };
     let finding = Finding::judged(changes[0], 0, &remediation);
     let observed: BTreeMap<_, _> = facts.rules.iter().map(|rule| (rule.id.clone(), rule.clone())).collect();
-    let guard =
-        Guard { version: "0".to_owned(), account: None, region: None, mode, policy: case.policy.hash().to_owned() };
+    let guard = Guard {
+        version: "0".to_owned(),
+        account: None,
+        region: None,
+        mode,
+        policy: case.policy.hash().to_owned(),
+        restores: false,
+    };
     let account = Account {
         guard,
         location: &facts.location,

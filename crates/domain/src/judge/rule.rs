@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 
 use super::attribution::{Makers, without};
+use super::before::{Before, kept, reaches_no_more};
 use super::prefilter::may_reach;
 use super::{AppliedExemption, JudgedRule};
 use crate::change::{Call, Change, ChangedRules};
 use crate::facts::{Facts, PrefixLists};
 use crate::net::{AddressSet, Cidr, Family, PerFamily};
 use crate::policy::{Candidate, Policy, ProtectedPort};
-use crate::rule::{Reach, Rule, Source};
+use crate::rule::{Permission, Reach, Rule, Source};
 
 /// The verdict on one rule.
 pub(super) struct RuleVerdict<'a> {
@@ -76,7 +77,14 @@ impl<'a> RuleInGroup<'a> {
             Some(entries) => set.difference(&AddressSet::from_cidrs(family, entries)),
             None => set.clone(),
         };
-        let without_changes = without(&self.counted, &made_by);
+        let known = if is_new || new_entries.is_some() {
+            Before::default()
+        } else {
+            Before::of(&self.rule.id, &made_by, &makers.altered_by)
+        };
+        let stood = known.stood.filter(|_| !made_by.is_empty()).and_then(|was| self.stood(&was.permission));
+        let unchanged = stood.as_ref().is_some_and(|stood| *stood == self.counted);
+        let without_changes = stood.unwrap_or_else(|| without(&self.counted, &made_by));
         let appeared = is_new || made_by.is_empty() && new_entries.is_some();
         let judged = JudgedRule {
             rule: self.rule.clone(),
@@ -84,6 +92,9 @@ impl<'a> RuleInGroup<'a> {
             appeared,
             without: PerFamily::each(|family| before(family, without_changes.get(family))),
             counted: self.counted.clone(),
+            unchanged,
+            former: known.last.cloned().map(Box::new),
+            undecided: false,
             exempt: None,
         };
         let (exempt_from, undecided) = (Vec::new(), None);
@@ -116,7 +127,25 @@ impl<'a> RuleInGroup<'a> {
                 verdict.undecided = Some(format!("{}: {}", self.rule.id, unknown_traffic(self.rule)));
             }
         }
+        verdict.rule.undecided = verdict.undecided.is_some();
         verdict
+    }
+
+    /// What of the counted addresses the rule admitted when it was this, on the ports that it reaches now. Nothing where it
+    /// was exempt then: only what the changes added made it count.
+    fn stood(&self, was: &Permission) -> Option<PerFamily<AddressSet>> {
+        let before = sources(&was.source, &self.facts.prefix_lists).ok()?;
+        if !reaches_no_more(&self.rule.permission, was, self.policy) {
+            return None;
+        }
+        let counted = PerFamily::each(|family| before.get(family).intersection(self.policy.counted(family)));
+        let is_exempt = |guard: &ProtectedPort| {
+            let candidate = Candidate { sources: Some(&before), ..self.candidate(guard, &[]) };
+            may_reach(was, guard) && self.policy.exemption(candidate, self.now).is_some()
+        };
+        let was_exempt = self.policy.guards().iter().any(is_exempt);
+        let slack = |family| self.policy.limit(family) >> 16;
+        Some(if was_exempt { PerFamily::default() } else { kept(&self.counted, &counted, slack) })
     }
 
     /// The guards that the rule reaches, or may reach, from addresses that count, or may count.

@@ -134,6 +134,7 @@ pub(crate) fn change(changed_rules: ChangedRules) -> Change {
         changed_rules,
         recorded_rules: None,
         unread: None,
+        former: Default::default(),
     }
 }
 

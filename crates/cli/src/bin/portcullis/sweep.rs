@@ -239,7 +239,7 @@ async fn context(
         }
     };
     let (accounts_of, memory) = (Accounts::Listed(accounts.clone()), Store::None);
-    let settings = Settings { mode, accounts: accounts_of, topic: None, queue: None, memory };
+    let settings = Settings { mode, accounts: accounts_of, topic: None, queue: None, memory, restores: false };
     // Looking is no act.
     let place = match mode {
         Mode::Alert => None,
@@ -251,6 +251,7 @@ async fn context(
     let shelf = Shelf::at(place.as_ref(), &aws);
     let mut context = Context::new(aws, policy, settings, Box::new(now), Box::new(log)).with_shelf(shelf);
     context.names_groups = true;
+    context.ends_openings = mode == Mode::Enforce;
     Ok((context, caller, accounts))
 }
 

@@ -11,11 +11,12 @@ use jiff::SignedDuration;
 use portcullis::aws::{AccountRegion, KnownLists, ListAge, Wanted};
 use portcullis::config::MemberRole;
 use portcullis::domain::change::Resource;
-use portcullis::domain::evidence::{ActOutcome, Evidence};
+use portcullis::domain::evidence::{ActOutcome, Evidence, Kind};
 use portcullis::domain::facts::Facts;
 use portcullis::domain::judge::needs_prefix_list;
 use portcullis::domain::policy::{Mode, Policy};
 use portcullis::domain::rule::Permission;
+use portcullis::domain::text::escaped;
 use portcullis::domain::undo;
 use portcullis_cli::operator::explained;
 use portcullis_cli::{acts, policy_file, when};
@@ -23,13 +24,14 @@ use tokio::time::Instant;
 
 use crate::arguments::EvidenceArgs;
 use back::Back;
+pub(crate) use waive::{memory_of_environment, store_named};
 
 #[derive(clap::Args)]
 pub(crate) struct UndoArgs {
     /// The act's id, a file with its evidence or with a line of the log, or - for standard input
     #[arg(value_name = "ACT")]
     act: String,
-    /// Give modified rules the value that they had before
+    /// Put back what the rules were before the ModifySecurityGroupRules that opened them
     #[arg(long)]
     former: bool,
     /// Let it be for this time, although the policy forbids it: 90m, 8h, at most the policy's `waivers.most`
@@ -64,10 +66,13 @@ pub(crate) const HELP: &str = "\
 Examples:
   portcullis undo 20261125T180002Z-111122223333-eu-west-1-sg-0a1b2c3d-9f3c1e77a2b0 --dry-run
   portcullis undo 20261125T180002Z-111122223333-eu-west-1-sg-0a1b2c3d-9f3c1e77a2b0 --waive 8h --reason INC-123
-  portcullis undo act.json --yes
+  portcullis undo act.json --former --yes
 
 The rules come back as they were, with their descriptions and tags, and with new ids: EC2 gives no id twice. Tags that \
 begin with aws: cannot be put back; they are listed. What Terraform must import is printed.
+
+With --former each rule comes back as it was before the ModifySecurityGroupRules that opened it, as far as the act's evidence \
+knows that: 443 that was changed to 22 comes back as 443.
 
 First the group is judged with the rules in it. Where the policy forbids them, nothing is done and it says what forbids \
 them. With --waive a waiver is written to the function's memory: an exemption for this group, with a reason, your name and \
@@ -84,7 +89,7 @@ Exit status: 0 the rules are there; 1 the policy forbids it: nothing was done; 2
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn reason(text: &str) -> Result<String, &'static str> {
+pub(crate) fn reason(text: &str) -> Result<String, &'static str> {
     let is_one = !text.trim().is_empty() && text.len() <= 500 && !text.contains(char::is_control);
     is_one.then(|| text.trim().to_owned()).ok_or("expected a reason of at most 500 characters, such as INC-123")
 }
@@ -94,11 +99,6 @@ fn reason(text: &str) -> Result<String, &'static str> {
 /// # Errors
 /// What keeps it from being undone.
 pub(crate) fn run(arguments: &UndoArgs) -> io::Result<u8> {
-    if arguments.former {
-        let why = "--former needs the former values of rules, which are not remembered yet: nothing was done. Without it \
-                   the rules come back as the act took them away";
-        return Err(io::Error::other(why));
-    }
     let operator = arguments.evidence.aws.operator();
     let given = arguments.policy.as_ref().map(|path| policy_file::read(path, &operator)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -113,7 +113,7 @@ async fn undone(arguments: &UndoArgs, given: Option<Policy>) -> io::Result<u8> {
     }
     let kept = arguments.evidence.acts_if_named().await?;
     let evidence = acts::load(&arguments.act, kept.as_ref()).await?.whole()?;
-    let taken = rules_of(&evidence)?;
+    let taken = if arguments.former { former_of(&evidence)? } else { rules_of(&evidence)? };
     let policy = acts::policy_of(given.as_ref(), kept.as_ref(), &evidence.guard.policy).await?;
     let external_id = arguments.external_id.clone();
     let role = arguments.role.clone().map(|name| MemberRole { name, external_id });
@@ -151,15 +151,33 @@ async fn undone(arguments: &UndoArgs, given: Option<Policy>) -> io::Result<u8> {
 /// The rules that the act took away.
 fn rules_of(evidence: &Evidence) -> io::Result<Vec<portcullis::domain::rule::Rule>> {
     let taken = undo::taken(evidence);
+    if evidence.kind == Kind::End {
+        let why = "it is the end of an opening: `portcullis open` opens it again";
+        return Err(io::Error::other(format!("{}: there is nothing to undo: {why}", evidence.id)));
+    }
     if !taken.is_empty() {
         return Ok(taken);
     }
     let why = match evidence.outcome {
         ActOutcome::WouldRevert => "nothing was taken away: it was in alert mode",
         ActOutcome::Intended | ActOutcome::PutBack => "it is an undo itself",
+        ActOutcome::Opened => "it opened a port: `portcullis close` with its waiver ends that",
         ActOutcome::Reverted | ActOutcome::AlreadyGone | ActOutcome::Failed => "it took no rule away",
     };
     Err(io::Error::other(format!("{}: there is nothing to undo: {why}", evidence.id)))
+}
+
+/// What the rules that the act took away were before they were opened.
+fn former_of(evidence: &Evidence) -> io::Result<Vec<portcullis::domain::rule::Rule>> {
+    rules_of(evidence)?;
+    let (rules, unknown) = undo::former(evidence);
+    let why = unknown.iter().map(|(rule, why)| format!("what {rule} was before is not known: {}", escaped(why)));
+    let why: Vec<String> = why.collect();
+    if rules.is_empty() {
+        return Err(io::Error::other(format!("{}: {}: nothing was done", evidence.id, why.join("; "))));
+    }
+    why.iter().for_each(|why| eprintln!("portcullis: {why}: it is left out"));
+    Ok(rules)
 }
 
 impl Back<'_> {
