@@ -106,7 +106,7 @@ impl Run {
         let policy = rng.usize(..POLICIES.len());
         let mut rates = Rates { verbose, ..Rates::draw(&mut rng) };
         rates.member_alert = policy == 3;
-        let scene = Scene::new(seed, regions.clone(), policy == 1);
+        let mut scene = Scene::new(seed, regions.clone(), policy == 1);
         if rates.lag > 0 {
             scene.world.set_visibility_lag(Lag::Millis(rates.lag), Lag::Millis(rates.lag));
         }
@@ -120,6 +120,7 @@ impl Run {
         scene.world.create_table(scene::HOME, &regions[0], TABLE);
         // And half of those give modified rules back.
         let how = How { policy: POLICIES[policy], memory, restores: seed % 4 == 3 };
+        scene.moves = how.restores;
         let watcher = Arc::new(Mutex::new(Watcher::new(scene, rates, deeds)));
         let started = Instant::now();
         let functions = [
