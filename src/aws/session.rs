@@ -45,7 +45,7 @@ impl Default for Pool {
 const MOST_CLIENTS: usize = 256;
 
 /// The calls of alert mode's session policy: those that only read.
-const READ_ONLY: &str = r#""ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeManagedPrefixLists","ec2:DescribeRegions""#;
+const READ_ONLY: &str = r#""ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeManagedPrefixLists","ec2:DescribeRegions","ec2:DescribeNetworkInterfaces""#;
 
 /// The session policy of alert mode. To report a finding changes no group.
 fn read_only(imports_findings: bool) -> String {

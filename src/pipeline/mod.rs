@@ -99,7 +99,7 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     if is_any_unwritten {
         evidence::flush(context, scope.report_until()).await;
     }
-    Box::pin(context.values.keep(context, scope.report_until())).await;
+    Box::pin(context.values.keep(context, scope.session, scope.report_until())).await;
     scope.news.report_the_others(&context.sinks(), scope.report_until()).await;
     // An instance that never has anything to act on would otherwise not learn of a stricter policy.
     Box::pin(context.policy.refresh(&context.aws)).await;

@@ -1,6 +1,6 @@
 """Portcullis end to end on this machine: the real template and the real function, on an AWS emulator.
 
-Every claim that it prints it has first checked against EC2 itself. Exit status: 0 if all of them hold, 1 if not.
+Every claim that it prints it has first checked against the emulator's EC2 itself. Exit status: 0 if all of them hold, 1 if not.
 """
 
 import argparse
@@ -48,20 +48,20 @@ def main():
         print(file=sys.stderr)
         sys.exit(f"{paint('red', 'demo failed')}: {error}\n{emulator_errors(WORK_DIR / 'ministack.log')}")
     say()
-    say(f"All of it checked against EC2, in {time.monotonic() - started:.0f} s; everything is stopped again.", 0)
-    what_next()
+    say(f"All of it checked against the emulator's EC2, in {time.monotonic() - started:.0f} s; everything is stopped again.", 0)
+    what_next(programs.cli)
 
 
-def what_next():
+def what_next(cli):
     headline("What next")
     for command, what in [
+        (f"{cli} check events/ssh-open.json", "what a recorded call would have opened"),
         ("make install", "the command line, into ~/.local/bin"),
-        ("portcullis check events/ssh-open.json", "what a recorded call would have opened"),
         ("portcullis sweep", "what is open in your account now; it changes nothing"),
         ("make deploy", "the function in your account, in alert mode"),
         ("portcullis doctor", "whether it works there"),
     ]:
-        say(f"{command:<40} {paint('dim', what)}")
+        say(f"{command:<54} {paint('dim', what)}")
 
 
 def arguments():

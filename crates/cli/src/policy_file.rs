@@ -30,15 +30,22 @@ pub const TEMPLATE: &str = include_str!("policy_template.yaml");
 /// # Errors
 /// Why it could not be read, or all mistakes in it, each where it is.
 pub fn read(path: &Path, operator: &Operator) -> io::Result<Policy> {
-    let named = |why: String| io::Error::other(format!("{}: {why}", name(path)));
-    let text = match input::s3(path) {
-        Some((bucket, key)) => from_s3(bucket, key, operator).map_err(named)?,
-        None if is_stdin(path) => io::read_to_string(io::stdin()).map_err(|error| named(error.to_string()))?,
+    let text = text(path, operator).map_err(|why| io::Error::other(format!("{}: {why}", name(path))))?;
+    Policy::parse(&text).map_err(|_| io::Error::other(policy_errors::explained(&name(path), &text)))
+}
+
+/// The text of a policy in a file, on standard input or at `s3://bucket/key`.
+///
+/// # Errors
+/// Why it could not be read.
+pub fn text(path: &Path, operator: &Operator) -> Result<String, String> {
+    match input::s3(path) {
+        Some((bucket, key)) => from_s3(bucket, key, operator),
+        None if is_stdin(path) => io::read_to_string(io::stdin()).map_err(|error| error.to_string()),
         None => std::fs::read(path)
             .map(|bytes| String::from_utf8_lossy(&utf8(&bytes)).into_owned())
-            .map_err(|error| named(error.to_string()))?,
-    };
-    Policy::parse(&text).map_err(|_| io::Error::other(policy_errors::explained(&name(path), &text)))
+            .map_err(|error| error.to_string()),
+    }
 }
 
 /// The policy at a place, or the built-in one where none is named.

@@ -136,6 +136,16 @@ impl PrefixList {
     }
 }
 
+/// A network interface, as far as a security group has to do with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Interface {
+    pub(crate) id: String,
+    pub(crate) groups: Vec<String>,
+    pub(crate) public_ip: Option<String>,
+    pub(crate) ipv6: Option<String>,
+    pub(crate) sequence: u64,
+}
+
 /// One account in one Region. EC2 User Guide, "Regions": "Each Region is isolated from the other Regions".
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -144,6 +154,7 @@ pub(crate) struct Place {
     pub(crate) default_vpc: String,
     pub(crate) other_vpc: String,
     pub(crate) groups: Vec<Group>,
+    pub(crate) interfaces: Vec<Interface>,
     pub(crate) prefix_lists: Vec<PrefixList>,
 }
 
@@ -278,6 +289,7 @@ impl State {
             default_vpc: core.ids.resource("vpc"),
             other_vpc: core.ids.resource("vpc"),
             groups: Vec::new(),
+            interfaces: Vec::new(),
             prefix_lists: core
                 .aws_prefix_lists
                 .iter()

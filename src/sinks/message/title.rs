@@ -154,9 +154,7 @@ fn found(sweep: &SweepFinding) -> String {
 pub(super) fn next_step(finding: &Finding) -> &'static str {
     match &finding.sweep {
         None => headline(finding).next_step,
-        Some(sweep) if !sweep.open.is_empty() => {
-            "Close what is open by hand, or add an exemption with a reason. The groups are named above."
-        }
+        Some(sweep) if !sweep.open.is_empty() => "Close what is open by hand, or add an exemption with a reason.",
         Some(sweep) if !sweep.unreachable.is_empty() => {
             "Find out why a place could not be looked at. The function tries again."
         }

@@ -48,7 +48,7 @@ pub(crate) struct DrillArgs {
     #[arg(long, value_name = "CODE", value_parser = arguments::region)]
     hub_region: Option<Region>,
     /// How to show it
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, short, value_enum, default_value = "table")]
     format: Format,
     /// Ask nothing
     #[arg(short = 'y', long)]
