@@ -39,6 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// An item that nothing was written to for so long goes.
 const KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
 
+/// Rules that only say that they are part of an opening are told of again after so long.
+const TOLD_AGAIN: SignedDuration = SignedDuration::from_hours(24);
+
 /// Which opening is ended, and by what.
 pub(super) struct Order<'a> {
     pub(super) target: &'a AccountRegion,
@@ -204,10 +207,10 @@ impl Known<'_> {
     }
 
     async fn carry_out(&self, session: Session<'_>, waiver: Option<&Waiver>, facts: Facts) -> End {
-        let Self { context, order, now, .. } = self;
-        let plan = opening::plan(order.waiver, waiver, &facts, *now);
-        if plan.steps.is_empty() && waiver.is_none() {
-            return self.nothing_there();
+        let Self { context, order, .. } = self;
+        let plan = opening::plan(order.waiver, waiver, &facts);
+        if waiver.is_none() {
+            return self.nothing_known(&facts);
         }
         if !context.ends_openings {
             return End::of(self.would_end(waiver, &facts, &plan.rules()));
@@ -320,21 +323,42 @@ impl Known<'_> {
         Finding { mode: self.context.settings.mode, ..Finding::not_ended(&event, (&self.location, verdict), why) }
     }
 
-    /// No waiver is known, and no rule says that it is part of the opening.
-    fn nothing_there(&self) -> End {
+    /// No waiver is known. Rules that say that they are part of the opening are told of, once a day, and not touched.
+    fn nothing_known(&self, facts: &Facts) -> End {
         let id = self.order.waiver;
         if let Some(lost) = self.doubt() {
             return End::of(self.failed(None, &lost));
         }
-        let why = match self.memory.ended.get(id) {
-            Some(at) => format!("the opening {id} was ended at {at}, and nothing of it is left: nothing was done"),
-            None => format!(
-                "nothing is known of an opening {id} in this group, and no rule is part of it: nothing was done"
-            ),
+        let claiming = opening::claiming(id, facts, self.now);
+        let mut settlements = if self.order.is_listed { vec![self.unlisted()] } else { Vec::new() };
+        let ended = self.memory.ended.get(id);
+        if claiming.is_empty() {
+            let why = match ended {
+                Some(at) => format!("the opening {id} was ended at {at}, and nothing of it is left: nothing was done"),
+                None => format!(
+                    "nothing is known of an opening {id} in this group, and no rule is part of it: nothing was done"
+                ),
+            };
+            return End { finding: self.nothing(Verdict::Irrelevant, why), settlements, taken: BTreeSet::new() };
+        }
+        let ended = ended.filter(|at| self.now.duration_since(**at) < TOLD_AGAIN);
+        let what = match ended {
+            Some(at) => format!("the opening {id} was ended, or told of, at {at}"),
+            None => format!("the memory knows of no opening {id} in this group that ended in the last day"),
         };
-        let finding = self.nothing(Verdict::Irrelevant, why);
-        let settlements = if self.order.is_listed { vec![self.unlisted()] } else { Vec::new() };
-        End { finding, settlements, taken: BTreeSet::new() }
+        let rules = claiming.iter().map(RuleId::as_str).collect::<Vec<_>>().join(", ");
+        let why = format!(
+            "{what}, and these rules say of themselves that they were part of it: {rules}. Nothing was done, because \
+             anybody who may write a description can have written that. Revoke them, or describe them otherwise"
+        );
+        let verdict = if ended.is_some() { Verdict::Irrelevant } else { Verdict::Undecided };
+        if ended.is_none() && self.context.settings.memory.is_some() {
+            let told = written(&self.now).map(|now| (ended_name(id), now));
+            let update = Update { set: told.into_iter().collect(), ttl: self.ttl(), ..Update::default() };
+            let GroupLocation { account, region, group, .. } = &self.location;
+            settlements.push(Settlement::new(item_of(account, region, group), update));
+        }
+        End { finding: self.nothing(verdict, why), settlements, taken: BTreeSet::new() }
     }
 
     /// What an operator who only looks is told.

@@ -95,7 +95,7 @@ impl<'a> Revoking<'a> {
         // EC2 may still show what it listed as revoked.
         let left = facts.rules.iter().filter(|rule| !self.done.contains_key(&rule.id)).cloned().collect();
         let left = facts.with_rules(left);
-        let plan = opening::plan(self.order.waiver, waiver, &left, now);
+        let plan = opening::plan(self.order.waiver, waiver, &left);
         let going = plan.rules();
         let rules = left.rules.iter().filter(|rule| going.contains(&rule.id));
         self.seen.extend(rules.map(|rule| (rule.id.clone(), rule.clone())));

@@ -13,7 +13,7 @@ use crate::ids::RuleId;
 use crate::memory::{Memory, Waiver, WaiverKind};
 use crate::plan::{Plan, Step};
 use crate::policy::Mode;
-use crate::rule::Rule;
+use crate::rule::{Rule, Source};
 
 /// A description says by these words that its rule is part of an opening.
 const BEGINS: &str = "portcullis ";
@@ -94,25 +94,34 @@ pub fn standing<'a>(memory: &'a Memory, waiver: &str, now: Timestamp) -> Standin
     }
 }
 
-/// The rules that the end of an opening takes: those that were made under its waiver, whatever they are now, and those
-/// whose description says that they are part of it. Where the waiver is not known, a rule goes at the time that its own
-/// description says.
+/// The rules that the end of an opening takes: those that were noted under its waiver, whatever they are now, and those
+/// whose description says that they are part of it and whose source the waiver is for.
+///
+/// Without the waiver it takes none. A description alone proves nothing: whoever may write one could have any rule revoked.
 #[must_use]
-pub fn ending(id: &str, waiver: Option<&Waiver>, facts: &Facts, now: Timestamp) -> BTreeSet<RuleId> {
-    let is_listed = |rule: &Rule| waiver.is_some_and(|waiver| waiver.rules.contains(&rule.id));
-    let is_marked = |rule: &Rule| {
-        let marker = marker_of(rule).filter(|marker| marker.waiver == id);
-        marker.is_some_and(|marker| waiver.is_some() || marker.until <= now)
+pub fn ending(id: &str, waiver: Option<&Waiver>, facts: &Facts) -> BTreeSet<RuleId> {
+    let Some(waiver) = waiver else { return BTreeSet::new() };
+    let is_within = |rule: &Rule| match &rule.permission.source {
+        Source::Cidr(source) => waiver.sources.iter().any(|block| source.is_within(block)),
+        Source::PrefixList(_) | Source::Group(_) | Source::Unknown(_) => false,
     };
-    let rules = facts.rules.iter().filter(|rule| is_listed(rule) || is_marked(rule));
+    let is_marked = |rule: &Rule| marker_of(rule).is_some_and(|marker| marker.waiver == id) && is_within(rule);
+    let rules = facts.rules.iter().filter(|rule| waiver.rules.contains(&rule.id) || is_marked(rule));
     rules.map(|rule| rule.id.clone()).collect()
 }
 
 /// The plan of an end: these rules go, in alert mode too.
 #[must_use]
-pub fn plan(id: &str, waiver: Option<&Waiver>, facts: &Facts, now: Timestamp) -> Plan {
-    let steps = ending(id, waiver, facts, now).into_iter().map(Step::Revoke).collect();
+pub fn plan(id: &str, waiver: Option<&Waiver>, facts: &Facts) -> Plan {
+    let steps = ending(id, waiver, facts).into_iter().map(Step::Revoke).collect();
     Plan { location: facts.location.clone(), mode: Mode::Enforce, cap: usize::MAX, steps }
+}
+
+/// The rules that say of themselves that they were part of an opening, and that it is over.
+#[must_use]
+pub fn claiming(id: &str, facts: &Facts, now: Timestamp) -> BTreeSet<RuleId> {
+    let is_over = |rule: &&Rule| marker_of(rule).is_some_and(|marker| marker.waiver == id && marker.until <= now);
+    facts.rules.iter().filter(is_over).map(|rule| rule.id.clone()).collect()
 }
 
 /// The openings whose end has come, by what the rules of a group say of themselves.

@@ -75,20 +75,3 @@ async fn an_end_that_is_refused_fails_each_time_and_is_told_and_the_waiver_stays
     assert_eq!(watch.finding(&end(&watch, ID)).await.outcome, Outcome::Reverted);
     assert!(watch.ingress().is_empty());
 }
-
-/// A memory that does not answer keeps nobody from closing what says of itself that it is over. Whether that is all cannot
-/// be told.
-#[tokio::test(start_paused = true)]
-async fn without_the_memory_what_says_that_it_is_over_is_closed_and_the_end_is_tried_again() {
-    let watch = told().start().await;
-    opened(&watch, WIDE).await;
-    later(&watch, HOUR * 2);
-    watch.world.deny(ACCOUNT, "GetItem");
-    let answer = watch.deliver(&end(&watch, ID)).await;
-    assert_eq!(answer.findings[0].outcome, Outcome::Failed, "{:#?}", answer.findings);
-    assert!(answer.findings[0].reason.contains("the memory did not answer (AccessDeniedException): rules of it whose"));
-    assert!(watch.ingress().is_empty() && !answer.failed.is_empty());
-    watch.world.permit(ACCOUNT, "GetItem");
-    assert_eq!(judged(&watch.finding(&end(&watch, ID)).await), (Verdict::Exempt, Outcome::AlreadyGone));
-    assert!(memory(&watch).waivers.is_empty());
-}

@@ -1,5 +1,5 @@
-//! The sweep ends what its schedule did not: in alert mode too, whatever became of the rules' descriptions, of the list of
-//! openings, and of the memory.
+//! The sweep ends what its schedule did not: in alert mode too, whatever became of the rules' descriptions and of the list
+//! of openings. What only a description says is told, and not touched.
 
 use super::*;
 
@@ -9,12 +9,11 @@ enum Lost {
     ScheduleAlone,
     Description,
     List,
-    Memory,
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_sweep_ends_what_its_schedule_did_not_in_every_mode_whatever_else_is_lost() {
-    for lost in [Lost::ScheduleAlone, Lost::Description, Lost::List, Lost::Memory] {
+    for lost in [Lost::ScheduleAlone, Lost::Description, Lost::List] {
         for mode in [Mode::Enforce, Mode::Alert] {
             for source in [OFFICE, WIDE] {
                 let setup = || Setup { mode, ..told() };
@@ -24,7 +23,6 @@ async fn a_sweep_ends_what_its_schedule_did_not_in_every_mode_whatever_else_is_l
                     Lost::ScheduleAlone => {}
                     Lost::Description => reworded(&watch, &made.rules[0], source, "for ever"),
                     Lost::List => write(&watch, &list(), Entries::from([(ID.to_owned(), json!("?"))])).await,
-                    Lost::Memory => watch.world.delete_table(ACCOUNT, REGION, TABLE),
                 }
                 watch.deliver(&sweep()).await;
                 assert_eq!(watch.ingress().len(), 1, "{lost:?} {mode:?} {source}: not before its end");
@@ -40,10 +38,6 @@ async fn a_sweep_ends_what_its_schedule_did_not_in_every_mode_whatever_else_is_l
                     summary.exposed, 0,
                     "{lost:?} {mode:?} {source}: it was closed before the groups were judged"
                 );
-                if lost == Lost::Memory {
-                    assert_eq!(ended[0].outcome, Outcome::Failed, "whether that is all cannot be told");
-                    continue;
-                }
                 assert_eq!(judged(ended[0]), (Verdict::Exempt, Outcome::Reverted), "{lost:?} {mode:?} {source}");
                 assert_eq!(watch.world.published().len(), before + 1);
                 assert!(ended[0].reason.contains("by a sweep"), "{}", ended[0].reason);
@@ -60,18 +54,63 @@ async fn a_sweep_ends_what_its_schedule_did_not_in_every_mode_whatever_else_is_l
     }
 }
 
+/// Whoever may write descriptions could otherwise have any lawful rule revoked, in alert mode too.
+#[tokio::test(start_paused = true)]
+async fn a_description_alone_has_no_rule_revoked_and_is_told_once_a_day() {
+    for mode in [Mode::Enforce, Mode::Alert] {
+        let watch = Setup { mode, ..told() }.start().await;
+        let marked = opening::description(ID, watch.context.now() - HOUR, "INC-123");
+        let permission = Permission { description: Some(marked), ..Permission::tcp(443, OFFICE) };
+        let rule = watch.world.authorize(ACCOUNT, REGION, &watch.group, &[permission]).unwrap().remove(0);
+        for (round, (verdict, messages)) in [(Verdict::Undecided, 1), (Verdict::Irrelevant, 1)].into_iter().enumerate()
+        {
+            let answer = watch.deliver(&sweep()).await;
+            let said = answer.findings.iter().find(|finding| finding.is_of_end()).unwrap();
+            assert_eq!(judged(said), (verdict, Outcome::None), "{mode:?} {round}: {said:#?}");
+            assert!(said.reason.contains(&rule), "{}", said.reason);
+            let of_end = |message: &&ec2_model::Published| message.message.contains(ID);
+            assert_eq!(watch.world.published().iter().filter(of_end).count(), messages, "{mode:?} {round}");
+            later(&watch, HOUR);
+        }
+        later(&watch, HOUR * 24);
+        let again = watch.deliver(&sweep()).await;
+        let said = again.findings.iter().find(|finding| finding.is_of_end()).unwrap();
+        assert_eq!(judged(said), (Verdict::Undecided, Outcome::None), "{mode:?}");
+        // Nor has the event of a schedule that anybody may have made.
+        let end = watch.finding(&end(&watch, ID)).await;
+        assert_eq!(end.outcome, Outcome::None, "{end:#?}");
+        assert_eq!(watch.ingress().len(), 1, "{mode:?}");
+        assert!(ends(&watch).is_empty());
+    }
+}
+
+/// Without the memory nobody can tell a rule of an opening from one that only says so.
+#[tokio::test(start_paused = true)]
+async fn without_the_memory_an_end_fails_and_touches_nothing() {
+    let mut watch = Setup { mode: Mode::Alert, ..told() }.start().await;
+    opened(&watch, OFFICE).await;
+    watch.world.delete_table(ACCOUNT, REGION, TABLE);
+    later(&watch, HOUR * 2);
+    watch.start_anew(told()).await;
+    let answer = watch.deliver(&sweep()).await;
+    let said = answer.findings.iter().find(|finding| finding.is_of_end()).unwrap();
+    assert_eq!(said.outcome, Outcome::Failed, "{said:#?}");
+    assert!(!answer.failed.is_empty(), "somebody has to look");
+    assert_eq!(watch.ingress().len(), 1);
+}
+
 /// An operator's command that was stopped for hours opens what was to have ended.
 #[tokio::test(start_paused = true)]
-async fn what_is_opened_after_its_own_end_is_ended_by_the_next_sweep() {
+async fn what_is_opened_after_its_own_end_is_told_and_closed_where_it_exposes() {
     let mut watch = told().start().await;
-    let made = opened_up_to(&watch, OFFICE, Step::Waived).await;
+    let made = opened_up_to(&watch, WIDE, Step::Waived).await;
     later(&watch, HOUR * 2);
     assert_eq!(judged(&watch.finding(&end(&watch, ID)).await), (Verdict::Exempt, Outcome::AlreadyGone));
     let description = Some(opening::description(ID, made.until, "INC-123"));
-    watch.open(&[Permission { description, ..Permission::tcp(22, OFFICE) }]);
+    let event = watch.open(&[Permission { description, ..Permission::tcp(22, WIDE) }]);
     watch.start_anew(told()).await;
-    let answer = watch.deliver(&sweep()).await;
-    assert!(watch.ingress().is_empty(), "{:#?}", answer.findings);
+    assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));
+    assert!(watch.ingress().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -224,13 +224,30 @@ fn folders_do_without_a_stack_and_a_schedule_and_a_sweep_from_the_terminal_ends_
     let closed = stack.run(&[&["close", &id], &place[..]].concat());
     assert!(is(&closed, 0).stdout.contains("1 rule revoked"), "{}", closed.stdout);
     // Nobody closes another one, and its time comes.
-    let words = "portcullis w-7q2m until 2026-01-01T00:00:00Z x".to_owned();
-    let over = ec2_model::Permission { description: Some(words), ..ec2_model::Permission::tcp(22, OFFICE) };
-    stack.world.authorize(ACCOUNT, REGION, &web, &[over]).unwrap();
+    let again = stack.open(&web, &[&asked[..], &place].concat());
+    let other = stack.waiver(&is(&again, 0));
+    let file = memory.join(ACCOUNT).join(REGION).join(format!("{web}.json"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (now, over) = (Timestamp::now(), SignedDuration::from_hours(3));
+    let mut entries: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
+    let waiver = entries.iter_mut().find(|(name, _)| name.ends_with(&other) && name.starts_with("waiver")).unwrap().1;
+    (waiver["from"], waiver["until"]) = (json!(now - over), json!(now - SignedDuration::from_hours(1)));
+    std::fs::write(&file, serde_json::to_string(&entries).unwrap()).unwrap();
+    let words = format!("portcullis {other} until 2026-01-01T00:00:00Z x");
+    let description = Some(words);
+    let made = stack.rules(&web).remove(0).id;
+    let change = ec2_model::RuleChange {
+        rule: made,
+        permission: ec2_model::Permission { description, ..ec2_model::Permission::tcp(22, OFFICE) },
+    };
+    stack.world.modify_rules(ACCOUNT, REGION, &web, &[change]).unwrap();
     let looked = stack.run(&["sweep", "--region", REGION]);
     assert_eq!(stack.rules(&web).len(), 1, "who only looks ends nothing: {}", looked.stdout);
-    let swept =
-        stack.run(&["sweep", "--region", REGION, "--enforce", "--yes", "--evidence", evidence.to_str().unwrap()]);
+    let sweep = ["sweep", "--region", REGION, "--enforce", "--yes"];
+    let without = stack.run(&[&sweep[..], &place[2..]].concat());
+    assert_eq!(stack.rules(&web).len(), 1, "nor does who knows of no opening: {}", without.stdout);
+    assert!(without.stdout.contains("anybody who may write a"), "{}", without.stdout);
+    let swept = stack.run(&[&sweep[..], &place].concat());
     assert!(stack.rules(&web).is_empty(), "{}{}", swept.stdout, swept.stderr);
 }
 

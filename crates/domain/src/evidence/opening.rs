@@ -242,7 +242,7 @@ impl Evidence {
             };
         }
         let waiver = self.knew.waivers.get(&opening.waiver);
-        let again = opening::plan(&opening.waiver, waiver, &facts, look.judged_at);
+        let again = opening::plan(&opening.waiver, waiver, &facts);
         if again != look.plan {
             let (says, is) = (super::replay::as_json(&look.plan), super::replay::as_json(&again));
             return Err(Mismatch::new(format!("looks[{n}].plan"), says, is));

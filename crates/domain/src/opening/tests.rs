@@ -73,15 +73,33 @@ fn an_end_takes_what_was_made_under_the_waiver_and_what_says_that_it_is_part_of_
         rule("sgr-4", None),
     ]);
     let now = at("2026-11-26T20:00:00Z");
-    assert_eq!(ending("w-7q2m", Some(&waiver(&["sgr-2"])), &facts, now), ids(&["sgr-1", "sgr-2"]));
-    assert_eq!(ending("w-7q2m", Some(&waiver(&[])), &facts, now), ids(&["sgr-1"]));
-    assert_eq!(ending("w-7q2m", None, &facts, now), ids(&["sgr-1"]), "the memory is lost: its own words count");
+    assert_eq!(ending("w-7q2m", Some(&waiver(&["sgr-2"])), &facts), ids(&["sgr-1", "sgr-2"]));
+    assert_eq!(ending("w-7q2m", Some(&waiver(&[])), &facts), ids(&["sgr-1"]));
     let before = now - SignedDuration::from_secs(1);
-    assert_eq!(ending("w-7q2m", None, &facts, before), ids(&[]), "and its own time");
-    let early = ending("w-7q2m", Some(&waiver(&["sgr-2"])), &facts, before);
-    assert_eq!(early, ids(&["sgr-1", "sgr-2"]), "whoever closes it before its end takes the same");
     assert_eq!(overdue(&facts, before), BTreeSet::new());
     assert_eq!(overdue(&facts, now), ["w-0000", "w-7q2m"].map(str::to_owned).into());
+}
+
+/// Whoever may write descriptions could otherwise have any rule revoked.
+#[test]
+fn a_description_alone_takes_no_rule_that_its_waiver_is_not_for() {
+    let marked = |id: &str, source: &str| {
+        let marked = rule(id, Some("portcullis w-7q2m until 2026-11-26T20:00:00Z INC-123"));
+        let source = match source.parse() {
+            Ok(cidr) => Source::Cidr(cidr),
+            Err(_) => Source::Group(source.to_owned()),
+        };
+        Rule { permission: Permission { source, ..marked.permission.clone() }, ..marked }
+    };
+    let facts =
+        facts(vec![marked("sgr-1", "198.51.100.0/24"), marked("sgr-2", "203.0.113.0/24"), marked("sgr-3", "sg-2")]);
+    let now = at("2026-11-26T20:00:00Z");
+    assert_eq!(ending("w-7q2m", Some(&waiver(&[])), &facts), ids(&[]), "other sources, a wider one, a group");
+    assert_eq!(ending("w-7q2m", Some(&waiver(&["sgr-2"])), &facts), ids(&["sgr-2"]), "it was noted, and widened since");
+    assert_eq!(ending("w-7q2m", None, &facts), ids(&[]), "nobody knows the opening");
+    assert_eq!(claiming("w-7q2m", &facts, now), ids(&["sgr-1", "sgr-2", "sgr-3"]), "but they are told");
+    assert_eq!(claiming("w-7q2m", &facts, now - SignedDuration::from_secs(1)), ids(&[]));
+    assert_eq!(claiming("w-0000", &facts, now), ids(&[]));
 }
 
 #[test]

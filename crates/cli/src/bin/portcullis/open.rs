@@ -83,7 +83,7 @@ that confirms it, the evidence of what was opened. So whatever stops the command
 your credentials open in this group, on these ports and from these sources; everything else is judged as ever.
 
 The stack must have been deployed with Openings=yes. With --memory and --evidence it does without the stack: then there is \
-no schedule, and `portcullis sweep --enforce` ends what is over.
+no schedule, and `portcullis sweep --enforce --memory …` ends what is over.
 
 --from me asks checkip.amazonaws.com, a service of AWS's, from which address you come. A source that the policy calls the \
 internet needs --wide, or the word internet when it asks.

@@ -78,6 +78,9 @@ pub(crate) struct SweepArgs {
     /// Keep the evidence of what is revoked here: s3://bucket/prefix or a folder [default: the variable PORTCULLIS_EVIDENCE]
     #[arg(long, value_name = "PLACE", requires = "enforce", value_parser = crate::arguments::evidence_place)]
     evidence: Option<EvidencePlace>,
+    /// End the openings that are over, by this memory: a table's name, or a folder [default: the variable PORTCULLIS_MEMORY]
+    #[arg(long, value_name = "TABLE|DIR", requires = "enforce")]
+    memory: Option<String>,
 }
 
 impl SweepArgs {
@@ -238,7 +241,11 @@ async fn context(
             policy.with_sweep(SweepPolicy { mode, max_revocations })
         }
     };
-    let (accounts_of, memory) = (Accounts::Listed(accounts.clone()), Store::None);
+    let accounts_of = Accounts::Listed(accounts.clone());
+    let memory = match mode {
+        Mode::Alert => Store::None,
+        Mode::Enforce => memory(arguments),
+    };
     let settings = Settings { mode, accounts: accounts_of, topic: None, queue: None, memory, restores: false };
     // Looking is no act.
     let place = match mode {
@@ -253,6 +260,12 @@ async fn context(
     context.names_groups = true;
     context.ends_openings = mode == Mode::Enforce;
     Ok((context, caller, accounts))
+}
+
+/// By the memory a sweep knows which openings are over.
+fn memory(arguments: &SweepArgs) -> Store {
+    let name = arguments.memory.clone().unwrap_or_else(crate::undo::memory_of_environment);
+    if name.is_empty() { Store::None } else { crate::undo::store_named(&name) }
 }
 
 /// The pipeline's log: findings are shown otherwise. Evidence that could not be written is nowhere else.

@@ -272,8 +272,8 @@ impl Opening<'_> {
                 self.waiver.until, self.id
             ),
             None => println!(
-                "There is no schedule without the stack: the first `portcullis sweep --enforce` after {} ends it, or\n\
-                 portcullis close {}",
+                "There is no schedule without the stack: the first `portcullis sweep --enforce --memory …` after {}\n\
+                 ends it, or portcullis close {}",
                 self.waiver.until, self.id
             ),
         }
