@@ -24,7 +24,7 @@ help: ## Show this list
 
 # While one core compiles the AWS SDK, the other installs the tools.
 .PHONY: demo
-demo: ## See it work on this machine: alert, enforce, a hub with members, a drill, the doctor, on an AWS emulator
+demo: ## See it work on this machine: alert, enforce, an opening that ends, a drill, a hub with members, the doctor, on an AWS emulator
 	@$(MAKE) --no-print-directory --jobs=2 function-and-cli .venv/demo/.installed
 	.venv/demo/bin/python tools/demo/demo.py $(PROGRAMS) $(if $(PICTURE),--picture $(PICTURE))
 

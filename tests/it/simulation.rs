@@ -394,7 +394,7 @@ fn whatever_happens_nothing_lawful_is_touched_no_lie_is_told_and_nothing_is_lost
         assert!(wrong.is_empty(), "{wrong:#?}");
         return;
     }
-    let seeds = number("PORTCULLIS_SEEDS").unwrap_or(200);
+    let seeds = number("PORTCULLIS_SEEDS").unwrap_or(180);
     let started = std::time::Instant::now();
     let next = AtomicU64::new(0);
     let (tally, wrong) = (Mutex::new(BTreeMap::<String, usize>::new()), Mutex::new(BTreeMap::new()));

@@ -10,6 +10,7 @@ pub mod drill;
 pub mod explain;
 pub mod input;
 pub mod interrupt;
+pub mod open;
 pub mod operator;
 pub mod policy_errors;
 pub mod policy_file;

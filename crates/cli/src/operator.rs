@@ -33,6 +33,16 @@ pub fn explained(error: &str) -> String {
     }
 }
 
+/// The principal by which CloudTrail knows what a caller does: the role behind a session, for its name is anybody's.
+#[must_use]
+pub fn principal(arn: &str) -> String {
+    let role = arn.split_once(":sts::").and_then(|(head, rest)| {
+        let (account, rest) = rest.split_once(":assumed-role/")?;
+        Some(format!("{head}:iam::{account}:role/{}", rest.split_once('/')?.0))
+    });
+    role.unwrap_or_else(|| arn.to_owned())
+}
+
 /// What the command line says about them.
 #[derive(Debug, Clone, Default)]
 pub struct Operator {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use portcullis::aws::Aws;
 use portcullis_delivery::documents::utf8;
 use portcullis_domain::policy::{Mode, Policy};
 
@@ -46,6 +47,18 @@ pub fn read(path: &Path, operator: &Operator) -> io::Result<Policy> {
 /// Those of [`read`].
 pub fn read_or_built_in(path: Option<&Path>, operator: &Operator) -> io::Result<Policy> {
     path.map_or_else(|| Ok(Policy::built_in()), |path| read(path, operator))
+}
+
+/// Reads a policy from `s3://bucket/key` with clients that are there.
+///
+/// # Errors
+/// Why it could not be read, or all mistakes in it.
+pub async fn read_with(url: &str, aws: &Aws) -> io::Result<Policy> {
+    let named = |why: String| io::Error::other(format!("{}: {why}", words::text(url)));
+    let (bucket, key) = input::s3(Path::new(url)).ok_or_else(|| named("expected s3://BUCKET/KEY".to_owned()))?;
+    let bytes = aws.object(bucket, key, LARGEST).await.map_err(|error| named(explained(&error.to_string())))?;
+    let text = String::from_utf8_lossy(&utf8(&bytes)).into_owned();
+    Policy::parse(&text).map_err(|_| io::Error::other(policy_errors::explained(url, &text)))
 }
 
 /// No sensible policy is larger.

@@ -2,6 +2,7 @@
 
 pub mod asff;
 mod build;
+pub mod ended;
 mod former;
 mod object;
 pub mod ocsf;
@@ -425,6 +426,7 @@ impl Finding {
             || is_of_weight
             || self.outcome == Outcome::Reverted
             || self.exempt_by.is_some()
+            || self.waiver.is_some()
     }
 }
 

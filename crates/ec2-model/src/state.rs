@@ -12,6 +12,7 @@ use crate::{
     ids::Ids,
     organizations::Organization,
     s3::Object,
+    scheduler,
     security_hub::{self, Hub},
     sqs::Queue,
     throttle::{Buckets, Throttling},
@@ -210,6 +211,7 @@ pub(crate) struct State {
     pub(crate) published: Vec<Published>,
     pub(crate) bus_events: Vec<BusEvent>,
     /// Where Security Hub is enabled.
+    pub(crate) schedules: BTreeMap<scheduler::GroupKey, scheduler::Group>,
     pub(crate) security_hubs: BTreeMap<security_hub::Place, Hub>,
     pub(crate) objects: BTreeMap<(String, String), Object>,
     pub(crate) s3_buckets: BTreeSet<String>,
@@ -254,6 +256,7 @@ impl State {
             records: Vec::new(),
             published: Vec::new(),
             bus_events: Vec::new(),
+            schedules: BTreeMap::new(),
             security_hubs: BTreeMap::new(),
             objects: BTreeMap::new(),
             s3_buckets: BTreeSet::new(),

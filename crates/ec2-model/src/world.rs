@@ -97,6 +97,23 @@ impl World {
         self.state().bus_events.clone()
     }
 
+    /// Makes a group of schedules.
+    pub fn create_schedule_group(&self, account: &str, region: &str, name: &str) {
+        self.state().schedules.entry((account.into(), region.into(), name.into())).or_default();
+    }
+
+    /// Deletes a group of schedules, and with it its schedules.
+    pub fn delete_schedule_group(&self, account: &str, region: &str, name: &str) {
+        self.state().schedules.remove(&(account.into(), region.into(), name.into()));
+    }
+
+    /// The schedules of a group: the name of each, and what it was asked to be.
+    pub fn schedules(&self, account: &str, region: &str, group: &str) -> Vec<(String, Value)> {
+        let schedules = &self.state().schedules;
+        let group = schedules.get(&(account.into(), region.into(), group.into()));
+        group.map(|group| group.clone().into_iter().collect()).unwrap_or_default()
+    }
+
     /// Enables Security Hub in an account and Region. It is not enabled by default.
     pub fn enable_security_hub(&self, account: &str, region: &str) {
         self.state().security_hubs.entry((account.into(), region.into())).or_default();

@@ -55,7 +55,7 @@ fn table(rows: &[Row], view: View, out: &mut impl Write) -> io::Result<()> {
             ActOutcome::Reverted | ActOutcome::PutBack => Cell::new(outcome).fg(Color::Green),
             ActOutcome::Failed => Cell::new(outcome).fg(Color::Red).add_attribute(Attribute::Bold),
             ActOutcome::WouldRevert => Cell::new(outcome).fg(Color::Red),
-            ActOutcome::AlreadyGone | ActOutcome::Intended => Cell::new(outcome),
+            ActOutcome::AlreadyGone | ActOutcome::Intended | ActOutcome::Opened => Cell::new(outcome),
         };
         let time = row.time.map_or_else(|| "unknown".to_owned(), |time| time.to_string());
         let cells = [time, place, ports, in_lines(&row.actor(), 30)];

@@ -5,6 +5,7 @@ use ec2_model::Permission;
 
 use crate::cli::ROOT;
 use crate::drill::stage::{Guard, Stage};
+use crate::openings::stage::Stack;
 use crate::operator;
 
 pub(crate) fn transcripts(name: &str) -> trycmd::TestCases {
@@ -62,6 +63,17 @@ fn golden_drill() {
         }
         cases.run();
     }
+}
+
+#[test]
+fn golden_openings() {
+    let stack = Stack::new();
+    stack.group("web");
+    let cases = transcripts("openings/life.trycmd");
+    for (name, value) in stack.variables() {
+        cases.env(name, value);
+    }
+    cases.run();
 }
 
 #[test]

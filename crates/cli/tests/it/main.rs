@@ -18,6 +18,7 @@ mod drill;
 mod golden;
 mod history;
 mod hunt;
+mod openings;
 mod operator;
 mod witness;
 

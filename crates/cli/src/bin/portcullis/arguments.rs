@@ -130,12 +130,17 @@ pub(crate) fn can_ask() -> bool {
 
 /// Asks on standard error, and waits for a yes.
 pub(crate) fn confirmed(question: &str) -> io::Result<bool> {
+    answered(question, "yes")
+}
+
+/// Asks on standard error, and waits for a word.
+pub(crate) fn answered(question: &str, word: &str) -> io::Result<bool> {
     let mut err = io::stderr().lock();
     write!(err, "{question}")?;
     err.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim() == "yes")
+    Ok(answer.trim() == word)
 }
 
 pub(crate) fn account(text: &str) -> Result<AccountId, &'static str> {

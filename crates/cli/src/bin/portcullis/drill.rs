@@ -236,7 +236,7 @@ fn told(failure: &Failure) -> io::Error {
 
 /// What it will do, to be read before it is done.
 fn question(arguments: &DrillArgs, stage: &Stage, left: &[Leftover]) -> String {
-    let Caller { arn, identity } = &stage.caller;
+    let Caller { arn, identity, .. } = &stage.caller;
     let mut text = format!("As {}, in {} {}, it will\n", escaped(arn), identity.account, identity.region);
     let (over, going_on): (Vec<&Leftover>, Vec<&Leftover>) = left.iter().partition(|left| left.is_over);
     let mut n = 0;

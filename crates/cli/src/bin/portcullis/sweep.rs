@@ -218,6 +218,7 @@ async fn context(
     let shelf = Shelf::at(place.as_ref(), &aws);
     let mut context = Context::new(aws, policy, settings, Box::new(now), Box::new(log)).with_shelf(shelf);
     context.names_groups = true;
+    context.ends_openings = mode == Mode::Enforce;
     Ok((context, caller, accounts))
 }
 

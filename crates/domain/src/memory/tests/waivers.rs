@@ -6,6 +6,7 @@ const BY: &str = "arn:aws:iam::111122223333:role/oncall";
 
 pub(super) fn waiver() -> Waiver {
     Waiver {
+        kind: WaiverKind::Undo,
         by: BY.to_owned(),
         reason: "INC-123".to_owned(),
         from: now(),
