@@ -346,7 +346,7 @@ fn the_end_of_an_opening_names_its_place_and_its_waiver_and_nothing_else() {
         group: "sg-1".parse().unwrap(),
         waiver: "w-7q2m".to_owned(),
     });
-    assert_eq!(end(whole.clone()), [expected.clone()]);
+    assert_eq!(end(whole.clone()), std::slice::from_ref(&expected));
     assert_eq!(payloads_of(&sqs(&[&json!({"end": whole}).to_string()])), [expected]);
     for (key, value, why) in [
         ("waiver", json!("7q2m"), "end.waiver: `7q2m` is no waiver's id: expected one such as w-7q2m"),
