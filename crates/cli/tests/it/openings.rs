@@ -225,7 +225,7 @@ fn folders_do_without_a_stack_and_a_schedule_and_a_sweep_from_the_terminal_ends_
     assert!(is(&closed, 0).stdout.contains("1 rule revoked"), "{}", closed.stdout);
     // Nobody closes another one, and its time comes.
     let again = stack.open(&web, &[&asked[..], &place].concat());
-    let other = stack.waiver(&is(&again, 0));
+    let other = stack.waiver(is(&again, 0));
     let file = memory.join(ACCOUNT).join(REGION).join(format!("{web}.json"));
     let text = std::fs::read_to_string(&file).unwrap();
     let (now, over) = (Timestamp::now(), SignedDuration::from_hours(3));

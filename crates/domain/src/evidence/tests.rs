@@ -259,7 +259,7 @@ fn of_end(judged_at: &str, ended_by: EndedBy) -> (Evidence, Policy) {
         sources: vec!["203.0.113.7/32".parse().unwrap()],
         rules: vec![rule.id.clone()],
     };
-    let plan = crate::opening::plan("w-7q2m", Some(&waiver), &facts, at);
+    let plan = crate::opening::plan("w-7q2m", Some(&waiver), &facts);
     assert_eq!(plan.rules(), [rule.id.clone()].into());
     let policy = case.policy.hash().to_owned();
     let mode = Mode::Alert;
