@@ -15,7 +15,14 @@ pub enum Document {
 }
 
 /// The answers of EC2 that are snapshots of state.
-const STATES: [&str; 4] = ["SecurityGroupRules", "SecurityGroups", "NetworkInterfaces", "Reservations"];
+const STATES: [&str; 5] = ["SecurityGroupRules", "SecurityGroups", "NetworkInterfaces", "Reservations", "PrefixLists"];
+
+/// Whether a snapshot holds the entries of a prefix list, and so does not say of which.
+#[must_use]
+pub(super) fn is_entries(value: &Value) -> bool {
+    let entries = value.get("Entries").and_then(Value::as_array);
+    entries.is_some_and(|entries| entries.iter().all(|entry| entry.get("Cidr").is_some_and(Value::is_string)))
+}
 
 /// The documents in a text. What is none does not stop the others.
 #[must_use]
@@ -31,7 +38,7 @@ pub fn documents(text: &[u8]) -> Vec<Result<Document, String>> {
 }
 
 fn document(value: Value) -> Result<Document, String> {
-    if STATES.iter().any(|key| value.get(key).is_some_and(Value::is_array)) {
+    if STATES.iter().any(|key| value.get(key).is_some_and(Value::is_array)) || is_entries(&value) {
         return Ok(Document::State(value));
     }
     let messages = value.get("logEvents").or_else(|| value.get("events")).and_then(Value::as_array);
