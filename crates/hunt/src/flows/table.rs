@@ -14,7 +14,7 @@ use portcullis_domain::net::{AddressSet, Cidr, public_addresses};
 
 use super::attribute::{Attributor, Initiator};
 use super::compiled::{hex, key};
-use super::{may_hold_flows, read};
+use super::{is_wanted, may_hold_flows, read};
 use crate::rows::{Cell, Column, Kind, Rows, schema};
 use crate::scan;
 use crate::world::World;
@@ -177,8 +177,9 @@ fn each_flow(
     add: impl Fn(&Flow<'_>, &mut Rows) + Send + Sync + 'static,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let dealt = world.inputs.dealt(|source| may_hold_flows(source.kind));
+    world.inputs.fetch_ahead(|source| is_wanted(source, &world.window));
     let read: Arc<scan::Read> = Arc::new(move |file, scratch, rows: &mut Rows, emit| {
-        read(&world.inputs, file, scratch, |flow| {
+        read(&world.inputs, file, &world.window, scratch, |flow| {
             if world.has_flow(flow.start, flow.end) {
                 add(flow, rows);
             }

@@ -205,7 +205,9 @@ impl Logs {
 
     pub(crate) fn file(&mut self, name: &str, bytes: &[u8]) -> &mut Self {
         self.files += 1;
-        std::fs::write(self.folder.join(name), bytes).unwrap();
+        let path = self.folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
         self
     }
 
@@ -220,7 +222,7 @@ impl Logs {
     }
 
     pub(crate) fn world(&self, threads: usize) -> Arc<World> {
-        let (sources, errors) = expand(std::slice::from_ref(&self.folder));
+        let (sources, errors) = expand(std::slice::from_ref(&self.folder), None);
         assert_eq!(errors, Vec::<String>::new());
         let inputs = Inputs { sources, tally: Tally::default(), flow_format: None, as_of: Some(at("23:00")), threads };
         Arc::new(World::new(Arc::new(inputs), Wanted::default(), Policy::built_in()))
