@@ -117,7 +117,7 @@ def ministack(folder):
 
 
 def wait(url, server):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         try:
             urllib.request.urlopen(url, timeout=2).close()
