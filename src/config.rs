@@ -34,6 +34,8 @@ pub struct Config {
     pub memory: Store,
     /// `PORTCULLIS_EVIDENCE` and `PORTCULLIS_EVIDENCE_DAYS`.
     pub evidence: Option<EvidencePlace>,
+    /// `PORTCULLIS_RESTORE`: whether modified rules are given back what they were.
+    pub restores: bool,
     /// `PORTCULLIS_EVENT_BUS` and `PORTCULLIS_SECURITY_HUB`.
     pub destinations: Destinations,
     /// `RUST_LOG`.
@@ -215,6 +217,11 @@ impl Config {
             queue: get("PORTCULLIS_QUEUE_URL").map(queue).transpose()?,
             memory: get("PORTCULLIS_MEMORY").map_or(Ok(Store::None), |value| memory(&value))?,
             evidence: evidence(get("PORTCULLIS_EVIDENCE"), get("PORTCULLIS_EVIDENCE_DAYS"))?,
+            restores: match get("PORTCULLIS_RESTORE").as_deref() {
+                None | Some("revoke") => false,
+                Some("former") => true,
+                Some(other) => return Err(refused("PORTCULLIS_RESTORE", other, "revoke or former")),
+            },
             destinations: Destinations {
                 event_bus: get("PORTCULLIS_EVENT_BUS").map(event_bus).transpose()?,
                 security_hub: match get("PORTCULLIS_SECURITY_HUB").as_deref() {

@@ -48,6 +48,7 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
         log_role,
         memory,
         evidence,
+        restores,
         destinations,
         ambient,
         log: _,
@@ -60,7 +61,7 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
     let (guards, exemptions) = (policy.guards().len(), policy.exemptions().len());
     let policy_mode = policy.mode_elsewhere().as_str();
     tracing::info!(place, sha256, mode = policy_mode, guards, exemptions, "the policy was read");
-    let settings = Settings { mode, accounts, topic, queue, memory };
+    let settings = Settings { mode, accounts, topic, queue, memory, restores };
     let shelf = Shelf::at(evidence.as_ref(), &aws);
     let mut context = Context::new(aws, policy.clone(), settings, Box::new(crate::now), Box::new(print_line));
     context.policy = LivePolicy::of(source, policy, mark);

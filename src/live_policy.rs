@@ -1,5 +1,6 @@
 //! The policy that holds now. It is read again at most once a minute, when something is about to be acted on.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -17,9 +18,14 @@ const FRESH: Duration = Duration::from_secs(60);
 /// Nothing waits longer for a policy: the one at hand holds for a minute more.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// This many policies of before are kept: an invocation takes 15 minutes at most, and a policy is asked for once a minute.
+const MOST_EARLIER: usize = 16;
+
 /// The policy, and where it came from.
 pub struct LivePolicy {
     current: RwLock<Arc<Policy>>,
+    /// Those of before, the latest last: what was judged by one of them may still have to be written down.
+    earlier: RwLock<VecDeque<Arc<Policy>>>,
     source: PolicySource,
     read: Mutex<LastRead>,
 }
@@ -54,13 +60,34 @@ impl LivePolicy {
     #[must_use]
     pub fn of(source: PolicySource, policy: Policy, mark: Option<Mark>) -> Self {
         let read = Mutex::new(LastRead { at: Instant::now(), mark, is_stale: false });
-        Self { current: RwLock::new(Arc::new(policy)), source, read }
+        Self { current: RwLock::new(Arc::new(policy)), earlier: RwLock::default(), source, read }
     }
 
     /// The policy that holds.
     #[must_use]
     pub fn now(&self) -> Arc<Policy> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The policy that has this hash; the one that holds where none has it any more.
+    #[must_use]
+    pub fn of_hash(&self, hash: &str) -> Arc<Policy> {
+        let now = self.now();
+        if now.hash() == hash {
+            return now;
+        }
+        let earlier = self.earlier.read().unwrap_or_else(PoisonError::into_inner);
+        earlier.iter().rev().find(|policy| policy.hash() == hash).cloned().unwrap_or(now)
+    }
+
+    fn replace(&self, policy: Policy) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *current, Arc::new(policy));
+        let mut earlier = self.earlier.write().unwrap_or_else(PoisonError::into_inner);
+        earlier.push_back(before);
+        if earlier.len() > MOST_EARLIER {
+            earlier.pop_front();
+        }
     }
 
     /// Asks for the policy, unless that was done a short time ago or is being done.
@@ -97,7 +124,7 @@ impl LivePolicy {
                 *read = LastRead { at: Instant::now(), mark, is_stale: false };
                 let sha256 = policy.hash();
                 tracing::info!(place, sha256, "the policy was read again and has changed");
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+                self.replace(policy);
                 Refreshed::Changed
             }
         }

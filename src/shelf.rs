@@ -5,9 +5,10 @@
 
 mod bucket;
 mod folder;
+mod latest;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use portcullis_domain::evidence::{ActId, Evidence};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 pub use bucket::BucketShelf;
 pub use folder::FolderShelf;
+pub use latest::Reading;
 
 use crate::aws::{Aws, AwsError};
 use crate::config::EvidencePlace;
@@ -141,7 +143,8 @@ impl Shelf {
 /// What an instance keeps of the evidence that it could not write.
 #[derive(Debug, Default)]
 pub struct Unwritten {
-    documents: Mutex<BTreeMap<ActId, String>>,
+    /// Each with the policy by which it was judged.
+    documents: Mutex<BTreeMap<ActId, (String, Arc<Policy>)>>,
     /// The hash of the policy that was written last.
     policy: Mutex<String>,
 }
@@ -150,15 +153,15 @@ pub struct Unwritten {
 const MOST_UNWRITTEN: usize = 64;
 
 impl Unwritten {
-    fn keep(&self, id: &ActId, document: String) {
+    fn keep(&self, id: &ActId, document: String, policy: Arc<Policy>) {
         let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         if documents.len() < MOST_UNWRITTEN {
-            documents.insert(id.clone(), document);
+            documents.insert(id.clone(), (document, policy));
         }
     }
 
     /// The document of an earlier attempt: it knows more than one of a later attempt can.
-    fn take(&self, id: &ActId) -> Option<String> {
+    fn take(&self, id: &ActId) -> Option<(String, Arc<Policy>)> {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
     }
 
@@ -168,7 +171,7 @@ impl Unwritten {
         !self.documents.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    fn any(&self) -> Option<(ActId, String)> {
+    fn any(&self) -> Option<(ActId, (String, Arc<Policy>))> {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner).pop_first()
     }
 
@@ -208,15 +211,19 @@ pub async fn keep(
     shelf: &Shelf,
     unwritten: &Unwritten,
     evidence: &Evidence,
-    policy: &Policy,
+    policy: &Arc<Policy>,
     (now, until): (Timestamp, Instant),
 ) -> Result<ActId, Box<NotWritten>> {
     let failed = |error, document: &str| Box::new(NotWritten { error, document: document.to_owned() });
     let made = evidence.document().map_err(|why| failed(ShelfError::Document(why), ""))?;
-    let document = unwritten.take(&evidence.id).unwrap_or(made);
+    let earlier = unwritten.take(&evidence.id);
+    let is_earlier = earlier.is_some();
+    let (document, its_policy) = earlier.unwrap_or_else(|| (made, Arc::clone(policy)));
     let mut id = evidence.id.clone();
     let written = async {
-        if shelf.put_act(&id, &document, (now, until)).await? == Put::Already && evidence.is_done() {
+        let is_there = shelf.put_act(&id, &document, (now, until)).await? == Put::Already || is_earlier;
+        unwritten.add_policy(shelf, &its_policy, (now, until)).await?;
+        if is_there && evidence.is_done() {
             // What was done now is not what is in the evidence that is there.
             let again = Evidence { id: evidence.again(), ..evidence.clone() };
             let document = again.document().map_err(ShelfError::Document)?;
@@ -226,8 +233,9 @@ pub async fn keep(
         unwritten.add_policy(shelf, policy, (now, until)).await
     };
     if let Err(error) = written.await {
-        unwritten.keep(&evidence.id, document.clone());
-        return Err(failed(error, &document));
+        let not_written = failed(error, &document);
+        unwritten.keep(&evidence.id, document, its_policy);
+        return Err(not_written);
     }
     Ok(id)
 }
@@ -237,19 +245,16 @@ pub async fn keep(
 ///
 /// # Errors
 /// [`ShelfError`]: something is still not written.
-pub async fn flush(
-    shelf: &Shelf,
-    unwritten: &Unwritten,
-    policy: &Policy,
-    (now, until): (Timestamp, Instant),
-) -> Result<(), ShelfError> {
-    let mut is_any = false;
-    while let Some((id, document)) = unwritten.any() {
-        is_any = true;
-        if let Err(error) = shelf.put_act(&id, &document, (now, until)).await {
-            unwritten.keep(&id, document);
+pub async fn flush(shelf: &Shelf, unwritten: &Unwritten, (now, until): (Timestamp, Instant)) -> Result<(), ShelfError> {
+    while let Some((id, (document, policy))) = unwritten.any() {
+        let written = async {
+            shelf.put_act(&id, &document, (now, until)).await?;
+            unwritten.add_policy(shelf, &policy, (now, until)).await
+        };
+        if let Err(error) = written.await {
+            unwritten.keep(&id, document, policy);
             return Err(error);
         }
     }
-    if is_any { unwritten.add_policy(shelf, policy, (now, until)).await } else { Ok(()) }
+    Ok(())
 }

@@ -30,7 +30,9 @@ use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use dynamodb::{Attributes, ItemUpdate, Updated};
-pub use ec2::{Authorized, Description, KnownLists, ListAge, Permit, PrefixListState, REVOKE, Wanted};
+pub use ec2::{
+    Authorized, Description, KnownLists, ListAge, MODIFY, NewValue, Permit, PrefixListState, REVOKE, Wanted,
+};
 pub use error::{AwsError, Code, Effect, within};
 pub use event_bridge::{BusEvent, EVENT_SOURCE};
 pub use identity::{AccountRegion, FunctionIdentity};

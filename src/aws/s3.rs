@@ -266,6 +266,18 @@ impl Bucket {
             Err(error) => Err(error),
         }
     }
+
+    /// Writes an object, whatever is under its key.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), AwsError> {
+        let written = self.asked(|client| {
+            let put = client.put_object().bucket(&self.name).key(key).body(bytes.clone().into());
+            async move { put.send().await.map_err(|error| Refused::of(PUT_OBJECT, &error)) }
+        });
+        written.await.map(|_| ())
+    }
 }
 
 impl Body {

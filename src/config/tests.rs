@@ -140,6 +140,7 @@ fn a_value_that_does_not_parse_is_named_with_its_variable_and_what_is_accepted()
             "400",
             "PORTCULLIS_EVIDENCE_DAYS=`400`: expected a number of days from 1 to 36500, and PORTCULLIS_EVIDENCE in S3 beside it",
         ),
+        ("PORTCULLIS_RESTORE", "yes", "PORTCULLIS_RESTORE=`yes`: expected revoke or former"),
         (
             "RUST_LOG",
             "loud",
@@ -166,5 +167,12 @@ fn evidence_goes_to_a_bucket_for_some_days_or_to_a_folder() {
     assert_eq!(place("./kept", None), Ok(Some(EvidencePlace::Folder("./kept".into()))));
     for (value, days) in [("./kept", "400"), ("s3://kept", "0"), ("s3://kept", "many"), ("s3://kept", "36501")] {
         assert_eq!(place(value, Some(days)).unwrap_err().variable, "PORTCULLIS_EVIDENCE_DAYS", "{value} {days}");
+    }
+}
+
+#[test]
+fn modified_rules_are_given_back_only_where_it_says_so() {
+    for (value, restores) in [("", false), ("revoke", false), ("former", true)] {
+        assert_eq!(read(&[("PORTCULLIS_RESTORE", value)]).map(|config| config.restores), Ok(restores));
     }
 }

@@ -8,6 +8,7 @@ use portcullis_domain::finding::{Finding, SweepFinding};
 use super::context::{Context, InvocationScope};
 use super::evidence;
 use super::intake::{Batch, Tracked};
+use super::recall::Settlement;
 use super::resource::{self, ResourceResult};
 use crate::sinks::metrics::{self, Counts, Trouble};
 
@@ -54,7 +55,11 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
         let findings = done.findings.iter().map(|finding| &finding.value);
         let failures = context.sinks_with(scope.session).report(findings, &scope.news, scope.report_until()).await;
         let aftermath = std::mem::take(&mut done.aftermath);
-        let settle = aftermath.settlements.into_iter();
+        let unkept: Vec<&Finding> =
+            done.findings.iter().map(|it| &it.value).filter(|it| it.is_without_evidence).collect();
+        let held_back =
+            |settlement: Settlement| unkept.iter().fold(settlement, |it, finding| it.held_back_for(finding));
+        let settle = aftermath.settlements.into_iter().map(held_back);
         let settle = settle.map(|settlement| settlement.write(context, failures == 0, scope.report_until()));
         let settled: Vec<bool> = stream::iter(settle).buffer_unordered(MOST_AT_ONCE).collect().await;
         let trouble = Trouble {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use portcullis_domain::policy::{Mode, Policy};
 use tokio::time::Instant;
 
+use super::former::KnownValues;
 use super::permission::RefusedAccounts;
 use super::prefix_list::OpenThroughLists;
 use super::recent::RecentChanges;
@@ -41,6 +42,8 @@ pub struct Context {
     pub(super) unwritten: Unwritten,
     /// What this instance remembers of other deliveries.
     pub(super) recent: RecentChanges,
+    /// What calls made of rules.
+    pub(super) values: KnownValues,
     /// Whose events were refused a short time ago.
     pub(super) refused: RefusedAccounts,
 }
@@ -58,6 +61,8 @@ pub struct Settings {
     pub queue: Option<String>,
     /// The memory.
     pub memory: Store,
+    /// Whether modified rules are given back what they were, where that is known and lawful.
+    pub restores: bool,
 }
 
 impl Context {
@@ -68,7 +73,21 @@ impl Context {
         let (shelf, unwritten, recent) = (Shelf::None, Unwritten::default(), RecentChanges::default());
         let (refused, destinations) = (RefusedAccounts::default(), Destinations::default());
         let policy = LivePolicy::fixed(policy);
-        Self { aws, policy, settings, clock, out, names_groups, shelf, destinations, unwritten, recent, refused }
+        let values = KnownValues::default();
+        Self {
+            aws,
+            policy,
+            settings,
+            clock,
+            out,
+            names_groups,
+            shelf,
+            destinations,
+            unwritten,
+            recent,
+            values,
+            refused,
+        }
     }
 
     /// The same context, with evidence kept.

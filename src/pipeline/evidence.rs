@@ -1,21 +1,22 @@
 //! The evidence of what was done: collected while a group is handled, written before anything is reported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use portcullis_domain::change::Change;
-use portcullis_domain::evidence::{Account, Call, Evidence, Guard, Look, absent};
+use portcullis_domain::evidence::{Account, Call, Evidence, Guard, LeftAct, Look, absent};
 use portcullis_domain::facts::Facts;
 use portcullis_domain::finding::{Finding, Outcome, RuleFinding};
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::memory::{Memory, Waiver};
 use portcullis_domain::plan::Plan;
-use portcullis_domain::policy::Mode;
+use portcullis_domain::policy::{Mode, Policy};
 use tokio::time::Instant;
 
 use super::context::Context;
 use super::intake::Tracked;
+use super::recall::Recall;
 use super::remediate::Remediated;
 use super::task::GroupTask;
 use crate::shelf;
@@ -46,7 +47,7 @@ impl Looks {
     }
 
     /// Notes what was judged, and the plan that it led to.
-    pub(super) fn note(&mut self, facts: &Facts, judged_at: Timestamp, plan: Plan) {
+    pub(super) fn note(&mut self, facts: &Facts, (judged_at, given_up): (Timestamp, &BTreeSet<RuleId>), plan: Plan) {
         self.is_current = self.is_kept && !plan.steps.is_empty();
         if !self.is_current {
             return;
@@ -55,7 +56,7 @@ impl Looks {
             self.looks.pop();
             self.left_out += 1;
         }
-        self.looks.push(Look::new(facts, judged_at, plan));
+        self.looks.push(Look::new(facts, judged_at, plan).with_given_up(given_up.clone()));
     }
 
     /// Notes what was called after the last look.
@@ -92,15 +93,8 @@ pub(super) fn add(
     (done, knew): (&Remediated, Knew),
     findings: &mut [Finding],
 ) {
-    let identity = task.session.identity();
     let account = Account {
-        guard: Guard {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            account: Some(identity.account.clone()),
-            region: Some(identity.region.clone()),
-            mode: task.mode,
-            policy: task.policy.hash().to_owned(),
-        },
+        guard: guard(context, task, task.mode),
         location: &done.remediation.judgement.location,
         changes: task.changes,
         own: task.own,
@@ -120,7 +114,60 @@ pub(super) fn add(
             true => of_absent(context, (task, &account), (*change, &done.last), finding),
             false => account.of(finding, n, None),
         };
-        finding.evidence = evidence.map(Box::new);
+        finding.evidence.extend(evidence);
+    }
+}
+
+fn guard(context: &Context, task: &GroupTask<'_>, mode: Mode) -> Guard {
+    let identity = task.session.identity();
+    Guard {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        account: Some(identity.account.clone()),
+        region: Some(identity.region.clone()),
+        mode,
+        policy: task.policy.hash().to_owned(),
+        restores: context.settings.restores,
+    }
+}
+
+/// Takes in what earlier attempts of the same deliveries left without an end: the findings tell it, and its evidence comes
+/// from what they claimed.
+pub(super) fn add_left(
+    context: &Context,
+    (task, policy): (&GroupTask<'_>, &Policy),
+    (recall, seen): (&Recall, &Facts),
+    findings: &mut [Finding],
+) {
+    let location = &seen.location;
+    let mode = context.settings.mode;
+    for (finding, change) in findings.iter_mut().zip(task.own_changes()) {
+        for claim in recall.left(change, &location.group).collect::<Vec<_>>() {
+            let others = recall.judged_with(claim);
+            // A waiver that held then held then, whatever has become of it.
+            let (waived, _) = recall.waivers(claim.at, location, policy);
+            let policy = policy.with_exemptions(waived);
+            let Some(left) = LeftAct::of(claim, &others, seen, (&policy, mode)) else { continue };
+            left.note(finding);
+            if !context.shelf.is_there() {
+                continue;
+            }
+            let changes: Vec<&Change> = std::iter::once(&claim.change).chain(others).collect();
+            let account = Account {
+                guard: guard(context, task, mode),
+                location,
+                changes: &changes,
+                own: 1,
+                memory: "ok".to_owned(),
+                waivers: recall.memory.waivers.clone(),
+                looks: std::slice::from_ref(&left.look),
+                looks_left_out: 0,
+                observed: &left.gone,
+            };
+            let Some(evidence) = account.of(&left.finding(&claim.change, mode), 0, None) else { continue };
+            // It comes first, under the id of the attempt. What was done now has an id of its own then.
+            finding.evidence.retain(|own| own.is_done() || own.id != evidence.id);
+            finding.evidence.insert(0, evidence);
+        }
     }
 }
 
@@ -138,7 +185,7 @@ fn add_one_for_all(account: &Account<'_>, findings: &mut [Finding]) {
     for finding in findings.iter_mut().filter(|finding| acted(finding)) {
         finding.act = Some(id.clone());
     }
-    findings.get_mut(first).into_iter().for_each(|finding| finding.evidence = Some(Box::new(evidence.clone())));
+    findings.get_mut(first).into_iter().for_each(|finding| finding.evidence.push(evidence.clone()));
 }
 
 /// The evidence of a change whose rules the group does not show: they may have been revoked by an attempt that came no
@@ -159,7 +206,7 @@ fn of_absent(
 /// Adds the records that the changes were read from, where findings have evidence.
 pub(super) fn add_records(changes: &[Tracked<Change>], findings: &mut [Finding]) {
     for (change, finding) in changes.iter().zip(findings) {
-        if let Some(evidence) = &mut finding.evidence {
+        for evidence in &mut finding.evidence {
             evidence.record = change.origin.record.as_deref().cloned();
         }
     }
@@ -168,7 +215,7 @@ pub(super) fn add_records(changes: &[Tracked<Change>], findings: &mut [Finding])
 /// Writes the evidence of findings, and gives each finding the id of its own. What cannot be written goes to the log as it
 /// is, and the finding says why.
 pub(super) async fn keep_all(context: &Context, findings: impl IntoIterator<Item = &mut Finding>, until: Instant) {
-    let with_evidence = findings.into_iter().filter(|finding| finding.evidence.is_some());
+    let with_evidence = findings.into_iter().filter(|finding| !finding.evidence.is_empty());
     stream::iter(with_evidence)
         .for_each_concurrent(MOST_WRITTEN_AT_ONCE, |finding| keep(context, finding, until))
         .await;
@@ -177,26 +224,26 @@ pub(super) async fn keep_all(context: &Context, findings: impl IntoIterator<Item
 /// Writes what earlier deliveries could not write.
 pub(super) async fn flush(context: &Context, until: Instant) {
     let at = (context.now(), until);
-    let policy = context.policy.now();
-    let flushed = Box::pin(shelf::flush(&context.shelf, &context.unwritten, &policy, at));
+    let flushed = Box::pin(shelf::flush(&context.shelf, &context.unwritten, at));
     if let Err(error) = flushed.await {
         tracing::error!(%error, "evidence of earlier deliveries is still not written");
     }
 }
 
 async fn keep(context: &Context, finding: &mut Finding, until: Instant) {
-    let Some(evidence) = finding.evidence.take() else { return };
-    let at = (context.now(), until);
-    // Boxed: a call of S3 is large on the stack.
-    let policy = context.policy.now();
-    let kept = Box::pin(shelf::keep(&context.shelf, &context.unwritten, &evidence, &policy, at));
-    match kept.await {
-        Ok(id) => finding.act = Some(id),
-        Err(failure) => {
-            tracing::error!(act = %evidence.id, error = %failure.error, "the evidence was not written");
-            (context.out)(failure.document.trim_end());
-            finding.is_without_evidence = true;
-            finding.reason = format!("{}; its evidence was not written: {}", finding.reason, failure.error);
+    for evidence in std::mem::take(&mut finding.evidence) {
+        let at = (context.now(), until);
+        let policy = context.policy.of_hash(&evidence.guard.policy);
+        // Boxed: a call of S3 is large on the stack.
+        let kept = Box::pin(shelf::keep(&context.shelf, &context.unwritten, &evidence, &policy, at));
+        match kept.await {
+            Ok(id) => finding.act = Some(id),
+            Err(failure) => {
+                tracing::error!(act = %evidence.id, error = %failure.error, "the evidence was not written");
+                (context.out)(failure.document.trim_end());
+                finding.is_without_evidence = true;
+                finding.reason = format!("{}; its evidence was not written: {}", finding.reason, failure.error);
+            }
         }
     }
 }

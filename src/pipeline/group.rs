@@ -1,6 +1,7 @@
 //! From what came of a group to a finding for each of its changes.
 
-use portcullis_domain::change::Change;
+use portcullis_domain::change::{Change, Resource};
+use portcullis_domain::facts::{Facts, GroupLocation};
 use portcullis_domain::finding::{Action, Finding, MemoryState, Verdict};
 use portcullis_domain::judge::Judgement;
 use portcullis_domain::policy::{Mode, Policy};
@@ -8,8 +9,10 @@ use portcullis_domain::policy::{Mode, Policy};
 use super::budget::{self, Budget};
 use super::context::Context;
 use super::evidence::{self, Knew};
+use super::former::{self, Found};
 use super::intake::{Tracked, outdated};
 use super::recall::{Recall, Settlement};
+use super::region::Aftermath;
 use super::remediate::{Remediated, remediate};
 use super::stand::wait_for_the_holder;
 use super::task::{GroupTask, Snapshot};
@@ -21,7 +24,7 @@ use crate::live_policy::Refreshed;
 #[derive(Default)]
 pub(super) struct GroupResult {
     pub(super) findings: Vec<Finding>,
-    /// How many rules were revoked.
+    /// How many rules were revoked or restored.
     pub(super) revoked: usize,
     /// What is written to the memory when the findings were told.
     pub(super) settlement: Option<Settlement>,
@@ -36,6 +39,8 @@ struct Known {
     /// The memory was asked and did not answer.
     is_lost: bool,
     is_policy_stale: bool,
+    /// What is known of the modified rules.
+    former: Found,
 }
 
 /// Remediates a group, with at most `most` revocations. There is one finding for each change of the task, in their order.
@@ -52,24 +57,35 @@ pub(super) async fn handle(
     let concerns = first.concerns_the_changes();
     // A rule that EC2 does not show is still to come, or another delivery has closed it.
     let is_missing = first.attributions.iter().any(|own| !own.missing.is_empty());
+    // An earlier attempt may have given it back what it was, and have come no further.
+    let is_replaced = context.settings.restores && first.attributions.iter().any(|own| !own.replaced.is_empty());
     let is_unsettled = is_event && is_missing && task.is_young(context, snapshot.observed_at);
     let asks = concerns || is_unsettled && context.settings.memory.is_some();
-    let known = if asks { Box::pin(before_acting(context, task, &first)).await } else { Known::default() };
-    let Known { mut recall, is_lost, is_policy_stale } = known;
-    let policy = context.policy.now();
+    let known = if asks {
+        Box::pin(before_acting(context, task, (&snapshot.facts, &first))).await
+    } else if is_event && (is_missing || is_replaced || task.may_be_any()) && context.settings.memory.is_some() {
+        Box::pin(after_an_attempt(context, task, &location)).await
+    } else {
+        Known::default()
+    };
+    let Known { mut recall, is_lost, is_policy_stale, former } = known;
+    let plain_policy = context.policy.now();
     let (waived, refused) = match &recall {
-        Some(recall) => recall.waivers(context, &location, &policy),
+        Some(recall) => recall.waivers(context.now(), &location, &plain_policy),
         None => Default::default(),
     };
-    let with_waivers = (!waived.is_empty()).then(|| policy.with_exemptions(waived));
-    let policy = with_waivers.as_ref().unwrap_or(&policy);
+    let with_waivers = (!waived.is_empty()).then(|| plain_policy.with_exemptions(waived));
+    let policy = with_waivers.as_ref().unwrap_or(&plain_policy);
     let mode = policy.mode(&location, task.mode);
     let others = match &recall {
         Some(recall) if is_event => recall.co_defendants(context, mode),
         None if is_event => left_by_others(context, task, &snapshot),
         _ => Vec::new(),
     };
-    let changes: Vec<&Change> = task.changes.iter().copied().chain(&others).collect();
+    let former = Box::pin(with_former(context, task, (former, recall.as_ref()), &others)).await;
+    let fill = |change: &Change| former.fill(change, &snapshot.facts, (policy, context.now()));
+    let all: Vec<Change> = task.changes.iter().copied().chain(&others).map(fill).collect();
+    let changes: Vec<&Change> = all.iter().collect();
     let mut with_others = GroupTask { changes: &changes, policy, ..*task };
     let budget = match is_event {
         true => Box::pin(budget::count(context, &with_others, &first, mode)).await,
@@ -102,14 +118,15 @@ pub(super) async fn handle(
     if is_event && stands {
         context.recent.keep(&location, task.changes);
     }
-    let revoked = remediation.done.values().filter(|action| **action == Action::Revoked).count();
+    let is_taken = |action: &&Action| matches!(action, Action::Revoked | Action::Restored);
+    let revoked = remediation.done.values().filter(is_taken).count();
     if let Budget::Counted(count) = &budget {
         Box::pin(count.give_back(context, revoked, task.session.until())).await;
     }
     if is_event && revoked > 0 {
         context.recent.note_closed(&location);
     }
-    let mut findings = findings_of(task, &remediated, policy);
+    let mut findings = findings_of(with_others.own_changes(), &remediated, policy);
     for finding in &mut findings {
         finding.memory = is_lost.then_some(MemoryState::Unavailable);
         if finding.verdict == Verdict::Exposed {
@@ -120,20 +137,25 @@ pub(super) async fn handle(
         let memory = recall.as_ref().map(|recall| &recall.memory);
         evidence::add(context, &with_others, (&remediated, Knew::of(memory, is_lost)), &mut findings);
     }
+    if let Some(recall) = &recall {
+        // What this delivery saw is its own to tell.
+        let seen = remediated.last.with_rules(remediated.observed.values().cloned().collect());
+        evidence::add_left(context, (&with_others, &plain_policy), (recall, &seen), &mut findings);
+    }
     let settle = |recall: &Recall| settlement_of(context, task, (&remediated, stands), recall, &mut findings);
     let settlement = recall.as_ref().and_then(settle);
     GroupResult { findings, revoked, settlement, is_policy_stale }
 }
 
 /// A finding for each change of the task.
-fn findings_of(task: &GroupTask<'_>, remediated: &Remediated, policy: &Policy) -> Vec<Finding> {
+fn findings_of(changes: &[&Change], remediated: &Remediated, policy: &Policy) -> Vec<Finding> {
     let finding = |(n, change): (usize, &&Change)| {
         let mut finding = Finding::judged(change, n, &remediated.remediation);
         finding.policy = Some(policy.hash().to_owned());
         finding.note_closed_by_another(&remediated.closed_by_others);
         finding
     };
-    task.changes.iter().enumerate().map(finding).collect()
+    changes.iter().enumerate().map(finding).collect()
 }
 
 /// What the memory is to keep when the findings were told. Those that were told before are marked.
@@ -158,24 +180,77 @@ fn settlement_of(
 
 /// What must be known before anything is done: the claim is made, and meanwhile the policy is asked for again, unless it is
 /// young.
-async fn before_acting(context: &Context, task: &GroupTask<'_>, judgement: &Judgement) -> Known {
-    let mode = task.policy.mode(&judgement.location, task.mode);
+async fn before_acting(context: &Context, task: &GroupTask<'_>, look: (&Facts, &Judgement)) -> Known {
     let claim = async {
         if !context.settings.memory.is_some() {
             return None;
         }
-        Some(Recall::claim(context, (task.own_changes(), mode), judgement, task.session.until()).await)
+        Some(Recall::claim(context, task, look).await)
     };
-    let (claim, refreshed) = tokio::join!(claim, context.policy.refresh(&context.aws));
+    let rules = former::named(task.own_changes().iter().copied());
+    let former = Box::pin(former::look_up(context, task.target, rules, task.session.until()));
+    let (claim, refreshed, former) = tokio::join!(claim, context.policy.refresh(&context.aws), former);
     let is_policy_stale = refreshed == Refreshed::Stale;
     match claim {
-        Some(Ok(recall)) => Known { recall: Some(recall), is_lost: false, is_policy_stale },
+        Some(Ok(recall)) => Known { recall: Some(recall), is_lost: false, is_policy_stale, former },
         Some(Err(error)) => {
-            tracing::warn!(group = %judgement.location.group, code = error.code(), %error, "the memory did not answer");
-            Known { recall: None, is_lost: true, is_policy_stale }
+            tracing::warn!(group = %look.0.location.group, code = error.code(), %error, "the memory did not answer");
+            Known { recall: None, is_lost: true, is_policy_stale, former }
         }
-        None => Known { is_policy_stale, ..Known::default() },
+        None => Known { is_policy_stale, former, ..Known::default() },
     }
+}
+
+/// What is known of the modified rules, those of other deliveries' changes included: they are judged together.
+async fn with_former(
+    context: &Context,
+    task: &GroupTask<'_>,
+    (mut former, recall): (Found, Option<&Recall>),
+    others: &[Change],
+) -> Found {
+    let missing = former.missing(others);
+    if !missing.is_empty() {
+        former.extend(Box::pin(former::look_up(context, task.target, missing, task.session.until())).await);
+    }
+    former.add_claims(recall.into_iter().flat_map(|recall| recall.memory.claims.values()));
+    former
+}
+
+/// Rules of the changes are gone, and nothing is to be done about it: an earlier attempt may have revoked them and have come
+/// no further. Then its claim is there still.
+async fn after_an_attempt(context: &Context, task: &GroupTask<'_>, location: &GroupLocation) -> Known {
+    match Recall::of_earlier_attempt(context, task, location).await {
+        Ok(recall) => Known { recall, ..Known::default() },
+        Err(error) => {
+            tracing::warn!(group = %location.group, code = error.code(), %error, "the memory did not answer");
+            Known { is_lost: true, ..Known::default() }
+        }
+    }
+}
+
+/// A group that is no longer there. An earlier attempt may have revoked rules of it and have come no further.
+pub(super) async fn gone(
+    context: &Context,
+    task: &GroupTask<'_>,
+    resource: &Resource,
+    mut findings: Vec<Finding>,
+    aftermath: &mut Aftermath,
+) -> Vec<Finding> {
+    let Resource::Group(group) = resource else { return findings };
+    if !context.settings.memory.is_some() {
+        return findings;
+    }
+    let (account, region) = (task.target.account.clone(), task.target.region.clone());
+    let location = GroupLocation { account, region, group: group.clone(), vpc: None };
+    let Known { recall, is_lost, .. } = after_an_attempt(context, task, &location).await;
+    if let Some(recall) = recall {
+        let (policy, now) = (context.policy.now(), context.now());
+        let last = Facts::of_rules(location, Vec::new(), now);
+        evidence::add_left(context, (task, &policy), (&recall, &last), &mut findings);
+        aftermath.add(recall.told_what_was_left(now), false);
+    }
+    findings.iter_mut().for_each(|finding| finding.memory = is_lost.then_some(MemoryState::Unavailable));
+    findings
 }
 
 /// What other deliveries left unsettled, as far as this instance knows, where it matters: a port is open without the

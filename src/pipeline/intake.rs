@@ -147,16 +147,19 @@ impl Batch {
             Reading::Undecided { event, why } => {
                 self.add_undecided(origin, || from_record(context, &event, Verdict::Undecided, why));
             }
-            Reading::Change(change) => match harmless(&change, &context.policy.now()) {
-                Some(why) => {
-                    let finding = from_record(context, &change.event, Verdict::Safe, why.to_owned());
-                    self.add_finding(origin, Finding { group: group_name(&change.resource), ..finding });
+            Reading::Change(change) => {
+                context.values.note(context, &change, record);
+                match harmless(&change, &context.policy.now()) {
+                    Some(why) => {
+                        let finding = from_record(context, &change.event, Verdict::Safe, why.to_owned());
+                        self.add_finding(origin, Finding { group: group_name(&change.resource), ..finding });
+                    }
+                    None => {
+                        let record = context.shelf.is_there().then(|| kept(record)).flatten();
+                        self.add_change(context, Origin { record, ..origin }, *change);
+                    }
                 }
-                None => {
-                    let record = context.shelf.is_there().then(|| kept(record)).flatten();
-                    self.add_change(context, Origin { record, ..origin }, *change);
-                }
-            },
+            }
         }
     }
 }

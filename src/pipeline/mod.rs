@@ -9,9 +9,12 @@ mod budget;
 mod context;
 mod describe;
 mod evidence;
+mod former;
 mod gate;
+mod give_back;
 mod group;
 mod intake;
+mod journal;
 mod log_file;
 mod permission;
 mod prefix_list;
@@ -89,6 +92,7 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     if is_any_unwritten {
         evidence::flush(context, scope.report_until()).await;
     }
+    Box::pin(context.values.keep(context, scope.report_until())).await;
     scope.news.report_the_others(&context.sinks(), scope.report_until()).await;
     // An instance that never has anything to act on would otherwise not learn of a stricter policy.
     Box::pin(context.policy.refresh(&context.aws)).await;

@@ -5,20 +5,24 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use portcullis_domain::change::{Call, Change};
-use portcullis_domain::facts::GroupLocation;
-use portcullis_domain::ids::RuleId;
-use portcullis_domain::judge::{Judgement, attributions};
+use portcullis_domain::change::{Call, Change, ChangedRules};
+use portcullis_domain::evidence::{ActId, PrefixListLook};
+use portcullis_domain::facts::{Facts, GroupLocation};
+use portcullis_domain::finding::Finding;
+use portcullis_domain::ids::{GroupId, RuleId};
+use portcullis_domain::judge::{Exposure, Judgement, attributions};
 use portcullis_domain::memory::{
-    Claim, ClaimId, ClaimState, Entries, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, claim_name,
-    closed_name, item_of, written,
+    Claim, ClaimId, Entries, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, Saw, claim_name, closed_name,
+    is_claim, item_of, written,
 };
 use portcullis_domain::policy::{Exemption, Mode, Policy};
+use portcullis_domain::rule::{Rule, Source};
 use tokio::time::Instant;
 
 use super::context::Context;
 use super::intake::outdated;
-use super::task::Snapshot;
+use super::journal;
+use super::task::{GroupTask, Snapshot};
 use super::telling::Told;
 use crate::store::{Condition, StoreError, Update};
 
@@ -55,38 +59,95 @@ pub(super) struct Recall {
     holder: String,
     /// The claims of the delivery's own changes, in their order.
     own: Vec<ClaimId>,
+    /// Those of them that an earlier attempt made, which came no further.
+    left: BTreeSet<ClaimId>,
     pub(super) memory: Memory,
 }
 
 impl Recall {
-    /// Claims the delivery's own changes, and reads everything else in the same call.
+    /// Claims the delivery's own changes, and reads everything else in the same call. A change that was claimed before keeps
+    /// its first claim, with what was seen then.
     pub(super) async fn claim(
         context: &Context,
-        (changes, mode): (&[&Change], Mode),
-        judgement: &Judgement,
-        until: Instant,
+        task: &GroupTask<'_>,
+        (facts, judgement): (&Facts, &Judgement),
     ) -> Result<Self, StoreError> {
-        let (location, now) = (&judgement.location, context.now());
+        let (location, now) = (&facts.location, context.now());
+        let mode = task.policy.mode(location, task.mode);
         let key = item_of(&location.account, &location.region, &location.group);
         let mut update = Update { ttl: now.checked_add(KEPT).ok(), ..Update::default() };
         let mut own = Vec::new();
-        let of_events = changes.iter().enumerate().filter(|(_, change)| change.call != Call::Sweep);
-        for (n, change) in of_events.take(MOST_CLAIMS) {
+        // A sweep that only looks has nothing to leave behind.
+        let claims = |change: &&Change| change.call != Call::Sweep || mode == Mode::Enforce;
+        let changes = task.own_changes().iter().enumerate().filter(|(_, change)| claims(change));
+        for (n, change) in changes.take(MOST_CLAIMS) {
             let Some(claim) = Claim::new(change, mode, now) else { continue };
             let id = ClaimId::of(change, &location.group);
-            let claim = claim.with_saw(rules_at_stake(judgement, n));
+            let claim = claim.of_act(ActId::of_close(change, location)).with_saw(at_stake((facts, judgement), n));
             update.set_if_absent.extend(written(&claim).map(|claim| (claim_name(&id), claim)));
             own.push(id);
         }
-        let until = until.min(Instant::now() + PATIENCE);
+        let until = task.session.until().min(Instant::now() + PATIENCE);
         let store = &context.settings.memory;
-        // A sweep has no claims, and what is too large for one is judged with what others claimed.
+        // What is too large for a claim is judged with what others claimed.
         let entries = match update.set_if_absent.is_empty() {
             true => store.read(&context.aws, &key, until).await,
             false => store.update(&context.aws, &key, &update, until).await,
         };
         let holder = format!("{:016x}", fastrand::u64(..));
-        entries.map(|entries| Self { key, holder, own, memory: Memory::read(&entries) })
+        entries.map(|entries| {
+            let memory = Memory::read(&entries);
+            let left = left(&memory, task, &location.group, now);
+            let others: Vec<ClaimId> = left.iter().filter(|id| !own.contains(id)).cloned().collect();
+            own.extend(others);
+            Self { key, holder, own, left, memory }
+        })
+    }
+
+    /// Reads what an earlier attempt left of the delivery's own changes. Nothing where it left nothing.
+    pub(super) async fn of_earlier_attempt(
+        context: &Context,
+        task: &GroupTask<'_>,
+        location: &GroupLocation,
+    ) -> Result<Option<Self>, StoreError> {
+        let key = item_of(&location.account, &location.region, &location.group);
+        let until = task.session.until().min(Instant::now() + PATIENCE);
+        let memory = Memory::read(&context.settings.memory.read(&context.aws, &key, until).await?);
+        let left = left(&memory, task, &location.group, context.now());
+        let own = left.iter().cloned().collect();
+        Ok((!left.is_empty()).then_some(Self { key, holder: String::new(), own, left, memory }))
+    }
+
+    /// What an earlier attempt claimed of a change and came no further with. What alert mode claims takes nothing.
+    pub(super) fn left(&self, change: &Change, group: &GroupId) -> impl Iterator<Item = &Claim> {
+        let (own, is_sweep) = (ClaimId::of(change, group), change.call == Call::Sweep);
+        let is_own = move |id: &ClaimId, claim: &Claim| *id == own || is_sweep && claim.change.call == Call::Sweep;
+        let left = self.left.iter().filter_map(|id| Some((id, self.memory.claims.get(id)?)));
+        left.filter(move |(id, claim)| is_own(id, claim) && claim.mode == Mode::Enforce).map(|(_, claim)| claim)
+    }
+
+    /// Writes down what is about to go, where the first look did not show it yet and the record does not list it.
+    pub(super) async fn see(&mut self, context: &Context, task: &GroupTask<'_>, look: (&Facts, &Judgement)) {
+        let now = context.now();
+        let mut update = Update { ttl: now.checked_add(KEPT).ok(), ..Update::default() };
+        for (n, change) in task.own_changes().iter().enumerate() {
+            let id = ClaimId::of(change, &look.0.location.group);
+            let claim = self.memory.claims.get(&id).filter(|claim| claim.saw.is_empty() && claim.left_out.is_none());
+            let lists_rules = matches!(change.changed_rules, ChangedRules::Rules(_));
+            let Some(claim) = claim.filter(|_| !lists_rules && self.own.contains(&id)) else { continue };
+            let claim = claim.clone().with_saw(at_stake(look, n));
+            if !claim.saw.is_empty() {
+                update.set.extend(written(&claim).map(|claim| (claim_name(&id), claim)));
+            }
+        }
+        if update.set.is_empty() {
+            return;
+        }
+        let until = task.session.until().min(Instant::now() + PATIENCE);
+        match context.settings.memory.update(&context.aws, &self.key, &update, until).await {
+            Ok(entries) => self.memory = Memory::read(&entries),
+            Err(error) => tracing::warn!(key = self.key, code = error.code(), "what was seen was not written down"),
+        }
     }
 
     /// Reads again what others have done.
@@ -126,16 +187,17 @@ impl Recall {
         missing.into_iter().any(|rule| rule.is_none_or(|rule| !closed.contains(&&rule) && !is_known(&rule)))
     }
 
-    /// The exemptions of the group's waivers, and why a waiver does not hold.
-    pub(super) fn waivers(
-        &self,
-        context: &Context,
-        at: &GroupLocation,
-        policy: &Policy,
-    ) -> (Vec<Exemption>, Vec<String>) {
+    /// The changes of other deliveries that a claim was judged with, as far as they are still known.
+    pub(super) fn judged_with(&self, claim: &Claim) -> Vec<&Change> {
+        let others = self.memory.co_defendants(&self.own, claim.mode, claim.at).into_iter();
+        others.filter(|other| other.at <= claim.at).map(|other| &other.change).collect()
+    }
+
+    /// The exemptions of the waivers that the group has at a time, and why a waiver does not hold.
+    pub(super) fn waivers(&self, now: Timestamp, at: &GroupLocation, policy: &Policy) -> (Vec<Exemption>, Vec<String>) {
         let (mut exemptions, mut refused) = (Vec::new(), Vec::new());
         for (id, waiver) in &self.memory.waivers {
-            match waiver.exemptions(id, at, policy, context.now()) {
+            match waiver.exemptions(id, at, policy, now) {
                 Ok(more) => exemptions.extend(more),
                 // One that is over needs no word.
                 Err(portcullis_domain::memory::Refused::NotNow { .. }) => {}
@@ -217,8 +279,7 @@ impl Recall {
             let name = claim_name(id);
             match self.memory.claims.get(id).filter(|_| stands) {
                 Some(claim) => {
-                    let standing = Claim { state: ClaimState::Standing, saw: Vec::new(), ..claim.clone() };
-                    update.set.extend(written(&standing).map(|claim| (name, claim)));
+                    update.set.extend(written(&claim.standing()).map(|claim| (name, claim)));
                 }
                 None => update.remove.push(name),
             }
@@ -235,18 +296,41 @@ impl Recall {
         Some(Settlement { key: self.key.clone(), update, heard, lease_of: None })
     }
 
+    /// What is written when nothing was done but to tell what an earlier attempt left.
+    pub(super) fn told_what_was_left(&self, now: Timestamp) -> Option<Settlement> {
+        self.settlement(now, (&BTreeSet::new(), false), Told::default())
+    }
+
     /// Gives the lease back as well, so that the next one needs not wait for its end.
     pub(super) fn release(&self, settlement: Settlement) -> Settlement {
         Settlement { lease_of: Some(self.holder.clone()), ..settlement }
     }
 }
 
-/// The rules of a change that have a part in an exposure, as the look showed them.
-fn rules_at_stake(judgement: &Judgement, n: usize) -> Vec<portcullis_domain::rule::Rule> {
-    let Some(own) = judgement.attributions.get(n) else { return Vec::new() };
-    let exposing = judgement.exposures.iter().flat_map(|exposure| exposure.rules.iter());
-    let at_stake: BTreeSet<usize> = exposing.copied().filter(|n| own.rules.contains(n)).collect();
-    at_stake.into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.clone())).collect()
+/// The claims that an earlier attempt at a task's own changes made, and came no further. No sweep is like another: what one of
+/// them left is any other's.
+fn left(memory: &Memory, task: &GroupTask<'_>, group: &GroupId, now: Timestamp) -> BTreeSet<ClaimId> {
+    let own: BTreeSet<ClaimId> = task.own_changes().iter().map(|change| ClaimId::of(change, group)).collect();
+    let is_sweep = !task.is_of_events();
+    let is_own = |id: &ClaimId, claim: &Claim| own.contains(id) || is_sweep && claim.change.call == Call::Sweep;
+    let left = memory.claims.iter().filter(|(id, claim)| is_own(id, claim) && claim.is_left(now));
+    left.map(|(id, _)| id.clone()).collect()
+}
+
+/// The rules of the exposures that a change has a part in, its own and others, as the look showed them: from them alone the
+/// act can be judged again.
+fn at_stake((facts, judgement): (&Facts, &Judgement), n: usize) -> Saw {
+    let Some(own) = judgement.attributions.get(n) else { return Saw::default() };
+    let has_part = |exposure: &&Exposure| exposure.rules.iter().any(|n| own.rules.contains(n));
+    let at_stake: BTreeSet<usize> =
+        judgement.exposures.iter().filter(has_part).flat_map(|exposure| exposure.rules.iter().copied()).collect();
+    let rules: Vec<Rule> = at_stake.into_iter().filter_map(|n| Some(judgement.rules.get(n)?.rule.clone())).collect();
+    let lists = rules.iter().filter_map(|rule| match &rule.permission.source {
+        Source::PrefixList(list) => Some((list.clone(), PrefixListLook::of(facts.prefix_lists.get(list)?))),
+        Source::Cidr(_) | Source::Group(_) | Source::Unknown(_) => None,
+    });
+    let lists = lists.collect();
+    (rules, lists)
 }
 
 /// What is still to be written when everything was told.
@@ -260,6 +344,19 @@ pub(super) struct Settlement {
 }
 
 impl Settlement {
+    /// Leaves the claims as they are, where it is about the group of a finding whose evidence is not written: the next
+    /// attempt needs what they say.
+    pub(super) fn held_back_for(mut self, finding: &Finding) -> Self {
+        let parts = [&finding.account, &finding.region, &finding.group].map(|part| part.as_deref().unwrap_or_default());
+        if self.key == parts.join("/") {
+            self.update.remove.retain(|name| !is_claim(name));
+            self.update.set.retain(|name, _| !is_claim(name));
+        }
+        let [.., group] = parts;
+        self.update.remove.retain(|name| name.strip_prefix(journal::GROUP) != Some(group));
+        self
+    }
+
     /// Writes it. Whether that worked: what is not settled is judged again with the next change, and harms nobody. Where
     /// something was not published, nothing of it counts as told.
     pub(super) async fn write(mut self, context: &Context, is_published: bool, until: Instant) -> bool {

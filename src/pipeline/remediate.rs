@@ -9,7 +9,7 @@ use portcullis_domain::evidence::{Call, Reply};
 use portcullis_domain::facts::Facts;
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::judge::{Attribution, Judgement, attributions};
-use portcullis_domain::plan::plan;
+use portcullis_domain::plan::{plan, restoring};
 use portcullis_domain::policy::Mode;
 use portcullis_domain::rule::Rule;
 use portcullis_domain::state::{Answer, Effect, Remediation, RemediationState};
@@ -66,8 +66,11 @@ pub(super) async fn remediate(
         if turn.recheck {
             work.gate.limit_next(RECHECK / 3);
         }
-        let mut again = turn.calls_for_another();
-        if work.state.mode() == Mode::Enforce && !work.state.pending().is_empty() {
+        // What was given back is looked at again until it shows.
+        let is_given_back =
+            !work.has_a_call() && work.state.mode() == Mode::Enforce && !work.state.pending().is_empty();
+        let mut again = turn.calls_for_another() || is_given_back;
+        if work.state.mode() == Mode::Enforce && work.has_a_call() {
             // With the permit at hand before the look, no later look can be younger: where EC2 takes longer to answer than
             // a snapshot may be old, a revoke would otherwise never follow.
             let has_waited = permit.is_none();
@@ -80,12 +83,12 @@ pub(super) async fn remediate(
                 work.gate.limit_next(Duration::ZERO);
                 again = true;
             } else {
-                again = work.revoke(ready, &snapshot).await
+                again = work.act(ready, (&snapshot, &judgement)).await
                     && (turn.calls_for_another() || !work.state.pending().is_empty() || work.is_left_open(&judgement));
             }
         }
         // Who stays at the gate leaves when the looks are used up: others come with every event.
-        if !again || (turn.is_contested && work.gate.is_spent()) {
+        if !again || (turn.is_contested && !is_given_back && work.gate.is_spent()) {
             break false;
         }
         if turn.is_contested && !work.stay(&snapshot).await {
@@ -147,9 +150,9 @@ pub(super) struct Work<'a> {
     pub(super) task: &'a GroupTask<'a>,
     pub(super) state: RemediationState,
     pub(super) gate: Gate,
-    looks: Looks,
-    /// When EC2 last listed rules as revoked.
-    revoked_at: Option<Timestamp>,
+    pub(super) looks: Looks,
+    /// When EC2 last listed rules as revoked, or took a call that gives rules back.
+    pub(super) revoked_at: Option<Timestamp>,
     /// When a look first showed nothing open after one that did.
     closed_at: Option<Timestamp>,
     pub(super) stand: Stand<'a>,
@@ -166,18 +169,37 @@ impl Work<'_> {
         let judgement = self.task.judge_at(&left, now);
         self.state.remember(&judgement);
         // The cap is one for all looks.
-        let cap = cap.saturating_sub(self.state.count_revoked());
-        let plan = plan(&judgement, mode, cap);
+        let cap = cap.saturating_sub(self.state.count_taken());
+        let mut plan = plan(&judgement, mode, cap);
+        if self.context.settings.restores {
+            plan = restoring(plan, &judgement, &left, self.state.given_up(), (self.task.policy, now));
+        }
         self.state.adopt(&plan, &judgement);
-        self.looks.note(&left, now, plan);
+        self.looks.note(&left, (now, self.state.given_up()), plan);
         let is_closed = judgement.exposures.is_empty();
         self.gate.note(is_closed, is_new);
         self.closed_at = if is_closed { self.closed_at.or(Some(snapshot.facts.observed_at)) } else { None };
         judgement
     }
 
+    /// Whether something of what is pending can be called now.
+    fn has_a_call(&self) -> bool {
+        !self.state.to_revoke().is_empty() || !self.state.to_restore().is_empty()
+    }
+
+    /// Makes one call, and returns whether another turn may help: what goes for good goes first.
+    async fn act(&mut self, permit: Permit<'_>, look: (&Snapshot, &Judgement)) -> bool {
+        match self.state.to_revoke().is_empty() {
+            true => Box::pin(self.give_back(permit, look.0)).await,
+            false => Box::pin(self.revoke(permit, look)).await,
+        }
+    }
+
     /// Revokes what is pending, and returns whether another turn may help.
-    async fn revoke(&mut self, permit: Permit<'_>, snapshot: &Snapshot) -> bool {
+    async fn revoke(&mut self, permit: Permit<'_>, (snapshot, judgement): (&Snapshot, &Judgement)) -> bool {
+        if let Some(recall) = self.stand.recall.as_mut() {
+            Box::pin(recall.see(self.context, self.task, (&snapshot.facts, judgement))).await;
+        }
         let rules = self.state.to_revoke();
         let mut request = None;
         let answer = match self.task.session.revoke(permit, &snapshot.facts.location.group, &rules).await {

@@ -11,9 +11,10 @@ use portcullis_domain::policy::Mode;
 use super::context::{Context, InvocationScope};
 use super::describe::FirstLooks;
 use super::intake::{Tracked, group_name};
+use super::journal::Journal;
 use super::region::{self, Aftermath, RegionResult};
 use super::task::{GroupTask, Snapshot};
-use super::{describe, group, permission, prefix_list};
+use super::{describe, former, group, permission, prefix_list};
 use crate::aws::{AccountRegion, AwsError, Permit, Session};
 
 /// This many groups that share a prefix list are handled at a time.
@@ -82,10 +83,17 @@ pub(super) async fn handle(
         }
     };
     let groups = looks.description.groups.len();
+    // What a sweep sees is what modified rules were before.
+    let is_kept = !sweeps.is_empty() && matches!(resource, Resource::Region) && context.shelf.is_there();
+    let seen = looks.description.groups.first().map(|facts| facts.observed_at).filter(|_| is_kept);
+    let seen = seen.and_then(|at| former::Snapshot::of(target, &looks.description.groups, at));
     let RegionResult { findings: more, nearly_open, aftermath } = handle_groups(&task, &same, looks, permit).await;
     findings.extend(more);
     if context.names_groups {
         name_groups(session, target, &mut findings).await;
+    }
+    if let Some(seen) = seen {
+        Box::pin(seen.keep(context, session.until())).await;
     }
     let is_swept = !sweeps.is_empty();
     ResourceResult { findings, groups, sweeps, is_swept, nearly_open, aftermath }
@@ -147,14 +155,22 @@ async fn handle_groups(
                 findings.extend(group::tracked(changes, result.findings));
             }
             match count {
-                0 => same.finding(Verdict::Safe, Outcome::AlreadyGone, "the group is no longer there"),
+                0 => {
+                    let gone = same.finding(Verdict::Safe, Outcome::AlreadyGone, "the group is no longer there");
+                    let gone = gone.into_iter().map(|finding| finding.value).collect();
+                    let gone = Box::pin(group::gone(context, task, resource, gone, &mut aftermath)).await;
+                    group::tracked(changes, gone)
+                }
                 _ => findings,
             }
         }
         Resource::PrefixList(_) => handle_list(task, same, FirstLooks { description, ..looks }, &mut aftermath).await,
         Resource::Region => {
+            let journal = Box::pin(Journal::open(context, task, resource, &description.groups)).await;
             let mut snapshots = Snapshot::each(description);
-            let mut all = region::handle(context, task, changes, snapshots.by_ref()).await;
+            let mut all = Box::pin(region::handle(context, task, changes, snapshots.by_ref())).await;
+            let left = Box::pin(journal.close(context, task, changes, &mut all.aftermath)).await;
+            all.findings.extend(left);
             if all.findings.is_empty() {
                 let safe = format!("no guarded port is open to the internet in the Region: {count} groups looked at");
                 all.findings = same.finding(Verdict::Safe, Outcome::None, &safe);
@@ -197,6 +213,7 @@ async fn handle_list(
         unshown.clear();
     }
     open_before.extend(task.open_through_lists.of(task.changes));
+    let journal = Box::pin(Journal::open(context, task, resource, &description.groups)).await;
     let snapshots: Vec<Snapshot> = Snapshot::each(description).collect();
     let work = prefix_list::within_cap(context, task, snapshots).into_iter();
     let work =
@@ -210,6 +227,7 @@ async fn handle_list(
     });
     // Of many groups only those are reported that are not safe.
     let mut findings: Vec<_> = all.filter(|finding| finding.value.verdict != Verdict::Safe).collect();
+    findings.extend(Box::pin(journal.close(context, task, changes, aftermath)).await);
     findings.extend(to_come.iter().filter_map(|(n, why)| {
         let change = changes.get(*n)?;
         Some(change.with(same.plain(change, (Verdict::Undecided, Outcome::Failed), why)))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use portcullis_domain::change::{Call, Change};
+use portcullis_domain::change::{Call, Change, ChangedRules, Resource};
 use portcullis_domain::facts::Facts;
 use portcullis_domain::judge::{Judgement, judge_with_others};
 use portcullis_domain::plan::going;
@@ -94,6 +94,13 @@ impl<'a> GroupTask<'a> {
     /// Whether the changes are calls, and not a sweep, which has time to see what is there.
     pub(super) fn is_of_events(&self) -> bool {
         self.own_changes().iter().all(|change| change.call != Call::Sweep)
+    }
+
+    /// Whether the changes are of one group, and a record of them does not list its rules.
+    pub(super) fn may_be_any(&self) -> bool {
+        let is_any = |change: &&&Change| matches!(change.changed_rules, ChangedRules::Any);
+        let is_of_group = |change: &Change| matches!(change.resource, Resource::Group(_) | Resource::GroupName(_));
+        self.own_changes().iter().filter(is_any).any(|change| is_of_group(change))
     }
 
     /// How long it takes until what EC2 does not show of the youngest change counts as gone.

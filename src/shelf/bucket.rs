@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::{Document, Put};
-use crate::aws::{AwsError, Bucket, Effect, within};
+use crate::aws::{AwsError, Body, Bucket, Effect, within};
 
 /// A bucket with a document in each object.
 #[derive(Debug)]
@@ -75,6 +75,20 @@ impl BucketShelf {
             if next.is_none() {
                 return Ok(keys);
             }
+        }
+    }
+
+    /// Writes an object, whatever is under its key.
+    pub(super) async fn replace(&self, key: &str, bytes: Vec<u8>, until: Instant) -> Result<(), AwsError> {
+        within(until, PUT_OBJECT, self.bucket.put(&format!("{}{key}", self.prefix), bytes)).await
+    }
+
+    /// Begins to read an object; nothing where there is none.
+    pub(super) async fn open(&self, key: &str) -> Result<Option<Body>, AwsError> {
+        match self.bucket.object(&format!("{}{key}", self.prefix)).await {
+            Ok(body) => Ok(Some(body)),
+            Err(error) if error.code.as_str() == "NoSuchKey" => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -74,6 +74,30 @@ impl FolderShelf {
         Ok(())
     }
 
+    /// Writes a document, whatever is under its name. A crash leaves the old one or the new one.
+    pub(super) fn replace(&self, key: &str, bytes: &[u8]) -> Result<(), ShelfError> {
+        let path = self.root.join(key);
+        let write = || {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let part = path.with_extension(format!("{}.part", std::process::id()));
+            fs::write(&part, bytes)?;
+            fs::rename(&part, &path)
+        };
+        write().map_err(|error| failed(&path, error))
+    }
+
+    /// Begins to read a document; nothing where there is none.
+    pub(super) fn open(&self, key: &str) -> Result<Option<File>, ShelfError> {
+        let path = self.root.join(key);
+        match File::open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&path, error)),
+        }
+    }
+
     pub(super) fn get(&self, key: &str) -> Result<Vec<u8>, ShelfError> {
         let path = self.root.join(key);
         fs::read(&path).map_err(|error| failed(&path, error))

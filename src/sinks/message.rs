@@ -111,6 +111,8 @@ pub(super) fn brief(finding: &Finding) -> Finding {
         exposure.rules.truncate(MOST_LISTED);
         exposure.sources.truncate(MOST_LISTED);
     }
+    let listed: std::collections::BTreeSet<_> = brief.rules.iter().map(|rule| rule.id.clone()).collect();
+    brief.former.retain(|rule, _| listed.contains(rule));
     if let Some(sweep) = &mut brief.sweep {
         // The summary's other lists are short already.
         cut |= sweep.unreachable.len() > MOST_NAMED;
@@ -204,7 +206,7 @@ fn mail(finding: &Finding) -> String {
     if let Some(command) = help::command(finding) {
         text.push_str(&format!("\nClose it\n  {command}\n"));
     }
-    let rules: Vec<String> = finding.rules.iter().map(words::rule).collect();
+    let rules: Vec<String> = finding.rules.iter().map(|rule| words::rule_of(finding, rule)).collect();
     if !rules.is_empty() {
         text.push_str(&format!("\nRules\n  {}\n", rules.join("\n  ")));
     }
@@ -229,7 +231,7 @@ fn chat(finding: &Finding) -> String {
     if let Some(command) = help::command(finding) {
         description.push_str(&format!("Close it: {}\n", code(&command)));
     }
-    for rule in finding.rules.iter().map(words::rule) {
+    for rule in finding.rules.iter().map(|rule| words::rule_of(finding, rule)) {
         description.push_str(&format!("- {}\n", code(&rule)));
     }
     for (name, value) in rows(finding) {

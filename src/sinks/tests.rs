@@ -493,3 +493,33 @@ fn the_largest_summary_of_a_sweep_fits_into_a_message() {
     assert!(message.body.len() + 1000 < 262_144, "{}", message.body.len());
     assert!(texts(&message)["sqs"].as_str().unwrap().contains("shortened"));
 }
+
+#[test]
+fn people_are_told_what_a_modified_rule_was_and_how_that_is_known() {
+    let was = |from: &str, more: Value| {
+        let mut was = json!({"protocol": "tcp", "from_port": 443, "to_port": 443, "source": "0.0.0.0/0", "from": from,
+                             "as_of": "2026-11-21T09:30:00Z"});
+        was.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        was
+    };
+    for (former, said) in [
+        (was("sweep", json!({})), "it was tcp 443 from 0.0.0.0/0 before, seen by the sweep of 2026-11-21 09:30 UTC"),
+        (was("event", json!({})), "it was tcp 443 from 0.0.0.0/0 before, set by the call of 2026-11-21 09:30 UTC"),
+        (json!({"unknown": "no sweep has looked yet"}), "what it was before is not known: no sweep has looked yet"),
+        (
+            was("event", json!({"before": {"unknown": "it was made so at 09:30"}})),
+            "set by the call of 2026-11-21 09:30 UTC; that was open too, and it was made so at 09:30",
+        ),
+        (
+            was("event", json!({"before": was("sweep", json!({}))})),
+            "that was open too, and before that it was tcp 443 from 0.0.0.0/0, seen by the sweep of",
+        ),
+        (was("sweep", json!({"doubt": "there is no memory"})), "(nothing rests on it: there is no memory)"),
+    ] {
+        let mut finding = reverted();
+        finding.former.insert(finding.rules[0].id.clone(), serde_json::from_value(former).unwrap());
+        for text in [mail(&finding), card(&finding)["content"]["description"].as_str().unwrap().to_owned()] {
+            assert!(text.contains(said), "{said}: {text}");
+        }
+    }
+}

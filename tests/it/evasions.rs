@@ -8,7 +8,7 @@ use portcullis::domain::finding::Outcome::{self, AlreadyGone, Failed, None, Reve
 use portcullis::domain::finding::Verdict::{self, Exempt, Exposed, Irrelevant, Safe, Undecided};
 use serde_json::{Value, json};
 
-use crate::harness::{ACCOUNT, REGION, Setup, Watch, enforcing, sqs};
+use crate::harness::{ACCOUNT, REGION, Setup, Watch, enforcing, remembering, sqs};
 
 const EVERYONE: &str = "0.0.0.0/0";
 

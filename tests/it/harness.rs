@@ -139,6 +139,7 @@ pub(crate) struct Setup {
     pub(crate) evidence: bool,
     pub(crate) log_role: Option<LogRole>,
     pub(crate) memory: Store,
+    pub(crate) restores: bool,
 }
 
 impl Default for Setup {
@@ -146,7 +147,8 @@ impl Default for Setup {
         let policy = "version: 1";
         let accounts = Accounts::Own;
         let (mode, memory, log_role, evidence) = (Mode::Enforce, Store::None, None, true);
-        Self { mode, policy, vpc: Vpc::Other, topic: false, accounts, member_role: None, evidence, log_role, memory }
+        let (vpc, topic, member_role, restores) = (Vpc::Other, false, None, false);
+        Self { mode, policy, vpc, topic, accounts, member_role, evidence, log_role, memory, restores }
     }
 }
 
@@ -161,16 +163,22 @@ impl Setup {
             world.create_table(ACCOUNT, REGION, name);
         }
         let (lines, start) = (Arc::new(Mutex::new(Vec::new())), tokio::time::Instant::now());
-        let context = self.instance(&world, start, &lines).await;
+        let context = self.instance(&world, start, &lines, straight(world.clone())).await;
         Watch { world, context, group, lines, start }
     }
 
-    async fn instance(self, world: &World, start: tokio::time::Instant, lines: &Arc<Mutex<Vec<String>>>) -> Context {
+    async fn instance(
+        self,
+        world: &World,
+        start: tokio::time::Instant,
+        lines: &Arc<Mutex<Vec<String>>>,
+        between: Between,
+    ) -> Context {
         let (kept, clock) = (Arc::clone(lines), world.clone());
         // The world's time, which does not move, plus the time that tokio has slept since.
         let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + start.elapsed());
         let out = Box::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
-        self.context(REGION, straight(world.clone()), clock, out).await
+        self.context(REGION, between, clock, out).await
     }
 
     /// Only the context of a function in `region`.
@@ -183,7 +191,8 @@ impl Setup {
         let place = EvidencePlace::S3 { bucket: EVIDENCE.to_owned(), prefix: String::new(), days: Some(400) };
         let shelf = if self.evidence { Shelf::at(Some(&place), &aws) } else { Shelf::None };
         let topic = self.topic.then(|| TOPIC.to_owned());
-        let settings = Settings { mode: self.mode, accounts: self.accounts, topic, queue: None, memory: self.memory };
+        let Self { mode, accounts, memory, restores, .. } = self;
+        let settings = Settings { mode, accounts, topic, queue: None, memory, restores };
         Context::new(aws, Policy::parse(self.policy).unwrap(), settings, clock, out).with_shelf(shelf)
     }
 }
@@ -204,7 +213,17 @@ pub(crate) async fn enforcing() -> Watch {
 impl Watch {
     /// From now on another instance of the function, which knows nothing, takes what is delivered.
     pub(crate) async fn start_anew(&mut self, setup: Setup) {
-        self.context = setup.instance(&self.world, self.start, &self.lines).await;
+        self.start_behind(setup, straight(self.world.clone())).await;
+    }
+
+    /// The same, with a layer between the instance and the model.
+    pub(crate) async fn start_behind(&mut self, setup: Setup, between: Between) {
+        self.context = setup.instance(&self.world, self.start, &self.lines, between).await;
+    }
+
+    /// Another instance beside the one that takes what is delivered.
+    pub(crate) async fn another(&self, setup: Setup) -> Context {
+        setup.instance(&self.world, self.start, &self.lines, straight(self.world.clone())).await
     }
 
     /// The names of the calls to DynamoDB so far.

@@ -15,6 +15,7 @@ mod destinations;
 mod evasions;
 mod evidence;
 mod faults;
+mod former;
 mod function;
 mod harness;
 mod lambda;

@@ -3,6 +3,7 @@
 
 mod budget;
 mod calls;
+mod crashes;
 mod lost;
 mod news;
 mod one_gap;

@@ -86,7 +86,8 @@ async fn organisation(members: &[&str], accounts: &[&str]) -> Organisation {
     let (clock, began) = (world.clone(), tokio::time::Instant::now());
     let aws = Aws::load(loader, Some(role), Mode::Enforce).await;
     let accounts = Accounts::Listed(accounts.iter().map(|id| id.parse().unwrap()).collect());
-    let settings = Settings { mode: Mode::Enforce, accounts, topic: None, queue: None, memory: Store::None };
+    let settings =
+        Settings { mode: Mode::Enforce, accounts, topic: None, queue: None, memory: Store::None, restores: false };
     let clock = Box::new(move || jiff::Timestamp::from_millisecond(clock.now()).unwrap() + began.elapsed());
     let context = Context::new(aws, Policy::parse("version: 1").unwrap(), settings, clock, Box::new(|_| {}));
     Organisation { world, context, function: FUNCTION, groups: Vec::new() }

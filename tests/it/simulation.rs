@@ -19,10 +19,11 @@ use portcullis::aws::FunctionIdentity;
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::ids::AccountId;
 use portcullis::pipeline::{self, Answer, Context, Invocation};
+use portcullis::store::Store;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::harness::{Between, Setup, replayed};
+use crate::harness::{Between, Setup, TABLE, replayed};
 use scene::{DEEDS, MEMBER, START, Scene, id_of};
 use watcher::Watcher;
 
@@ -110,11 +111,16 @@ impl Run {
         if verbose {
             println!("{rates:?}, {}, {deeds} deeds", POLICIES[policy]);
         }
+        // Half of the worlds have a memory.
+        let memory = if seed % 2 == 1 { Store::Table(TABLE.to_owned()) } else { Store::None };
+        scene.world.create_table(scene::HOME, &regions[0], TABLE);
+        // And half of those give modified rules back.
+        let how = How { policy: POLICIES[policy], memory, restores: seed % 4 == 3 };
         let watcher = Arc::new(Mutex::new(Watcher::new(scene, rates, deeds)));
         let started = Instant::now();
         let functions = [
-            context(&watcher, 0, POLICIES[policy], &regions[0], started).await,
-            context(&watcher, 1, POLICIES[policy], &regions[0], started).await,
+            context(&watcher, 0, how.clone(), &regions[0], started).await,
+            context(&watcher, 1, how, &regions[0], started).await,
         ];
         let identity =
             FunctionIdentity::of_arn(&format!("arn:aws:lambda:{}:{}:function:portcullis", regions[0], scene::HOME))
@@ -320,16 +326,24 @@ fn lock(watcher: &Mutex<Watcher>) -> std::sync::MutexGuard<'_, Watcher> {
     watcher.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How the functions of a run are set up.
+#[derive(Clone)]
+struct How {
+    policy: &'static str,
+    memory: Store,
+    restores: bool,
+}
+
 async fn context(
     watcher: &Arc<Mutex<Watcher>>,
     function: usize,
-    policy: &'static str,
+    How { policy, memory, restores }: How,
     region: &str,
     started: Instant,
 ) -> Context {
     let role = MemberRole { name: "PortcullisMember".into(), external_id: None };
     let accounts = Accounts::Listed([scene::HOME, MEMBER].map(|id| AccountId::parse(id).unwrap()).into());
-    let setup = Setup { policy, accounts, member_role: Some(role), ..Setup::default() };
+    let setup = Setup { policy, accounts, member_role: Some(role), memory, restores, ..Setup::default() };
     let (passing, saying) = (Arc::clone(watcher), Arc::clone(watcher));
     let between: Between = Arc::new(move |request| lock(&passing).pass(function, request));
     let clock = Box::new(move || Timestamp::from_millisecond(START).unwrap() + started.elapsed());
@@ -412,7 +426,12 @@ fn whatever_happens_nothing_lawful_is_touched_no_lie_is_told_and_nothing_is_lost
         let happened = ["events lost", "events doubled", "events delayed", "rules revoked", "dead letters", "sweeps"];
         let found =
             ["finding: exposed reverted", "finding: safe none", "finding: exempt none", "finding: exposed failed"];
-        for what in DEEDS.into_iter().chain(happened).chain(found).chain(["functions at the same time"]) {
+        let former = ["rules given back", "former: known", "former: unknown"];
+        for what in former {
+            assert!(tally.contains_key(what), "never: {what}");
+        }
+        let memory = ["calls of the memory", "finding without memory", "functions at the same time"];
+        for what in DEEDS.into_iter().chain(happened).chain(found).chain(memory) {
             assert!(tally.contains_key(what), "never: {what}");
         }
     }

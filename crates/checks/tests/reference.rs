@@ -132,6 +132,40 @@ fn permissions() {
     }
 }
 
+/// The function closes, and never opens: what can open a group, delete evidence or write tags is granted nowhere. What gives
+/// rules back stands alone, and only where the stack's parameter asks for it.
+#[test]
+fn the_function_may_not_open_a_group() {
+    for yaml in [TEMPLATE, MEMBER] {
+        let template = template(yaml);
+        let mut found = Vec::new();
+        statements(&template["Resources"], "", &mut found);
+        let granted: Vec<Statement<'_>> = found.into_iter().filter(|(_, one)| one["Effect"] == "Allow").collect();
+        let all: BTreeSet<String> = granted.iter().flat_map(|one| actions(*one)).map(|(_, action)| action).collect();
+        for never in [
+            "ec2:AuthorizeSecurityGroupIngress",
+            "ec2:CreateTags",
+            "s3:DeleteObject",
+            "s3:DeleteObjectVersion",
+            "s3:BypassGovernanceRetention",
+        ] {
+            assert!(!all.contains(never), "{never}");
+        }
+        let modify = |one: &&Statement<'_>| actions(**one).iter().any(|(_, it)| it == "ec2:ModifySecurityGroupRules");
+        let may_modify: Vec<&Statement<'_>> = granted.iter().filter(modify).collect();
+        assert_eq!(may_modify.len(), 1);
+        assert_eq!((may_modify[0].0, actions(*may_modify[0]).len()), ("GiveRulesBack", 1));
+        let text = may_modify[0].1["Resource"].to_string();
+        assert!(text.contains(":security-group/*") && text.contains(":security-group-rule/*"), "{text}");
+        // `!If [MayGiveBack, {the policy}, !Ref AWS::NoValue]`, and the condition needs both parameters.
+        let (before, _) = yaml.split_once("PolicyName: give-back").unwrap();
+        assert!(before.trim_end().trim_end_matches('-').trim_end().ends_with("- MayGiveBack"), "{before}");
+        assert_eq!(template["Parameters"]["Restore"]["Default"], "revoke");
+        let condition = template["Conditions"]["MayGiveBack"].to_string();
+        assert!(condition.contains("Enforcing"), "{condition}");
+    }
+}
+
 #[test]
 fn who_may_call_what_is_deployed() {
     let templates = [TEMPLATE, MEMBER, TAMPER].map(template);

@@ -319,7 +319,8 @@ fn every_piece_of_evidence_keeps_to_the_schema() {
         let looks = [Look::new(&facts, now, planned.clone())];
         let observed = facts.rules.iter().map(|rule| (rule.id.clone(), rule.clone())).collect();
         let (account, region, version) = (Some(account), Some(region), "0".to_owned());
-        let guard = Guard { version, account, region, mode: Mode::Enforce, policy: policy.hash().to_owned() };
+        let guard =
+            Guard { version, account, region, mode: Mode::Enforce, policy: policy.hash().to_owned(), restores: false };
         let (changes, memory) = ([&*change], "none".to_owned());
         let account = Account {
             guard,

@@ -102,7 +102,9 @@ impl Counting {
         line.already_gone += usize::from(evidence.outcome == ActOutcome::AlreadyGone);
         line.failed += usize::from(evidence.outcome == ActOutcome::Failed);
         line.undone += usize::from(told.is_undone);
-        let is_act = |action: &Action| matches!(action, Action::Revoked | Action::WouldRevoke);
+        let is_act = |action: &Action| {
+            matches!(action, Action::Revoked | Action::WouldRevoke | Action::Restored | Action::WouldRestore)
+        };
         let place = format!("{} {}", evidence.location.account, evidence.location.region);
         let rules = evidence.rules.iter().filter(|taken| is_act(&taken.action));
         self.rules.extend(rules.map(|taken| format!("{place} {}", taken.rule.id)));

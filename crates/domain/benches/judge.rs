@@ -129,6 +129,7 @@ fn change(group: &GroupId, changed_rules: ChangedRules) -> Change {
         changed_rules,
         recorded_rules: None,
         unread: None,
+        former: Default::default(),
     }
 }
 

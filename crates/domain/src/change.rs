@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::former::Formers;
 use crate::ids::{AccountId, GroupId, PrefixListId, Region, RuleId};
 use crate::net::Cidr;
 use crate::rule::Permission;
@@ -141,6 +142,10 @@ pub struct Change {
     /// the rules are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
+    /// What the rules were before that the record names, as far as it was asked for: of a Modify that is about to be acted
+    /// on. It is no part of the record.
+    #[serde(default, skip_serializing_if = "Formers::is_empty")]
+    pub former: Formers,
 }
 
 impl Change {
@@ -156,6 +161,7 @@ impl Change {
             ..EventMetadata::default()
         };
         let (call, resource, changed_rules) = (Call::Sweep, Resource::Region, ChangedRules::Any);
-        Self { event, account, region, call, resource, changed_rules, recorded_rules: None, unread: None }
+        let (recorded_rules, unread, former) = (None, None, Formers::new());
+        Self { event, account, region, call, resource, changed_rules, recorded_rules, unread, former }
     }
 }

@@ -12,10 +12,13 @@ mod authorize;
 mod fields;
 mod modify;
 mod prefix_list;
+mod values;
 
 use fields::{Part, part};
+pub use values::values;
 
 use crate::change::{Call, Change, ChangedRules, EventMetadata, Resource};
+use crate::former::Formers;
 use crate::ids::{AccountId, Region, RuleId};
 use crate::json::Json;
 use crate::rule::Permission;
@@ -67,6 +70,7 @@ pub fn read(record: &Json<'_>, envelope_origin: &EnvelopeOrigin) -> Reading {
                     changed_rules,
                     recorded_rules,
                     unread,
+                    former: Formers::new(),
                 }))
             }
             Err(why) => Reading::Undecided { event, why },

@@ -7,6 +7,7 @@
 
 mod build;
 mod id;
+mod left;
 mod look;
 mod read;
 mod replay;
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 pub use build::{Account, Guard, absent};
 pub use id::ActId;
+pub use left::LeftAct;
 pub use look::{Call, Look, PrefixListLook, Reply};
 pub use read::ReadError;
 pub use replay::Mismatch;
@@ -211,4 +213,4 @@ fn is_zero(number: &usize) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

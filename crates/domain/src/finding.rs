@@ -2,6 +2,7 @@
 
 pub mod asff;
 mod build;
+mod former;
 mod object;
 pub mod ocsf;
 mod sweep;
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use former::{FormerFinding, FormerValue};
 pub use sweep::{MOST_NAMED, OpenGroup, SweepFinding};
 
 use crate::change::EventMetadata;
@@ -208,6 +210,9 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[0-9a-f]{64}$")))]
     pub policy: Option<String>,
+    /// What the rules were before a Modify, or why that is not known: by their ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former: BTreeMap<RuleId, FormerFinding>,
     /// The fight, where the port was closed again and again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fight: Option<FightFinding>,
@@ -235,9 +240,10 @@ pub struct Finding {
     /// Another delivery took the rules back.
     #[serde(skip)]
     pub closed_by_another: bool,
-    /// The evidence of the act, until it is written.
+    /// The evidence of what was done, until it is written: that of the finding's own act is the last. An act that an
+    /// earlier attempt left without evidence comes before.
     #[serde(skip)]
-    pub evidence: Option<Box<Evidence>>,
+    pub evidence: Vec<Evidence>,
     /// The evidence of the act could not be written.
     #[serde(skip)]
     pub is_without_evidence: bool,
@@ -362,6 +368,7 @@ impl Finding {
             act: None,
             exempt_by: None,
             policy: None,
+            former: BTreeMap::new(),
             fight: None,
             waiver: None,
             memory: None,
@@ -371,7 +378,7 @@ impl Finding {
             done_at: None,
             is_told: false,
             closed_by_another: false,
-            evidence: None,
+            evidence: Vec::new(),
             is_without_evidence: false,
         }
     }

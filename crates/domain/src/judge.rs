@@ -6,6 +6,7 @@
 //! port is exposed if at least as many addresses remain as one `internet` block has.
 
 mod attribution;
+mod before;
 mod measure;
 mod prefilter;
 mod rule;
@@ -18,8 +19,9 @@ pub use attribution::{Attribution, attributions};
 pub use prefilter::{harmless, needs_prefix_list};
 pub use rule::is_unlawful_by_itself;
 
-use crate::change::Change;
+use crate::change::{Change, ChangedRules};
 use crate::facts::{Facts, GroupLocation};
+use crate::former::Was;
 use crate::ids::RuleId;
 use crate::net::{AddressSet, Family, PerFamily};
 use crate::policy::Policy;
@@ -39,8 +41,15 @@ pub struct JudgedRule {
     /// The addresses that it admits and that count. Empty where they are not known.
     pub counted: PerFamily<AddressSet>,
     /// The part of `counted` that the rule admitted before the changes: all of it for an old rule, none for a new one,
-    /// and the old entries for a prefix list that grew.
+    /// and the old entries for a prefix list that grew. For a modified rule it is what its former value admitted; none
+    /// where that is not known, or where the change added more than next to nothing.
     pub without: PerFamily<AddressSet>,
+    /// Whether a change at hand named the rule, and it admits nothing that it did not admit before.
+    pub unchanged: bool,
+    /// What it was before the last change, and may be given back.
+    pub former: Option<Box<Was>>,
+    /// Whether it cannot be decided.
+    pub undecided: bool,
     /// The exemption that covers the rule for some guard.
     pub exempt: Option<AppliedExemption>,
 }
@@ -136,10 +145,12 @@ impl Judgement {
         wide_others >= *self.limit.get(family) || all.saturating_sub(others) <= slack
     }
 
-    /// Whether a rule of a change stays in an exposure that is there without it. `goes` says which rules do not stay.
+    /// Whether a rule of a change stays in an exposure that is there without it. `goes` says which rules do not stay. A
+    /// rule that a change left as open as it was has no part in that.
     #[must_use]
     pub fn keeps_an_own_rule(&self, goes: impl Fn(&RuleId) -> bool) -> bool {
-        let stays = |n: &usize| self.rules.get(*n).is_some_and(|judged| judged.attributed && !goes(&judged.rule.id));
+        let is_own = |judged: &JudgedRule| judged.attributed && !judged.unchanged && !goes(&judged.rule.id);
+        let stays = |n: &usize| self.rules.get(*n).is_some_and(is_own);
         self.exposures.iter().any(|exposure| exposure.standing && exposure.rules.iter().any(stays))
     }
 
@@ -174,6 +185,16 @@ pub fn judge_with_others(
     if changes.len() > own && stands { judge(changes, facts, policy, now) } else { by_own }
 }
 
+/// Whether a rule that is so has a part in an exposure of the group as EC2 shows it, and more than next to nothing.
+#[must_use]
+pub fn opens(rule: &Rule, facts: &Facts, policy: &Policy, now: Timestamp) -> bool {
+    let others = facts.rules.iter().filter(|other| other.id != rule.id);
+    let whole = facts.with_rules(std::iter::once(rule).chain(others).cloned().collect());
+    let judgement = judge(&[], &whole, policy, now);
+    let wide = |family| judgement.rules.first().is_some_and(|judged| judged.width(family) > judgement.slack(family));
+    judgement.exposures.iter().any(|exposure| exposure.rules.contains(&0) && wide(exposure.family))
+}
+
 /// Judges the group. The changes must be of its account and Region.
 #[must_use]
 pub fn judge(changes: &[&Change], facts: &Facts, policy: &Policy, now: Timestamp) -> Judgement {
@@ -194,6 +215,11 @@ pub fn judge(changes: &[&Change], facts: &Facts, policy: &Policy, now: Timestamp
         let judged = rule::judge(rule, &makers, facts, policy, now);
         exempt.extend(judged.exempt_from.into_iter().map(|guard| (n, guard)));
         judgement.undecided.extend(judged.undecided);
+        if judged.is_left_to_others {
+            let all = changes.iter().zip(&mut judgement.attributions);
+            let of_any = all.filter(|(change, _)| matches!(change.changed_rules, ChangedRules::Any));
+            of_any.for_each(|(_, attribution)| _ = attribution.rules.remove(&n));
+        }
         if judged.is_altered {
             judgement.attributions.iter_mut().for_each(|attribution| attribution.take_altered(n, &rule.id));
         }

@@ -11,6 +11,7 @@ pub mod cloudtrail;
 pub mod evidence;
 pub mod facts;
 pub mod finding;
+pub mod former;
 pub mod ids;
 pub mod json;
 pub mod judge;

@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use claim::{CLAIM_HOLDS, Claim, ClaimId, ClaimState, LARGEST_SAW, MOST_CLAIMS};
+pub use claim::{CLAIM_HOLDS, Claim, ClaimId, ClaimState, LARGEST_SAW, MOST_CLAIMS, Saw};
 pub use fight::{Close, Fight, FightKey, Telling, Told, tell};
 pub use sweep::{News, SweepMemory, Swept};
 pub use tool::Tool;
@@ -97,6 +97,12 @@ mod name {
 #[must_use]
 pub fn claim_name(id: &ClaimId) -> String {
     format!("{}{id}", name::CLAIM)
+}
+
+/// Whether an entry of this name is a claim.
+#[must_use]
+pub fn is_claim(name: &str) -> bool {
+    name.starts_with(name::CLAIM)
 }
 
 /// The name of a waiver's entry.

@@ -1,10 +1,12 @@
 //! From a verdict to a plan: a document, complete and printable. The code that executes it makes no choice.
 
 mod put_back;
+mod restore;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+pub use restore::restoring;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::GroupLocation;
@@ -35,12 +37,15 @@ pub struct Plan {
 pub enum Step {
     /// The rule is revoked.
     Revoke(RuleId),
-    /// The rule gets back the permission that it had before the change. No plan contains this step yet.
+    /// The rule gets back what it was before the change.
     Restore {
         /// The rule.
         rule: RuleId,
         /// The permission that it had.
         former: Permission,
+        /// The description that it had.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
     },
 }
 

@@ -6,6 +6,7 @@
 
 mod left_open;
 mod past;
+mod restored;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use past::PastExposure;
+pub use restored::Given;
 
 use crate::facts::{Facts, PrefixLists};
 use crate::finding::{Action, Done, ExposureFinding};
@@ -23,6 +25,7 @@ use crate::plan::Plan;
 use crate::policy::Mode;
 use crate::rule::Rule;
 use past::PortKey;
+use restored::Restores;
 
 /// What is known of a call's effect after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +89,10 @@ pub struct RemediationState {
     /// The entries of prefix lists, as the latest look showed them.
     prefix_lists: PrefixLists,
     done: Done,
-    /// The rules that are planned to be revoked and are not yet done.
+    /// The rules that are planned to be revoked or restored and are not yet done.
     pending: BTreeSet<RuleId>,
+    /// Those of them that are given their former value back.
+    restores: Restores,
     /// Rules that a revoke named whose answer was lost or did not list them. One that disappears later is counted as
     /// revoked by us; one that no such call named was taken back by somebody else.
     unheard: BTreeSet<RuleId>,
@@ -113,6 +118,7 @@ impl RemediationState {
             prefix_lists: PrefixLists::new(),
             done: Done::new(),
             pending: BTreeSet::new(),
+            restores: Restores::default(),
             unheard: BTreeSet::new(),
             closed: BTreeSet::new(),
             error: String::new(),
@@ -143,8 +149,10 @@ impl RemediationState {
     /// Takes in a look. A pending rule that the look does not show is gone. A rule that an earlier look did not show,
     /// or showed differently, is new, whoever made it. Returns whether something is new since the look before.
     pub fn observe(&mut self, facts: &Facts) -> bool {
-        let is_as_before =
-            |rule: &&Rule| self.observed.get(&rule.id).is_some_and(|earlier| earlier.permission == rule.permission);
+        let is_as_before = |rule: &&Rule| {
+            let is_seen = self.observed.get(&rule.id).is_some_and(|earlier| earlier.permission == rule.permission);
+            self.restores.shows(rule) || is_seen && !self.restores.is_reopened(rule)
+        };
         let (steady, new): (Vec<&Rule>, Vec<&Rule>) = facts.rules.iter().partition(is_as_before);
         self.steady = steady.into_iter().map(|rule| rule.id.clone()).collect();
         let is_new = self.looks > 0 && !new.is_empty();
@@ -154,7 +162,10 @@ impl RemediationState {
         self.appeared.extend(facts.appeared.iter().cloned());
         self.note_entries(facts);
         self.looks += 1;
-        self.observed.extend(facts.rules.iter().map(|rule| (rule.id.clone(), rule.clone())));
+        // A rule that was given its former value is remembered as it was when it had to go.
+        let others = facts.rules.iter().filter(|rule| !self.restores.shows(rule));
+        self.observed.extend(others.map(|rule| (rule.id.clone(), rule.clone())));
+        self.confirm(&facts.rules);
         self.prefix_lists.extend(facts.prefix_lists.iter().map(|(list, entries)| (list.clone(), entries.clone())));
         let shown: BTreeSet<&RuleId> = facts.rules.iter().map(|rule| &rule.id).collect();
         let (left, vanished) = std::mem::take(&mut self.pending).into_iter().partition(|id| shown.contains(id));
@@ -198,6 +209,7 @@ impl RemediationState {
         let closed = dropped.map(|id| (id.clone(), action.clone()));
         self.done.extend(closed.collect::<Vec<_>>());
         self.pending = planned;
+        self.adopt_restores(plan);
         self.mode = self.mode.min(plan.mode);
     }
 
@@ -236,7 +248,7 @@ impl RemediationState {
         self.mode
     }
 
-    /// The rules that are planned to be revoked and are not yet done.
+    /// The rules that are planned to be revoked or restored and are not yet done.
     #[must_use]
     pub const fn pending(&self) -> &BTreeSet<RuleId> {
         &self.pending
@@ -278,18 +290,20 @@ impl RemediationState {
         self.closed.contains(rule)
     }
 
-    /// How many rules were revoked.
+    /// How many rules were revoked or restored.
     #[must_use]
-    pub fn count_revoked(&self) -> usize {
-        self.revoked().count()
+    pub fn count_taken(&self) -> usize {
+        self.done.values().filter(|action| matches!(action, Action::Revoked | Action::Restored)).count()
     }
 
     /// The rules to revoke in one call. One rule that is gone makes the whole call fail. So after the first such
     /// failure, rules that two looks showed unchanged get a call of their own.
     #[must_use]
     pub fn to_revoke(&self) -> BTreeSet<RuleId> {
-        let steady: BTreeSet<RuleId> = self.pending.intersection(&self.steady).cloned().collect();
-        if self.is_fleeting && !steady.is_empty() { steady } else { self.pending.clone() }
+        let is_revoked = |id: &&RuleId| !self.is_restored_by_plan(id);
+        let pending: BTreeSet<RuleId> = self.pending.iter().filter(is_revoked).cloned().collect();
+        let steady: BTreeSet<RuleId> = pending.intersection(&self.steady).cloned().collect();
+        if self.is_fleeting && !steady.is_empty() { steady } else { pending }
     }
 
     /// The group without the rules that were revoked, here or by another delivery, which EC2 may still show.
@@ -318,16 +332,17 @@ impl RemediationState {
         self.with(facts, rules.collect())
     }
 
-    /// The result for each planned rule. A rule that is still pending would be revoked in alert mode, and has failed in
-    /// enforce mode.
+    /// The result for each planned rule. A rule that is still pending would be revoked or restored in alert mode, and has
+    /// failed in enforce mode.
     #[must_use]
-    pub fn finish(self) -> Done {
-        let rest = match self.mode {
+    pub fn finish(mut self) -> Done {
+        let mut done = std::mem::take(&mut self.done);
+        let rest = |id: &RuleId| match self.mode {
+            Mode::Alert if self.is_restored_by_plan(id) => Action::WouldRestore,
             Mode::Alert => Action::WouldRevoke,
-            Mode::Enforce => Action::Failed { error: self.error },
+            Mode::Enforce => Action::Failed { error: self.error.clone() },
         };
-        let mut done = self.done;
-        done.extend(self.pending.into_iter().map(|id| (id, rest.clone())));
+        done.extend(self.pending.iter().map(|id| (id.clone(), rest(id))));
         done
     }
 

@@ -11,6 +11,7 @@ use crate::change::{Call, Change, ChangedRules, EventMetadata, Resource};
 use crate::evidence::Evidence;
 use crate::facts::Facts;
 use crate::finding::{Action, ExposureFinding};
+use crate::former::{Former, Was};
 use crate::ids::RuleId;
 use crate::judge::judge;
 use crate::net::Cidr;
@@ -45,6 +46,31 @@ pub struct PutBackCall {
 pub fn taken(evidence: &Evidence) -> Vec<Rule> {
     let is_gone = |action: &Action| matches!(action, Action::Revoked | Action::AlreadyGone);
     evidence.rules.iter().filter(|taken| is_gone(&taken.action)).map(|taken| taken.rule.clone()).collect()
+}
+
+/// The rules that an act took away, each as it was before the change that opened it, with the tags that it had; and why that
+/// is not known of the others. Before a run of calls that opened a rule counts as before.
+#[must_use]
+pub fn former(evidence: &Evidence) -> (Vec<Rule>, BTreeMap<RuleId, String>) {
+    fn lawful(former: &Former) -> Result<&Was, String> {
+        match former {
+            Former::Unknown(why) => Err(why.clone()),
+            Former::Was(Was { before: Some(before), .. }) => lawful(before),
+            Former::Was(was) => Ok(was),
+        }
+    }
+    let (mut rules, mut unknown) = (Vec::new(), BTreeMap::new());
+    for rule in taken(evidence) {
+        let known = evidence.change().and_then(|change| change.former.get(&rule.id));
+        match known.map(lawful) {
+            Some(Ok(Was { permission, description, .. })) => {
+                rules.push(Rule { permission: permission.clone(), description: description.clone(), ..rule });
+            }
+            Some(Err(why)) => _ = unknown.insert(rule.id, why),
+            None => _ = unknown.insert(rule.id, "no ModifySecurityGroupRules opened it".to_owned()),
+        }
+    }
+    (rules, unknown)
 }
 
 /// Which of the rules a group lacks. EC2 keeps no two rules with the same permission in a group, so a rule with the same
@@ -99,6 +125,7 @@ pub fn change(rules: &[Rule], facts: &Facts, by: &str, now: Timestamp) -> Change
         changed_rules: ChangedRules::Rules(rules.iter().map(|rule| rule.id.clone()).collect()),
         recorded_rules: None,
         unread: None,
+        former: Default::default(),
     }
 }
 

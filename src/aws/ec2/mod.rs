@@ -3,6 +3,7 @@
 mod authorize;
 mod describe;
 mod groups;
+mod modify;
 mod prefix_lists;
 mod regions;
 mod revoke;
@@ -15,6 +16,7 @@ use portcullis_domain::ids::GroupId;
 
 pub use authorize::Authorized;
 pub use describe::{Description, Wanted};
+pub use modify::{MODIFY, NewValue};
 pub use prefix_lists::{KnownLists, ListAge, PrefixListState};
 pub use revoke::{Permit, REVOKE};
 pub(super) use whole::OnlyWhole;

@@ -20,6 +20,17 @@ pub struct Permit<'a> {
     used: bool,
 }
 
+impl Permit<'_> {
+    pub(super) const fn target(&self) -> &AccountRegion {
+        &self.target
+    }
+
+    /// A call is made with it.
+    pub(super) fn use_up(mut self) {
+        self.used = true;
+    }
+}
+
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if !self.used {

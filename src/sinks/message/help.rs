@@ -31,7 +31,9 @@ pub(super) fn command(finding: &Finding) -> Option<String> {
         return None;
     }
     let (group, region) = (group_id(finding.group.as_ref())?, region(finding)?);
-    let left = finding.rules.iter().filter(|rule| matches!(rule.action, Action::WouldRevoke | Action::Failed { .. }));
+    let is_left =
+        |action: &Action| matches!(action, Action::WouldRevoke | Action::WouldRestore | Action::Failed { .. });
+    let left = finding.rules.iter().filter(|rule| is_left(&rule.action));
     let standing = finding.exposures.iter().filter(|exposure| exposure.standing);
     let ids = left.map(|rule| rule.id.as_str()).chain(standing.flat_map(|e| e.rules.iter().map(|id| id.as_str())));
     let ids: BTreeSet<&str> = ids.filter(|id| id.starts_with("sgr-")).collect();

@@ -109,6 +109,13 @@ fn list(items: &[String]) -> String {
     }
 }
 
+/// A rule, what was done about it and what it was before: `tcp 22 from 0.0.0.0/0: revoked; it was tcp 443 from 0.0.0.0/0
+/// before, seen by the sweep of 17:30`.
+pub(super) fn rule_of(finding: &Finding, one: &RuleFinding) -> String {
+    let before = finding.former.get(&one.id).map(|former| format!("; {}", for_people(&former.words("it"))));
+    format!("{}{}", rule(one), before.unwrap_or_default())
+}
+
 /// A rule and what was done about it: `all traffic from 0.0.0.0/1: revoked`.
 pub(super) fn rule(rule: &RuleFinding) -> String {
     let source = rule.source.as_deref().map_or_else(String::new, |source| format!(" from {}", for_people(source)));

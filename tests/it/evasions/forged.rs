@@ -127,3 +127,19 @@ async fn a_key_that_stands_twice() {
     assert_eq!((finding.verdict, finding.outcome, watch.ingress().len()), (Exposed, Reverted, 0));
     assert!(finding.reason.contains("the key cidrIp stands twice"), "{}", finding.reason);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_oversized_call_to_have_an_exempt_rule_taken() {
+    let policy = "version: 1\nexempt:\n- {reason: SEC-1, until: never, guard: [ssh], principals: ['arn:aws:iam::*:role/BreakGlass']}";
+    let watch = with_policy(policy).await;
+    watch.world.set_actor(session("BreakGlass", "jo"));
+    let exempt = watch.open(&[tcp(22, EVERYONE)]);
+    reported(&watch, &exempt, Exempt, None, &["tcp 22-22 0.0.0.0/0"]).await;
+    watch.world.set_actor(ec2_model::Actor::User("mallory".into()));
+    let mut event = watch.open(&[tcp(3389, EVERYONE)]);
+    for part in ["requestParameters", "responseElements"] {
+        event["detail"][part] = omitted();
+    }
+    // What the call opened goes, and what somebody exempt may have made stays.
+    reported(&watch, &event, Exposed, Reverted, &["tcp 22-22 0.0.0.0/0"]).await;
+}

@@ -91,10 +91,66 @@ async fn one_of_several_modified_rules_ingress_and_egress() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_description_for_an_open_rule() {
+    let watch = remembering().start().await;
+    let old = old_rule(&watch, tcp(22, EVERYONE));
+    swept(&watch).await;
+    watch.world.set_now(watch.world.now() + 900_000);
+    let event = modify(&watch, &[(&old, tcp(22, EVERYONE).described("reviewed"))]);
+    let finding = reported(&watch, &event, Exposed, None, &["tcp 22-22 0.0.0.0/0"]).await;
+    assert!(finding.reason.ends_with("the call changed the description only"), "{}", finding.reason);
+}
+
+/// One call opens, the next rewords before anybody looks: neither is the other's excuse, in either order.
+#[tokio::test(start_paused = true)]
+async fn a_new_description_for_what_a_call_has_just_opened() {
+    for is_reversed in [false, true] {
+        for second in [tcp(22, EVERYONE).described("reviewed"), rule("tcp", (20, 25), &[EVERYONE])] {
+            let mut watch = remembering().start().await;
+            let old = old_rule(&watch, tcp(443, EVERYONE));
+            swept(&watch).await;
+            watch.world.set_now(watch.world.now() + 900_000);
+            let first = modify(&watch, &[(&old, tcp(22, EVERYONE))]);
+            watch.world.set_now(watch.world.now() + 2_000);
+            let mut events = vec![first, modify(&watch, &[(&old, second)])];
+            if is_reversed {
+                events.reverse();
+            }
+            let mut judged = Vec::new();
+            for event in &events {
+                watch.start_anew(remembering()).await;
+                let finding = watch.finding(event).await;
+                judged.push((finding.verdict, finding.outcome));
+            }
+            assert_eq!(watch.ingress(), Vec::<String>::new(), "{is_reversed}");
+            assert!(judged.contains(&(Exposed, Reverted)), "{judged:?}");
+        }
+    }
+}
+
+/// Without a memory nobody knows whether somebody closed it since the sweep.
+#[tokio::test(start_paused = true)]
+async fn a_new_description_for_an_open_rule_without_a_memory() {
     let watch = enforcing().await;
     let old = old_rule(&watch, tcp(22, EVERYONE));
+    swept(&watch).await;
+    watch.world.set_now(watch.world.now() + 900_000);
     let event = modify(&watch, &[(&old, tcp(22, EVERYONE).described("reviewed"))]);
     reported(&watch, &event, Exposed, Reverted, &[]).await;
+}
+
+/// A rule that was given back keeps its id, so it can be opened again under it.
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_was_given_back_is_opened_again() {
+    let mut watch = Setup { restores: true, ..remembering() }.start().await;
+    let old = old_rule(&watch, tcp(443, EVERYONE));
+    swept(&watch).await;
+    watch.world.set_now(watch.world.now() + 900_000);
+    for _ in 0..3 {
+        let event = modify(&watch, &[(&old, tcp(22, EVERYONE))]);
+        watch.start_anew(Setup { restores: true, ..remembering() }).await;
+        reported(&watch, &event, Exposed, Reverted, &["tcp 443-443 0.0.0.0/0"]).await;
+        watch.world.set_now(watch.world.now() + 30_000);
+    }
 }
 
 #[tokio::test(start_paused = true)]

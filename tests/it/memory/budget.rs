@@ -96,11 +96,11 @@ async fn a_memory_that_is_lost_holds_nothing_back() {
         let (_, event) = opened_list(&watch, &group(&watch, &format!("g{n}")));
         assert_eq!(delivered(&mut watch, &event).await.outcome, Outcome::Reverted);
     }
-    // The second call is the one that counts.
+    // The third call is the one that counts, after the note of the groups and the claim.
     let (_, event) = opened_list(&watch, &group(&watch, "uncounted"));
     watch.world.inject(Fault {
         action: Some("UpdateItem".into()),
-        nth: 1,
+        nth: 2,
         kind: FaultKind::Slow(Duration::from_secs(20)),
     });
     assert_eq!(delivered(&mut watch, &event).await.outcome, Outcome::Reverted);

@@ -93,3 +93,28 @@ async fn a_slow_bucket_delays_no_close() {
     assert_eq!(judged(&watch.finding(&event).await), (Verdict::Exposed, Outcome::Reverted));
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
 }
+
+/// One delivery is at work by the old policy while another reads the new one.
+#[tokio::test(start_paused = true)]
+async fn an_act_is_kept_with_the_policy_by_which_it_was_judged() {
+    use ec2_model::{Fault, FaultKind};
+    let watch = with_policy(STRICT).await;
+    let old = watch.context.policy.now().hash().to_owned();
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    let slow = watch.open(&[Permission::tcp(22, EVERYONE)]);
+    let other = watch.world.create_group(ACCOUNT, REGION, "other", Vpc::Other);
+    watch.world.authorize(ACCOUNT, REGION, &other, &[Permission::tcp(5432, EVERYONE)]).unwrap();
+    let next = watch.event();
+    watch.world.put_object(BUCKET, "policy.yaml", LAX);
+    watch.world.inject(Fault::next("RevokeSecurityGroupIngress", FaultKind::Slow(Duration::from_secs(4))));
+    let later = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        watch.finding(&next).await
+    };
+    let (first, second) = tokio::join!(watch.finding(&slow), later);
+    assert_eq!([first.outcome, second.outcome], [Outcome::Reverted; 2]);
+    assert_ne!(watch.context.policy.now().hash(), old, "the other delivery has read the new one meanwhile");
+    let acts = crate::harness::replayed(&watch.world);
+    let of_first = acts.iter().find(|act| Some(&act.id) == first.act.as_ref()).unwrap();
+    assert_eq!(of_first.guard.policy, old);
+}

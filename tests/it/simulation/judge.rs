@@ -48,6 +48,8 @@ pub(crate) enum ChangedRules {
     Restored { list: String, version: i64, entries: Vec<String> },
     /// All rules.
     Everything,
+    /// Any rules, of a call whose record lists none: none that somebody may have made lawfully.
+    Any,
     /// Rules that appeared between two looks of the function.
     Appeared(BTreeSet<String>),
 }
@@ -77,7 +79,7 @@ impl Change {
             ChangedRules::Made(made) => made.iter().any(|(id, shape)| *id == rule.id && *shape == rule.shape),
             ChangedRules::Asked(shapes) => shapes.contains(&rule.shape),
             ChangedRules::List { list, .. } | ChangedRules::Restored { list, .. } => rule.shape.source == *list,
-            ChangedRules::Everything => true,
+            ChangedRules::Everything | ChangedRules::Any => true,
             ChangedRules::Appeared(ids) => ids.contains(&rule.id),
         }
     }
@@ -85,7 +87,8 @@ impl Change {
     /// Whether the rule is this change's: as the change made it, or altered since and exposing a port by itself.
     fn has(&self, rule: &Rule, known: Known<'_>) -> bool {
         let altered = |made: &Vec<(String, Shape)>| made.iter().any(|(id, _)| *id == rule.id);
-        self.made_rule(rule)
+        let is_left_to_others = self.changed_rules == ChangedRules::Any && known.break_glass && !self.exempt;
+        self.made_rule(rule) && !is_left_to_others
             || matches!(&self.changed_rules, ChangedRules::Made(made) if altered(made))
                 && !known.break_glass
                 && !exposing(std::slice::from_ref(rule), known.lists).is_empty()
@@ -103,6 +106,7 @@ impl Change {
             | ChangedRules::List { .. }
             | ChangedRules::Restored { .. }
             | ChangedRules::Everything
+            | ChangedRules::Any
             | ChangedRules::Appeared(_) => self.clone(),
         }
     }
@@ -247,6 +251,7 @@ fn weigh<'a>(
                 | ChangedRules::Made(_)
                 | ChangedRules::Asked(_)
                 | ChangedRules::Everything
+                | ChangedRules::Any
                 | ChangedRules::Appeared(_) => Vec::new(),
             };
         }

@@ -331,7 +331,7 @@ impl Scene {
             "makes a call too large to record" => {
                 let permission = self.permission();
                 self.world.authorize(account, &region, &group.id, &[permission]).ok()?;
-                let change = Change { changed_rules: ChangedRules::Everything, exempt };
+                let change = Change { changed_rules: ChangedRules::Any, exempt };
                 self.send(group.place, Resource::Region, change, |event| {
                     event["detail"]["requestParameters"] = omitted();
                     event["detail"]["responseElements"] = omitted();

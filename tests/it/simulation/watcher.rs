@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use super::Rates;
 use super::judge::{Change, ChangedRules, Known, Lists, Rule, Shape, exposing, plan};
-use super::scene::{MEMBER, Record, Resource, SWEEP, Scene};
+use super::scene::{HOME, MEMBER, Record, Resource, SWEEP, Scene};
+use crate::harness::TABLE;
 
 /// One look at a group, as the function saw it.
 struct Look {
@@ -43,6 +44,8 @@ struct InHand {
     gone: BTreeSet<String>,
     /// Which versions of which prefix lists the function has read.
     versions: BTreeSet<(String, String)>,
+    /// The changes that the memory had claims of when the function last called it, by group.
+    claimed: BTreeMap<String, Vec<Change>>,
 }
 
 /// How many rules each of the two functions has revoked, over all deliveries.
@@ -189,7 +192,8 @@ impl Watcher {
             self.scene.world.inject(Fault { action: None, nth: 0, kind });
             self.scene.count(format!("fault: {name}"));
         }
-        let before: BTreeMap<String, Vec<Rule>> = if request.body.starts_with(b"Action=Revoke") {
+        let writes = [&b"Action=Revoke"[..], b"Action=ModifySecurityGroupRules"];
+        let before: BTreeMap<String, Vec<Rule>> = if writes.iter().any(|call| request.body.starts_with(call)) {
             let groups = self.scene.groups.iter();
             groups.map(|group| (group.id.clone(), self.scene.rules(group.place, &group.id))).collect()
         } else {
@@ -198,8 +202,13 @@ impl Watcher {
         let reply = self.scene.world.handle(request);
         let call = self.scene.world.calls().pop();
         if let Some(call) = call {
-            // The checksum of evidence differs from run to run, for it names the run's own Regions.
-            let params: Vec<_> = call.params.iter().filter(|(name, _)| name != "ChecksumCRC32").collect();
+            // The checksum of evidence differs from run to run, for it names the run's own Regions; and so does the hash of
+            // what a sweep told.
+            let is_hash = |value: &str| value.contains("\\\"told\\\":") || value.contains("\"told\":\"");
+            let mut params: Vec<_> =
+                call.params.iter().filter(|(name, value)| name != "ChecksumCRC32" && !is_hash(value)).collect();
+            // DynamoDB's expressions come in no order.
+            params.sort();
             self.note(&format!("function {function}: {} {params:?} {:?}", call.action, call.outcome));
             self.scene.count(format!("call: {}", call.action));
             let place = self.scene.places.iter().position(|p| p.account == call.account && p.region == call.region);
@@ -211,6 +220,12 @@ impl Watcher {
                     let before = before.get(&group).cloned().unwrap_or_default();
                     self.written(function, place, &group, &call, &before, &reply);
                 }
+                ("ModifySecurityGroupRules", Some(place)) => {
+                    let group = call.param("GroupId").unwrap().to_owned();
+                    let before = before.get(&group).cloned().unwrap_or_default();
+                    self.given_back(function, (place, &group), &call, &before);
+                }
+                ("UpdateItem" | "GetItem", _) => self.remembered(function, &call),
                 _ => {}
             }
         }
@@ -219,6 +234,26 @@ impl Watcher {
             self.deed();
         }
         (Duration::from_millis(self.scene.rng.u64(1..120)), reply)
+    }
+
+    /// The memory is called. The function knows what is claimed and closed in the group, if it gets the answer.
+    fn remembered(&mut self, function: usize, call: &Call) {
+        let key = call.params.iter().find(|(name, _)| name.starts_with("Key")).map(|(_, key)| key.clone());
+        let items = self.scene.world.items(HOME, &self.scene.places[0].region, TABLE);
+        let Some((key, item)) = key.and_then(|key| items.into_iter().find(|(known, _)| *known == key)) else { return };
+        let Some((_, group)) = key.rsplit_once('/') else { return };
+        let hand = &mut self.in_hand[function];
+        let closed = item.keys().filter_map(|name| name.strip_prefix("closed#"));
+        hand.gone.extend(closed.map(str::to_owned));
+        let claims = item.iter().filter(|(name, _)| name.starts_with("claim#"));
+        let claims = claims.map(|(_, text)| serde_json::from_str::<Value>(text).unwrap());
+        let claimed = claims.filter_map(|claim| {
+            let id = claim["change"]["event"]["id"].as_str()?.to_owned();
+            self.scene.records.get(&id).map(|record| record.change.clone())
+        });
+        let is_believed = |change: &Change| !matches!(change.changed_rules, ChangedRules::Any);
+        hand.claimed.insert(group.to_owned(), claimed.filter(is_believed).collect());
+        self.scene.count("calls of the memory");
     }
 
     fn looked(&mut self, function: usize, place: usize, call: &Call, reply: &Reply) {
@@ -287,6 +322,12 @@ impl Watcher {
             there.cloned().collect::<Vec<_>>()
         };
         let break_glass = self.scene.break_glass;
+        // Together with what other deliveries claimed, as far as it is believed: a record without ids is for minutes only.
+        let claimed = hand.claimed.get(group).cloned();
+        let by_id = |change: &&Change| !matches!(change.changed_rules, ChangedRules::Asked(_));
+        let of_young: Option<Vec<Change>> = claimed.as_ref().map(|all| all.iter().filter(by_id).cloned().collect());
+        let alone_or_not = claimed.is_some().then(Vec::new);
+        let together: Vec<Vec<Change>> = [Some(left), claimed, of_young, alone_or_not].into_iter().flatten().collect();
         let may_go = |n: usize, look: &Look, changes: &[Change]| {
             // A rule appeared if the first look did not show it, or if some look showed it differently, unless a lawful
             // caller may have made it.
@@ -296,9 +337,12 @@ impl Watcher {
                 !break_glass && n > 0 && (shown(&looks_of_group[0]).is_none() || others)
             };
             let appeared = look.rules.iter().filter(is_new).map(|rule| rule.id.clone()).collect();
-            let changes = [changes, &left, &[Change::of(ChangedRules::Appeared(appeared))]].concat();
+            let appeared = [Change::of(ChangedRules::Appeared(appeared))];
             let known = Known { lists: &look.lists, break_glass };
-            [true, false].into_iter().any(|heard| ids.is_subset(&plan(&known_gone(look, heard), known, &changes)))
+            together.iter().any(|others| {
+                let changes = [changes, others, &appeared].concat();
+                [true, false].into_iter().any(|heard| ids.is_subset(&plan(&known_gone(look, heard), known, &changes)))
+            })
         };
         let planned = jobs.iter().any(|job| {
             let unread: Vec<Change> = job.changes.iter().map(|change| change.unread(&hand.versions)).collect();
@@ -343,6 +387,53 @@ impl Watcher {
         }
     }
 
+    /// Never write a value that exposes, and give back only what had to go.
+    fn given_back(&mut self, function: usize, (place, group): (usize, &str), call: &Call, before: &[Rule]) {
+        let named = call.params.iter().filter(|(name, _)| name.ends_with(".SecurityGroupRuleId"));
+        let ids: BTreeSet<String> = named.map(|(_, id)| id.clone()).collect();
+        let after = self.scene.rules(place, group);
+        let changed: Vec<(&Rule, &Rule)> = before
+            .iter()
+            .filter_map(|was| Some((was, after.iter().find(|rule| rule.id == was.id && rule.shape != was.shape)?)))
+            .collect();
+        for _ in &changed {
+            self.scene.count("rules given back");
+        }
+        self.writes[function] += changed.len();
+        if !changed.is_empty() {
+            self.scene.versions[place].1 = self.scene.tick();
+        }
+        if self.alert(place) {
+            self.wrong(format!("a rule changed in alert mode: {ids:?}"));
+        }
+        if before.len() != after.len() {
+            self.wrong(format!("a rule came or went: {ids:?} of {group}"));
+        }
+        let others = self.writes[1 - function];
+        let version = self.scene.versions[place].0;
+        let looks = self.in_hand[function].looks.entry(group.to_owned()).or_default();
+        let seen = looks.last().map_or((0, 0), |look| (look.version, look.others));
+        if let Some(look) = looks.last_mut() {
+            look.used = true;
+        }
+        let is_unseen = seen != (version, others) || self.rates.lag > 0;
+        let (lists, unlawful) = (self.scene.lists(place), exposing(before, &self.scene.lists(place)));
+        let open = exposing(&after, &lists);
+        for (was, is) in changed {
+            if !ids.contains(&is.id) {
+                self.wrong(format!("not asked for: {is:?} of {group}"));
+            }
+            if !exposing(std::slice::from_ref(is), &lists).is_empty() || open.contains(&is.id) && !is_unseen {
+                self.wrong(format!("a value that exposes was written: {is:?} of {group}"));
+            }
+            match (unlawful.contains(&was.id), is_unseen) {
+                (true, _) => {}
+                (false, true) => self.scene.count("rules made lawful between look and write"),
+                (false, false) => self.wrong(format!("lawful at that moment: {was:?} of {group}")),
+            }
+        }
+    }
+
     /// Never report falsely: checks a line of the function's log.
     pub(crate) fn log_line(&mut self, line: &str) {
         self.scene.tick();
@@ -356,6 +447,9 @@ impl Watcher {
             finding["verdict"].as_str().unwrap(),
             finding["outcome"].as_str().unwrap()
         ));
+        if finding["memory"] == "unavailable" {
+            self.scene.count("finding without memory");
+        }
         let (account, region) = (finding["account"].as_str(), finding["region"].as_str());
         let place =
             self.scene.places.iter().position(|p| Some(p.account) == account && Some(p.region.as_str()) == region);
@@ -367,7 +461,11 @@ impl Watcher {
                 self.wrong(format!("reported as revoked, and is there: {rule}"));
             }
         }
-        let revoked = rules.iter().any(|rule| rule["action"] == "revoked");
+        for former in finding["former"].as_object().into_iter().flat_map(|all| all.values()) {
+            let is_known = former.get("unknown").is_none();
+            self.scene.count(if is_known { "former: known" } else { "former: unknown" });
+        }
+        let revoked = rules.iter().any(|rule| rule["action"] == "revoked" || rule["action"] == "restored");
         if (finding["outcome"] == "reverted") != (revoked && finding["outcome"] != "failed") {
             self.wrong(format!("the outcome does not fit the rules: {finding}"));
         }
@@ -439,6 +537,7 @@ impl Watcher {
                     | ChangedRules::List { .. }
                     | ChangedRules::Restored { .. }
                     | ChangedRules::Everything
+                    | ChangedRules::Any
                     | ChangedRules::Appeared(_) => Vec::new(),
                 };
                 let unseen = |rule: &&Rule| {

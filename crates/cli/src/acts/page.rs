@@ -129,6 +129,7 @@ fn done(evidence: &Evidence) -> Vec<String> {
         let request = call.request.as_deref().map_or_else(String::new, |id| format!(", AWS's request {}", escaped(id)));
         let answer = match &call.reply {
             Reply::Revoked(rules) => format!("EC2 listed {} as revoked", words::count(rules.len(), "rule")),
+            Reply::Accepted => "EC2 took the call".to_owned(),
             Reply::Failed(code) => format!("it failed with {}", escaped(code)),
         };
         let rules = words::count(call.rules.len(), "rule");
@@ -141,8 +142,14 @@ fn done(evidence: &Evidence) -> Vec<String> {
                 ConfirmedBy::Look => "a later look at the group confirms it",
                 ConfirmedBy::AbsentAtSecondLook | ConfirmedBy::Nothing => "nothing confirms it",
             };
-            let revoked = words::count(count(|action| *action == Action::Revoked), "rule");
-            lines.push(format!("{revoked} revoked: {how}."));
+            let counts = [
+                (count(|action| *action == Action::Revoked), "revoked"),
+                (count(|action| *action == Action::Restored), "restored"),
+            ];
+            let done = counts.into_iter().filter(|(rules, _)| *rules > 0);
+            let done: Vec<String> =
+                done.map(|(rules, what)| format!("{} {what}", words::count(rules, "rule"))).collect();
+            lines.push(format!("{}: {how}.", done.join(", ")));
         }
         ActOutcome::WouldRevert => lines.push("Nothing was changed.".to_owned()),
         ActOutcome::AlreadyGone => lines.push(

@@ -55,6 +55,7 @@ pub(crate) fn act(n: usize, actor: &str, outcome: ActOutcome, seconds: Option<u6
             region: None,
             mode: Mode::Enforce,
             policy: "0".repeat(64),
+            restores: false,
         },
         who: EventMetadata {
             id: Some(n.to_string()),

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ec2_model::{Direction, Fault, FaultKind, Permission, Rule};
+use portcullis_domain::change::Call;
 use portcullis_domain::evidence::{Evidence, Taken};
 use portcullis_domain::finding::Action;
+use portcullis_domain::former::{Former, Was};
 use portcullis_domain::rule::{Source, Traffic};
 use serde_json::Value;
 
@@ -355,7 +357,7 @@ fn nothing_is_opened_without_evidence_or_a_yes_and_a_refused_call_is_told() {
     let failed = acts(&stage, place).into_iter().filter(|act| act["outcome"] == "failed").count();
     assert_eq!(failed, 1, "the attempt has its evidence");
     let former = undo(&stage, place, &act, &["--former"]);
-    assert!(former.code == 2 && former.stderr.contains("former values"), "{}", former.stderr);
+    assert!(former.code == 2 && former.stderr.contains("no ModifySecurityGroupRules opened it"), "{}", former.stderr);
 }
 
 #[test]
@@ -375,4 +377,57 @@ fn a_report_comes_as_a_page_for_the_terminal_json_csv_and_html() {
     assert!(report("html").stdout.starts_with("<!doctype html>"));
     let none = stage.run(&[&["report", "--until", "2020-01-01"], &kept(&place)[..]].concat(), "");
     assert!(none.stdout.contains("Nothing was, or would have been, closed"), "{}", none.stdout);
+}
+
+/// The evidence of what a Modify opened and the function revoked, as a file: what the rule was before is in it.
+fn modified(place: &Path, act: &str, former: Former) -> PathBuf {
+    let text = std::fs::read_to_string(file(place, act)).unwrap();
+    let (mut evidence, _) = Evidence::read(&text).unwrap();
+    let rule = evidence.rules[0].rule.id.clone();
+    let change = &mut evidence.knew.changes[0];
+    (change.call, change.former) = (Call::Modify, [(rule, former)].into());
+    let path = place.join(format!("{}.json", former_name(&evidence)));
+    std::fs::write(&path, evidence.document().unwrap()).unwrap();
+    path
+}
+
+fn former_name(evidence: &Evidence) -> &'static str {
+    let is_known = evidence.knew.changes[0].former.values().any(|former| matches!(former, Former::Was(_)));
+    if is_known { "known" } else { "unknown" }
+}
+
+#[test]
+fn undo_former_puts_back_what_the_rule_was_before_it_was_opened_judged_first() {
+    let stage = stage();
+    let web = stage.group(HUB, DUBLIN, "web", &[Permission::tcp(22, "0.0.0.0/0").described("mine")]);
+    let place = swept(&stage, "acts-former");
+    let act = id(&acts(&stage, &place)[0]);
+    let was = |port: i64, source: &str| {
+        let traffic = Traffic::new("tcp".into(), Some(port), Some(port));
+        Former::Was(Was {
+            permission: portcullis_domain::rule::Permission { traffic, source: Source::Cidr(source.parse().unwrap()) },
+            description: Some("shop".to_owned()),
+            from: portcullis_domain::former::Source::Sweep,
+            as_of: "2026-11-21T09:00:00Z".parse().unwrap(),
+            exposes: false,
+            doubt: Some("no memory".to_owned()),
+            before: None,
+        })
+    };
+    let unknown = modified(&place, &act, Former::Unknown("no sweep has looked yet".to_owned()));
+    let refused = undo(&stage, &place, unknown.to_str().unwrap(), &["--former"]);
+    assert!(refused.code == 2 && refused.stderr.contains("no sweep has looked yet"), "{}", refused.stderr);
+    // What was open before is as forbidden as what is open now.
+    let open = modified(&place, &act, was(3389, "0.0.0.0/0"));
+    let forbidden = undo(&stage, &place, open.to_str().unwrap(), &["--former"]);
+    assert!(forbidden.code == 1 && forbidden.stdout.contains("Forbidden: tcp 3389 (rdp)"), "{}", forbidden.stdout);
+    assert!(rules(&stage, &web).is_empty());
+    let known = modified(&place, &act, was(443, "0.0.0.0/0"));
+    let done = undo(&stage, &place, known.to_str().unwrap(), &["--former"]);
+    assert_eq!(done.code, 0, "{} {}", done.stdout, done.stderr);
+    let there: Vec<_> =
+        rules(&stage, &web).into_iter().map(|(_, from, _, source, text, _)| (from, source, text)).collect();
+    assert_eq!(there, [(443, "0.0.0.0/0".to_owned(), "shop".to_owned())]);
+    let again = undo(&stage, &place, known.to_str().unwrap(), &["--former"]);
+    assert!(again.code == 0 && again.stdout.contains("Nothing to do"), "{}", again.stdout);
 }

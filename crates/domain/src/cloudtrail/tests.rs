@@ -1,5 +1,6 @@
 mod random;
 mod unreadable;
+mod values;
 
 use serde_json::{Value, json};
 

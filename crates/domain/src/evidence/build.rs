@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ActId, ActOutcome, ConfirmedBy, Decided, Evidence, Kind, Knew, Look, Reply, SCHEMA, Taken};
-use crate::change::Change;
+use crate::change::{Change, ChangedRules, EventMetadata};
 use crate::facts::{Facts, GroupLocation};
 use crate::finding::{Action, Finding, Outcome};
 use crate::ids::{AccountId, Region, RuleId};
@@ -33,6 +33,9 @@ pub struct Guard {
     pub mode: Mode,
     /// The SHA-256 of the policy, in hexadecimal digits. The policy is kept under `policies/`.
     pub policy: String,
+    /// Whether modified rules are given their former values back where that is lawful.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restores: bool,
 }
 
 /// What one remediation of a group knew, saw and called.
@@ -58,6 +61,9 @@ pub struct Account<'a> {
     pub observed: &'a BTreeMap<RuleId, Rule>,
 }
 
+/// The word in the id of an act that closes something.
+const CLOSE: &str = "close";
+
 impl Account<'_> {
     /// The evidence of the `n`th change's act. Nothing where nothing was done, nor should have been.
     #[must_use]
@@ -82,7 +88,10 @@ impl Account<'_> {
                 | Action::Failed { .. } => true,
             };
             let rule = self.observed.get(id).filter(|_| is_of_act)?;
-            Some(Taken { rule: rule.clone(), action: action.clone() })
+            // A rule that is there still may have been changed after the last look that led to something.
+            let planned = self.looks.iter().rev().find_map(|look| look.rules.iter().find(|rule| rule.id == *id));
+            let as_planned = planned.filter(|_| matches!(action, Action::Restored | Action::WouldRestore));
+            Some(Taken { rule: as_planned.unwrap_or(rule).clone(), action: action.clone() })
         };
         let rules: Vec<Taken> = finding.rules.iter().filter_map(|rule| taken(&rule.id, &rule.action)).collect();
         let change = self.changes.get(n)?;
@@ -165,7 +174,7 @@ impl Evidence {
     pub(super) fn made_id(&self) -> ActId {
         let what = match self.outcome {
             ActOutcome::Failed => "failed",
-            ActOutcome::Reverted | ActOutcome::AlreadyGone => "close",
+            ActOutcome::Reverted | ActOutcome::AlreadyGone => CLOSE,
             ActOutcome::WouldRevert => "would_close",
             ActOutcome::Intended => "intended",
             ActOutcome::PutBack => "undo",
@@ -186,17 +195,28 @@ impl Evidence {
 
     /// What tells the event from others: its id, or all that is known of it.
     fn event(&self) -> String {
-        match &self.who.id {
-            Some(id) => id.clone(),
-            None => {
-                let rules = self.change().map(|change| &change.changed_rules);
-                serde_json::to_string(&(&self.who.time, &self.who.call, &self.who.actor, rules)).unwrap_or_default()
-            }
-        }
+        event(&self.who, self.change().map(|change| &change.changed_rules))
     }
 
     fn rule_ids(&self) -> String {
         self.rules.iter().map(|taken| taken.rule.id.as_str()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl ActId {
+    /// The id of the act that closes what a change opened in a group: what [`Evidence`] of it has, however often the record
+    /// is delivered. It is known before anything is done.
+    #[must_use]
+    pub fn of_close(change: &Change, at: &GroupLocation) -> Self {
+        Self::new(change.event.time, at, &[CLOSE, &event(&change.event, Some(&change.changed_rules))])
+    }
+}
+
+/// What tells an event from others.
+fn event(who: &EventMetadata, rules: Option<&ChangedRules>) -> String {
+    match &who.id {
+        Some(id) => id.clone(),
+        None => serde_json::to_string(&(&who.time, &who.call, &who.actor, rules)).unwrap_or_default(),
     }
 }
 
@@ -212,7 +232,7 @@ fn confirmed_by(rules: &[Taken], looks: &[Look]) -> ConfirmedBy {
         .iter()
         .filter_map(|look| match &look.call.as_ref()?.reply {
             Reply::Revoked(rules) => Some(rules),
-            Reply::Failed(_) => None,
+            Reply::Accepted | Reply::Failed(_) => None,
         })
         .flatten()
         .collect();

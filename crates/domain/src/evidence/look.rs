@@ -34,6 +34,9 @@ pub struct Look {
     /// The prefix lists that the rules refer to, where they matter.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub prefix_lists: BTreeMap<PrefixListId, PrefixListLook>,
+    /// Rules that are revoked and not given their former value back: that did not work before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub given_up: BTreeSet<RuleId>,
     /// What was planned.
     pub plan: Plan,
     /// What was called.
@@ -50,6 +53,28 @@ pub enum PrefixListLook {
     Entries(Vec<Cidr>),
     /// Why it could not be read.
     Unreadable(String),
+}
+
+impl PrefixListLook {
+    /// A prefix list as evidence keeps it.
+    #[must_use]
+    pub fn of(entries: &Result<Vec<Cidr>, String>) -> Self {
+        match entries {
+            Ok(entries) => Self::Entries(entries.clone()),
+            Err(why) => Self::Unreadable(why.clone()),
+        }
+    }
+
+    /// Its entries, or why they could not be read.
+    ///
+    /// # Errors
+    /// Why.
+    pub fn entries(&self) -> Result<Vec<Cidr>, String> {
+        match self {
+            Self::Entries(entries) => Ok(entries.clone()),
+            Self::Unreadable(why) => Err(why.clone()),
+        }
+    }
 }
 
 /// A call that writes.
@@ -76,6 +101,8 @@ pub struct Call {
 pub enum Reply {
     /// The rules that it lists as revoked.
     Revoked(BTreeSet<RuleId>),
+    /// It took the call, and says no more: a later look tells what came of it.
+    Accepted,
     /// AWS's error code, or what happened instead of an answer.
     Failed(String),
 }
@@ -84,13 +111,7 @@ impl Look {
     /// A look as the evidence keeps it.
     #[must_use]
     pub fn new(facts: &Facts, judged_at: Timestamp, plan: Plan) -> Self {
-        let list = |(id, entries): (&PrefixListId, &Result<Vec<Cidr>, String>)| {
-            let look = match entries {
-                Ok(entries) => PrefixListLook::Entries(entries.clone()),
-                Err(why) => PrefixListLook::Unreadable(why.clone()),
-            };
-            (id.clone(), look)
-        };
+        let list = |(id, entries): (&PrefixListId, _)| (id.clone(), PrefixListLook::of(entries));
         Self {
             at: facts.observed_at,
             judged_at,
@@ -99,21 +120,22 @@ impl Look {
             appeared_entries: facts.appeared_entries.clone(),
             egress: facts.egress.clone(),
             prefix_lists: facts.prefix_lists.iter().map(list).collect(),
+            given_up: BTreeSet::new(),
             plan,
             call: None,
         }
     }
 
+    /// The same look, where these rules are not given back any more.
+    #[must_use]
+    pub fn with_given_up(self, given_up: BTreeSet<RuleId>) -> Self {
+        Self { given_up, ..self }
+    }
+
     /// What was judged.
     #[must_use]
     pub fn facts(&self, location: &GroupLocation) -> Facts {
-        let list = |(id, look): (&PrefixListId, &PrefixListLook)| {
-            let entries = match look {
-                PrefixListLook::Entries(entries) => Ok(entries.clone()),
-                PrefixListLook::Unreadable(why) => Err(why.clone()),
-            };
-            (id.clone(), entries)
-        };
+        let list = |(id, look): (&PrefixListId, &PrefixListLook)| (id.clone(), look.entries());
         Facts {
             location: location.clone(),
             rules: self.rules.clone(),

@@ -13,7 +13,7 @@ use crate::finding::Action;
 use crate::ids::RuleId;
 use crate::json::Json;
 use crate::judge::judge_with_others;
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, plan, restoring};
 use crate::policy::Policy;
 use crate::rule::Rule;
 use crate::text::escaped_up_to;
@@ -122,6 +122,10 @@ impl Evidence {
         let judgement = judge_with_others((changes, self.knew.own), &facts, policy, look.judged_at);
         let mode = policy.mode(&self.location, self.guard.mode);
         let again = plan(&judgement, mode, look.plan.cap);
+        let again = match self.guard.restores {
+            true => restoring(again, &judgement, &facts, &look.given_up, (policy, look.judged_at)),
+            false => again,
+        };
         if again != look.plan {
             return Err(Mismatch::new(format!("looks[{n}].plan"), as_json(&look.plan), as_json(&again)));
         }
@@ -209,7 +213,8 @@ fn is_same(read: &Change, change: &Change) -> bool {
             ChangedRules::PrefixList { list, added: None, restored: Some(version), .. },
             ChangedRules::PrefixList { list: other, .. },
         ) => list == other && *version >= 0 && read.resource == change.resource && read.event == change.event,
-        _ => read == change,
+        // What the rules were before is no part of the record.
+        _ => *read == Change { former: read.former.clone(), ..change.clone() },
     }
 }
 

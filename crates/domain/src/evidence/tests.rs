@@ -1,4 +1,5 @@
 use super::*;
+use crate::facts::Facts;
 use crate::finding::{Done, Finding};
 use crate::judge::judge;
 use crate::judge::tests::Case;
@@ -9,7 +10,7 @@ use crate::state::Remediation;
 use std::collections::BTreeMap;
 
 /// The evidence of what a case leads to, with every planned rule revoked.
-fn evidence(case: &Case, mode: Mode) -> Evidence {
+pub(crate) fn evidence(case: &Case, mode: Mode) -> Evidence {
     let mut changes = case.changes.clone();
     changes[0].event.id = Some("e1".to_owned());
     changes[0].event.time = Some("2026-11-21T09:59:58Z".parse().unwrap());
@@ -32,8 +33,14 @@ fn evidence(case: &Case, mode: Mode) -> Evidence {
     let remediation = Remediation { judgement, done, mode, done_at: Some(now), past: vec![], open: vec![] };
     let finding = Finding::judged(changes[0], 0, &remediation);
     let observed: BTreeMap<_, _> = facts.rules.iter().map(|rule| (rule.id.clone(), rule.clone())).collect();
-    let guard =
-        Guard { version: "0".to_owned(), account: None, region: None, mode, policy: case.policy.hash().to_owned() };
+    let guard = Guard {
+        version: "0".to_owned(),
+        account: None,
+        region: None,
+        mode,
+        policy: case.policy.hash().to_owned(),
+        restores: false,
+    };
     let account = Account {
         guard,
         location: &facts.location,
@@ -194,4 +201,45 @@ fn a_prefix_list_that_could_not_be_read_is_kept_as_such() {
     let entries: Vec<Cidr> = vec!["9.9.9.9/32".parse().unwrap()];
     let json = serde_json::to_value(PrefixListLook::Entries(entries)).unwrap();
     assert_eq!(json, serde_json::json!({"entries": ["9.9.9.9/32"]}));
+}
+
+/// What a claim of `changes[0]` in a case says that was seen.
+fn claimed(case: &Case, saw: &[&str]) -> crate::memory::Claim {
+    let now: Timestamp = crate::judge::tests::NOW.parse().unwrap();
+    let rules = case.facts.rules.iter().filter(|rule| saw.contains(&rule.permission.source.to_string().as_str()));
+    let rules = rules.cloned().map(|rule| Rule { description: Some("as it was".to_owned()), ..rule }).collect();
+    let lists = case.facts.prefix_lists.iter().map(|(list, entries)| (list.clone(), PrefixListLook::of(entries)));
+    crate::memory::Claim::new(&case.changes[0], Mode::Enforce, now).unwrap().with_saw((rules, lists.collect()))
+}
+
+#[test]
+fn what_a_claim_saw_and_the_group_lacks_is_an_act_that_an_attempt_left() {
+    let case = Case::of(&["a tcp 22 8.0.0.0/9", "a tcp 22 8.128.0.0/9", "old tcp 443 0.0.0.0/0"]);
+    let claim = claimed(&case, &["8.0.0.0/9", "8.128.0.0/9"]);
+    let left = |shown: &[&str]| {
+        let rules = case.facts.rules.iter().filter(|rule| shown.contains(&rule.permission.source.to_string().as_str()));
+        let last = case.facts.with_rules(rules.cloned().collect());
+        LeftAct::of(&claim, &[], &last, (&case.policy, Mode::Enforce))
+    };
+    let gone = left(&["0.0.0.0/0", "8.128.0.0/9"]).unwrap();
+    assert_eq!(gone.gone.values().map(|rule| rule.description.as_deref()).collect::<Vec<_>>(), [Some("as it was")]);
+    let finding = gone.finding(&case.changes[0], Mode::Enforce);
+    assert_eq!((finding.verdict, finding.outcome), (Verdict::Exposed, crate::finding::Outcome::AlreadyGone));
+    assert!(finding.reason.contains("was open to") && finding.reason.contains("cannot be told"), "{}", finding.reason);
+    // The rule that need not have gone is no act, whoever took it.
+    assert_eq!(left(&["0.0.0.0/0", "8.0.0.0/9", "8.128.0.0/9"]), None, "all of it is there");
+    // A delivery that has something to say of its own keeps it.
+    let mut own = Finding { verdict: Verdict::Undecided, ..finding.clone() };
+    gone.note(&mut own);
+    assert_eq!(own.verdict, Verdict::Undecided);
+}
+
+#[test]
+fn what_a_claim_saw_through_a_prefix_list_is_judged_by_the_list_as_it_was() {
+    let case = Case::of(&["a tcp 22 pl-1"]).list("pl-1", Ok(&["0.0.0.0/1"][..]));
+    let claim = claimed(&case, &["pl-1"]);
+    let closed = case.facts.with_rules(Vec::new());
+    let closed = Facts { prefix_lists: std::sync::Arc::default(), ..closed };
+    let left = LeftAct::of(&claim, &[], &closed, (&case.policy, Mode::Enforce));
+    assert_eq!(left.map(|left| left.gone.len()), Some(1));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::former;
 use super::words::{Open, reason};
 use super::{Action, ExemptBy, ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
 use crate::change::Change;
@@ -74,8 +75,12 @@ impl Finding {
         if verdict == Verdict::Exempt && exemptions(attribution, judgement).any(is_by_principal) {
             finding.exempt_by = Some(ExemptBy::Principal);
         }
+        finding.former = former::formers(change, &finding.rules);
         finding.waiver = exemptions(attribution, judgement).find_map(|exemption| exemption.waiver.clone());
         finding.reason = reason(&finding, judgement, attribution, Open { open, past });
+        for words in former::words(change, &finding.rules, judgement) {
+            finding.reason.push_str(&format!("; {words}"));
+        }
         if let Some(unread) = &change.unread {
             finding
                 .reason

@@ -63,6 +63,13 @@ fn open_sentence(exposure: &ExposureFinding) -> String {
     )
 }
 
+impl ExposureFinding {
+    /// `tcp 22 (ssh) was open to 3702258432 public addresses`.
+    pub(crate) fn was_open(&self) -> String {
+        sentence(&Self { standing: false, ..self.clone() }, Outcome::AlreadyGone)
+    }
+}
+
 /// `tcp 22 (ssh) was open to 3702258432 public addresses`.
 fn sentence(exposure: &ExposureFinding, outcome: Outcome) -> String {
     let ports = exposure.to_port.map_or_else(String::new, |to| format!("-{to}"));

@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 
 use super::attribution::{Makers, without};
+use super::before::{Before, kept, reaches_no_more};
 use super::prefilter::may_reach;
 use super::{AppliedExemption, JudgedRule};
+use crate::change::{Call, Change, ChangedRules};
 use crate::facts::{Facts, PrefixLists};
 use crate::net::{AddressSet, Cidr, Family, PerFamily};
 use crate::policy::{Candidate, Policy, ProtectedPort};
-use crate::rule::{Reach, Rule, Source};
+use crate::rule::{Permission, Reach, Rule, Source};
 
 /// The verdict on one rule.
 pub(super) struct RuleVerdict<'a> {
@@ -19,6 +21,8 @@ pub(super) struct RuleVerdict<'a> {
     pub(super) undecided: Option<String>,
     /// Whether a change made the rule, the rule is altered now, and it still counts as that change's.
     pub(super) is_altered: bool,
+    /// Whether a record that does not list its rules does not make this one its own.
+    pub(super) is_left_to_others: bool,
 }
 
 /// A rule with the addresses that its source admits, and everything that the verdict needs.
@@ -61,6 +65,8 @@ impl<'a> RuleInGroup<'a> {
     fn judge(&self, makers: &Makers<'_>) -> RuleVerdict<'a> {
         let is_altered = !makers.altered_by.is_empty() && self.is_unlawful_by_itself();
         let mut made_by = makers.made_by.clone();
+        made_by.retain(|change| !self.may_be_anothers(change));
+        let is_left_to_others = made_by.len() < makers.made_by.len();
         if is_altered {
             made_by.extend(&makers.altered_by);
         }
@@ -71,7 +77,14 @@ impl<'a> RuleInGroup<'a> {
             Some(entries) => set.difference(&AddressSet::from_cidrs(family, entries)),
             None => set.clone(),
         };
-        let without_changes = without(&self.counted, &made_by);
+        let known = if is_new || new_entries.is_some() {
+            Before::default()
+        } else {
+            Before::of(&self.rule.id, &made_by, &makers.altered_by)
+        };
+        let stood = known.stood.filter(|_| !made_by.is_empty()).and_then(|was| self.stood(&was.permission));
+        let unchanged = stood.as_ref().is_some_and(|stood| *stood == self.counted);
+        let without_changes = stood.unwrap_or_else(|| without(&self.counted, &made_by));
         let appeared = is_new || made_by.is_empty() && new_entries.is_some();
         let judged = JudgedRule {
             rule: self.rule.clone(),
@@ -79,13 +92,14 @@ impl<'a> RuleInGroup<'a> {
             appeared,
             without: PerFamily::each(|family| before(family, without_changes.get(family))),
             counted: self.counted.clone(),
+            unchanged,
+            former: known.last.cloned().map(Box::new),
+            undecided: false,
             exempt: None,
         };
-        let mut verdict = RuleVerdict { rule: judged, exempt_from: Vec::new(), undecided: None, is_altered };
-        let arns = |change: &&crate::change::Change| {
-            change.event.actor.iter().chain(&change.event.issuer).cloned().collect::<Vec<String>>()
-        };
-        let callers: Vec<Vec<String>> = made_by.iter().map(arns).collect();
+        let (exempt_from, undecided) = (Vec::new(), None);
+        let mut verdict = RuleVerdict { rule: judged, exempt_from, undecided, is_altered, is_left_to_others };
+        let callers: Vec<Vec<String>> = made_by.iter().map(|change| arns(change)).collect();
         for guard in self.reached() {
             let candidate = self.candidate(guard, &callers);
             if let Some(exemption) = self.policy.exemption(candidate, self.now) {
@@ -113,7 +127,25 @@ impl<'a> RuleInGroup<'a> {
                 verdict.undecided = Some(format!("{}: {}", self.rule.id, unknown_traffic(self.rule)));
             }
         }
+        verdict.rule.undecided = verdict.undecided.is_some();
         verdict
+    }
+
+    /// What of the counted addresses the rule admitted when it was this, on the ports that it reaches now. Nothing where it
+    /// was exempt then: only what the changes added made it count.
+    fn stood(&self, was: &Permission) -> Option<PerFamily<AddressSet>> {
+        let before = sources(&was.source, &self.facts.prefix_lists).ok()?;
+        if !reaches_no_more(&self.rule.permission, was, self.policy) {
+            return None;
+        }
+        let counted = PerFamily::each(|family| before.get(family).intersection(self.policy.counted(family)));
+        let is_exempt = |guard: &ProtectedPort| {
+            let candidate = Candidate { sources: Some(&before), ..self.candidate(guard, &[]) };
+            may_reach(was, guard) && self.policy.exemption(candidate, self.now).is_some()
+        };
+        let was_exempt = self.policy.guards().iter().any(is_exempt);
+        let slack = |family| self.policy.limit(family) >> 16;
+        Some(if was_exempt { PerFamily::default() } else { kept(&self.counted, &counted, slack) })
     }
 
     /// The guards that the rule reaches, or may reach, from addresses that count, or may count.
@@ -126,6 +158,18 @@ impl<'a> RuleInGroup<'a> {
     fn candidate<'c>(&'c self, guard: &'c ProtectedPort, makers: &'c [Vec<String>]) -> Candidate<'c> {
         let (at, rule) = (&self.facts.location, &self.rule.id);
         Candidate { at, rule, guard: &guard.name, sources: self.sources.as_ref().ok(), makers }
+    }
+
+    /// Whether the record of a call does not say which rules it made, and somebody may have made this one lawfully whom the
+    /// record does not name. A sweep asks for no maker.
+    fn may_be_anothers(&self, change: &Change) -> bool {
+        let names_none = matches!(change.changed_rules, ChangedRules::Any) && change.call != Call::Sweep;
+        let own = [arns(change)];
+        let is_others = |guard: &ProtectedPort| {
+            self.policy.may_be_exempt_by_principal(self.candidate(guard, &[]), self.now)
+                && self.policy.exemption(self.candidate(guard, &own), self.now).is_none()
+        };
+        names_none && self.reached().any(is_others)
     }
 
     /// Whether an exemption by principal would cover the rule if the right caller had made it.
@@ -146,6 +190,11 @@ impl<'a> RuleInGroup<'a> {
                     && !self.policy.may_be_exempt_by_principal(candidate, self.now)
             })
     }
+}
+
+/// What the record says of its caller.
+fn arns(change: &Change) -> Vec<String> {
+    change.event.actor.iter().chain(&change.event.issuer).cloned().collect()
 }
 
 /// All addresses that a source admits, or why they are not known.

@@ -134,6 +134,7 @@ pub(crate) fn change(changed_rules: ChangedRules) -> Change {
         changed_rules,
         recorded_rules: None,
         unread: None,
+        former: Default::default(),
     }
 }
 
@@ -408,6 +409,24 @@ fn a_rule_that_exposes_nothing_anyway_needs_no_exemption() {
 }
 
 // Which change made a rule.
+
+#[test]
+fn what_somebody_exempt_may_have_made_is_not_that_of_a_record_that_lists_no_rules() {
+    let policy = "exempt: [{reason: x, until: never, guard: [ssh], principals: ['arn:aws:iam::*:role/BreakGlass']}]";
+    let lines = ["old tcp 22 0.0.0.0/0", "old tcp 3389 0.0.0.0/0"];
+    let made = |by: &str, call: Call| {
+        let mut any = Change { call, ..change(ChangedRules::Any) };
+        any.event.actor = Some(by.to_owned());
+        Case { changes: vec![any], ..Case::under(policy, &lines) }
+    };
+    let by_anyone = made("arn:aws:iam::111122223333:role/dev", Call::Authorize);
+    assert_eq!(by_anyone.planned(), [lines[1]]);
+    assert!(by_anyone.judge().exposures.iter().any(|exposure| exposure.standing), "it is told all the same");
+    assert_eq!(by_anyone.judge().attributions[0].rules, [1].into());
+    // Whoever is exempt may have made both, and the one on 22 lawfully. A sweep asks for no maker.
+    assert_eq!(made("arn:aws:iam::111122223333:role/BreakGlass", Call::Authorize).planned(), [lines[1]]);
+    assert_eq!(made("arn:aws:iam::111122223333:role/dev", Call::Sweep).planned(), lines);
+}
 
 #[test]
 fn a_change_claims_rules_by_id_by_permission_or_all_of_them() {

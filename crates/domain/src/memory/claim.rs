@@ -1,5 +1,6 @@
 //! A claim: what a delivery says about a change before it acts, so that other deliveries judge the change with theirs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,12 +9,16 @@ use sha2::{Digest, Sha256};
 
 use super::Memory;
 use crate::change::{Change, ChangedRules};
-use crate::ids::GroupId;
+use crate::evidence::{ActId, PrefixListLook};
+use crate::ids::{GroupId, PrefixListId};
 use crate::policy::Mode;
 use crate::rule::Rule;
 
 /// A claim holds for this long after its change was first claimed.
 pub const CLAIM_HOLDS: SignedDuration = SignedDuration::from_hours(24);
+
+/// A delivery whose claim is younger may be at work still.
+const AT_WORK: SignedDuration = SignedDuration::from_secs(20);
 
 /// This many claims of a group are kept.
 pub const MOST_CLAIMS: usize = 32;
@@ -86,11 +91,21 @@ pub struct Claim {
     pub until: Timestamp,
     /// The id of the act, the same for every delivery of the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub act: Option<String>,
-    /// The rules that were about to go, as the first look showed them. Empty where they take too much room.
+    pub act: Option<ActId>,
+    /// The rules that opened a port together with rules of the change, as the first look showed them: what the act can be
+    /// judged again from. Whoever finds the change's own rules gone has them from here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub saw: Vec<Rule>,
+    /// The prefix lists that these rules refer to, as they were read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub saw_lists: BTreeMap<PrefixListId, PrefixListLook>,
+    /// What of that is left out, because it takes too much room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
 }
+
+/// What the first look showed of an exposure: the rules, and the prefix lists that they refer to.
+pub type Saw = (Vec<Rule>, BTreeMap<PrefixListId, PrefixListLook>);
 
 impl Claim {
     /// A claim, made now. Nothing where the change takes more room than a claim may: it is judged without memory then.
@@ -105,14 +120,47 @@ impl Claim {
             until: now.saturating_add(CLAIM_HOLDS).unwrap_or(Timestamp::MAX),
             act: None,
             saw: Vec::new(),
+            saw_lists: BTreeMap::new(),
+            left_out: None,
         })
     }
 
-    /// The same claim with the rules that were seen, where there is room for them.
+    /// The same claim with the id of its act.
     #[must_use]
-    pub fn with_saw(self, saw: Vec<Rule>) -> Self {
-        let fits = serde_json::to_vec(&saw).is_ok_and(|text| text.len() <= LARGEST_SAW);
-        Self { saw: if fits { saw } else { Vec::new() }, ..self }
+    pub fn of_act(self, act: ActId) -> Self {
+        Self { act: Some(act), ..self }
+    }
+
+    /// The same claim with what was seen, where there is room for it. What is left out is said.
+    #[must_use]
+    pub fn with_saw(self, (saw, saw_lists): Saw) -> Self {
+        let fits = |saw: &Saw| serde_json::to_vec(saw).is_ok_and(|text| text.len() <= LARGEST_SAW);
+        let bare = |rule: &Rule| Rule::new(rule.id.clone(), rule.permission.clone());
+        let whole = (saw, saw_lists);
+        if fits(&whole) {
+            let (saw, saw_lists) = whole;
+            return Self { saw, saw_lists, left_out: None, ..self };
+        }
+        let (saw, saw_lists) = (whole.0.iter().map(bare).collect(), whole.1);
+        let (what, (saw, saw_lists)) = match (saw, saw_lists) {
+            bare if fits(&bare) => ("the descriptions and tags of the rules", bare),
+            _ => ("the rules", Saw::default()),
+        };
+        Self { saw, saw_lists, left_out: Some(format!("{what}: more than {LARGEST_SAW} bytes")), ..self }
+    }
+
+    /// The same claim without what was seen: nobody needs it when the act has its evidence.
+    #[must_use]
+    pub fn standing(&self) -> Self {
+        let (saw, saw_lists, left_out) = (Vec::new(), BTreeMap::new(), None);
+        Self { state: ClaimState::Standing, saw, saw_lists, left_out, ..self.clone() }
+    }
+
+    /// Whether the delivery that made it came no further: it is neither settled nor young. AWS delivers a record again
+    /// half a minute after it failed, at the soonest.
+    #[must_use]
+    pub fn is_left(&self, now: Timestamp) -> bool {
+        self.state == ClaimState::InFlight && self.holds(now) && now.duration_since(self.at) >= AT_WORK
     }
 
     /// Whether it holds still.

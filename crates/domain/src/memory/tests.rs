@@ -59,6 +59,7 @@ fn change(event: &str, changed_rules: ChangedRules) -> Change {
         changed_rules,
         recorded_rules: Some(vec![(Some(rule(1)), permission())]),
         unread: None,
+        former: Default::default(),
     }
 }
 
@@ -87,7 +88,7 @@ fn what_is_remembered_is_read_back_as_it_was() {
     for (n, kind) in kinds().into_iter().enumerate() {
         let change = change(&n.to_string(), kind);
         let saw = vec![Rule::new(rule(n), permission())];
-        let claim = Claim::new(&change, Mode::Enforce, now()).unwrap().with_saw(saw);
+        let claim = Claim::new(&change, Mode::Enforce, now()).unwrap().with_saw((saw, BTreeMap::new()));
         memory.claims.insert(ClaimId::of(&change, &location().group), claim);
     }
     let mut fight = Fight::default();
@@ -179,8 +180,13 @@ fn a_claim_keeps_no_more_than_it_has_room_for() {
         vec![described; count]
     };
     let (_, few) = claim("1", Mode::Enforce);
-    assert_eq!(few.clone().with_saw(rules(30)).saw.len(), 30);
-    assert_eq!(few.with_saw(rules(60)).saw, []);
+    let with = |count: usize| few.clone().with_saw((rules(count), BTreeMap::new()));
+    let (whole, bare, none) = (with(30), with(60), with(400));
+    assert_eq!((whole.saw.as_slice(), &whole.left_out), (rules(30).as_slice(), &None));
+    assert_eq!(bare.saw, vec![Rule::new(rule(1), permission()); 60]);
+    assert_eq!(bare.left_out.as_deref(), Some("the descriptions and tags of the rules: more than 16384 bytes"));
+    assert_eq!(none.saw, []);
+    assert_eq!(none.left_out.as_deref(), Some("the rules: more than 16384 bytes"));
     let many = (0..1000).map(|n| (Some(rule(n)), permission())).collect();
     let large = Change { recorded_rules: Some(many), ..change("1", ChangedRules::Any) };
     assert_eq!(Claim::new(&large, Mode::Enforce, now()), None);

@@ -1,3 +1,4 @@
+mod former;
 mod naive;
 
 use crate::change::ChangedRules;

@@ -27,7 +27,8 @@ impl RemediationState {
         let is_revoked = |id: &RuleId| matches!(self.done.get(id), Some(Action::Revoked));
         let is_shown = |id: &RuleId| last.rules.iter().any(|judged| judged.rule.id == *id);
         let own = last.attributions.get(n);
-        let is_replaced = own.is_some_and(|own| !own.replaced.is_empty());
+        let is_restored = |id: &RuleId| matches!(self.done.get(id), Some(Action::Restored));
+        let is_replaced = own.is_some_and(|own| own.replaced.iter().any(|id| !is_restored(id)));
         let is_lost = match &change.changed_rules {
             ChangedRules::Rules(_) => {
                 let missing = own.into_iter().flat_map(|own| own.missing.iter().flatten());

@@ -1,3 +1,5 @@
+mod restored;
+
 use super::*;
 use crate::facts::GroupLocation;
 use crate::judge::judge;

@@ -65,3 +65,42 @@ fn there_is_one_call_for_each_set_of_tags() {
     let calls = calls(&rules);
     assert_eq!(calls.iter().map(|call| (call.tags.len(), call.rules.len())).collect::<Vec<_>>(), [(0, 2), (1, 1)]);
 }
+
+/// The rules come back as they were before they were opened, with the tags that they had; before a run counts as before.
+#[test]
+fn what_a_rule_was_before_it_was_opened_is_put_back_where_it_is_known() {
+    use crate::evidence::tests::evidence;
+    use crate::former::Source as Origin;
+    use crate::judge::tests::permission;
+    use crate::policy::Mode;
+
+    let was = |value: &str, before: Option<Former>| {
+        Former::Was(Was {
+            permission: permission(value),
+            description: Some("web".to_owned()),
+            from: Origin::Event,
+            as_of: now(),
+            exposes: false,
+            doubt: None,
+            before: before.map(Box::new),
+        })
+    };
+    let lines = ["a tcp 22 0.0.0.0/0", "a tcp 22 ::/0", "a tcp 3389 0.0.0.0/0", "a tcp 3306 0.0.0.0/0"];
+    let mut made = evidence(&Case::of(&lines), Mode::Enforce);
+    made.rules[0].rule.tags = [("team".to_owned(), "web".to_owned())].into();
+    let lawful = || was("tcp 443 0.0.0.0/0", None);
+    made.knew.changes[0].former = [
+        ("sgr-1", lawful()),
+        ("sgr-2", was("tcp 22 ::/0", Some(was("tcp 443 ::/0", None)))),
+        ("sgr-3", Former::Unknown("no sweep".to_owned())),
+    ]
+    .map(|(id, former)| (id.parse().unwrap(), former))
+    .into();
+    let (rules, unknown) = former(&made);
+    let expected = [("sgr-1", "tcp 443 0.0.0.0/0"), ("sgr-2", "tcp 443 ::/0")];
+    let found: Vec<_> = rules.iter().map(|rule| (rule.id.as_str(), rule.permission.clone())).collect();
+    assert_eq!(found, expected.map(|(id, value)| (id, permission(value))));
+    assert_eq!((rules[0].description.as_deref(), rules[0].tags.len()), (Some("web"), 1));
+    let why: Vec<&str> = unknown.values().map(String::as_str).collect();
+    assert_eq!(why, ["no sweep", "no ModifySecurityGroupRules opened it"]);
+}

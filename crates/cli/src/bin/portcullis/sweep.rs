@@ -206,7 +206,7 @@ async fn context(
         }
     };
     let (accounts_of, memory) = (Accounts::Listed(accounts.clone()), Store::None);
-    let settings = Settings { mode, accounts: accounts_of, topic: None, queue: None, memory };
+    let settings = Settings { mode, accounts: accounts_of, topic: None, queue: None, memory, restores: false };
     // Looking is no act.
     let place = match mode {
         Mode::Alert => None,

@@ -16,6 +16,7 @@ use portcullis::domain::facts::Facts;
 use portcullis::domain::judge::needs_prefix_list;
 use portcullis::domain::policy::{Mode, Policy};
 use portcullis::domain::rule::Permission;
+use portcullis::domain::text::escaped;
 use portcullis::domain::undo;
 use portcullis_cli::operator::explained;
 use portcullis_cli::{acts, policy_file, when};
@@ -29,7 +30,7 @@ pub(crate) struct UndoArgs {
     /// The act's id, a file with its evidence or with a line of the log, or - for standard input
     #[arg(value_name = "ACT")]
     act: String,
-    /// Give modified rules the value that they had before
+    /// Put back what the rules were before the ModifySecurityGroupRules that opened them
     #[arg(long)]
     former: bool,
     /// Let it be for this time, although the policy forbids it: 90m, 8h, at most the policy's `waivers.most`
@@ -64,10 +65,13 @@ pub(crate) const HELP: &str = "\
 Examples:
   portcullis undo 20261125T180002Z-111122223333-eu-west-1-sg-0a1b2c3d-9f3c1e77a2b0 --dry-run
   portcullis undo 20261125T180002Z-111122223333-eu-west-1-sg-0a1b2c3d-9f3c1e77a2b0 --waive 8h --reason INC-123
-  portcullis undo act.json --yes
+  portcullis undo act.json --former --yes
 
 The rules come back as they were, with their descriptions and tags, and with new ids: EC2 gives no id twice. Tags that \
 begin with aws: cannot be put back; they are listed. What Terraform must import is printed.
+
+With --former each rule comes back as it was before the ModifySecurityGroupRules that opened it, as far as the act's evidence \
+knows that: 443 that was changed to 22 comes back as 443.
 
 First the group is judged with the rules in it. Where the policy forbids them, nothing is done and it says what forbids \
 them. With --waive a waiver is written to the function's memory: an exemption for this group, with a reason, your name and \
@@ -94,11 +98,6 @@ fn reason(text: &str) -> Result<String, &'static str> {
 /// # Errors
 /// What keeps it from being undone.
 pub(crate) fn run(arguments: &UndoArgs) -> io::Result<u8> {
-    if arguments.former {
-        let why = "--former needs the former values of rules, which are not remembered yet: nothing was done. Without it \
-                   the rules come back as the act took them away";
-        return Err(io::Error::other(why));
-    }
     let operator = arguments.evidence.aws.operator();
     let given = arguments.policy.as_ref().map(|path| policy_file::read(path, &operator)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -113,7 +112,7 @@ async fn undone(arguments: &UndoArgs, given: Option<Policy>) -> io::Result<u8> {
     }
     let kept = arguments.evidence.acts_if_named().await?;
     let evidence = acts::load(&arguments.act, kept.as_ref()).await?.whole()?;
-    let taken = rules_of(&evidence)?;
+    let taken = if arguments.former { former_of(&evidence)? } else { rules_of(&evidence)? };
     let policy = acts::policy_of(given.as_ref(), kept.as_ref(), &evidence.guard.policy).await?;
     let external_id = arguments.external_id.clone();
     let role = arguments.role.clone().map(|name| MemberRole { name, external_id });
@@ -160,6 +159,19 @@ fn rules_of(evidence: &Evidence) -> io::Result<Vec<portcullis::domain::rule::Rul
         ActOutcome::Reverted | ActOutcome::AlreadyGone | ActOutcome::Failed => "it took no rule away",
     };
     Err(io::Error::other(format!("{}: there is nothing to undo: {why}", evidence.id)))
+}
+
+/// What the rules that the act took away were before they were opened.
+fn former_of(evidence: &Evidence) -> io::Result<Vec<portcullis::domain::rule::Rule>> {
+    rules_of(evidence)?;
+    let (rules, unknown) = undo::former(evidence);
+    let why = unknown.iter().map(|(rule, why)| format!("what {rule} was before is not known: {}", escaped(why)));
+    let why: Vec<String> = why.collect();
+    if rules.is_empty() {
+        return Err(io::Error::other(format!("{}: {}: nothing was done", evidence.id, why.join("; "))));
+    }
+    why.iter().for_each(|why| eprintln!("portcullis: {why}: it is left out"));
+    Ok(rules)
 }
 
 impl Back<'_> {

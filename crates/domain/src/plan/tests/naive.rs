@@ -10,7 +10,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::change::ChangedRules;
+use crate::change::{Call, ChangedRules};
+use crate::former::{self, Former};
 use crate::ids::{PrefixListId, RuleId, VpcId};
 use crate::judge::Attribution;
 use crate::judge::tests::{Case, change};
@@ -173,10 +174,31 @@ enum Maker {
 /// Which rules a change made. Sets of rules are bits of a word, too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum SmallChangedRules {
-    Rules { of: u16, recorded_otherwise: u16, missing: bool, egress: bool },
-    Asked { of: u16, missing: bool },
-    List { list: usize, added: Option<[Mask; 2]> },
+    /// `knows`: it is a Modify, and these of the rules are known as they were before ([`World::was`]).
+    Rules {
+        of: u16,
+        recorded_otherwise: u16,
+        missing: bool,
+        egress: bool,
+        knows: Option<u16>,
+    },
+    Asked {
+        of: u16,
+        missing: bool,
+    },
+    List {
+        list: usize,
+        added: Option<[Mask; 2]>,
+    },
     Any,
+}
+
+/// What a rule was before it was modified.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum SmallFormer {
+    /// What it is now: the call changed its description.
+    Same,
+    Other(SmallRule),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -218,6 +240,9 @@ struct World {
     /// The guarded ports in the policy's order, with the ports as the policy writes them.
     guards: Vec<(&'static str, Transport, (u16, u16))>,
     rules: Vec<SmallRule>,
+    /// What the rules were before, for those changes that know it. Where there are fewer than rules, the last one's holds for
+    /// the rest.
+    was: Vec<SmallFormer>,
     /// The rules that appeared between two looks.
     appeared: u16,
     lists: [SmallList; 2],
@@ -248,6 +273,14 @@ impl World {
         }
     }
 
+    /// What a rule was before it was modified.
+    fn former(&self, rule: usize) -> SmallRule {
+        match self.was.get(rule).or(self.was.last()) {
+            Some(SmallFormer::Other(other)) => *other,
+            Some(SmallFormer::Same) | None => self.rules[rule],
+        }
+    }
+
     /// "Public and not trusted."
     fn counting(&self, family: usize) -> Mask {
         !SPECIAL[family] & !self.trusted[family]
@@ -255,7 +288,11 @@ impl World {
 
     /// "Take away what is not public and what the policy calls `trusted`."
     fn counted(&self, rule: usize, family: usize) -> Mask {
-        self.blocks(self.rules[rule].from, family).unwrap_or(0) & self.counting(family)
+        self.counted_of(&self.rules[rule], family)
+    }
+
+    fn counted_of(&self, rule: &SmallRule, family: usize) -> Mask {
+        self.blocks(rule.from, family).unwrap_or(0) & self.counting(family)
     }
 
     /// "As many addresses as one `internet` block", "or everything that counts where that is less".
@@ -288,7 +325,10 @@ impl World {
                 let missing = missing.then_some(None).into_iter().collect();
                 Attribution { rules: among(of).collect(), missing, replaced: vec![] }
             }
-            SmallChangedRules::Any => Attribution { rules: among(u16::MAX).collect(), ..Attribution::default() },
+            SmallChangedRules::Any => {
+                let rules = among(u16::MAX).filter(|n| !self.may_be_anothers(*n, change.maker)).collect();
+                Attribution { rules, ..Attribution::default() }
+            }
             SmallChangedRules::List { list, added } => {
                 let there = match (self.lists[list], added) {
                     (SmallList::Entries(entries), Some(added)) => (0..2).all(|n| added[n] & !entries[n] == 0),
@@ -328,6 +368,25 @@ impl World {
                 && family == Family::V4
                 && !self.may_be_exempt(rule, guard, false)
         })
+    }
+
+    /// "Not one that an exemption by principal could cover, if the caller is not exempt."
+    fn may_be_anothers(&self, rule: usize, maker: Maker) -> bool {
+        let from = self.rules[rule].from;
+        let counts = (0..2).any(|family| self.blocks(from, family).is_none() || self.counted(rule, family) != 0);
+        let is_a = matches!(maker, Maker::A | Maker::SessionOfA);
+        let is_others = |(guard, transport, port, _): Place| {
+            let covers_caller = self.may_be_exempt(rule, guard, true) && is_a || self.is_exempt_for_all(rule, guard);
+            let reaches = self.rules[rule].reaches(transport, port) != Reaches::No;
+            counts && reaches && self.may_be_exempt(rule, guard, true) && !covers_caller
+        };
+        self.places().any(is_others)
+    }
+
+    /// Whether an exemption that names no principal covers the rule.
+    fn is_exempt_for_all(&self, rule: usize, guard: &str) -> bool {
+        let others = self.exemptions.iter().filter(|exemption| !exemption.principal).copied().collect();
+        Self { exemptions: others, ..self.clone() }.may_be_exempt(rule, guard, false)
     }
 
     /// "It appeared between two looks, and no exemption by principal would cover it, whoever had made it."
@@ -417,13 +476,13 @@ impl World {
             case.lists().insert(list_id(n), entries);
         }
         case.changes.clear();
-        for SmallChange { maker, changed_rules } in &self.changes {
+        for (at, SmallChange { maker, changed_rules: small }) in self.changes.iter().enumerate() {
             let among = |mask: u16| (0..self.rules.len()).filter(move |n| mask >> n & 1 == 1);
             // A rule that no world contains.
             let other = || SmallRule { protocol: "tcp", ports: Some((1, 1)), from: From::Group }.permission(form);
             let mut recorded_rules = None;
-            let changed_rules = match *changed_rules {
-                SmallChangedRules::Rules { of, recorded_otherwise, missing, egress } => {
+            let changed_rules = match *small {
+                SmallChangedRules::Rules { of, recorded_otherwise, missing, egress, .. } => {
                     let said = |n| {
                         let otherwise = recorded_otherwise >> n & 1 == 1;
                         (Some(rule_id(n)), if otherwise { other() } else { self.rules[n].permission(form) })
@@ -448,6 +507,12 @@ impl World {
             };
             let mut made = change(changed_rules);
             made.recorded_rules = recorded_rules;
+            made.event.time = jiff::Timestamp::from_second(i64::try_from(at).unwrap()).ok();
+            if let SmallChangedRules::Rules { of, knows: Some(knows), .. } = small {
+                made.call = Call::Modify;
+                let was = |n| (rule_id(n), self.was_in_production(n, form));
+                made.former = among(of & knows).map(was).collect();
+            }
             let (actor, issuer) = match maker {
                 Maker::A => (Some("arn:aws:iam::111122223333:role/A"), None),
                 Maker::SessionOfA => {
@@ -471,6 +536,20 @@ struct Answer<'a> {
     makers: Vec<Vec<SmallChange>>,
 }
 
+impl World {
+    fn was_in_production(&self, rule: usize, form: Form) -> Former {
+        Former::Was(former::Was {
+            permission: self.former(rule).permission(form),
+            description: None,
+            from: former::Source::Sweep,
+            as_of: jiff::Timestamp::UNIX_EPOCH,
+            exposes: false,
+            doubt: None,
+            before: None,
+        })
+    }
+}
+
 impl Answer<'_> {
     fn is_attributed(&self, rule: usize) -> bool {
         !self.makers[rule].is_empty() || self.world.is_new(rule)
@@ -484,11 +563,47 @@ impl Answer<'_> {
             let reaches = |port| self.world.rules[rule].reaches(*transport, port) != Reaches::No;
             (*from..=*to).any(reaches) && !self.exempt(rule, guard) && self.was_exempt(rule, guard)
         };
+        if let Some(kept) = self.kept(rule) {
+            return kept[family];
+        }
         let is_new = self.makers[rule].is_empty() && self.world.is_new(rule);
         if is_new || self.world.guards.iter().any(no_more) {
             return 0;
         }
         self.before(rule, family, self.world.counted(rule, family))
+    }
+
+    /// "What of a modified rule its former value admitted, if that is known for every change that names the rule, if the rule
+    /// reaches no guarded port that it did not reach then, admits no address that counts and did not count then, and was not
+    /// exempt."
+    fn kept(&self, rule: usize) -> Option<[Mask; 2]> {
+        let world = self.world;
+        let naming: Vec<&SmallChange> = world.changes.iter().filter(|change| names(change, rule)).collect();
+        let knows = |change: &&SmallChange| matches!(change.changed_rules, SmallChangedRules::Rules { knows: Some(knows), .. } if knows >> rule & 1 == 1);
+        let all = naming.iter().all(knows) && self.makers[rule].iter().all(|change| knows(&change));
+        if self.makers[rule].is_empty() || !all {
+            return None;
+        }
+        let (now, was) = (&world.rules[rule], world.former(rule));
+        let no_more = |(_, transport, port, _): Place| match now.reaches(transport, port) {
+            Reaches::No => true,
+            Reaches::Yes => was.reaches(transport, port) == Reaches::Yes,
+            Reaches::NobodyKnows => false,
+        };
+        world.blocks(was.from, 0)?;
+        if !world.places().all(no_more) {
+            return None;
+        }
+        let mut before = world.clone();
+        before.rules[rule] = was;
+        let was_exempt = world.places().any(|(guard, transport, port, _)| {
+            let by_whoever = |it: &SmallExemption| !it.principal;
+            before.exemptions.retain(by_whoever);
+            was.reaches(transport, port) != Reaches::No && before.may_be_exempt(rule, guard, false)
+        });
+        let adds = (0..2).any(|family| world.counted(rule, family) & !world.counted_of(&was, family) != 0);
+        let same = |family| world.counted(rule, family) & world.counted_of(&was, family);
+        Some(if was_exempt || adds { [0, 0] } else { [same(0), same(1)] })
     }
 
     /// Which of these blocks of a rule the changes did not add.
@@ -664,6 +779,11 @@ impl Answer<'_> {
             gone.insert(widest.expect("something of the change is left that can go"));
         }
     }
+}
+
+/// Whether a change names the rule by its id, as it is now or as it was.
+fn names(change: &SmallChange, rule: usize) -> bool {
+    matches!(change.changed_rules, SmallChangedRules::Rules { of, .. } if of >> rule & 1 == 1)
 }
 
 /// Production's answer and the naive answer in the same words. The two are equal where the definitions agree.

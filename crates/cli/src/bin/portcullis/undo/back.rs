@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use portcullis::aws::{AccountRegion, Aws, Caller, Session};
 use portcullis::domain::change::Change;
@@ -157,7 +158,8 @@ impl Back<'_> {
             return Ok(());
         };
         let at = (portcullis::now(), Instant::now() + PATIENCE);
-        match shelf::keep(&acts.shelf, &Unwritten::default(), &evidence, self.policy, at).await {
+        let policy = Arc::new(self.policy.clone());
+        match shelf::keep(&acts.shelf, &Unwritten::default(), &evidence, &policy, at).await {
             Ok(_) => Ok(()),
             Err(failure) => {
                 println!("{}", failure.document.trim_end());
@@ -174,6 +176,7 @@ impl Back<'_> {
             region: Some(self.caller.identity.region.clone()),
             mode: Mode::Alert,
             policy: self.policy.hash().to_owned(),
+            restores: false,
         };
         let pair = |rule: &Rule| PutBack {
             was: rule.id.clone(),

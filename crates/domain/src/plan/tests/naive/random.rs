@@ -61,9 +61,12 @@ fn small_change() -> impl Strategy<Value = SmallChange> {
     let maker = select(vec![Maker::A, Maker::A, Maker::SessionOfA, Maker::B, Maker::Unnamed]);
     let none_or_any = || prop_oneof![3 => Just(0), 1 => any::<u16>()];
     let changed_rules = prop_oneof![
-        6 => (any::<u16>(), none_or_any(), any::<[bool; 2]>()).prop_map(|(of, recorded_otherwise, [missing, egress])| {
-            SmallChangedRules::Rules { of, recorded_otherwise, missing, egress }
-        }),
+        6 => (any::<u16>(), none_or_any(), any::<[bool; 2]>(), proptest::option::of(any::<[u16; 2]>())).prop_map(
+            |(of, recorded_otherwise, [missing, egress], knows)| {
+                let knows = knows.map(|[a, b]| a | b);
+                SmallChangedRules::Rules { of, recorded_otherwise, missing, egress, knows }
+            }
+        ),
         3 => (any::<u16>(), any::<bool>()).prop_map(|(of, missing)| SmallChangedRules::Asked { of, missing }),
         3 => (0..2usize, proptest::option::weighted(0.8, few()))
             .prop_map(|(list, added)| SmallChangedRules::List { list, added }),
@@ -91,15 +94,27 @@ pub(super) fn world() -> impl Strategy<Value = World> {
         2 => Just(vec![]),
         1 => proptest::collection::vec(small_exemption(), 1..3),
     ];
+    let was = prop_oneof![1 => Just(SmallFormer::Same), 1 => small_rule().prop_map(SmallFormer::Other)];
+    let rules = (rules, proptest::collection::vec(was, 1..12));
     let facts = (guards(), rules, [small_list(), small_list()], changes);
     let appeared = prop_oneof![2 => Just(0), 1 => any::<u16>()];
     let mode = (proptest::bool::weighted(0.2), any::<bool>(), appeared);
     (facts, [limit(), limit()], trusted, exemptions, mode).prop_map(
-        |((guards, mut rules, lists, changes), mut limits, mut trusted, exemptions, (closed, vpc, appeared))| {
+        |(
+            (guards, (mut rules, mut was), lists, changes),
+            mut limits,
+            mut trusted,
+            exemptions,
+            (closed, vpc, appeared),
+        )| {
             if !closed {
                 // No limit is larger than the sixteen blocks.
                 limits = limits.map(|bits| bits.min(4));
-                for rule in &mut rules {
+                let others = was.iter_mut().filter_map(|was| match was {
+                    SmallFormer::Other(rule) => Some(rule),
+                    SmallFormer::Same => None,
+                });
+                for rule in rules.iter_mut().chain(others) {
                     if let From::Cidr { bits, .. } = &mut rule.from {
                         *bits = (*bits).min(4);
                     }
@@ -108,7 +123,8 @@ pub(super) fn world() -> impl Strategy<Value = World> {
                 // A policy that trusts everything is refused.
                 trusted = [0, 0];
             }
-            let mut world = World { guards, rules, appeared, lists, changes, limits, trusted, closed, exemptions, vpc };
+            let mut world =
+                World { guards, rules, was, appeared, lists, changes, limits, trusted, closed, exemptions, vpc };
             world.no_rule_twice();
             world
         },

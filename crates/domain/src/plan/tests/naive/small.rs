@@ -18,6 +18,9 @@ const ENTRIES: [Mask; 2] = [1 << 13 | 1 << 14, 1 << 13];
 const ADDED: [Option<[Mask; 2]>; 5] =
     [None, Some([0, 0]), Some([1 << 13, 0]), Some(ENTRIES), Some([1 << 13 | 1 << 12, 0])];
 
+/// How a rule of a group of up to two can have come to be.
+const KINDS: u16 = 6;
+
 struct Alphabet {
     rules: Vec<SmallRule>,
     /// One `internet` block is 2^n blocks; then the trusted blocks.
@@ -60,6 +63,7 @@ impl Alphabet {
         World {
             guards: vec![("app", Transport::Tcp, (20, 22)), ("game", Transport::Udp, (21, 21))],
             rules: vec![],
+            was: vec![],
             appeared: 0,
             lists: [SmallList::Entries(ENTRIES), SmallList::Absent],
             changes: vec![],
@@ -122,9 +126,18 @@ fn agree((world, case): &mut (World, Case), rules: &[SmallRule]) -> u64 {
         ADDED.into_iter().filter(|_| has_list).map(|added| made(SmallChangedRules::List { list: 0, added })).collect();
     let mut worlds = 0;
     for makers in makers(rules.len()) {
-        let SmallMakers { of, recorded_otherwise, appeared } = makers;
+        let SmallMakers { of, recorded_otherwise, appeared, was_same, was_other } = makers;
         world.appeared = appeared;
-        let rules = made(SmallChangedRules::Rules { of, recorded_otherwise, missing: false, egress: false });
+        // What the other rule of the group is now.
+        let other = |n: usize| rules.iter().enumerate().find(|(other, _)| *other != n).map(|(_, rule)| *rule);
+        let was = |n: usize| match other(n).filter(|_| was_other >> n & 1 == 1) {
+            Some(other) => SmallFormer::Other(other),
+            None => SmallFormer::Same,
+        };
+        world.was = (0..rules.len()).map(was).collect();
+        let known = was_same | was_other;
+        let knows = (known != 0).then_some(known);
+        let rules = made(SmallChangedRules::Rules { of, recorded_otherwise, missing: false, egress: false, knows });
         for list in std::iter::once(None).chain(lists.iter().copied().map(Some)) {
             world.changes = std::iter::once(rules).chain(list).collect();
             world.fill(case, Form::Canonical);
@@ -141,19 +154,24 @@ struct SmallMakers {
     of: u16,
     recorded_otherwise: u16,
     appeared: u16,
+    was_same: u16,
+    was_other: u16,
 }
 
-/// In a group of up to two rules, each rule is old, made by the change, made by the change and altered now, or new
-/// between two looks. In a group of three, each is old or made by the change.
+/// In a group of up to two rules, each rule is old, made by the change, made by the change and altered now, new between two
+/// looks, or modified by the change: from what it is now, or from what the other rule is now. In a group of three, each is
+/// old or made by the change.
 fn makers(rules: usize) -> impl Iterator<Item = SmallMakers> {
-    let kinds: u16 = if rules <= 2 { 4 } else { 2 };
+    let kinds: u16 = if rules <= 2 { KINDS } else { 2 };
     (0..kinds.pow(rules as u32)).map(move |mut word| {
-        let mut makers = SmallMakers { of: 0, recorded_otherwise: 0, appeared: 0 };
+        let mut makers = SmallMakers { of: 0, recorded_otherwise: 0, appeared: 0, was_same: 0, was_other: 0 };
         for n in 0..rules {
             match word % kinds {
                 1 => makers.of |= 1 << n,
                 2 => (makers.of, makers.recorded_otherwise) = (makers.of | 1 << n, makers.recorded_otherwise | 1 << n),
                 3 => makers.appeared |= 1 << n,
+                4 => (makers.of, makers.was_same) = (makers.of | 1 << n, makers.was_same | 1 << n),
+                5 => (makers.of, makers.was_other) = (makers.of | 1 << n, makers.was_other | 1 << n),
                 _ => {}
             }
             word /= kinds;
@@ -182,7 +200,7 @@ fn is_whole() -> bool {
 }
 
 impl Alphabet {
-    /// How many worlds there must be. For each choice of k of the n rules there are 4^k ways who made them, and 2^3 for
+    /// How many worlds there must be. For each choice of k of the n rules there are 6^k ways who made them, and 2^3 for
     /// three rules. Where a rule of the group refers to the list, each of these ways comes with every addition to the
     /// list.
     fn worlds(&self) -> u64 {
@@ -191,7 +209,8 @@ impl Alphabet {
         let plain = self.rules.iter().filter(|rule| rule.from != From::List(0)).count() as u64;
         let groups = |k: u64| {
             let with_list = choose(all, k) - choose(plain, k);
-            (choose(plain, k) + with_list * (1 + ADDED.len() as u64)) << if k <= 2 { 2 * k } else { k }
+            let ways = if k <= 2 { u64::from(KINDS).pow(k as u32) } else { 1 << k };
+            (choose(plain, k) + with_list * (1 + ADDED.len() as u64)) * ways
         };
         (0..=3).map(groups).sum::<u64>() * self.limits.len() as u64
     }
