@@ -6,7 +6,7 @@ mod table;
 
 pub(crate) use columns::account;
 pub use columns::{EVENTS, KEY_PAIRS, LOGINS};
-pub use documents::{Document, documents};
+pub use documents::{Document, Sweep, documents};
 pub use table::{Trail, TrailTable};
 
 use std::collections::BTreeSet;
@@ -141,7 +141,7 @@ pub fn read(
                         let which = "its name does not say of which: call it pl-….json";
                         tally.bad(&format!("it holds the entries of a prefix list, and {which}"));
                     }
-                    Ok(Document::State(_) | Document::Flows(_)) => {}
+                    Ok(Document::State(_) | Document::Sweep(_) | Document::Flows(_)) => {}
                     Err(why) => tally.bad(&why),
                 }
             }

@@ -111,8 +111,13 @@ fn of_files(inputs: &Inputs, files: &[usize]) -> Gathered {
             let name = source.name();
             let found = with_text(source, &mut scratch, |text, _| documents(text));
             for document in found.map(|(documents, _)| documents).unwrap_or_default() {
-                if let Ok(Document::State(value)) = document {
-                    gathered.facts.extend(snapshot::facts(&Json::from(&value), &name, time, inputs.as_of.is_some()));
+                match document {
+                    Ok(Document::State(value)) => {
+                        let is_dated = inputs.as_of.is_some();
+                        gathered.facts.extend(snapshot::facts(&Json::from(&value), &name, time, is_dated));
+                    }
+                    Ok(Document::Sweep(sweep)) => gathered.facts.push(snapshot::of_sweep(sweep)),
+                    Ok(Document::Records(_) | Document::Flows(_)) | Err(_) => {}
                 }
             }
         }

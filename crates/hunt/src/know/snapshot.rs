@@ -8,10 +8,11 @@ use std::net::IpAddr;
 use portcullis_domain::ids::PrefixListId;
 use portcullis_domain::json::Json;
 
-use super::By;
 use super::calls::time_in;
-use super::facts::{Fact, InstanceSeen, InterfaceSeen, What};
+use super::facts::{Fact, InstanceSeen, InterfaceSeen, RulePart, What};
 use super::shape::{Keys, field, list, number, rule};
+use super::{By, Direction};
+use crate::trail::Sweep;
 
 /// The facts in a snapshot that was taken at `time`. `name` is the file's.
 pub(super) fn facts(snapshot: &Json<'_>, name: &str, time: i64, is_dated: bool) -> Vec<Fact> {
@@ -66,6 +67,21 @@ pub(super) fn facts(snapshot: &Json<'_>, name: &str, time: i64, is_dated: bool) 
         add(What::InstancesSeen(instances), field(reservation, "OwnerId"), None);
     }
     found
+}
+
+/// The fact in what a sweep saw: all ingress rules, at a time that it says itself.
+pub(super) fn of_sweep(sweep: Sweep) -> Fact {
+    let rules = sweep.rules.into_iter().map(|(group, id, permission)| {
+        (group, RulePart { id: Some(id), direction: Some(Direction::Ingress), permission })
+    });
+    Fact {
+        time: sweep.looked_at,
+        what: What::RulesSeen { rules: rules.collect() },
+        by: By::default(),
+        account: Some(sweep.account),
+        region: Some(sweep.region),
+        is_dated: true,
+    }
 }
 
 /// The prefix list that the name of a file says: what get-managed-prefix-list-entries prints does not say it.
