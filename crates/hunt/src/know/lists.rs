@@ -94,12 +94,12 @@ mod tests {
         let block = |text: &str| text.parse::<Cidr>().unwrap();
         let (one, two) = (block("10.0.0.0/8"), block("203.0.113.0/24"));
         let mut list = PrefixList { owner: Some("111122223333".to_owned()), ..PrefixList::default() };
-        list.see(&[two.clone(), one.clone(), one.clone()], 1000);
-        list.see(&[one.clone(), two.clone()], 2000);
+        list.see(&[two, one, one], 1000);
+        list.see(&[one, two], 2000);
         list.change(3000);
         list.change(4000);
-        list.see(&[one.clone()], 5000);
-        list.see(&[two.clone()], 6000);
+        list.see(&[one], 5000);
+        list.see(&[two], 6000);
         let times: Vec<_> = list.contents.iter().map(|one| (one.from, one.seen, one.to)).collect();
         assert_eq!(times, [(None, 2000, Some(3000)), (Some(4060), 5000, Some(5000)), (Some(6000), 6000, None)]);
         let id = PrefixListId::parse("pl-0123456789abcdef0").unwrap();
