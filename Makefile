@@ -18,13 +18,13 @@ export SAM_CLI_TELEMETRY := 0
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 # --- Try it, test it -----------------------------------------------------------------------------------------------
 
 # While one core compiles the AWS SDK, the other installs the tools.
 .PHONY: demo
-demo: ## See it work on this machine: alert, enforce, a hub with members, a drill, the doctor, on an AWS emulator
+demo: ## See it work on this machine, on an AWS emulator
 	@$(MAKE) --no-print-directory --jobs=2 function-and-cli .venv/demo/.installed
 	.venv/demo/bin/python tools/demo/demo.py $(PROGRAMS) $(if $(PICTURE),--picture $(PICTURE))
 
@@ -49,7 +49,7 @@ function-and-model: need-cargo
 	$(CARGO) build $(WORKSPACE) --bin portcullis-lambda --bin ec2-model
 
 .PHONY: invoke
-invoke: ## Run the function on one event: make invoke EVENT=events/NAME.json (JSON=1: as it writes it)
+invoke: ## Run the function on an event: EVENT=events/…, JSON=1
 	@test -f "$(EVENT)" || { printf 'make: no event "%s": make invoke EVENT=events/NAME.json; there are\n' "$(EVENT)" >&2; \
 	  printf '  %s\n' events/*.json >&2; exit 1; }
 	@$(MAKE) --no-print-directory --jobs=2 function-and-model .venv/build/.installed
@@ -71,7 +71,7 @@ witness: need-cargo .venv/witness/.installed
 	  $(CARGO) test $(WORKSPACE) --test it -- --ignored $(OUTSIDE)
 
 .PHONY: doctor
-doctor: function-and-cli .venv/demo/.installed ## Break a stack on the emulator in 37 ways: does portcullis doctor name each?
+doctor: function-and-cli .venv/demo/.installed ## Break a stack in 37 ways: does the doctor name each?
 	.venv/demo/bin/python tools/doctor/check.py $(PROGRAMS) \
 	  $(if $(MEMBERS),--members $(MEMBERS))
 
@@ -80,7 +80,7 @@ test-programs: need-cargo
 	$(CARGO) test $(WORKSPACE) --no-run
 
 .PHONY: lint
-lint: toolchain tamper ## Check format, code, templates, schemas, links, and what the function is built from
+lint: toolchain tamper ## Check format, code, templates, schemas and links
 	@$(MAKE) --no-print-directory .venv/build/.installed
 	$(CARGO) fmt --all --check
 	$(PYTHON) tools/lint/dependencies.py
@@ -95,16 +95,16 @@ lint: toolchain tamper ## Check format, code, templates, schemas, links, and wha
 	$(CARGO) clippy $(WORKSPACE) --all-targets -- -D warnings
 
 .PHONY: tamper
-tamper: .venv/demo/.installed ## Check which calls against Portcullis the templates' rules tell of
+tamper: .venv/demo/.installed ## Check which calls against Portcullis are reported
 	.venv/demo/bin/python tools/tamper/check.py
 
 .PHONY: dependencies
-dependencies: need-cargo need-python ## Write down anew what the function is built from, which make lint holds it to
+dependencies: need-cargo need-python ## Write down anew what the function is built from
 	$(PYTHON) tools/lint/dependencies.py --write
 
 # ADVISORIES=required: fail if the database of advisories cannot be read. Use it on a machine with network access.
 .PHONY: deny
-deny: need-cargo .venv/deny/.installed ## Check licences, sources and, where their database can be had, advisories
+deny: need-cargo .venv/deny/.installed ## Check licences, sources and advisories
 	PATH="$(CURDIR)/.venv/deny/bin:$$PATH" CARGO=$(CARGO) tools/lint/deny $(ADVISORIES)
 
 .PHONY: check
@@ -119,7 +119,7 @@ PROOF_SEEDS ?= 10000
 PROOFS := proof-domain proof-z3 proof-simulation
 
 .PHONY: proof
-proof: $(PROOFS) ## Prove the judging: a naive definition, every small world, z3, a simulated world (an hour)
+proof: $(PROOFS) ## Prove the judging, in several ways (an hour)
 
 .PHONY: proof-domain
 proof-domain: need-cargo
@@ -141,18 +141,18 @@ proof-simulation: need-cargo
 # Two at a time, about an hour for everything. For one file: make mutants MUTANTS="--file crates/domain/src/net.rs".
 # Status 3 is a mutant that never ended and was stopped, which counts as caught.
 .PHONY: mutants
-mutants: need-cargo ## Test the domain's tests: does each change to the code break one? (installs cargo-mutants once)
+mutants: need-cargo ## Does each change to the domain's code break a test?
 	@command -v cargo-mutants > /dev/null || $(CARGO) install --locked cargo-mutants
 	PORTCULLIS_PROOF_CASES=100 $(CARGO) mutants --package portcullis-domain --output target --jobs 2 $(MUTANTS) \
 	  || { test $$? -eq 3 && test ! -s target/mutants.out/missed.txt; }
 
 .PHONY: fuzz
-fuzz: need-cargo need-python ## Fuzz each target (installs cargo-fuzz once): make fuzz SECONDS=60
+fuzz: need-cargo need-python ## Fuzz each target: SECONDS=60
 	@command -v cargo-fuzz > /dev/null || $(CARGO) install --locked cargo-fuzz
 	$(PYTHON) fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGET)
 
 .PHONY: bench
-bench: need-cargo .venv/bench/.installed ## Measure starts, memory and size beside boto3: BENCH="--rounds 31"
+bench: need-cargo .venv/bench/.installed ## Measure it beside a boto3 handler: BENCH="--rounds 31"
 	$(CARGO) build --release --locked --package portcullis --bin portcullis-lambda
 	$(CARGO) build --release --locked --package ec2-model --features serve
 	$(CARGO) build --release --locked --package portcullis-domain --example harmless
@@ -169,7 +169,7 @@ ifeq ($(HOST_ARCH)-$(ARCH),arm64-x86_64)
 endif
 
 .PHONY: build
-build: need-cargo .venv/build/.installed ## Build what is deployed, into .aws-sam (10 to 25 minutes): ARCH=x86_64|arm64
+build: need-cargo .venv/build/.installed ## Build what is deployed (10 to 25 minutes): ARCH=…
 	@test -z "$(CANNOT_BUILD)" || { echo "make: $(CANNOT_BUILD)" >&2; exit 1; }
 	@test -d "$$(rustc --print target-libdir --target $(RUST_TARGET))" \
 	  || { echo "make: $(ARCH) needs its standard library: rustup target add $(RUST_TARGET)" >&2; exit 1; }
@@ -183,7 +183,7 @@ GIVEN = --stack $(STACK) $(if $(ZIP),--zip $(ZIP),--architecture $(ARCH)) \
   --parameters $(if $(MODE),Mode=$(MODE)) $(PARAMETERS)
 
 .PHONY: deploy
-deploy: .venv/build/.installed ## Deploy with SAM: MODE=enforce, ZIP=dist/NAME.zip, PARAMETERS="Key=Value …", STACK=name
+deploy: .venv/build/.installed ## Deploy: MODE=enforce, ZIP=…, PARAMETERS="Key=Value …"
 	@$(DEPLOY) prepare $(GIVEN)
 	@$(if $(ZIP),,$(MAKE) --no-print-directory build)
 	@$(DEPLOY) run $(GIVEN)
@@ -202,7 +202,7 @@ HUNT := target/hunt/$(HUNT_PROFILE)/portcullis-hunt
 HUNT_CARGO := CARGO_TARGET_DIR=$(CURDIR)/target/hunt $(CARGO)
 
 .PHONY: hunt
-hunt: need-cargo ## Build the program behind portcullis hunt, optimised with its SQL engine, which is long: HUNT_PROFILE=dev
+hunt: need-cargo ## Build the hunts, optimised (long): HUNT_PROFILE=dev
 	$(HUNT_CARGO) build --profile $(HUNT_PROFILE) --manifest-path crates/hunt/Cargo.toml --locked
 
 # The pages are looked at in a browser where there is one; elsewhere those tests are reported as ignored.
@@ -210,7 +210,7 @@ CHROMIUM := $(shell command -v chromium || command -v chromium-browser)
 
 # The readers' own tests are here too, because only the hunts build them.
 .PHONY: hunt-test
-hunt-test: need-cargo ## Check and test the hunts (development build: six minutes of processor time the first time)
+hunt-test: need-cargo ## Check and test the hunts (minutes the first time)
 	$(CARGO) fmt --manifest-path crates/hunt/Cargo.toml --check
 	$(HUNT_CARGO) clippy --manifest-path crates/hunt/Cargo.toml --locked --all-targets -- -D warnings
 	$(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked
@@ -221,7 +221,7 @@ hunt-test: need-cargo ## Check and test the hunts (development build: six minute
 	$(HUNT_CARGO) test --package portcullis-delivery --features every --locked -- every:: flowlog::
 
 .PHONY: hunt-portable
-hunt-portable: need-cargo .venv/hunt/.installed ## Hold the hunts' SQL to Trino's grammar, and their rows to a second engine
+hunt-portable: need-cargo .venv/hunt/.installed ## Hold the hunts' SQL to Trino, their rows to DuckDB
 	$(HUNT_CARGO) build --manifest-path crates/hunt/Cargo.toml --locked
 	.venv/hunt/bin/python tools/hunt/portable.py target/hunt/debug/portcullis-hunt
 
@@ -231,12 +231,12 @@ hunt-witnesses: need-cargo .venv/demo/.installed .venv/witness/.installed ## Hol
 	.venv/demo/bin/python tools/hunt/witnesses.py target/hunt/debug/portcullis-hunt .venv/witness/bin/moto_server
 
 .PHONY: bench-hunt
-bench-hunt: hunt .venv/hunt/.installed ## Measure hunts beside libdeflate alone and DuckDB, on an idle machine
+bench-hunt: hunt .venv/hunt/.installed ## Measure hunts, on an idle machine
 	$(HUNT_CARGO) build --profile $(HUNT_PROFILE) --manifest-path crates/hunt/Cargo.toml --locked --example inflate
 	.venv/hunt/bin/python tools/bench/hunt.py $(HUNT) target/hunt/$(HUNT_PROFILE)/examples/inflate $(BENCH)
 
 .PHONY: demo-hunt
-demo-hunt: need-cargo need-python ## See five hunts tell what happened in a small made world
+demo-hunt: need-cargo need-python ## See five hunts tell what happened in a small world
 	$(HUNT_CARGO) build --manifest-path crates/hunt/Cargo.toml --locked
 	$(PYTHON) tools/demo/hunt.py target/hunt/debug/portcullis-hunt
 
@@ -244,7 +244,7 @@ PREFIX ?= $(HOME)/.local
 SHARE ?= $(or $(XDG_DATA_HOME),$(PREFIX)/share)
 
 .PHONY: install
-install: command-line $(if $(filter no,$(HUNTS)),,hunt) ## Install portcullis into ~/.local: PREFIX=/usr/local, HUNTS=no without hunts
+install: command-line $(if $(filter no,$(HUNTS)),,hunt) ## Install into ~/.local: PREFIX=/usr/local, HUNTS=no
 	install -D $(CLI) $(PREFIX)/bin/portcullis
 	$(if $(filter no,$(HUNTS)),,install -D $(HUNT) $(PREFIX)/bin/portcullis-hunt)
 	@mkdir -p $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d \
@@ -259,7 +259,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p;T;q' Cargo.toml)
 
 # The command line is for the machine's own processor, and for a glibc that is not older than the machine's.
 .PHONY: dist
-dist: build command-line ## Make dist/: the function's zip, the command line, SHA256SUMS: ARCH=x86_64|arm64
+dist: build command-line ## Make dist/: zip, command line, checksums: ARCH=…
 	@mkdir -p dist
 	install $(CLI) dist/portcullis-$(VERSION)-linux-$(HOST_ARCH)
 	$(PYTHON) tools/deploy/package.py .aws-sam/build/Function/bootstrap dist/portcullis-lambda-$(VERSION)-$(ARCH).zip
@@ -283,7 +283,7 @@ clean: ## Remove all that make has made
 # one; UPGRADE=--upgrade takes the newest. Only these packages are installed (--no-deps), and pip check confirms that
 # they are enough.
 .PHONY: pins
-pins: .venv/pins/.installed ## Write the pins of the Python tools anew, after a change to tools/requirements/*.in
+pins: .venv/pins/.installed ## Write the pins of the Python tools anew
 	@for purpose in $(basename $(notdir $(wildcard tools/requirements/*.in))); do \
 	  .venv/pins/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
 	    --custom-compile-command 'make pins' $(UPGRADE) \

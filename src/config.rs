@@ -30,6 +30,8 @@ pub struct Config {
     pub queue: Option<String>,
     /// `PORTCULLIS_LOG_ROLE`.
     pub log_role: Option<LogRole>,
+    /// `PORTCULLIS_END_ROLE`.
+    pub end_role: Option<String>,
     /// `PORTCULLIS_MEMORY`.
     pub memory: Store,
     /// `PORTCULLIS_EVIDENCE` and `PORTCULLIS_EVIDENCE_DAYS`.
@@ -204,6 +206,7 @@ impl Config {
         let get = |variable: &'static str| get(variable).filter(|value| !value.is_empty());
         let external_id = get("PORTCULLIS_EXTERNAL_ID");
         Ok(Self {
+            end_role: get("PORTCULLIS_END_ROLE").map(end_role).transpose()?,
             log_role: get("PORTCULLIS_LOG_ROLE").map(|arn| log_role(arn, external_id)).transpose()?,
             mode: match get("PORTCULLIS_MODE").as_deref() {
                 None | Some("alert") => Mode::Alert,
@@ -298,15 +301,24 @@ fn member_role(name: Option<String>, external_id: Option<String>) -> Result<Opti
     }
 }
 
-fn log_role(arn: String, external_id: Option<String>) -> Result<LogRole, ConfigError> {
-    let is_role = Arn::parse(&arn).is_some_and(|it| {
+const ROLE_ARN: &str = "a role's ARN, arn:aws:iam::ACCOUNT:role/NAME";
+
+fn is_role_arn(arn: &str) -> bool {
+    Arn::parse(arn).is_some_and(|it| {
         let name = it.resource.strip_prefix("role/").and_then(|path| path.rsplit('/').next());
         it.service == "iam" && AccountId::parse(it.account).is_ok() && name.is_some_and(MemberRole::is_name)
-    });
-    match is_role {
+    })
+}
+
+fn log_role(arn: String, external_id: Option<String>) -> Result<LogRole, ConfigError> {
+    match is_role_arn(&arn) {
         true => Ok(LogRole { arn, external_id }),
-        false => Err(refused("PORTCULLIS_LOG_ROLE", &arn, "a role's ARN, arn:aws:iam::ACCOUNT:role/NAME")),
+        false => Err(refused("PORTCULLIS_LOG_ROLE", &arn, ROLE_ARN)),
     }
+}
+
+fn end_role(arn: String) -> Result<String, ConfigError> {
+    if is_role_arn(&arn) { Ok(arn) } else { Err(refused("PORTCULLIS_END_ROLE", &arn, ROLE_ARN)) }
 }
 
 fn accounts(value: &str) -> Result<Accounts, ConfigError> {

@@ -46,6 +46,7 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
         topic,
         queue,
         log_role,
+        end_role,
         memory,
         evidence,
         restores,
@@ -53,7 +54,7 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
         ambient,
         log: _,
     } = config;
-    let aws = Aws::new(ambient, member_role, mode).await.with_log_role(log_role);
+    let aws = Aws::new(ambient, member_role, mode).await.with_log_role(log_role).with_end_role(end_role);
     let aws = aws.with_security_hub(destinations.security_hub);
     let read = source.read(&aws).await.map_err(|why| InitError { place: source.name(), source: why })?;
     let (policy, mark) = read;

@@ -31,10 +31,11 @@ use tokio::sync::{Mutex, OnceCell};
 
 pub use dynamodb::{Attributes, ItemUpdate, Updated};
 pub use ec2::{
-    Authorized, Description, KnownLists, ListAge, MODIFY, NewValue, Permit, PrefixListState, REVOKE, Wanted,
+    Authorized, Description, Interfaces, KnownLists, ListAge, MODIFY, NewValue, Permit, PrefixListState, REVOKE, Wanted,
 };
 pub use error::{AwsError, Code, Effect, within};
 pub use event_bridge::{BusEvent, EVENT_SOURCE};
+pub use http::http_get;
 pub use identity::{AccountRegion, FunctionIdentity};
 pub use organizations::is_usable;
 use rate_limit::RateLimiter;
@@ -57,6 +58,7 @@ pub struct Aws {
     dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
     rate_limiter: RateLimiter,
     log_role: Option<LogRole>,
+    end_role: Option<String>,
     imports_findings: bool,
     buckets: s3::Buckets,
 }
@@ -90,6 +92,7 @@ impl Aws {
             dynamodb,
             rate_limiter,
             log_role: None,
+            end_role: None,
             imports_findings: false,
             buckets,
         }
@@ -99,6 +102,12 @@ impl Aws {
     #[must_use]
     pub fn with_log_role(self, log_role: Option<LogRole>) -> Self {
         Self { log_role, ..self }
+    }
+
+    /// The same clients, that end openings as this role.
+    #[must_use]
+    pub fn with_end_role(self, end_role: Option<String>) -> Self {
+        Self { end_role, ..self }
     }
 
     /// The same clients. Where findings go to Security Hub, alert mode's sessions in other accounts may import them.

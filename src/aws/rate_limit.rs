@@ -16,6 +16,7 @@ use super::AccountRegion;
 pub(in crate::aws) enum Api {
     Rules,
     Groups,
+    Interfaces,
     Revoke,
     Findings,
 }
@@ -24,7 +25,7 @@ impl Api {
     /// How many calls at once, and how many more each second.
     const fn bucket(self) -> (f64, f64) {
         match self {
-            Self::Rules => (100.0, 20.0),
+            Self::Rules | Self::Interfaces => (100.0, 20.0),
             Self::Groups => (50.0, 10.0),
             Self::Revoke => (50.0, 5.0),
             // Security Hub API Reference, BatchImportFindings.

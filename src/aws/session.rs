@@ -7,7 +7,7 @@ use aws_config::identity::IdentityCache;
 use aws_config::sts::AssumeRoleProvider;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::{Builder, SharedCredentialsProvider, SharedIdentityCache};
-use portcullis_domain::ids::AccountId;
+use portcullis_domain::ids::{AccountId, GroupId};
 use portcullis_domain::policy::Mode;
 use tokio::time::Instant;
 
@@ -21,6 +21,8 @@ pub struct Session<'a> {
     pub(super) aws: &'a Aws,
     pub(super) identity: &'a FunctionIdentity,
     pub(super) until: Instant,
+    /// An opening of this group is ended, and nothing else.
+    ending: Option<&'a GroupId>,
 }
 
 /// What is kept from one invocation to the next: a client for each account and Region, credentials for each account.
@@ -43,7 +45,7 @@ impl Default for Pool {
 const MOST_CLIENTS: usize = 256;
 
 /// The calls of alert mode's session policy: those that only read.
-const READ_ONLY: &str = r#""ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeManagedPrefixLists","ec2:DescribeRegions""#;
+const READ_ONLY: &str = r#""ec2:DescribeSecurityGroups","ec2:DescribeSecurityGroupRules","ec2:GetManagedPrefixListEntries","ec2:DescribeManagedPrefixLists","ec2:DescribeRegions","ec2:DescribeNetworkInterfaces""#;
 
 /// The session policy of alert mode. To report a finding changes no group.
 fn read_only(imports_findings: bool) -> String {
@@ -57,7 +59,7 @@ impl Aws {
     /// The clients for one invocation: `identity` is the function's own, and no call goes on after `until`.
     #[must_use]
     pub fn session<'a>(&'a self, identity: &'a FunctionIdentity, until: Instant) -> Session<'a> {
-        Session { aws: self, identity, until }
+        Session { aws: self, identity, until, ending: None }
     }
 }
 
@@ -74,8 +76,33 @@ impl<'a> Session<'a> {
         self.until
     }
 
+    /// The same, to end an opening of this group. In alert mode the function's own role may revoke nothing: another role
+    /// may, and the session policy narrows it to this one group.
+    #[must_use]
+    pub fn ending(&self, group: &'a GroupId) -> Self {
+        Self { ending: Some(group), ..*self }
+    }
+
+    async fn ec2_to_end(&self, role: &str, group: &GroupId, target: &AccountRegion) -> Client {
+        let AccountRegion { account, region } = target;
+        let of = format!("arn:{}:ec2:{region}:{account}", self.identity.partition);
+        // EC2 may ask for the rule as well, where it has tags.
+        let policy = format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":["ec2:RevokeSecurityGroupIngress"],"Resource":["{of}:security-group/{group}","{of}:security-group-rule/*"]}}}}"#
+        );
+        let provider = AssumeRoleProvider::builder(role).configure(&self.aws.base).session_name("portcullis-end");
+        let mut config = Builder::from(&self.aws.base).region(sdk_region(region)).interceptor(OnlyWhole);
+        config = config.identity_cache(IdentityCache::lazy().build());
+        config.set_credentials_provider(Some(SharedCredentialsProvider::new(provider.policy(policy).build().await)));
+        Client::from_conf(config.build())
+    }
+
     /// The EC2 client for an account's Region.
     pub(super) async fn ec2(&self, target: &AccountRegion) -> Result<Client, AwsError> {
+        let is_own = target.account == self.identity.account;
+        if let (Some(group), Some(role), true) = (self.ending, &self.aws.end_role, is_own) {
+            return Ok(self.ec2_to_end(role, group, target).await);
+        }
         let mut pool = self.aws.pool.lock().await;
         if let Some(client) = pool.clients.get(target) {
             return Ok(client.clone());

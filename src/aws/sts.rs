@@ -1,8 +1,14 @@
 //! STS: who the caller is. And clients for an operator at a terminal, with the credentials and the Region that the SDK
 //! finds.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sts::config::ProvideCredentials;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
+use jiff::{SignedDuration, Timestamp};
 use portcullis_domain::arn::Arn;
 use portcullis_domain::ids::{AccountId, IdError, Region};
 use portcullis_domain::policy::Mode;
@@ -10,6 +16,39 @@ use portcullis_domain::policy::Mode;
 use super::error::{causes, message};
 use super::{Aws, AwsError, FunctionIdentity, http, sdk_region};
 use crate::config::MemberRole;
+
+/// The date of an answer. STS API Reference, "Common response headers": it is AWS's own time, to the second.
+#[derive(Debug, Clone, Default)]
+struct Date(Arc<Mutex<Option<Timestamp>>>);
+
+/// What an answer's date, which has whole seconds, and the way of the answer may take.
+const EXACT: SignedDuration = SignedDuration::from_secs(5);
+
+impl Date {
+    fn ahead(&self, now: Timestamp) -> SignedDuration {
+        let date = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ahead = date.map(|date| now.duration_since(date));
+        ahead.filter(|ahead| ahead.abs() > EXACT).unwrap_or(SignedDuration::ZERO)
+    }
+}
+
+impl Intercept for Date {
+    fn name(&self) -> &'static str {
+        "Date"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date;
+        Ok(())
+    }
+}
 
 const GET_CALLER: &str = "GetCallerIdentity";
 
@@ -20,6 +59,8 @@ pub struct Caller {
     pub arn: String,
     /// Its account and partition, and the Region that is configured.
     pub identity: FunctionIdentity,
+    /// How far this machine's clock is ahead of AWS's, where AWS says what time it is and they differ by seconds.
+    pub ahead: SignedDuration,
 }
 
 /// Why it is not known who calls.
@@ -72,12 +113,15 @@ pub async fn caller(config: &SdkConfig) -> Result<Caller, CallerError> {
     let credentials = config.credentials_provider().ok_or_else(|| missing("nothing provides any"))?;
     let found = credentials.provide_credentials().await;
     found.map_err(|error| missing(&causes(&error)))?;
-    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
+    let date = Date::default();
+    let asked = aws_sdk_sts::Client::new(config).get_caller_identity().customize().interceptor(date.clone());
+    let answer = asked.send().await;
     let answer = answer.map_err(|error| AwsError::from_sdk(GET_CALLER, &error))?;
     let text = answer.arn().unwrap_or_default();
     let account = AccountId::parse(answer.account().unwrap_or_default());
     let account = account.map_err(|error| AwsError::bad_answer(GET_CALLER, &error))?;
     let no_arn = || AwsError::bad_answer(GET_CALLER, &format!("`{}` is no ARN", message(text)));
     let partition = Arn::parse(text).ok_or_else(no_arn)?.partition.to_owned();
-    Ok(Caller { arn: text.to_owned(), identity: FunctionIdentity { account, partition, region } })
+    let identity = FunctionIdentity { account, partition, region };
+    Ok(Caller { arn: text.to_owned(), identity, ahead: date.ahead(crate::now()) })
 }

@@ -59,12 +59,19 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
             done.findings.iter().map(|it| &it.value).filter(|it| it.is_without_evidence).collect();
         let held_back =
             |settlement: Settlement| unkept.iter().fold(settlement, |it, finding| it.held_back_for(finding));
-        let settle = aftermath.settlements.into_iter().map(held_back);
-        let settle = settle.map(|settlement| settlement.write(context, failures == 0, scope.report_until()));
-        let settled: Vec<bool> = stream::iter(settle).buffer_unordered(MOST_AT_ONCE).collect().await;
+        let is_lost = unkept.iter().any(|finding| finding.is_of_end());
+        let settle = aftermath.settlements.into_iter().filter(|it| !(is_lost && it.ends_an_opening())).map(held_back);
+        let settle = settle.map(|settlement| async move {
+            let notes_an_opening = settlement.notes_an_opening();
+            (settlement.write(context, failures == 0, scope.report_until()).await, notes_an_opening)
+        });
+        let settled: Vec<(bool, bool)> = stream::iter(settle).buffer_unordered(MOST_AT_ONCE).collect().await;
+        if settled.contains(&(false, true)) {
+            not_noted(&mut done);
+        }
         let trouble = Trouble {
             publish_failures: failures,
-            unsettled: settled.into_iter().filter(|is_settled| !is_settled).count(),
+            unsettled: settled.into_iter().filter(|(is_settled, _)| !is_settled).count(),
             policy_stale: usize::from(aftermath.is_policy_stale),
         };
         (done, trouble)
@@ -79,6 +86,15 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
     }
     if let Some(line) = metrics::line(&counts, trouble, context.now()) {
         (context.out)(&line);
+    }
+}
+
+/// That a rule was made under a waiver could not be noted: the delivery is tried again, or the opening's end would not know
+/// of it.
+fn not_noted(done: &mut ResourceResult) {
+    for finding in done.findings.iter_mut().filter(|finding| finding.value.waiver.is_some()) {
+        finding.value.doubtful = true;
+        finding.value.reason.push_str("; the memory could not note that the rule was made under the waiver");
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Context {
     pub out: Output,
     /// Whether people will read the findings, and groups need their names.
     pub names_groups: bool,
+    /// Whether openings that are over are ended. An operator who only looks ends nothing.
+    pub ends_openings: bool,
     /// Where evidence is kept.
     pub shelf: Shelf,
     /// Where findings go beside the log, the metrics and the topic.
@@ -81,6 +83,7 @@ impl Context {
             clock,
             out,
             names_groups,
+            ends_openings: true,
             shelf,
             destinations,
             unwritten,

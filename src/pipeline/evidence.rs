@@ -153,7 +153,8 @@ pub(super) fn add_left(
             }
             let changes: Vec<&Change> = std::iter::once(&claim.change).chain(others).collect();
             let account = Account {
-                guard: guard(context, task, mode),
+                // What was seen is judged again without what the rules were before.
+                guard: Guard { restores: false, ..guard(context, task, mode) },
                 location,
                 changes: &changes,
                 own: 1,
@@ -198,7 +199,8 @@ fn of_absent(
 ) -> Option<Evidence> {
     let look = absent(change, last, task.policy, (account.guard.mode, context.now()))?;
     let observed = look.rules.iter().map(|rule| (rule.id.clone(), rule.clone())).collect();
-    let account = Account { changes: &[change], own: 1, looks: &[look], observed: &observed, ..account.clone() };
+    let guard = Guard { restores: false, ..account.guard.clone() };
+    let account = Account { guard, changes: &[change], own: 1, looks: &[look], observed: &observed, ..account.clone() };
     let finding = Finding { outcome: Outcome::AlreadyGone, ..finding.clone() };
     account.of(&finding, 0, None)
 }

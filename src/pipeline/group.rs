@@ -1,9 +1,11 @@
 //! From what came of a group to a finding for each of its changes.
 
+use jiff::Timestamp;
 use portcullis_domain::change::{Change, Resource};
 use portcullis_domain::facts::{Facts, GroupLocation};
 use portcullis_domain::finding::{Action, Finding, MemoryState, Verdict};
 use portcullis_domain::judge::Judgement;
+use portcullis_domain::memory::{Entries, Memory, WaiverKind, opened_name, written};
 use portcullis_domain::policy::{Mode, Policy};
 
 use super::budget::{self, Budget};
@@ -173,9 +175,25 @@ fn settlement_of(
         false if recall.is_held_by_another(now) => Gate::HeldByAnother,
         false => Gate::Free,
     };
-    let told = telling::tell(findings, (task.changes, remediation), (&recall.memory, gate), now);
+    let mut told = telling::tell(findings, (task.changes, remediation), (&recall.memory, gate), now);
+    if task.is_of_events() {
+        told.happened.extend(opened_under(&remediation.judgement, &recall.memory, now));
+    }
     let settlement = recall.settlement(now, (gone, stands), told)?;
     Some(if *is_holder { recall.release(settlement) } else { settlement })
+}
+
+/// The rules of the changes that an opening's waiver covers, for its end to take them. Sweeps know them by that too.
+fn opened_under(judgement: &Judgement, memory: &Memory, now: Timestamp) -> Entries {
+    let own = judgement.attributions.iter().flat_map(|own| own.rules.iter());
+    let note = |n: &usize| {
+        let judged = judgement.rules.get(*n)?;
+        let id = judged.exempt.as_ref()?.waiver.as_ref()?;
+        let waiver = memory.waivers.get(id).filter(|waiver| waiver.kind == WaiverKind::Open)?;
+        let is_known = waiver.rules.contains(&judged.rule.id);
+        (!is_known).then(|| Some((opened_name(id, &judged.rule.id), written(&now)?)))?
+    };
+    own.filter_map(note).collect()
 }
 
 /// What must be known before anything is done: the claim is made, and meanwhile the policy is asked for again, unless it is

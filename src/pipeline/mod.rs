@@ -8,6 +8,7 @@ mod batch;
 mod budget;
 mod context;
 mod describe;
+mod end;
 mod evidence;
 mod former;
 mod gate;
@@ -23,6 +24,7 @@ mod recent;
 mod region;
 mod remediate;
 mod resource;
+mod revoking;
 mod stand;
 mod sweep;
 mod task;
@@ -37,6 +39,7 @@ use crate::envelope::{self, Kind, Payload};
 use batch::DeliveryResult;
 use context::InvocationScope;
 pub use context::{Clock, Context, Invocation, Settings};
+pub use end::close;
 use intake::{Batch, Origin};
 pub use sweep::{Places, places};
 
@@ -58,7 +61,7 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     let scope = InvocationScope::new(context, invocation);
     let is_any_unwritten = context.unwritten.is_any();
     let (mut batch, mut result) = (Batch::default(), DeliveryResult::default());
-    let (mut sweeps, mut files) = (Vec::new(), Vec::new());
+    let (mut sweeps, mut files, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for item in &delivery.items {
         batch.count_unreadable(&item.id, item.more_unreadable);
     }
@@ -69,6 +72,7 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
         match payload {
             Payload::Control(what) => tracing::debug!(what, "a control message was passed over"),
             Payload::SweepRequest(request) => sweeps.push((origin, request)),
+            Payload::EndRequest(request) => ends.push((origin, request)),
             Payload::LogFile(file) => files.push((origin, file)),
             Payload::Record { record, envelope_origin } => {
                 batch.add_record(context, origin, &record, &envelope_origin);
@@ -86,13 +90,16 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     }
     batch.add_more_unreadable(context);
     batch::work(context, &scope, batch, &mut result).await;
+    for (origin, request) in ends {
+        end::run(context, &scope, (origin, request), &mut result).await;
+    }
     for (origin, request) in sweeps {
         sweep::run(context, &scope, (origin, request), &mut result).await;
     }
     if is_any_unwritten {
         evidence::flush(context, scope.report_until()).await;
     }
-    Box::pin(context.values.keep(context, scope.report_until())).await;
+    Box::pin(context.values.keep(context, scope.session, scope.report_until())).await;
     scope.news.report_the_others(&context.sinks(), scope.report_until()).await;
     // An instance that never has anything to act on would otherwise not learn of a stricter policy.
     Box::pin(context.policy.refresh(&context.aws)).await;

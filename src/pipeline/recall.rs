@@ -12,8 +12,8 @@ use portcullis_domain::finding::Finding;
 use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::judge::{Exposure, Judgement, attributions};
 use portcullis_domain::memory::{
-    Claim, ClaimId, Entries, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, Saw, claim_name, closed_name,
-    is_claim, item_of, written,
+    Claim, ClaimId, Entries, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, OPENINGS, Saw, claim_name,
+    closed_name, is_claim, is_ended_name, is_opened_name, item_of, written,
 };
 use portcullis_domain::policy::{Exemption, Mode, Policy};
 use portcullis_domain::rule::{Rule, Source};
@@ -238,7 +238,7 @@ impl Recall {
         let lease = Lease { holder: self.holder.clone(), until: now.saturating_add(LEASE).ok()? };
         let mut update = Update {
             condition: Some(Condition::LeaseIsFree { holder: self.holder.clone(), now: now.as_millisecond() }),
-            ttl: now.checked_add(KEPT).ok(),
+            ttl: self.ttl(now),
             ..Update::default()
         };
         update.set.extend(Memory { lease: Some(lease), ..Memory::default() }.entries());
@@ -274,7 +274,7 @@ impl Recall {
         if self.own.is_empty() && gone.is_empty() && happened.is_empty() && heard.is_empty() {
             return None;
         }
-        let mut update = Update { set: happened, ttl: now.checked_add(KEPT).ok(), ..Update::default() };
+        let mut update = Update { set: happened, ttl: self.ttl(now), ..Update::default() };
         for id in &self.own {
             let name = claim_name(id);
             match self.memory.claims.get(id).filter(|_| stands) {
@@ -294,6 +294,11 @@ impl Recall {
         let over: Vec<String> = over.filter(|name| !is_set(name) && !update.remove.contains(name)).collect();
         update.remove.extend(over);
         Some(Settlement { key: self.key.clone(), update, heard, lease_of: None })
+    }
+
+    /// When nobody needs the item any more: a waiver must outlive its end.
+    fn ttl(&self, now: Timestamp) -> Option<Timestamp> {
+        now.checked_add(KEPT).ok().map(|usual| self.memory.needed_until(usual))
     }
 
     /// What is written when nothing was done but to tell what an earlier attempt left.
@@ -344,6 +349,21 @@ pub(super) struct Settlement {
 }
 
 impl Settlement {
+    /// One that is written whether it was told or not.
+    pub(super) fn new(key: String, update: Update) -> Self {
+        Self { key, update, heard: Entries::new(), lease_of: None }
+    }
+
+    /// Whether it takes an opening from the memory. Without evidence of its end it stays, and the next attempt writes that.
+    pub(super) fn ends_an_opening(&self) -> bool {
+        self.key.starts_with(OPENINGS) || self.update.set.keys().any(|name| is_ended_name(name))
+    }
+
+    /// Whether it says which rules were made under a waiver. Where that is lost, nothing would end them.
+    pub(super) fn notes_an_opening(&self) -> bool {
+        self.update.set.keys().any(|name| is_opened_name(name))
+    }
+
     /// Leaves the claims as they are, where it is about the group of a finding whose evidence is not written: the next
     /// attempt needs what they say.
     pub(super) fn held_back_for(mut self, finding: &Finding) -> Self {

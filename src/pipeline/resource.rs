@@ -14,7 +14,7 @@ use super::intake::{Tracked, group_name};
 use super::journal::Journal;
 use super::region::{self, Aftermath, RegionResult};
 use super::task::{GroupTask, Snapshot};
-use super::{describe, former, group, permission, prefix_list};
+use super::{describe, end, former, group, permission, prefix_list};
 use crate::aws::{AccountRegion, AwsError, Permit, Session};
 
 /// This many groups that share a prefix list are handled at a time.
@@ -75,7 +75,7 @@ pub(super) async fn handle(
         held_back,
     };
     let same = Same { context, resource, changes: &changes };
-    let (looks, permit) = match describe_with_permit(context, &task, resource).await {
+    let (mut looks, permit) = match describe_with_permit(context, &task, resource).await {
         Ok(described) => described,
         Err(why) => {
             findings.extend(same.finding(Verdict::Undecided, Outcome::Failed, &why));
@@ -83,14 +83,22 @@ pub(super) async fn handle(
         }
     };
     let groups = looks.description.groups.len();
+    let ends = match sweeps.is_empty() {
+        true => Vec::new(),
+        false => end::overdue(context, &task, &mut looks.description.groups).await,
+    };
     // What a sweep sees is what modified rules were before.
     let is_kept = !sweeps.is_empty() && matches!(resource, Resource::Region) && context.shelf.is_there();
     let seen = looks.description.groups.first().map(|facts| facts.observed_at).filter(|_| is_kept);
     let seen = seen.and_then(|at| former::Snapshot::of(target, &looks.description.groups, at));
-    let RegionResult { findings: more, nearly_open, aftermath } = handle_groups(&task, &same, looks, permit).await;
+    let RegionResult { findings: more, nearly_open, mut aftermath } = handle_groups(&task, &same, looks, permit).await;
     findings.extend(more);
     if context.names_groups {
         name_groups(session, target, &mut findings).await;
+    }
+    for end in ends {
+        end.settlements.into_iter().for_each(|settlement| aftermath.add(Some(settlement), false));
+        findings.extend(changes.first().map(|change| change.with(end.finding)));
     }
     if let Some(seen) = seen {
         Box::pin(seen.keep(context, session.until())).await;

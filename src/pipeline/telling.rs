@@ -51,7 +51,8 @@ pub(super) fn tell(
     let standing: BTreeSet<FightKey> = standing.iter().map(key).collect();
 
     // Who stays at the gate closes more than once.
-    let again = remediation.done.values().filter(|action| **action == Action::Revoked).count().saturating_sub(1);
+    let is_taken = |action: &&Action| matches!(action, Action::Revoked | Action::Restored);
+    let again = remediation.done.values().filter(is_taken).count().saturating_sub(1);
     let again = if gate == Gate::Held { again } else { 0 };
     let is_close = |finding: &Finding| matches!(finding.outcome, Outcome::Reverted | Outcome::WouldRevert);
     let mut fights: BTreeMap<FightKey, Fight> = BTreeMap::new();

@@ -180,8 +180,9 @@ fn sweep_lines(finding: &Finding) -> Vec<String> {
         lines.push(format!("\n{what}"));
         lines.extend(named.iter().take(MOST_LISTED).map(|name| format!("  {}", for_people(name))));
         if named.len() > MOST_LISTED {
-            let more = if named.len() >= MOST_NAMED { "and more, which the log has" } else { "and more" };
-            lines.push(format!("  {more} ({} are named in the log)", named.len()));
+            // Fifty may be more.
+            let or_more = if named.len() >= MOST_NAMED { " or more" } else { "" };
+            lines.push(format!("  and {}{or_more} others, which the log names", named.len() - MOST_LISTED));
         }
     }
     lines
@@ -205,6 +206,9 @@ fn mail(finding: &Finding) -> String {
     }
     if let Some(command) = help::command(finding) {
         text.push_str(&format!("\nClose it\n  {command}\n"));
+    }
+    if let Some(command) = help::behind(finding) {
+        text.push_str(&format!("\nSee what is behind it\n  {command}\n"));
     }
     let rules: Vec<String> = finding.rules.iter().map(|rule| words::rule_of(finding, rule)).collect();
     if !rules.is_empty() {
@@ -230,6 +234,9 @@ fn chat(finding: &Finding) -> String {
     };
     if let Some(command) = help::command(finding) {
         description.push_str(&format!("Close it: {}\n", code(&command)));
+    }
+    if let Some(command) = help::behind(finding) {
+        description.push_str(&format!("See what is behind it: {}\n", code(&command)));
     }
     for rule in finding.rules.iter().map(|rule| words::rule_of(finding, rule)) {
         description.push_str(&format!("- {}\n", code(&rule)));

@@ -19,6 +19,7 @@ pub struct Counts {
     undecided: usize,
     swept: usize,
     sweep_open: usize,
+    openings_ended: usize,
     evidence_failed: usize,
     memory_unavailable: usize,
     /// From the call to the confirmed revoke, in milliseconds; CloudTrail gives whole seconds.
@@ -54,7 +55,10 @@ impl Counts {
         if finding.sweep.is_some() {
             return;
         }
-        let reverted = finding.outcome == Outcome::Reverted;
+        // What an end takes was lawful until then.
+        let ended = finding.is_of_end() && finding.outcome == Outcome::Reverted;
+        let reverted = finding.outcome == Outcome::Reverted && !ended;
+        self.openings_ended += usize::from(ended);
         self.exposures += usize::from(finding.verdict == Verdict::Exposed);
         self.reverted += usize::from(reverted);
         self.would_revert += usize::from(finding.outcome == Outcome::WouldRevert);
@@ -90,6 +94,7 @@ pub fn line(counts: &Counts, trouble: Trouble, now: Timestamp) -> Option<String>
         ("Undecided", counts.undecided),
         ("Swept", counts.swept),
         ("SweepOpen", counts.sweep_open),
+        ("OpeningsEnded", counts.openings_ended),
         ("EvidenceFailed", counts.evidence_failed),
         ("PublishFailed", trouble.publish_failures),
         ("MemoryUnavailable", counts.memory_unavailable + trouble.unsettled),

@@ -364,7 +364,10 @@ fn a_mail_has_a_link_to_the_group_the_command_that_closes_it_and_the_exemption_t
         chat.contains(&format!("Close it: `{command}`\n")) && chat.contains(&format!("*Console*: {link}\n")),
         "{chat}"
     );
-    assert!(!mail(&reverted()).contains("Close it"), "it is closed");
+    let behind = "aws ec2 describe-network-interfaces --region eu-west-1 --filters Name=group-id,Values=sg-1 ";
+    assert!(text.contains(&format!("\nSee what is behind it\n  {behind}")), "{text}");
+    assert!(chat.contains(&format!("See what is behind it: `{behind}")), "{chat}");
+    assert!(!mail(&reverted()).contains("Close it") && !mail(&reverted()).contains("behind it"), "it is closed");
     let china = Finding { region: Some("cn-north-1".into()), ..open };
     assert!(mail(&china).contains("https://cn-north-1.console.amazonaws.cn/ec2/home?region=cn-north-1#SecurityGroup"));
 }
@@ -404,7 +407,7 @@ fn a_sweeps_mail_names_each_group_on_a_line_and_says_how_many_more_there_are() {
         "{text}"
     );
     assert!(text.contains("\nOpen\n  111122223333 eu-west-1 sg-0\n  111122223333 eu-west-1 sg-1\n"), "{text}");
-    assert!(text.contains("  and more (40 are named in the log)\n") && !text.contains("sg-25"), "{text}");
+    assert!(text.contains("  and 15 others, which the log names\n") && !text.contains("sg-25"), "{text}");
     assert!(!text.contains("unknown") && !text.contains("\nBy "), "{text}");
 }
 

@@ -47,6 +47,9 @@ impl Fight {
         let (spread, doubled) = ([0.0, 0.4, 1.8][rng.usize(..3)], [0.0, 0.0, 0.3][rng.usize(..3)]);
         let pace = Pace { every, moves: attack.moves(every, late, &mut rng), variant: rng.u64(..64) };
         let policy = usize::from(attack == Attack::Name || rng.u8(..4) == 0);
+        // Every attack is fought with a memory as often as without, and the memory fails in half of these fights.
+        let memory = (usize::try_from(seed).unwrap() / ATTACKS.len()) % 2 == 1;
+        let memory_faults = if memory { [0.0, 0.0, 0.1, 0.5][rng.usize(..4)] } else { 0.0 };
         let travel = Travel {
             late,
             spread,
@@ -55,7 +58,8 @@ impl Fight {
             concurrency,
             timeout: Duration::from_secs(30),
             ideal: false,
-            memory: false,
+            memory,
+            memory_faults,
         };
         Self { attack, pace, travel, policy }
     }

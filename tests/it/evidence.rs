@@ -232,6 +232,22 @@ async fn what_the_same_event_leads_to_a_second_time_has_evidence_of_its_own() {
     assert!(all.iter().any(|evidence| Some(&evidence.id) == second.act.as_ref() && evidence.id == evidence.again()));
 }
 
+/// The first act could not be written. The same instance does more for the same event, and then the bucket answers again.
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_written_and_what_was_done_since_have_evidence_each() {
+    let watch = enforcing().await;
+    let mut event = watch.open(&[everyone(22)]);
+    event["detail"]["responseElements"] = serde_json::json!({"_return": true});
+    (0..3).for_each(|_| watch.world.inject(Fault::next("PutObject", FaultKind::LostBefore)));
+    assert!(!watch.deliver(&event).await.failed.is_empty());
+    assert_eq!(replayed(&watch.world).len(), 0);
+    watch.open(&[everyone(22)]);
+    assert_eq!(watch.finding(&event).await.outcome, Outcome::Reverted);
+    let rules: std::collections::BTreeSet<_> =
+        replayed(&watch.world).into_iter().map(|act| act.rules[0].rule.id.clone()).collect();
+    assert_eq!(rules.len(), 2, "each of the two rules is in the evidence");
+}
+
 /// A sweep in alert mode comes back every hour and finds the same.
 #[tokio::test(start_paused = true)]
 async fn what_a_sweep_would_revoke_is_one_act_a_day() {

@@ -138,6 +138,7 @@ pub(crate) struct Setup {
     pub(crate) member_role: Option<MemberRole>,
     pub(crate) evidence: bool,
     pub(crate) log_role: Option<LogRole>,
+    pub(crate) end_role: Option<String>,
     pub(crate) memory: Store,
     pub(crate) restores: bool,
 }
@@ -146,9 +147,10 @@ impl Default for Setup {
     fn default() -> Self {
         let policy = "version: 1";
         let accounts = Accounts::Own;
-        let (mode, memory, log_role, evidence) = (Mode::Enforce, Store::None, None, true);
-        let (vpc, topic, member_role, restores) = (Vpc::Other, false, None, false);
-        Self { mode, policy, vpc, topic, accounts, member_role, evidence, log_role, memory, restores }
+        let (mode, memory, evidence) = (Mode::Enforce, Store::None, true);
+        let (vpc, topic, restores) = (Vpc::Other, false, false);
+        let (member_role, log_role, end_role) = (None, None, None);
+        Self { mode, policy, vpc, topic, accounts, member_role, evidence, log_role, end_role, memory, restores }
     }
 }
 
@@ -187,7 +189,8 @@ impl Setup {
             .http_client(Wire(between))
             .region(Region::new(region.to_owned()))
             .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
-        let aws = Aws::load(loader, self.member_role, self.mode).await.with_log_role(self.log_role);
+        let aws = Aws::load(loader, self.member_role, self.mode).await;
+        let aws = aws.with_log_role(self.log_role).with_end_role(self.end_role);
         let place = EvidencePlace::S3 { bucket: EVIDENCE.to_owned(), prefix: String::new(), days: Some(400) };
         let shelf = if self.evidence { Shelf::at(Some(&place), &aws) } else { Shelf::None };
         let topic = self.topic.then(|| TOPIC.to_owned());

@@ -22,6 +22,7 @@ mod lambda;
 mod log_bucket;
 mod memory;
 mod neighbours;
+mod openings;
 mod organisation;
 mod prefix_lists;
 mod remediation;

@@ -5,6 +5,8 @@
 //! `PORTCULLIS_TEST_MOTO` is the path of its server. `make test` installs it, sets the variable, and runs these tests
 //! by name.
 
+mod stores;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};

@@ -1,7 +1,7 @@
 """Peak memory of the function on deliveries that were made to be large: one process for each, on a Runtime API of ours.
 
-No payload leads to a call to AWS, so nothing else is needed: `python tools/bench/peak_memory.py target/quick/portcullis-lambda`.
-Prints a table. Exit status: 0 if every peak is below the limit, 1 if one is not.
+A stand-in of a few lines answers where S3 or EC2 is called, so nothing else is needed:
+`python tools/bench/peak_memory.py target/quick/portcullis-lambda`. Prints a table. Exit status: 0 if every peak is below the limit, 1 if one is not.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import threading
 import time
 from pathlib import Path
 
+from peak_aws import Aws, notice, plain, zipped
 from runtime_api import FunctionFailed, RuntimeApi
 
 MIB = 1 << 20
@@ -30,8 +31,9 @@ def main():
     options = parser.parse_args()
     print("| payload | bytes | peak MiB | s | log |\n|---|---|---|---|---|")
     too_much = False
-    for name, payload in payloads():
-        peak, seconds, log = run(options.program, payload)
+    for name, payload, aws in [*((name, payload, Aws()) for name, payload in payloads()), *from_aws()]:
+        with aws:
+            peak, seconds, log = run(options.program, payload, aws.url)
         too_much |= peak > options.most * MIB
         print(f"| {name} | {len(payload):,} | {peak / MIB:.0f} | {seconds:.1f} | {log:,} |", flush=True)
     sys.exit(1 if too_much else 0)
@@ -41,6 +43,7 @@ def payloads():
     yield "nothing", b'{"Records":[]}'
     yield "6 MB of `{},` in Records", filled(b'{"Records":[', b"{}", b"]}")
     yield '6 MB of `{"eventName":1}` in Records', filled(b'{"Records":[', b'{"eventName":1}', b"]}")
+    yield "6 MB of `{\"eventName\":1}`, alone", filled(b"[", b'{"eventName":1}', b"]")
     yield "6 MB of small records of other calls", filled(b'{"Records":[', small_record(), b"]}")
     yield "awslogs: 16 MiB of `[],`, zipped", subscription(b"[" + b"[]," * (16 * MIB // 3) + b"[]]")
     yield "awslogs: 7 MiB of `[],`, zipped", subscription(b'{"logEvents":[' + b"[]," * (7 * MIB // 3) + b"[]]}")
@@ -49,6 +52,15 @@ def payloads():
     yield "6 MB of `[],`", filled(b"[", b"[]", b"]")
     yield "lists 100,000 deep", b"[" * 100_000 + b"]" * 100_000
     yield "ten SQS messages of 590 KB", json.dumps(sqs()).encode()
+
+
+def from_aws():
+    """Deliveries that lead to a log file in S3, or to a look at a whole Region."""
+    ours = [own_record(number) for number in range(40_000)]
+    yield "S3: 1.2 GB, not zipped", notice("plain"), Aws({"plain": plain(small_record(), 1_200_000_000)})
+    yield "S3: 40,000 records of our calls", notice("ours"), Aws({"ours": zipped(ours)})
+    for rules in (60_000, 150_000):
+        yield f"a look at a Region of {rules:,} rules", json.dumps(omitted()).encode(), Aws(rules=rules)
 
 
 def filled(head, element, tail):
@@ -72,6 +84,27 @@ def small_record():
     return json.dumps(record, separators=(",", ":")).encode()
 
 
+def own_record(number):
+    """HTTPS is opened: a call of ours, which needs no look."""
+    record = json.loads(small_record())
+    source = {"items": [{"cidrIp": "0.0.0.0/0"}]}
+    permission = {"ipProtocol": "tcp", "fromPort": 443, "toPort": 443, "ipRanges": source}
+    record |= {
+        "eventSource": "ec2.amazonaws.com",
+        "eventName": "AuthorizeSecurityGroupIngress",
+        "eventID": f"e0e0e0e0-0000-4000-8000-{number:012}",
+        "requestParameters": {"groupId": f"sg-0{number:016x}", "ipPermissions": {"items": [permission]}},
+        "responseElements": {"_return": True},
+    }
+    return json.dumps(record, separators=(",", ":")).encode()
+
+
+def omitted():
+    """A call that is too large for its record: the whole Region is looked at."""
+    left_out = {"reason": "requestParameters too large", "originalSize": 131072, "omitted": True}
+    return json.loads(own_record(1)) | {"requestParameters": left_out, "responseElements": left_out}
+
+
 def subscription(data):
     return json.dumps({"awslogs": {"data": base64.b64encode(gzip.compress(data)).decode()}}).encode()
 
@@ -82,9 +115,9 @@ def sqs():
     return {"Records": [{"eventSource": "aws:sqs", "messageId": str(n), "body": body} for n in range(10)]}
 
 
-def run(program, payload):
+def run(program, payload, aws):
     """Peak memory in bytes, seconds, and bytes of the log, for one delivery to a fresh process."""
-    with RuntimeApi() as api:
+    with RuntimeApi(timeout_seconds=PATIENCE_SECONDS) as api:
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "AWS_LAMBDA_RUNTIME_API": api.address,
@@ -94,6 +127,7 @@ def run(program, payload):
             "AWS_REGION": "eu-west-1",
             "AWS_ACCESS_KEY_ID": "none",
             "AWS_SECRET_ACCESS_KEY": "none",
+            "AWS_ENDPOINT_URL": aws,
         }
         with open(os.devnull, "rb") as nothing, subprocess.Popen(
             [program], env=environment, stdin=nothing, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

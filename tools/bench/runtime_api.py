@@ -38,6 +38,7 @@ class RuntimeApi:
     """Serves one function from its start to its end."""
 
     first_poll_ns: int | None = None
+    timeout_seconds: int = TIMEOUT_SECONDS
     _events: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
     _answers: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
     _handed_out_ns: dict = field(default_factory=dict)
@@ -105,7 +106,7 @@ class RuntimeApi:
         head = (
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
             f"Lambda-Runtime-Aws-Request-Id: {request_id}\r\n"
-            f"Lambda-Runtime-Deadline-Ms: {int((time.time() + TIMEOUT_SECONDS) * 1000)}\r\n"
+            f"Lambda-Runtime-Deadline-Ms: {int((time.time() + self.timeout_seconds) * 1000)}\r\n"
             f"Lambda-Runtime-Invoked-Function-Arn: {FUNCTION_ARN}\r\n"
             "Lambda-Runtime-Trace-Id: Root=1-00000000-000000000000000000000000;Sampled=0\r\n"
             f"Content-Length: {len(event)}\r\n\r\n"

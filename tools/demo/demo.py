@@ -1,6 +1,6 @@
 """Portcullis end to end on this machine: the real template and the real function, on an AWS emulator.
 
-Every claim that it prints it has first checked against EC2 itself. Exit status: 0 if all of them hold, 1 if not.
+Every claim that it prints it has first checked against the emulator's EC2 itself. Exit status: 0 if all of them hold, 1 if not.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 import dashboard
 import drill
+import openings
 from cloudtrail import event_of, record_of_authorize
 from console import headline, paint, say, show_finding, show_rules, step
 from doctor import ask_the_doctor
@@ -47,20 +48,20 @@ def main():
         print(file=sys.stderr)
         sys.exit(f"{paint('red', 'demo failed')}: {error}\n{emulator_errors(WORK_DIR / 'ministack.log')}")
     say()
-    say(f"All of it checked against EC2, in {time.monotonic() - started:.0f} s; everything is stopped again.", 0)
-    what_next()
+    say(f"All of it checked against the emulator's EC2, in {time.monotonic() - started:.0f} s; everything is stopped again.", 0)
+    what_next(programs.cli)
 
 
-def what_next():
+def what_next(cli):
     headline("What next")
     for command, what in [
+        (f"{cli} check events/ssh-open.json", "what a recorded call would have opened"),
         ("make install", "the command line, into ~/.local/bin"),
-        ("portcullis check events/ssh-open.json", "what a recorded call would have opened"),
         ("portcullis sweep", "what is open in your account now; it changes nothing"),
         ("make deploy", "the function in your account, in alert mode"),
         ("portcullis doctor", "whether it works there"),
     ]:
-        say(f"{command:<40} {paint('dim', what)}")
+        say(f"{command:<54} {paint('dim', what)}")
 
 
 def arguments():
@@ -81,12 +82,15 @@ def tell_the_story(programs):
         headline("Act 1: alert mode, as deployed by default")
         act_in_alert_mode(stage)
         headline("Act 2: enforce")
-        act_in_enforce_mode(stage)
-        headline("Act 3: a hub and two member accounts, in two Regions")
-        act_as_a_hub(stage, emulator)
-        headline("Act 4: a drill, from the operator's command line")
+        group, act = act_in_enforce_mode(stage)
+        headline("Act 3: an undo, and an opening that ends by itself")
+        opening = act_on_call(stage, emulator, programs.cli, group, act)
+        headline("Act 4: a drill, from the operator's command line, while it is open")
         act_as_an_operator(stage, emulator, programs.cli)
-        headline("Act 5: does all of it work? Ask the doctor")
+        see_the_end(stage, opening)
+        headline("Act 5: a hub and two member accounts, in two Regions")
+        act_as_a_hub(stage, emulator)
+        headline("Act 6: does all of it work? Ask the doctor")
         ask_the_doctor(stage, emulator, programs.cli, MEMBERS, REGIONS)
         if programs.picture is not None:
             dashboard.draw(stage.stack, programs.picture)
@@ -140,8 +144,8 @@ def act_in_alert_mode(stage):
 
 
 def act_in_enforce_mode(stage):
-    with step("updating the stack to Mode=enforce"):
-        stage.stack.update(Mode="enforce")
+    with step("updating the stack to Mode=enforce and Openings=yes"):
+        stage.stack.update(Mode="enforce", Openings="yes")
     expect("that the function's role may revoke", True, may_revoke(stage))
     say("The function's role lets it revoke ingress rules now.")
     group, before = open_ssh_and_https(stage, "web-2", shows_rules=False)
@@ -152,6 +156,40 @@ def act_in_enforce_mode(stage):
     https = [rule for rule in before if rule["FromPort"] == 443]
     expect(f"rules of {group} after the revert (HTTPS alone)", ids(https), ids(after))
     show_rules(f"The rules after: {paint('green', 'SSH gone, HTTPS kept')}", after)
+    return group, finding["act"]
+
+
+def act_on_call(stage, emulator, cli, group, act):
+    """Opens a port for some seconds, and undoes an act meanwhile. Answers what sees the end."""
+    say(f"Somebody needs PostgreSQL from one address, and for {openings.OPEN_SECONDS} s. The function may open nothing.")
+    say("An operator may, and nobody must remember to close it:")
+    ran = openings.open_for_a_while(cli, emulator.url, stage, group)
+    expect(f"status of the opening: {ran.stdout}", 0, ran.returncode)
+    opened = time.monotonic()
+    for line in ran.stdout.splitlines():
+        say(line, 4)
+
+    def is_open():
+        return any(rule["FromPort"] == 5432 for rule in ingress_rules(stage.ec2, group))
+
+    expect("that PostgreSQL is open", True, is_open())
+    say("And SSH, which the function has just closed, for an hour after all:")
+    ran = openings.undo(cli, emulator.url, stage, act)
+    expect(f"status of the undo of {act}: {ran.stdout}", 0, ran.returncode)
+    for line in ran.stdout.splitlines()[:4]:
+        say(line, 4)
+    return group, opened, is_open
+
+
+def see_the_end(stage, opening):
+    group, opened, is_open = opening
+    with step("the end of act 3's opening: EventBridge Scheduler → portcullis-lambda"):
+        finding = openings.wait_for_the_end(stage, is_open)
+    took = time.monotonic() - opened
+    expect("outcome of the end", "reverted", finding["outcome"])
+    left = [rule["FromPort"] for rule in ingress_rules(stage.ec2, group)]
+    expect(f"ports open in {group} after the end", [22, 443], left)
+    say(paint("bold", f"Opened for {openings.OPEN_SECONDS} s, and closed by itself {took:.1f} s later."))
 
 
 def act_as_a_hub(stage, emulator):

@@ -16,7 +16,11 @@ LONGEST_SECONDS = 60
 
 def run(cli, url):
     """The drill of an operator who is the account's root."""
-    command = [cli, "drill", "--yes", "--timeout", f"{LONGEST_SECONDS}s"]
+    return portcullis(cli, url, ["drill", "--yes", "--timeout", f"{LONGEST_SECONDS}s"])
+
+
+def portcullis(cli, url, arguments):
+    """A command of an operator who is the account's root."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "AWS_ENDPOINT_URL": url,
@@ -30,7 +34,7 @@ def run(cli, url):
     }
     limit = LONGEST_SECONDS + 60
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.run(command, env=environment, timeout=limit, check=False, **output)
+    return subprocess.run([cli, *arguments], env=environment, timeout=limit, check=False, **output)
 
 
 def groups(ec2):

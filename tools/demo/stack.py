@@ -45,12 +45,12 @@ def packaged_template(template, session, code):
     Beside that only this: where CloudFormation makes a number of a parameter, the emulator leaves a text, and its poller
     of queues fails on it; it knows sts:ExternalId in the policy of the role that is assumed, but not in the caller's,
     and no aws:ResourceOrgID; it knows no saved queries, no s3:if-none-match and no Object
-    Lock in CloudFormation; and it speaks no TLS.
+    Lock in CloudFormation; a condition of its CloudFormation splits no text; and it speaks no TLS.
     """
     s3 = session.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
     s3.put_object(Bucket=BUCKET, Key="function.zip", Body=code)
-    before, line, after = template.partition("CodeUri: .\n")
+    before, line, after = with_few_accounts(template).partition("CodeUri: .\n")
     if not line:
         raise RuntimeError("template.yaml has no line `CodeUri: .` to put the package in the place of")
     after = after.replace("MaximumConcurrency: !Ref QueueConcurrency", "MaximumConcurrency: 2")
@@ -63,6 +63,16 @@ def uploaded(template, s3):
     """The template's URL: CloudFormation takes no more than 51,200 bytes by themselves. `sam deploy` uploads it too."""
     s3.put_object(Bucket=BUCKET, Key="template.yaml", Body=template.encode())
     return f"https://s3.{s3.meta.region_name}.amazonaws.com/{BUCKET}/template.yaml"
+
+
+def with_few_accounts(template):
+    """The template without counting the accounts: they fit into a rule's pattern here."""
+    counted, count = re.subn(
+        r"(?m)^  FitsIntoPattern: !Equals\n(?:    .*\n)+", '  FitsIntoPattern: !Equals ["", ""]\n', template
+    )
+    if count != 1:
+        raise RuntimeError("template.yaml has no condition FitsIntoPattern to answer")
+    return counted
 
 
 def without_tls(template):

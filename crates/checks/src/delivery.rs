@@ -23,7 +23,7 @@ use crate::is_clear;
 ///   missed.
 /// - The result is the same every time.
 ///
-/// Returns `no json`, the kind of the first payload (`record`, `log file`, `sweep`, `unrelated`, `control`,
+/// Returns `no json`, the kind of the first payload (`record`, `log file`, `sweep`, `end`, `unrelated`, `control`,
 /// `unreadable`), or `empty` if there is no payload.
 pub fn delivery(bytes: &[u8]) -> &'static str {
     let payload = match json::parse(bytes) {
@@ -72,6 +72,7 @@ pub fn delivery(bytes: &[u8]) -> &'static str {
         Some(Payload::Control(_)) => "control",
         Some(Payload::LogFile(_)) => "log file",
         Some(Payload::SweepRequest(_)) => "sweep",
+        Some(Payload::EndRequest(_)) => "end",
         Some(Payload::Unreadable(_)) => "unreadable",
     }
 }
@@ -87,7 +88,7 @@ fn check(payload: &Payload<'_>) {
             }
         }
         Payload::LogFile(file) => assert!(file.key.ends_with(".json.gz") || file.key.ends_with(".json"), "{file:?}"),
-        Payload::SweepRequest(_) => {}
+        Payload::SweepRequest(_) | Payload::EndRequest(_) => {}
         Payload::Unrelated(why) | Payload::Control(why) | Payload::Unreadable(why) => is_clear(why, 1200),
     }
 }

@@ -27,7 +27,7 @@ fn replay(target: &str, check: fn(&[u8]) -> &'static str, outcomes: &[&str]) {
 
 #[test]
 fn deliveries() {
-    let outcomes = ["no json", "record", "log file", "sweep", "unrelated", "control", "unreadable", "empty"];
+    let outcomes = ["no json", "record", "log file", "sweep", "end", "unrelated", "control", "unreadable", "empty"];
     replay("delivery", portcullis_checks::delivery, &outcomes);
 }
 

@@ -1,5 +1,6 @@
 //! The acts of Portcullis, read from their evidence.
 
+mod opening;
 mod page;
 mod row;
 mod verify;

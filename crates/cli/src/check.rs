@@ -158,6 +158,7 @@ fn intake(payload: Payload<'_>) -> Result<Intake, String> {
             let place = S3Url { bucket: &file.bucket, key: &file.key };
             return Err(format!("it only names a log file: check {place} itself"));
         }
+        Payload::EndRequest(_) => return Err("it is the end of an opening, and holds no record".to_owned()),
         Payload::SweepRequest(_) => return Err("it is a request for a sweep, and holds no record".to_owned()),
     };
     Ok(match cloudtrail::read(&record, &envelope_origin) {

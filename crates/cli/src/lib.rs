@@ -1,5 +1,5 @@
 //! What the command line does apart from the terminal: reads inputs ([`input`]), judges records offline ([`check`]),
-//! explains a policy ([`explain`]), reads the evidence of acts ([`acts`]), reports
+//! explains a policy ([`explain`], [`notes`]), reads the evidence of acts ([`acts`]), reports
 //! on it ([`report`]), and shows findings ([`show`]).
 
 pub mod acts;
@@ -10,6 +10,8 @@ pub mod drill;
 pub mod explain;
 pub mod input;
 pub mod interrupt;
+pub mod notes;
+pub mod open;
 pub mod operator;
 pub mod policy_errors;
 pub mod policy_file;

@@ -3,7 +3,6 @@
 
 mod process;
 
-use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider, ProfileSet};
@@ -19,18 +18,41 @@ use portcullis_domain::policy::Mode;
 use portcullis_domain::text::escaped;
 
 /// What to do where there are no credentials.
-pub const NO_CREDENTIALS: &str = "name a profile with --profile or AWS_PROFILE, or put credentials into the environment; \
-    with IAM Identity Center run aws sso login first; for any other kind of profile \
+const NO_CREDENTIALS: &str = "no AWS credentials: name a profile with --profile or AWS_PROFILE, or put credentials into the \
+    environment; with IAM Identity Center run aws sso login first; for any other kind of profile \
     eval \"$(aws configure export-credentials --format env)\"";
+
+/// The same, with the SDK's words where they say more.
+#[must_use]
+pub fn no_credentials(why: &str) -> String {
+    let why = why.trim_end_matches(" Attempted:");
+    let says_nothing = ["no credentials found in chain", "the credential provider was not enabled"];
+    // The SDK says this once for each of its layers.
+    let cause = why.rsplit("an error occurred while loading credentials: ").next().unwrap_or(why);
+    if why.is_empty() || says_nothing.iter().any(|words| cause.contains(words)) {
+        return NO_CREDENTIALS.to_owned();
+    }
+    format!("{NO_CREDENTIALS} ({cause})")
+}
 
 /// An error of a call that was perhaps never sent, for want of credentials: then with what to do about it.
 #[must_use]
 pub fn explained(error: &str) -> String {
     let lacks = error.contains("credential provider") || error.contains("credentials provider");
     match lacks || error.contains("no credentials") {
-        true => format!("no AWS credentials: {NO_CREDENTIALS} ({})", error.trim_end_matches(" Attempted:")),
+        true => no_credentials(error),
         false => error.to_owned(),
     }
+}
+
+/// The principal by which CloudTrail knows what a caller does: the role behind a session, for its name is anybody's.
+#[must_use]
+pub fn principal(arn: &str) -> String {
+    let role = arn.split_once(":sts::").and_then(|(head, rest)| {
+        let (account, rest) = rest.split_once(":assumed-role/")?;
+        Some(format!("{head}:iam::{account}:role/{}", rest.split_once('/')?.0))
+    });
+    role.unwrap_or_else(|| arn.to_owned())
 }
 
 /// What the command line says about them.
@@ -65,8 +87,11 @@ impl Operator {
         let name = set.selected_profile().to_owned();
         let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let config = ProviderConfig::without_region().with_http_client(http.clone());
+        // An empty variable names none, as in the AWS CLI.
+        let is_named = |name| Env::real().get(name).is_ok_and(|region| !region.is_empty());
+        let variable = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(|name| is_named(name));
         let region = RegionProviderChain::first_try(self.region.as_ref().map(sdk_region))
-            .or_else(EnvironmentVariableRegionProvider::new())
+            .or_else(variable.and_then(|name| Env::real().get(name).ok()).map(SdkRegion::new))
             .or_else(ProfileFileRegionProvider::builder().profile_name(&name).build())
             .or_else(ImdsRegionProvider::builder().configure(&config).build())
             .or_else(self.fallback.as_ref().map_or_else(|| SdkRegion::from_static(HOME), sdk_region));

@@ -13,10 +13,13 @@ const MOST: usize = 20;
 
 /// A mistake, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Mistake {
-    line: usize,
-    column: usize,
-    words: String,
+pub struct Mistake {
+    /// Its line, from 1 on.
+    pub line: usize,
+    /// Its column, from 1 on.
+    pub column: usize,
+    /// What is wrong, and what was probably meant.
+    pub words: String,
 }
 
 /// The mistakes of a text that is no policy, one after the other, each with its line. `name` is the file's.
@@ -38,7 +41,9 @@ pub fn explained(name: &str, text: &str) -> String {
     page
 }
 
-fn mistakes(text: &str) -> Vec<Mistake> {
+/// The mistakes of a text that is no policy, in the order in which the parser meets them.
+#[must_use]
+pub fn mistakes(text: &str) -> Vec<Mistake> {
     let (mut rest, mut mistakes) = (text.to_owned(), Vec::<Mistake>::new());
     for _ in 0..MOST {
         let Err(error) = Policy::parse(&rest) else { break };

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use portcullis::aws::Aws;
 use portcullis_delivery::documents::utf8;
 use portcullis_domain::policy::{Mode, Policy};
 
@@ -29,15 +30,22 @@ pub const TEMPLATE: &str = include_str!("policy_template.yaml");
 /// # Errors
 /// Why it could not be read, or all mistakes in it, each where it is.
 pub fn read(path: &Path, operator: &Operator) -> io::Result<Policy> {
-    let named = |why: String| io::Error::other(format!("{}: {why}", name(path)));
-    let text = match input::s3(path) {
-        Some((bucket, key)) => from_s3(bucket, key, operator).map_err(named)?,
-        None if is_stdin(path) => io::read_to_string(io::stdin()).map_err(|error| named(error.to_string()))?,
+    let text = text(path, operator).map_err(|why| io::Error::other(format!("{}: {why}", name(path))))?;
+    Policy::parse(&text).map_err(|_| io::Error::other(policy_errors::explained(&name(path), &text)))
+}
+
+/// The text of a policy in a file, on standard input or at `s3://bucket/key`.
+///
+/// # Errors
+/// Why it could not be read.
+pub fn text(path: &Path, operator: &Operator) -> Result<String, String> {
+    match input::s3(path) {
+        Some((bucket, key)) => from_s3(bucket, key, operator),
+        None if is_stdin(path) => io::read_to_string(io::stdin()).map_err(|error| error.to_string()),
         None => std::fs::read(path)
             .map(|bytes| String::from_utf8_lossy(&utf8(&bytes)).into_owned())
-            .map_err(|error| named(error.to_string()))?,
-    };
-    Policy::parse(&text).map_err(|_| io::Error::other(policy_errors::explained(&name(path), &text)))
+            .map_err(|error| error.to_string()),
+    }
 }
 
 /// The policy at a place, or the built-in one where none is named.
@@ -46,6 +54,18 @@ pub fn read(path: &Path, operator: &Operator) -> io::Result<Policy> {
 /// Those of [`read`].
 pub fn read_or_built_in(path: Option<&Path>, operator: &Operator) -> io::Result<Policy> {
     path.map_or_else(|| Ok(Policy::built_in()), |path| read(path, operator))
+}
+
+/// Reads a policy from `s3://bucket/key` with clients that are there.
+///
+/// # Errors
+/// Why it could not be read, or all mistakes in it.
+pub async fn read_with(url: &str, aws: &Aws) -> io::Result<Policy> {
+    let named = |why: String| io::Error::other(format!("{}: {why}", words::text(url)));
+    let (bucket, key) = input::s3(Path::new(url)).ok_or_else(|| named("expected s3://BUCKET/KEY".to_owned()))?;
+    let bytes = aws.object(bucket, key, LARGEST).await.map_err(|error| named(explained(&error.to_string())))?;
+    let text = String::from_utf8_lossy(&utf8(&bytes)).into_owned();
+    Policy::parse(&text).map_err(|_| io::Error::other(policy_errors::explained(url, &text)))
 }
 
 /// No sensible policy is larger.

@@ -129,7 +129,8 @@ impl Report {
         let mut total = Counting::default();
         let [mut actors, mut groups, mut ports] = [const { BTreeMap::<String, Counting>::new() }; 3];
         let mut told = Vec::new();
-        for evidence in acts.iter().filter(|evidence| evidence.undo.is_none()) {
+        let is_close = |evidence: &&Evidence| evidence.undo.is_none() && evidence.opening.is_none();
+        for evidence in acts.iter().filter(is_close) {
             let row = Row::of(evidence);
             let one = Told {
                 user_agent: evidence.who.user_agent.clone(),

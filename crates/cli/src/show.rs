@@ -5,6 +5,7 @@ mod checked;
 mod csv_rows;
 mod swept;
 pub mod table;
+mod totals;
 
 use std::io::{self, Write};
 

@@ -27,11 +27,26 @@ impl Terminal {
             ColorChoice::Never => false,
             ColorChoice::Auto => AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never,
         };
-        #[expect(clippy::disallowed_methods, reason = "the width is the terminal's business, and read only here")]
-        let columns = std::env::var("COLUMNS").ok();
         let on_screen = comfy_table::Table::new().width();
-        Self { colours, width: width(on_screen, columns.as_deref()) }
+        Self { colours, width: width(on_screen, columns().as_deref()) }
     }
+
+    /// Whether there is no room for sentences in a column.
+    #[must_use]
+    pub fn is_narrow(self) -> bool {
+        self.width < 100
+    }
+
+    /// A file: as wide as a pipe, and without colours.
+    #[must_use]
+    pub fn of_a_file() -> Self {
+        Self { colours: false, width: width(None, columns().as_deref()) }
+    }
+}
+
+fn columns() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the width is the terminal's business, and read only here")]
+    std::env::var("COLUMNS").ok()
 }
 
 /// The terminal's own width, else that of the variable COLUMNS, else the usual one. Some terminals say that they are 0

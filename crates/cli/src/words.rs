@@ -44,6 +44,18 @@ pub fn place(finding: &Finding) -> String {
     parts.map(|part| escaped(part)).collect::<Vec<_>>().join(" ")
 }
 
+/// What uses the group: `3 interfaces, 2 public`. Nothing where nobody asked.
+#[must_use]
+pub fn uses(finding: &Finding) -> Option<String> {
+    let all = finding.interfaces?;
+    let interfaces = count(usize::try_from(all).unwrap_or(usize::MAX), "interface");
+    Some(match (all, finding.public_interfaces.unwrap_or_default()) {
+        (0, _) => "nothing uses it".to_owned(),
+        (_, 0) => format!("{interfaces}, none public"),
+        (_, public) => format!("{interfaces}, {public} public"),
+    })
+}
+
 /// The caller. The head of its ARN is left out where it only repeats the account of the finding.
 #[must_use]
 pub fn actor(finding: &Finding) -> String {

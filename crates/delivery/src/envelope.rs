@@ -7,6 +7,8 @@
 //! Amazon SQS", "… SNS", "… S3" and "… CloudWatch Logs"; S3 User Guide, "Event message structure" and "Amazon S3 event
 //! message using EventBridge"; CloudTrail User Guide, "Configuring Amazon SNS notifications for CloudTrail".
 
+mod requests;
+
 use std::io::Read;
 use std::ops::Deref;
 
@@ -16,9 +18,10 @@ use flate2::read::MultiGzDecoder;
 use percent_encoding::percent_decode_str;
 use portcullis_domain::change::Call;
 use portcullis_domain::cloudtrail::EnvelopeOrigin;
-use portcullis_domain::ids::{AccountId, Region};
 use portcullis_domain::json::{self, Json};
 use portcullis_domain::text::escaped;
+
+pub use requests::{EndRequest, SweepRequest};
 
 use crate::documents;
 
@@ -65,6 +68,8 @@ pub enum Payload<'a> {
     LogFile(LogFile),
     /// A request to check everything.
     SweepRequest(SweepRequest),
+    /// A request to end an opening.
+    EndRequest(EndRequest),
     /// An event that has nothing to do with security groups.
     Unrelated(String),
     /// A message that AWS sends besides events: test and control messages, digests, Insights. Nobody needs to know of
@@ -126,6 +131,7 @@ impl Payload<'_> {
             }
             Self::LogFile(file) => Payload::LogFile(file),
             Self::SweepRequest(request) => Payload::SweepRequest(request),
+            Self::EndRequest(request) => Payload::EndRequest(request),
             Self::Unrelated(what) => Payload::Unrelated(what),
             Self::Control(what) => Payload::Control(what),
             Self::Unreadable(why) => Payload::Unreadable(why),
@@ -140,15 +146,6 @@ pub struct LogFile {
     pub bucket: String,
     /// The object's key, decoded.
     pub key: String,
-}
-
-/// What a sweep must check. An empty list means everything that the function may act in.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SweepRequest {
-    /// The accounts.
-    pub accounts: Vec<AccountId>,
-    /// The Regions.
-    pub regions: Vec<Region>,
 }
 
 /// AWS nests three levels deep. A deeper payload is not a delivery.
@@ -290,7 +287,10 @@ fn document<'a>(value: &'a Json<'a>, depth: u8, opened: &mut Opened<'a>) {
         eventbridge(value, detail, opened);
     }
     if let Some(sweep) = value.get("sweep") {
-        self::sweep(sweep, opened);
+        request(requests::sweep(sweep), Payload::SweepRequest, opened);
+    }
+    if let Some(end) = value.get("end") {
+        request(requests::end(end), Payload::EndRequest, opened);
     }
     if let Some(data) = value.get("awslogs") {
         log_events(data, depth, opened);
@@ -480,32 +480,10 @@ fn may_concern_us(record: &str) -> bool {
     Call::NAMES.iter().any(|name| record.contains(name)) || record.contains("\\u00")
 }
 
-fn sweep(sweep: &Json<'_>, opened: &mut Opened<'_>) {
-    fn all<T>(sweep: &Json<'_>, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
-        let accepted =
-            |value: &Json<'_>| format!("sweep.{key} is `{}`: expected a list of texts", escaped(&value.to_string()));
-        let values = match sweep.get(key) {
-            None | Some(Json::Null) => return Ok(Vec::new()),
-            Some(Json::Array(values)) => values,
-            Some(other) => return Err(accepted(other)),
-        };
-        let one = |value: &Json<'_>| parse(value.as_str().ok_or_else(|| accepted(value))?);
-        values.iter().map(one).collect()
-    }
-    let read = || {
-        let known = ["accounts", "regions"];
-        let keys = sweep
-            .as_object()
-            .ok_or_else(|| format!("sweep is `{}`: expected an object", escaped(&sweep.to_string())))?;
-        if let Some(key) = keys.keys().filter(|key| !known.contains(key)).min() {
-            return Err(format!("sweep.{} is not known: expected accounts and regions", escaped(key)));
-        }
-        let accounts = all(sweep, "accounts", |id| AccountId::parse(id).map_err(|e| format!("sweep.accounts: {e}")))?;
-        let regions = all(sweep, "regions", |code| Region::parse(code).map_err(|e| format!("sweep.regions: {e}")))?;
-        Ok(SweepRequest { accounts, regions })
-    };
-    match read() {
-        Ok(request) => opened.push(Payload::SweepRequest(request)),
+/// Adds a request to Portcullis itself.
+fn request<'a, T>(read: Result<T, String>, payload: impl Fn(T) -> Payload<'a>, opened: &mut Opened<'a>) {
+    match read {
+        Ok(request) => opened.push(payload(request)),
         Err(why) => opened.unreadable(|| why),
     }
 }

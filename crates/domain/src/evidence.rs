@@ -9,6 +9,7 @@ mod build;
 mod id;
 mod left;
 mod look;
+mod opening;
 mod read;
 mod replay;
 mod seal;
@@ -24,6 +25,7 @@ pub use build::{Account, Guard, absent};
 pub use id::ActId;
 pub use left::LeftAct;
 pub use look::{Call, Look, PrefixListLook, Reply};
+pub use opening::{EndAccount, EndedBy, OpenAccount, Opening, admits, rules_to_open, words};
 pub use read::ReadError;
 pub use replay::Mismatch;
 pub use undone::UndoAccount;
@@ -87,6 +89,8 @@ pub enum ActOutcome {
     Intended,
     /// The rules are there again, as EC2 confirmed.
     PutBack,
+    /// The ports are open for a while, as EC2 confirmed.
+    Opened,
 }
 
 impl ActOutcome {
@@ -100,6 +104,7 @@ impl ActOutcome {
             Self::Failed => "failed",
             Self::Intended => "intended",
             Self::PutBack => "put_back",
+            Self::Opened => "opened",
         }
     }
 }
@@ -205,6 +210,9 @@ pub struct Evidence {
     /// What was put back. Only of an undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undone>,
+    /// The opening that was made, or that ended. Only of the kinds `open` and `end`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<Opening>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]

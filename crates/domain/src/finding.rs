@@ -2,6 +2,7 @@
 
 pub mod asff;
 mod build;
+pub mod ended;
 mod former;
 mod object;
 pub mod ocsf;
@@ -177,6 +178,12 @@ pub struct Finding {
     /// The security group's name, where something is or was open in it. It may change, and more than one group may have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
+    /// How many network interfaces the group is on: nothing is behind the port where it is 0. Only where somebody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interfaces: Option<u64>,
+    /// How many of them have a public address, IPv4 or IPv6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_interfaces: Option<u64>,
     /// The EC2 call, such as `AuthorizeSecurityGroupIngress`; `Sweep` for a finding of a sweep.
     pub call: Option<String>,
     /// The ARN of whoever made the call.
@@ -354,6 +361,8 @@ impl Finding {
             region: event.region,
             group: None,
             group_name: None,
+            interfaces: None,
+            public_interfaces: None,
             call: event.call,
             actor: event.actor,
             source_ip: event.source_ip,
@@ -425,6 +434,7 @@ impl Finding {
             || is_of_weight
             || self.outcome == Outcome::Reverted
             || self.exempt_by.is_some()
+            || self.waiver.is_some()
     }
 }
 

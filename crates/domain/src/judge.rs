@@ -19,7 +19,7 @@ pub use attribution::{Attribution, attributions};
 pub use prefilter::{harmless, needs_prefix_list};
 pub use rule::is_unlawful_by_itself;
 
-use crate::change::{Change, ChangedRules};
+use crate::change::Change;
 use crate::facts::{Facts, GroupLocation};
 use crate::former::Was;
 use crate::ids::RuleId;
@@ -217,8 +217,8 @@ pub fn judge(changes: &[&Change], facts: &Facts, policy: &Policy, now: Timestamp
         judgement.undecided.extend(judged.undecided);
         if judged.is_left_to_others {
             let all = changes.iter().zip(&mut judgement.attributions);
-            let of_any = all.filter(|(change, _)| matches!(change.changed_rules, ChangedRules::Any));
-            of_any.for_each(|(_, attribution)| _ = attribution.rules.remove(&n));
+            let of_others = all.filter(|(change, _)| rule::is_left_to_others(rule, change, facts, policy, now));
+            of_others.for_each(|(_, attribution)| _ = attribution.rules.remove(&n));
         }
         if judged.is_altered {
             judgement.attributions.iter_mut().for_each(|attribution| attribution.take_altered(n, &rule.id));

@@ -9,11 +9,12 @@
 
 mod claim;
 mod fight;
+mod opened;
 mod sweep;
 mod tool;
 mod waiver;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -22,11 +23,13 @@ use serde_json::Value;
 
 pub use claim::{CLAIM_HOLDS, Claim, ClaimId, ClaimState, LARGEST_SAW, MOST_CLAIMS, Saw};
 pub use fight::{Close, Fight, FightKey, Telling, Told, tell};
+pub use opened::{Listed, OPENINGS, is_ended_name, is_opened_name, opened_name, openings_of};
 pub use sweep::{News, SweepMemory, Swept};
 pub use tool::Tool;
-pub use waiver::{Refused, Waiver};
+pub use waiver::{Refused, Waiver, WaiverKind};
 
 use crate::ids::{GroupId, RuleId};
+use crate::rule::Rule;
 
 /// An entry's name, and what it holds. This is what a store keeps.
 pub type Entries = BTreeMap<String, Value>;
@@ -63,6 +66,12 @@ pub struct Memory {
     pub claims: BTreeMap<ClaimId, Claim>,
     /// What may be open for a while.
     pub waivers: BTreeMap<String, Waiver>,
+    /// The rules that were made under a waiver, as events and operators noted them. They are among the waiver's rules too.
+    pub opened: BTreeMap<String, BTreeSet<RuleId>>,
+    /// The rules that an end is about to revoke, as a look showed them.
+    pub ending: BTreeMap<String, Vec<Rule>>,
+    /// The openings that were ended lately, and when.
+    pub ended: BTreeMap<String, Timestamp>,
     /// Who opens the group again and again.
     pub fights: BTreeMap<FightKey, Fight>,
     /// When it was last told that an exposure stands.
@@ -87,6 +96,9 @@ pub const LEASE_UNTIL: &str = "lease_until";
 mod name {
     pub(super) const CLAIM: &str = "claim#";
     pub(super) const WAIVER: &str = "waiver#";
+    pub(super) const OPENED: &str = "opened#";
+    pub(super) const ENDING: &str = "ending#";
+    pub(super) const ENDED: &str = "ended#";
     pub(super) const FIGHT: &str = "fight#";
     pub(super) const TOLD: &str = "told#";
     pub(super) const CLOSED: &str = "closed#";
@@ -109,6 +121,18 @@ pub fn is_claim(name: &str) -> bool {
 #[must_use]
 pub fn waiver_name(id: &str) -> String {
     format!("{}{id}", name::WAIVER)
+}
+
+/// The name of the entry that keeps what an end is about to revoke.
+#[must_use]
+pub fn ending_name(waiver: &str) -> String {
+    format!("{}{waiver}", name::ENDING)
+}
+
+/// The name of the entry that says when an opening was ended.
+#[must_use]
+pub fn ended_name(waiver: &str) -> String {
+    format!("{}{waiver}", name::ENDED)
 }
 
 /// The name of a fight's entry.
@@ -145,6 +169,7 @@ impl Memory {
                 memory.unreadable.push(entry.clone());
             }
         }
+        memory.list_opened();
         memory
     }
 
@@ -153,6 +178,14 @@ impl Memory {
             self.claims.insert(ClaimId::parse(id)?, read(value)?);
         } else if let Some(id) = entry.strip_prefix(name::WAIVER) {
             self.waivers.insert(id.to_owned(), read(value)?);
+        } else if let Some(opened) = entry.strip_prefix(name::OPENED) {
+            read::<Timestamp>(value)?;
+            let (waiver, rule) = opened.split_once('/')?;
+            self.opened.entry(waiver.to_owned()).or_default().insert(RuleId::parse(rule).ok()?);
+        } else if let Some(waiver) = entry.strip_prefix(name::ENDING) {
+            self.ending.insert(waiver.to_owned(), read(value)?);
+        } else if let Some(waiver) = entry.strip_prefix(name::ENDED) {
+            self.ended.insert(waiver.to_owned(), read(value)?);
         } else if let Some(key) = entry.strip_prefix(name::FIGHT) {
             self.fights.insert(FightKey::parse(key)?, read::<Fight>(value)?.within_caps());
         } else if let Some(key) = entry.strip_prefix(name::TOLD) {
@@ -174,6 +207,12 @@ impl Memory {
         let mut put = |name: String, value: Option<Value>| value.and_then(|value| entries.insert(name, value));
         self.claims.iter().for_each(|(id, claim)| _ = put(claim_name(id), written(claim)));
         self.waivers.iter().for_each(|(id, waiver)| _ = put(waiver_name(id), written(waiver)));
+        for (waiver, rules) in &self.opened {
+            // The time that is written says nothing but that there is one.
+            rules.iter().for_each(|rule| _ = put(opened_name(waiver, rule), written(&Timestamp::UNIX_EPOCH)));
+        }
+        self.ending.iter().for_each(|(waiver, rules)| _ = put(ending_name(waiver), written(rules)));
+        self.ended.iter().for_each(|(waiver, at)| _ = put(ended_name(waiver), written(at)));
         self.fights.iter().for_each(|(key, fight)| _ = put(fight_name(key), written(fight)));
         self.told.iter().for_each(|(key, at)| _ = put(told_name(key), written(at)));
         self.closed.iter().for_each(|(rule, at)| _ = put(closed_name(rule), written(at)));
@@ -199,6 +238,7 @@ impl Memory {
         let mut over: Vec<String> =
             self.claims.iter().filter(|(_, claim)| !claim.holds(now)).map(|(id, _)| claim_name(id)).collect();
         over.extend(self.waivers.iter().filter(|(_, waiver)| waiver.is_long_over(now)).map(|(id, _)| waiver_name(id)));
+        over.extend(self.openings_over(now));
         over.extend(self.fights.iter().filter(|(_, fight)| fight.is_over(now)).map(|(key, _)| fight_name(key)));
         let told = self.told.iter().filter(|(_, at)| now.duration_since(**at) > TOLD_HOLDS);
         over.extend(told.map(|(key, _)| told_name(key)));

@@ -7,7 +7,7 @@ use crate::{
     dynamodb, ec2, event_bridge, json, organizations,
     params::Params,
     render::{error, success},
-    s3, security_hub, sns, sqs,
+    s3, scheduler, security_hub, sns, sqs,
     state::{Keeping, State},
     sts,
     throttle::Throttling,
@@ -27,6 +27,7 @@ pub(crate) enum Service {
     DynamoDb,
     SecurityHub,
     EventBridge,
+    Scheduler,
 }
 
 impl Service {
@@ -41,6 +42,7 @@ impl Service {
             "dynamodb" => Some(Self::DynamoDb),
             "securityhub" => Some(Self::SecurityHub),
             "events" => Some(Self::EventBridge),
+            "scheduler" => Some(Self::Scheduler),
             _ => None,
         }
     }
@@ -48,7 +50,12 @@ impl Service {
     /// Whether it speaks JSON and not XML.
     pub(crate) fn speaks_json(self) -> bool {
         match self {
-            Self::Sqs | Self::Organizations | Self::DynamoDb | Self::SecurityHub | Self::EventBridge => true,
+            Self::Sqs
+            | Self::Organizations
+            | Self::DynamoDb
+            | Self::SecurityHub
+            | Self::EventBridge
+            | Self::Scheduler => true,
             Self::Ec2 | Self::Sts | Self::Sns | Self::S3 => false,
         }
     }
@@ -64,6 +71,7 @@ impl Service {
             Self::DynamoDb => "dynamodb",
             Self::SecurityHub => "securityhub",
             Self::EventBridge => "events",
+            Self::Scheduler => "scheduler",
         }
     }
 }
@@ -98,10 +106,11 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Reply {
         Service::S3 => s3::read(request),
         Service::SecurityHub => (security_hub::action(request.target().0).to_owned(), Params::default()),
         Service::EventBridge => (json::read(request).0, Params::default()),
+        Service::Scheduler => scheduler::read(request),
         Service::Sqs | Service::Organizations | Service::DynamoDb => json::read(request),
         Service::Ec2 | Service::Sts | Service::Sns => query(request),
     };
-    let has_body = matches!(service, Service::S3 | Service::SecurityHub | Service::EventBridge);
+    let has_body = matches!(service, Service::S3 | Service::SecurityHub | Service::EventBridge | Service::Scheduler);
     let body = if has_body { request.body.clone() } else { Vec::new() };
     let incoming = Incoming { service, region: scope.region.clone(), action, params, body };
 
@@ -211,12 +220,13 @@ fn execute(state: &mut State, incoming: &Incoming, caller: &Caller) -> Result<Su
         Service::DynamoDb => dynamodb::run(state, caller, region, action, params).map(Success::Json),
         Service::SecurityHub => security_hub::run(state, caller, region, action, body).map(Success::Json),
         Service::EventBridge => event_bridge::run(state, action, body).map(Success::Json),
+        Service::Scheduler => scheduler::run(state, caller, (region, action), params, body).map(Success::Json),
     }
 }
 
 /// Services whose calls the model writes no records of.
 fn is_unrecorded(service: Service) -> bool {
-    matches!(service, Service::DynamoDb | Service::SecurityHub | Service::EventBridge)
+    matches!(service, Service::DynamoDb | Service::SecurityHub | Service::EventBridge | Service::Scheduler)
 }
 
 /// Records only management events. Messages, reading objects and items of tables are data events, which trails do not record by default.

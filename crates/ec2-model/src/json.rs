@@ -1,5 +1,6 @@
 //! The AWS JSON protocols of SQS and DynamoDB (1.0), Organizations and EventBridge (1.1): `X-Amz-Target` names the action, the
-//! body is JSON. And the errors of Security Hub, whose paths name the action.
+//! body is JSON. And the errors of Security Hub and Scheduler, whose paths name the
+//! action.
 
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ fn flatten(name: &str, value: &Value, params: &mut Params) {
 fn content_type(service: Service) -> &'static str {
     match service {
         Service::Sqs | Service::DynamoDb => "application/x-amz-json-1.0",
-        Service::SecurityHub => "application/json",
+        Service::SecurityHub | Service::Scheduler => "application/json",
         Service::Ec2 | Service::Sts | Service::Sns | Service::S3 | Service::Organizations | Service::EventBridge => {
             "application/x-amz-json-1.1"
         }
@@ -62,7 +63,7 @@ pub(crate) fn error(service: Service, problem: &ApiError, request_id: &str) -> R
         (Service::Sqs, Some("NonExistentQueue")) => "com.amazonaws.sqs#QueueDoesNotExist".into(),
         (Service::Sqs, Some(name)) => format!("com.amazonaws.sqs#{name}"),
         (Service::Sqs, None) => format!("com.amazon.coral.service#{}", problem.code),
-        (Service::SecurityHub, _) => return rest_error(problem, request_id),
+        (Service::SecurityHub | Service::Scheduler, _) => return rest_error(problem, request_id),
         (Service::DynamoDb, _) => format!("com.amazonaws.dynamodb.v20120810#{}", problem.code),
         _ => problem.code.clone(),
     };

@@ -1,6 +1,6 @@
 //! A small, faithful model of EC2's security-group API at the HTTP level, with the other AWS calls that a guard of
 //! security groups makes: `sts:AssumeRole`, `sns:Publish`, `sqs:SendMessage`, `s3:GetObject`,
-//! `organizations:ListAccounts`, `dynamodb:UpdateItem`, and with CloudTrail.
+//! `organizations:ListAccounts`, `dynamodb:UpdateItem`, `scheduler:CreateSchedule`, and with CloudTrail.
 //!
 //! A [`World`] holds accounts and Regions, answers HTTP requests as AWS documents it ([`World::handle`]), and writes
 //! the CloudTrail record of every call. It does no I/O, reads no clock and generates its ids from a seed, so a test
@@ -26,6 +26,7 @@ mod policy;
 mod render;
 mod rule;
 mod s3;
+mod scheduler;
 mod security_hub;
 mod sns;
 mod sqs;

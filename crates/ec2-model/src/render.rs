@@ -28,7 +28,8 @@ pub(crate) fn success(service: Service, action: &str, tree: &Tree, request_id: &
         | Service::Organizations
         | Service::DynamoDb
         | Service::SecurityHub
-        | Service::EventBridge => "",
+        | Service::EventBridge
+        | Service::Scheduler => "",
     };
     xml.push_str(&format!("<{action}Response xmlns=\"{xmlns}\">"));
     if service == Service::Ec2 {
@@ -72,7 +73,12 @@ pub(crate) fn error(service: Service, problem: &ApiError, request_id: &str) -> R
             ]);
             what.xml("Error", &mut xml);
         }
-        Service::Sqs | Service::Organizations | Service::DynamoDb | Service::SecurityHub | Service::EventBridge => {
+        Service::Sqs
+        | Service::Organizations
+        | Service::DynamoDb
+        | Service::SecurityHub
+        | Service::EventBridge
+        | Service::Scheduler => {
             return json::error(service, problem, request_id);
         }
     }

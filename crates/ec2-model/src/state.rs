@@ -12,6 +12,7 @@ use crate::{
     ids::Ids,
     organizations::Organization,
     s3::Object,
+    scheduler,
     security_hub::{self, Hub},
     sqs::Queue,
     throttle::{Buckets, Throttling},
@@ -135,6 +136,16 @@ impl PrefixList {
     }
 }
 
+/// A network interface, as far as a security group has to do with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Interface {
+    pub(crate) id: String,
+    pub(crate) groups: Vec<String>,
+    pub(crate) public_ip: Option<String>,
+    pub(crate) ipv6: Option<String>,
+    pub(crate) sequence: u64,
+}
+
 /// One account in one Region. EC2 User Guide, "Regions": "Each Region is isolated from the other Regions".
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -143,6 +154,7 @@ pub(crate) struct Place {
     pub(crate) default_vpc: String,
     pub(crate) other_vpc: String,
     pub(crate) groups: Vec<Group>,
+    pub(crate) interfaces: Vec<Interface>,
     pub(crate) prefix_lists: Vec<PrefixList>,
 }
 
@@ -210,6 +222,7 @@ pub(crate) struct State {
     pub(crate) published: Vec<Published>,
     pub(crate) bus_events: Vec<BusEvent>,
     /// Where Security Hub is enabled.
+    pub(crate) schedules: BTreeMap<scheduler::GroupKey, scheduler::Group>,
     pub(crate) security_hubs: BTreeMap<security_hub::Place, Hub>,
     pub(crate) objects: BTreeMap<(String, String), Object>,
     pub(crate) s3_buckets: BTreeSet<String>,
@@ -254,6 +267,7 @@ impl State {
             records: Vec::new(),
             published: Vec::new(),
             bus_events: Vec::new(),
+            schedules: BTreeMap::new(),
             security_hubs: BTreeMap::new(),
             objects: BTreeMap::new(),
             s3_buckets: BTreeSet::new(),
@@ -275,6 +289,7 @@ impl State {
             default_vpc: core.ids.resource("vpc"),
             other_vpc: core.ids.resource("vpc"),
             groups: Vec::new(),
+            interfaces: Vec::new(),
             prefix_lists: core
                 .aws_prefix_lists
                 .iter()

@@ -15,14 +15,14 @@ use crate::{
     params::Params,
     s3::Object,
     sqs::Queue,
-    state::{Keeping, State},
+    state::{Interface, Keeping, State},
     sts,
     throttle::Throttling,
 };
 
 /// A world of accounts and Regions. A clone is another handle on the same world.
 ///
-/// Not modelled: the `default` group that every VPC has, instances and network interfaces, VPC creation (each place has
+/// Not modelled: the `default` group that every VPC has, instances, calls that make network interfaces, VPC creation (each place has
 /// one default and one other VPC), peering, tags after creation, EC2-Classic, IAM policies (see [`World::deny`]; session policies are modelled),
 /// signatures, resource-rate throttling, sharing of prefix lists, queue policies, FIFO queues, attributes of SQS messages,
 /// delegated administrators of an organization, `delimiter` of ListObjectsV2, and resources and conditions of session
@@ -67,6 +67,20 @@ impl World {
         all.filter(|stored| stored.rule.id == rule).for_each(|stored| stored.rule.tags = tags.to_vec());
     }
 
+    /// Makes a network interface that is in these groups, with a public address or without. Returns its id.
+    pub fn attach(&self, account: &str, region: &str, groups: &[&str], address: Option<&str>) -> String {
+        let mut state = self.state();
+        let (core, place) = state.place(account, region);
+        let id = core.ids.resource("eni");
+        let (ipv6, public_ip) = address.map(str::to_owned).map_or((None, None), |address| {
+            if address.contains(':') { (Some(address), None) } else { (None, Some(address)) }
+        });
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        let sequence = core.next_sequence();
+        place.interfaces.push(Interface { id: id.clone(), groups, public_ip, ipv6, sequence });
+        id
+    }
+
     /// The names of all groups of an account in a Region.
     pub fn group_names(&self, account: &str, region: &str) -> Vec<String> {
         self.state().place(account, region).1.groups.iter().map(|group| group.name.clone()).collect()
@@ -95,6 +109,23 @@ impl World {
     /// All events put onto buses so far.
     pub fn bus_events(&self) -> Vec<BusEvent> {
         self.state().bus_events.clone()
+    }
+
+    /// Makes a group of schedules.
+    pub fn create_schedule_group(&self, account: &str, region: &str, name: &str) {
+        self.state().schedules.entry((account.into(), region.into(), name.into())).or_default();
+    }
+
+    /// Deletes a group of schedules, and with it its schedules.
+    pub fn delete_schedule_group(&self, account: &str, region: &str, name: &str) {
+        self.state().schedules.remove(&(account.into(), region.into(), name.into()));
+    }
+
+    /// The schedules of a group: the name of each, and what it was asked to be.
+    pub fn schedules(&self, account: &str, region: &str, group: &str) -> Vec<(String, Value)> {
+        let schedules = &self.state().schedules;
+        let group = schedules.get(&(account.into(), region.into(), group.into()));
+        group.map(|group| group.clone().into_iter().collect()).unwrap_or_default()
     }
 
     /// Enables Security Hub in an account and Region. It is not enabled by default.

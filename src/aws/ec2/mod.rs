@@ -1,8 +1,9 @@
-//! EC2: what the function reads there, and the one call that it writes with. The command line has another.
+//! EC2: what the function reads there, and the one call that it writes with. The command line has others.
 
 mod authorize;
 mod describe;
 mod groups;
+mod interfaces;
 mod modify;
 mod prefix_lists;
 mod regions;
@@ -16,6 +17,7 @@ use portcullis_domain::ids::GroupId;
 
 pub use authorize::Authorized;
 pub use describe::{Description, Wanted};
+pub use interfaces::Interfaces;
 pub use modify::{MODIFY, NewValue};
 pub use prefix_lists::{KnownLists, ListAge, PrefixListState};
 pub use revoke::{Permit, REVOKE};

@@ -10,14 +10,15 @@ use lru::LruCache;
 use portcullis_domain::change::{Call, Change};
 use portcullis_domain::cloudtrail;
 use portcullis_domain::former::{MOST_SEEN, Seen};
-use portcullis_domain::ids::RuleId;
+use portcullis_domain::ids::{AccountId, RuleId};
 use portcullis_domain::json::Json;
 use portcullis_domain::memory::{Entries, written};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::aws::AccountRegion;
+use crate::aws::{AccountRegion, Session};
 use crate::pipeline::context::Context;
+use crate::pipeline::permission;
 use crate::store::Update;
 
 /// This many rules are remembered by an instance: some megabytes.
@@ -91,9 +92,14 @@ impl KnownValues {
         values.get(&(target.clone(), rule.clone())).cloned().unwrap_or_default()
     }
 
-    /// Writes to the memory what is still to be written. What cannot be is tried again at the end of the next invocation.
-    pub(in crate::pipeline) async fn keep(&self, context: &Context, until: Instant) {
-        let unkept = std::mem::take(&mut *self.unkept.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Writes to the memory what is still to be written of accounts in which the function may act: anybody can send a record
+    /// that names another one. What cannot be written is tried again at the end of the next invocation.
+    pub(in crate::pipeline) async fn keep(&self, context: &Context, session: Option<Session<'_>>, until: Instant) {
+        let mut unkept = std::mem::take(&mut *self.unkept.lock().unwrap_or_else(PoisonError::into_inner));
+        let identity = session.map(|session| session.identity());
+        let may_act =
+            |account: &AccountId| identity.is_some_and(|own| permission::check(context, own, account).is_ok());
+        unkept.retain(|((target, _), _)| may_act(&target.account));
         if unkept.is_empty() {
             return;
         }

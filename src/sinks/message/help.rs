@@ -1,4 +1,5 @@
-//! What helps the reader: a link to the group, the command that closes it, and the exemption to paste.
+//! What helps the reader: a link to the group, the commands that close it and show what is behind it, and the exemption to
+//! paste.
 
 use std::collections::BTreeSet;
 
@@ -44,6 +45,18 @@ pub(super) fn command(finding: &Finding) -> Option<String> {
     Some(format!(
         "aws ec2 revoke-security-group-ingress --region {region} --group-id {group} --security-group-rule-ids {}",
         ids.join(" ")
+    ))
+}
+
+/// The command that shows what is behind an open port. The function itself may not ask.
+pub(super) fn behind(finding: &Finding) -> Option<String> {
+    if !is_open(finding) {
+        return None;
+    }
+    let (group, region) = (group_id(finding.group.as_ref())?, region(finding)?);
+    Some(format!(
+        "aws ec2 describe-network-interfaces --region {region} --filters Name=group-id,Values={group} --output table \
+         --query 'NetworkInterfaces[].[NetworkInterfaceId,Association.PublicIp,Description]'"
     ))
 }
 

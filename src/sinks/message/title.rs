@@ -22,6 +22,21 @@ struct Headline {
 fn headline(finding: &Finding) -> Headline {
     let open = |what, next_step| Headline { is_open: true, what, next_step };
     let over = |what, next_step| Headline { is_open: false, what, next_step };
+    if finding.is_of_end() {
+        return match finding.outcome {
+            Outcome::Failed => open(
+                "OPENING NOT ENDED",
+                "Close it by hand now: what was opened for a while is open still. The function tries again.",
+            ),
+            Outcome::WouldRevert => open("OPENING OVERDUE", "End it: `portcullis close` with the waiver's id."),
+            Outcome::Reverted => over(
+                "OPENING ENDED",
+                "Nothing to do. Who needs it for longer opens it again, or adds an exemption to the policy.",
+            ),
+            Outcome::AlreadyGone => over("OPENING ENDED, nothing was left", "Nothing to do."),
+            Outcome::None => over("opening not ended", "Nothing to do where the opening was not to end yet."),
+        };
+    }
     match (finding.verdict, finding.outcome) {
         (Verdict::Undecided, _) if !finding.doubtful => over(
             "REFUSED",
@@ -60,6 +75,10 @@ fn headline(finding: &Finding) -> Headline {
         (Verdict::Exempt, _) if finding.exempt_by.is_some() => over(
             "EXEMPT for who made it",
             "Nothing to do where that was expected. Where it was not, ask who used the exempt principal.",
+        ),
+        (Verdict::Exempt, _) if finding.waiver.is_some() => over(
+            "OPEN UNDER A WAIVER",
+            "Nothing to do where that was expected. Where it was not, ask who wrote the waiver.",
         ),
         (Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant, Outcome::AlreadyGone) => {
             over("nothing open", "Nothing to do.")
@@ -135,9 +154,7 @@ fn found(sweep: &SweepFinding) -> String {
 pub(super) fn next_step(finding: &Finding) -> &'static str {
     match &finding.sweep {
         None => headline(finding).next_step,
-        Some(sweep) if !sweep.open.is_empty() => {
-            "Close what is open by hand, or add an exemption with a reason. The groups are named above."
-        }
+        Some(sweep) if !sweep.open.is_empty() => "Close what is open by hand, or add an exemption with a reason.",
         Some(sweep) if !sweep.unreachable.is_empty() => {
             "Find out why a place could not be looked at. The function tries again."
         }

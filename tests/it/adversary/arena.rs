@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ec2_model::World;
 
 use super::instance::START;
-use crate::harness::{ACCOUNT, TABLE};
+use crate::harness::{ACCOUNT, EVIDENCE, TABLE};
 use crate::simulation::judge::{Lists, Rule, Shape, exposing};
 
 /// A rule that was lawful this long before its revoke was lawful at the look that the revoke rests on: a look may be
@@ -63,6 +63,7 @@ impl Arena {
         world.set_now(START);
         world.set_throttling(true);
         world.create_table(ACCOUNT, &region, TABLE);
+        world.create_bucket(EVIDENCE);
         let started = tokio::time::Instant::now();
         let (groups, lists, wide, exempt, exposed, heard, lost) = Default::default();
         let (astray, strayed, cut, raced) = Default::default();

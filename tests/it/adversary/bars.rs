@@ -17,10 +17,14 @@ const AGAIN: &str =
 fn all() -> &'static [Outcome] {
     static FOUGHT: OnceLock<Vec<Outcome>> = OnceLock::new();
     FOUGHT.get_or_init(|| {
-        let (seeds, began) = (number("PORTCULLIS_SEEDS").unwrap_or(216), std::time::Instant::now());
+        let (seeds, began) = (number("PORTCULLIS_SEEDS").unwrap_or(144), std::time::Instant::now());
         let count = usize::try_from(seeds).unwrap();
         let outcomes = in_parallel(count, |n| Fight::draw(n as u64).fight(n as u64, false));
-        println!("{}\n{seeds} seeds in {:.1?}", table(&outcomes), began.elapsed());
+        for memory in [false, true] {
+            let of: Vec<Outcome> = outcomes.iter().filter(|outcome| outcome.memory == memory).cloned().collect();
+            println!("{} a memory\n{}", if memory { "With" } else { "Without" }, table(&of));
+        }
+        println!("{seeds} seeds in {:.1?}", began.elapsed());
         outcomes
     })
 }
@@ -117,7 +121,8 @@ fn minute(attack: Attack, every: u64, late: u64) -> Fight {
     let pace = Pace { every, moves: 60_000 / every, variant: 0 };
     let timeout = Duration::from_secs(120);
     let (spread, doubled, batch, concurrency) = (0.0, 0.0, 0, 1_000);
-    let travel = Travel { late, spread, doubled, batch, concurrency, timeout, ideal: false, memory: false };
+    let travel =
+        Travel { late, spread, doubled, batch, concurrency, timeout, ideal: false, memory: false, memory_faults: 0.0 };
     Fight { attack, pace, travel, policy: 0 }
 }
 

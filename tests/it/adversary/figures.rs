@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,12 +10,15 @@ use std::time::Duration;
 use super::Fight;
 use super::attacks::{ATTACKS, Attack};
 use super::watch::{Counts, Watch};
+use crate::harness::replayed;
 
 /// The result of a fight.
 #[derive(Debug, Clone)]
 pub(super) struct Outcome {
     pub(super) seed: u64,
     pub(super) attack: Attack,
+    /// Whether the instances had a memory.
+    pub(super) memory: bool,
     /// Starting one second after the first event arrived: the share of the time in which a port was open, all groups
     /// together.
     pub(super) share: Option<f64>,
@@ -62,19 +66,26 @@ impl Outcome {
             window += until.saturating_sub(from);
             unseen += usize::from(here >= 1_000 && !group.published);
         }
+        let mut false_words = watch.false_words.clone();
+        // Evidence of a fight must be judged again as it was.
+        let world = &watch.arena.world;
+        if std::panic::catch_unwind(AssertUnwindSafe(|| replayed(world))).is_err() {
+            false_words.push("evidence that is judged otherwise".to_owned());
+        }
         let share = (window > 0).then(|| Duration::from_millis(open).div_duration_f64(Duration::from_millis(window)));
         let trace = watch.arena.groups.values().flat_map(|group| &group.changes);
         let trace = trace.fold(0_u64, |sum, (at, open)| sum.wrapping_mul(31).wrapping_add(at * 2 + u64::from(*open)));
         Self {
             seed,
             attack: fight.attack,
+            memory: fight.travel.memory,
             share,
             opened: watch.arena.groups.values().any(|group| !group.changes.is_empty()),
             left_open: watch.arena.groups.values().any(|group| !group.exposing.is_empty()),
             lost: watch.arena.lost.clone(),
             cut: watch.arena.cut,
             raced: watch.arena.raced,
-            false_words: watch.false_words.clone(),
+            false_words,
             acknowledged: watch.acknowledged.clone(),
             unseen,
             counts: watch.counts.clone(),

@@ -40,7 +40,8 @@ impl Instance {
         between: Between,
         out: Box<dyn Fn(&str) + Send + Sync>,
     ) -> Self {
-        let setup = Setup { policy, topic: true, evidence: false, memory, ..Setup::default() };
+        let evidence = memory.is_some();
+        let setup = Setup { policy, topic: true, evidence, memory, ..Setup::default() };
         let clock = Box::new(move || Timestamp::from_millisecond(START).unwrap() + started.elapsed());
         let context = setup.context(region, between, clock, out).await;
         let identity = FunctionIdentity::of_arn(&format!("arn:aws:lambda:{region}:{ACCOUNT}:function:portcullis"));

@@ -54,8 +54,10 @@ pub(super) struct Travel {
     /// Instead of instances, a watchman revokes. He knows who made each rule and looks as often as EC2 allows. No
     /// guardrail can close what he leaves open.
     pub(super) ideal: bool,
-    /// Whether the instances have a memory.
+    /// Whether the instances have a memory, and keep evidence.
     pub(super) memory: bool,
+    /// The share of calls to the memory that fail.
+    pub(super) memory_faults: f64,
 }
 
 /// Lambda repeats a failed asynchronous invocation after one minute, and again after two more (Lambda Developer Guide,
@@ -90,7 +92,8 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(seed: u64, region: String, policy: &'static str, travel: Travel, verbose: bool) -> Rc<Self> {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let watch = Watch::new(Arena::new(seed, region.clone()), rng.fork(), verbose);
+        let mut watch = Watch::new(Arena::new(seed, region.clone()), rng.fork(), verbose);
+        watch.memory_faults = travel.memory_faults;
         let (queue, polling, sent, held_back) = Default::default();
         let (watch, rng) = (Arc::new(Mutex::new(watch)), RefCell::new(rng.fork()));
         let (until, on_watch, started) = (Cell::new(u64::MAX), Cell::new(false), Instant::now());

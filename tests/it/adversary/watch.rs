@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ec2_model::{Reply, Request};
+use ec2_model::{Fault, FaultKind, Reply, Request};
 use serde_json::Value;
 
 use super::arena::Arena;
@@ -75,12 +75,15 @@ pub(super) struct Watch {
     pub(super) acknowledged: Vec<String>,
     pub(super) rng: fastrand::Rng,
     pub(super) verbose: bool,
+    /// The share of calls to the memory that fail.
+    pub(super) memory_faults: f64,
 }
 
 impl Watch {
     pub(super) fn new(arena: Arena, rng: fastrand::Rng, verbose: bool) -> Self {
         let (made, views, counts, false_words, acknowledged) = Default::default();
-        Self { arena, made, views, counts, false_words, acknowledged, rng, verbose }
+        let memory_faults = 0.0;
+        Self { arena, made, views, counts, false_words, acknowledged, rng, verbose, memory_faults }
     }
 
     /// Registers another instance. Returns its number.
@@ -98,8 +101,13 @@ impl Watch {
     /// Passes on a request of an instance. Returns the answer and how long it takes.
     pub(super) fn pass(&mut self, instance: usize, request: &Request) -> (Duration, Reply) {
         self.arena.tick();
-        if request.headers.iter().any(|(name, value)| name == "x-amz-target" && value.starts_with("DynamoDB")) {
-            return self.remembered(instance, request);
+        let target = request.headers.iter().find(|(name, _)| name == "x-amz-target").map(|(_, target)| target.as_str());
+        if let Some(action) = target.and_then(|target| target.strip_prefix("DynamoDB_20120810.")) {
+            return self.remembered(instance, action, request);
+        }
+        // Evidence.
+        if request.method == "PUT" {
+            return (Duration::from_millis(self.rng.u64(20..120)), self.arena.world.handle(request));
         }
         let form = form(&request.body);
         let field = |name: &str| form.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value);
@@ -145,8 +153,19 @@ impl Watch {
     }
 
     /// A call to the memory. What it says is closed was revoked by another instance, as EC2 listed it.
-    fn remembered(&mut self, instance: usize, request: &Request) -> (Duration, Reply) {
+    fn remembered(&mut self, instance: usize, action: &str, request: &Request) -> (Duration, Reply) {
         self.counts.memory += 1;
+        if self.memory_faults > 0.0 && self.rng.f64() < self.memory_faults {
+            let kinds = [
+                FaultKind::Throttle,
+                FaultKind::LostBefore,
+                FaultKind::LostAfter,
+                FaultKind::Denied,
+                FaultKind::Slow(Duration::from_millis(self.rng.u64(400..20_000))),
+            ];
+            let kind = kinds[self.rng.usize(..kinds.len())].clone();
+            self.arena.world.inject(Fault::next(action, kind));
+        }
         let reply = self.arena.world.handle(request);
         if let Reply::Answer(answer) = &reply {
             let text = String::from_utf8_lossy(&answer.body).into_owned();

@@ -7,24 +7,6 @@ use portcullis::pipeline::Context;
 
 use super::*;
 
-/// How often events go astray in a world, as the simulation draws it.
-struct Losses {
-    lost: f64,
-    twice: f64,
-    late: f64,
-}
-
-impl Losses {
-    fn draw(rng: &mut fastrand::Rng) -> Self {
-        let mut often = |choices: [f64; 4]| choices[rng.usize(..4)];
-        Self {
-            lost: often([0.0, 0.0, 0.3, 1.0]),
-            twice: often([0.0, 0.1, 0.5, 1.0]),
-            late: often([0.0, 0.1, 0.5, 1.0]),
-        }
-    }
-}
-
 #[derive(Default)]
 struct Count {
     acts: usize,
@@ -39,7 +21,8 @@ struct Day {
     watch: Watch,
     instances: Vec<Context>,
     rng: fastrand::Rng,
-    losses: Losses,
+    /// How often events are lost, doubled and late.
+    losses: [f64; 3],
     /// What is under way, by when it arrives.
     posts: BTreeMap<(i64, usize), Value>,
     sent: usize,
@@ -50,7 +33,7 @@ impl Day {
     async fn start(seed: u64) -> Self {
         fastrand::seed(seed);
         let mut rng = fastrand::Rng::with_seed(seed);
-        let losses = Losses::draw(&mut rng);
+        let losses = crate::simulation::losses(&mut rng);
         let watch = restoring().start().await;
         let mut instances = Vec::new();
         for _ in 0..3 {
@@ -93,14 +76,15 @@ impl Day {
 
     /// Sends the records of all calls that changed a rule, as reliably as this world allows: the function's own as well.
     fn post_records(&mut self) {
+        let [lost, twice, late] = self.losses;
         let names = ["AuthorizeSecurityGroupIngress", "ModifySecurityGroupRules"];
         for record in self.watch.world.take_records() {
             let is_ours = names.iter().any(|name| record["eventName"] == *name);
-            if !is_ours || record.get("errorCode").is_some() || self.rng.f64() < self.losses.lost {
+            if !is_ours || record.get("errorCode").is_some() || self.rng.f64() < lost {
                 continue;
             }
-            for _ in 0..if self.rng.f64() < self.losses.twice { 2 } else { 1 } {
-                let is_late = self.rng.f64() < self.losses.late;
+            for _ in 0..if self.rng.f64() < twice { 2 } else { 1 } {
+                let is_late = self.rng.f64() < late;
                 let delay = if is_late { self.rng.i64(5_000..300_000) } else { self.rng.i64(300..2_000) };
                 self.sent += 1;
                 let at = (self.watch.world.now() + delay, self.sent);
@@ -163,7 +147,7 @@ const HOURS: i64 = 12;
 
 #[tokio::test(start_paused = true)]
 async fn what_a_modified_rule_was_is_known_of_nineteen_in_twenty_with_hourly_sweeps() {
-    let worlds = crate::simulation::number("PORTCULLIS_SEEDS").unwrap_or(24).min(400);
+    let worlds = crate::simulation::number("PORTCULLIS_SEEDS").unwrap_or(10).min(400);
     let mut count = Count::default();
     for seed in 0..worlds {
         let mut day = Day::start(seed).await;

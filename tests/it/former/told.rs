@@ -202,3 +202,16 @@ async fn without_the_memory_of_calls_a_value_is_told_and_nothing_rests_on_it() {
         assert!(finding.reason.contains("the memory of calls since did not answer"), "{}", finding.reason);
     }
 }
+
+/// Anybody can send a record that names another account. What it says is nobody's memory.
+#[tokio::test(start_paused = true)]
+async fn what_happens_in_accounts_of_others_is_not_remembered() {
+    let watch = remembering().start().await;
+    let web = rule(&watch, tcp(443, EVERYONE));
+    let mut event = modify(&watch, &web, tcp(8443, EVERYONE));
+    for part in ["/account", "/detail/recipientAccountId"] {
+        *event.pointer_mut(part).unwrap() = json!("999988887777");
+    }
+    watch.finding(&event).await;
+    assert_eq!(watch.memory_calls(), Vec::<String>::new());
+}

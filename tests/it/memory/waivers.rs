@@ -1,7 +1,7 @@
 //! A waiver in the group's memory: it covers what its principal made, and nothing else.
 
 use ec2_model::Actor;
-use portcullis::domain::memory::{Waiver, waiver_name, written};
+use portcullis::domain::memory::{Waiver, WaiverKind, waiver_name, written};
 use portcullis::store::Update;
 
 use super::*;
@@ -19,6 +19,7 @@ async fn grant(watch: &Watch, waiver: &Waiver) {
 fn waiver(watch: &Watch, hours: i64) -> Waiver {
     let from = watch.context.now();
     Waiver {
+        kind: WaiverKind::Undo,
         by: ONCALL.to_owned(),
         reason: "INC-123".to_owned(),
         from,

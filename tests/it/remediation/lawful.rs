@@ -121,3 +121,25 @@ async fn a_look_that_fails_while_rules_change_leaves_what_ec2_does_not_show_yet_
     assert_eq!(watch.ingress(), ["tcp 22-22 0.0.0.0/0"]);
     assert_eq!(answer.failed.len(), 1, "{:#?}", answer.findings);
 }
+
+/// Whoever adds a narrow rule and takes it out again has no part in what has been open for long.
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_came_and_went_beside_an_old_exposure_costs_one_look_unless_it_was_wide() {
+    for (source, is_wide) in [("9.9.0.0/16", false), ("9.9.0.0/15", false), ("9.8.0.0/14", true), ("0.0.0.0/1", true)] {
+        let watch = enforcing().await;
+        watch.open(&[tcp(22, "0.0.0.0/0")]);
+        watch.world.set_now(watch.world.now() + 86_400_000);
+        let event = watch.open(&[tcp(22, source)]);
+        let rule = watch.world.rules(ACCOUNT, REGION, &watch.group).pop().unwrap().id;
+        watch.world.revoke(ACCOUNT, REGION, &watch.group, &[&rule]).unwrap();
+        watch.world.set_now(watch.world.now() + 60_000);
+        let answer = watch.deliver(&event).await;
+        let finding = &answer.findings[0];
+        assert_eq!(finding.verdict, Verdict::Exposed, "{source}: it is told");
+        assert_eq!(
+            (watch.ec2_calls().len() > 1, !answer.failed.is_empty()),
+            (is_wide, is_wide),
+            "{source}: {finding:#?}"
+        );
+    }
+}

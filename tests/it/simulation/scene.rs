@@ -96,7 +96,12 @@ pub(crate) struct Scene {
     pub(crate) versions: Vec<(u64, i64)>,
     pub(crate) tally: BTreeMap<String, usize>,
     pub(crate) break_glass: bool,
+    /// Whether people like to move lawful rules to guarded ports, which is what can be given back.
+    pub(crate) moves: bool,
 }
+
+/// What people do beside that in worlds whose functions give rules back.
+pub(crate) const MOVES: &str = "moves a lawful rule to a guarded port";
 
 const PORTS: [(&str, i32, i32); 9] = [
     ("tcp", 22, 22),
@@ -148,6 +153,7 @@ impl Scene {
             outbox: Vec::new(),
             tally: BTreeMap::new(),
             break_glass,
+            moves: false,
         };
         for place in 0..scene.places.len() {
             scene.create_group(place);
@@ -237,6 +243,7 @@ impl Scene {
         let groups = self.groups.clone();
         let group = self.one_of(&groups);
         let kind = if self.closed.is_empty() || !self.chance(0.15) { kind } else { "opens again" };
+        let kind = if self.moves && self.chance(0.4) { MOVES } else { kind };
         if self.act(kind, &group, exempt).is_some() {
             self.count(kind);
             self.touched(group.place);
@@ -310,6 +317,18 @@ impl Scene {
                 self.open(&group, &group.id, &[permission], exempt)?;
                 self.touched(group.place);
                 Some(())
+            }
+            MOVES => {
+                let is_web = |rule: &ec2_model::Rule| rule.direction == Direction::Ingress && rule.from_port >= 8000;
+                let all = self.world.rules(account, &region, &group.id);
+                let web: Vec<String> = all.into_iter().filter(is_web).map(|rule| rule.id).collect();
+                let port = self.rng.i32(8000..9000);
+                if web.is_empty() || self.chance(0.4) {
+                    return open(self, &[Permission::tcp(port, "0.0.0.0/0")]);
+                }
+                let (rule, guarded) = (self.one_of(&web), self.one_of(&[22, 3389, port]));
+                let permission = Permission::tcp(guarded, self.one_of(&["0.0.0.0/0", "0.0.0.0/1", "9.9.9.9/32"]));
+                self.changed(group, vec![RuleChange { rule, permission }], exempt)
             }
             "changes a prefix list" => self.change_list(list, exempt),
             "restores a prefix list" => {
@@ -397,6 +416,11 @@ impl Scene {
         if changes.is_empty() {
             return None;
         }
+        self.changed(group, changes, exempt)
+    }
+
+    fn changed(&mut self, group: &Group, changes: Vec<RuleChange>, exempt: bool) -> Option<()> {
+        let Place { account, region } = self.places[group.place].clone();
         self.world.modify_rules(account, &region, &group.id, &changes).ok()?;
         let changed = |id: &String| changes.iter().any(|change| change.rule == *id);
         let made = self.rules(group.place, &group.id).into_iter().filter(|rule| changed(&rule.id));

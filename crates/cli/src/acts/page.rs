@@ -23,6 +23,9 @@ pub fn page(evidence: &Evidence) -> String {
 }
 
 fn write(evidence: &Evidence, out: &mut String) -> std::fmt::Result {
+    if let Some(opening) = &evidence.opening {
+        return super::opening::write(evidence, opening, out);
+    }
     let location = &evidence.location;
     writeln!(out, "{}\n", title(evidence))?;
     writeln!(out, "Where      security group {}", location.group)?;
@@ -90,12 +93,12 @@ fn title(evidence: &Evidence) -> String {
         ActOutcome::AlreadyGone => "A port was open to the internet, and was closed before Portcullis could close it",
         ActOutcome::Failed => "Portcullis could not close a port that is open to the internet",
         ActOutcome::Intended => "An operator was about to put rules back",
-        ActOutcome::PutBack => "An operator put rules back",
+        ActOutcome::PutBack | ActOutcome::Opened => "An operator put rules back",
     };
     format!("{what}\nAct        {}", evidence.id)
 }
 
-fn section(out: &mut String, title: &str) -> std::fmt::Result {
+pub(super) fn section(out: &mut String, title: &str) -> std::fmt::Result {
     writeln!(out, "\n{title}")
 }
 
@@ -107,7 +110,7 @@ fn more(out: &mut String, all: usize) -> std::fmt::Result {
 }
 
 /// `2026-11-25 18:00:02 UTC`
-fn time(time: Timestamp) -> String {
+pub(super) fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
@@ -122,7 +125,7 @@ fn exposed(exposure: &ExposureFinding) -> String {
     )
 }
 
-fn done(evidence: &Evidence) -> Vec<String> {
+pub(super) fn done(evidence: &Evidence) -> Vec<String> {
     let count = |is: fn(&Action) -> bool| evidence.rules.iter().filter(|taken| is(&taken.action)).count();
     let mut lines = Vec::new();
     for call in evidence.looks.iter().filter_map(|look| look.call.as_ref()) {
@@ -162,6 +165,7 @@ fn done(evidence: &Evidence) -> Vec<String> {
         }
         ActOutcome::Intended => lines.push("This was written before the calls.".to_owned()),
         ActOutcome::PutBack => lines.extend(put_back(evidence)),
+        ActOutcome::Opened => lines.push("The rules are there: a later look at the group confirms it.".to_owned()),
     }
     if let Some(ms) = evidence.exposed_ms {
         let (seconds, tenths) = (ms / 1000, ms % 1000 / 100);
@@ -183,7 +187,7 @@ fn put_back(evidence: &Evidence) -> Vec<String> {
     lines
 }
 
-fn became(action: &Action) -> String {
+pub(super) fn became(action: &Action) -> String {
     match action {
         Action::Failed { error } => format!("not revoked ({})", escaped(error)),
         other @ (Action::Revoked

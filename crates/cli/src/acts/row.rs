@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use portcullis::domain::evidence::{ActId, ActOutcome, Evidence, Kind};
+use portcullis::domain::evidence::{ActId, ActOutcome, Evidence, Kind, admits};
 use portcullis::domain::finding::ExposureFinding;
+use portcullis::domain::rule::Permission;
 use serde::Serialize;
 
 use crate::words;
@@ -47,13 +48,20 @@ impl Row {
         let sources: BTreeSet<&String> = exposures.iter().flat_map(|exposure| &exposure.sources).collect();
         let ports: BTreeSet<String> =
             exposures.iter().map(|exposure: &ExposureFinding| words::ports(exposure)).collect();
+        // An opening is told by what it opened, exposed or not.
+        let opened = evidence.opening.iter().flat_map(|opening| &opening.opens);
+        let ended = evidence.rules.iter().map(|taken| &taken.rule.permission);
+        let opened: Vec<&Permission> = opened.chain(ended.filter(|_| evidence.opening.is_some())).collect();
+        let own = |part: fn(&Permission) -> String| opened.iter().map(|it| part(it)).collect::<BTreeSet<String>>();
+        let ports: BTreeSet<String> = ports.into_iter().chain(own(|it| admits(&it.traffic))).collect();
+        let from = own(|it| it.source.to_string());
         Self {
             time: evidence.who.time,
             account: evidence.location.account.to_string(),
             region: evidence.location.region.to_string(),
             group: evidence.location.group.to_string(),
             ports: ports.into_iter().collect(),
-            sources: sources.into_iter().cloned().collect(),
+            sources: sources.into_iter().cloned().chain(from).collect(),
             actor: evidence.who.actor.clone(),
             kind: evidence.kind,
             outcome: evidence.outcome,
@@ -70,6 +78,10 @@ impl Row {
     }
 
     fn kind_of_call(&self) -> &'static str {
-        if self.actor.is_none() { "a sweep" } else { "unknown" }
+        match (&self.actor, self.kind) {
+            (None, Kind::End) => "its end",
+            (None, _) => "a sweep",
+            (Some(_), _) => "unknown",
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use portcullis::aws::CallerError;
 
-use crate::operator::NO_CREDENTIALS;
+use crate::operator::no_credentials;
 
 const NO_REGION: &str = "no Region is configured: set AWS_REGION, or give --region";
 
@@ -12,7 +12,7 @@ pub fn on_caller(error: &CallerError, command: &str) -> String {
     match error {
         CallerError::NoRegion => NO_REGION.to_owned(),
         CallerError::OddRegion(_) => format!("{error} (set AWS_REGION)"),
-        CallerError::NoCredentials(why) => format!("no AWS credentials: {NO_CREDENTIALS} ({why})"),
+        CallerError::NoCredentials(why) => no_credentials(why),
         CallerError::Aws(error) => with(&error.to_string(), command),
     }
 }

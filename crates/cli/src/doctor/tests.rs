@@ -99,14 +99,13 @@ fn resources() -> BTreeMap<String, Resource> {
     all.all().into_iter().map(of).collect()
 }
 
-fn rules(resources: &BTreeMap<String, Resource>) -> BTreeMap<String, Rule> {
+fn rules(resources: &BTreeMap<String, Resource>, accounts: &str) -> BTreeMap<String, Rule> {
     let template = Template::hub();
-    let patterns = template.patterns();
     let ours = resources.iter().filter(|(_, resource)| resource.kind == "AWS::Events::Rule");
     let rules = ours.map(|(id, resource)| {
         let target = if id.starts_with("Tamper") { topic() } else { function() };
         let name = resource.id.rsplit('|').next().unwrap().to_owned();
-        (name, rule(patterns.get(id.as_str()).map(|pattern| (*pattern).clone()), target))
+        (name, rule(template.pattern_for(id, Some(accounts)), target))
     });
     rules.collect()
 }
@@ -155,7 +154,7 @@ fn healthy() -> Inventory {
         ("LogGroupName", "portcullis-LogGroup".to_owned()),
         ("LogQueueArn", queue_arn("LogQueue")),
     ]);
-    let rules = rules(&resources);
+    let rules = rules(&resources, "*");
     let invokers = ["portcullis-Rule", "portcullis/portcullis-BusRule", "portcullis-SweepRule"];
     let environment = map([
         ("PORTCULLIS_MODE", "enforce".to_owned()),

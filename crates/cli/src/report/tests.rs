@@ -25,7 +25,7 @@ pub(crate) fn act(n: usize, actor: &str, outcome: ActOutcome, seconds: Option<u6
         ActOutcome::WouldRevert => Action::WouldRevoke,
         ActOutcome::Failed => Action::Failed { error: "UnauthorizedOperation".to_owned() },
         ActOutcome::AlreadyGone => Action::AlreadyGone,
-        ActOutcome::Reverted | ActOutcome::Intended | ActOutcome::PutBack => Action::Revoked,
+        ActOutcome::Reverted | ActOutcome::Intended | ActOutcome::PutBack | ActOutcome::Opened => Action::Revoked,
     };
     let id: portcullis::domain::ids::RuleId = format!("sgr-{n}").parse().unwrap();
     let permission = Permission {
@@ -77,6 +77,7 @@ pub(crate) fn act(n: usize, actor: &str, outcome: ActOutcome, seconds: Option<u6
         done_at: None,
         exposed_ms: seconds.map(|seconds| seconds * 1000),
         undo: None,
+        opening: None,
     }
 }
 

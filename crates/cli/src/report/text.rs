@@ -5,11 +5,24 @@ use std::io::{self, Write};
 use portcullis::domain::text::escaped_up_to;
 
 use super::{Line, Report, open_for};
-use crate::show::plain_table;
+use crate::show::table_of;
 use crate::terminal::Terminal;
 
 /// This many lines of a kind are shown. JSON and CSV have them all.
 const MOST_LINES: usize = 20;
+
+/// The least widths of the columns: a group's id, and the longest word of each heading.
+const WIDTHS: [u16; 7] = [20, 6, 5, 6, 6, 5, 7];
+
+/// A narrow terminal has no room for the number of rules. CSV and JSON have it.
+fn header(terminal: Terminal) -> Vec<&'static str> {
+    let times = ["open: half up to", "longest"];
+    let counts: &[&str] = match terminal.is_narrow() {
+        true => &["", "closed", "would close", "failed", "undone"],
+        false => &["", "closed", "would close", "failed", "undone", "rules"],
+    };
+    [counts, &times].concat()
+}
 
 /// Writes the report as a page.
 ///
@@ -25,9 +38,9 @@ pub fn text(report: &Report, terminal: Terminal, out: &mut impl Write) -> io::Re
             continue;
         }
         writeln!(out, "\n{title}")?;
-        let header = ["", "closed", "would close", "failed", "undone", "rules", "open: half up to", "longest"];
-        let rows = lines.iter().take(MOST_LINES).map(row).collect::<Vec<_>>();
-        writeln!(out, "{}", plain_table(&header, &rows, terminal))?;
+        let mut table = table_of(&header(terminal), &WIDTHS, terminal);
+        lines.iter().take(MOST_LINES).for_each(|line| _ = table.add_row(row(line, terminal)));
+        writeln!(out, "{table}")?;
         let more = lines.len().saturating_sub(MOST_LINES);
         if more > 0 {
             writeln!(out, "and {more} more")?;
@@ -47,9 +60,10 @@ pub(super) fn span(report: &Report) -> String {
     }
 }
 
-fn row(line: &Line) -> Vec<String> {
+fn row(line: &Line, terminal: Terminal) -> Vec<String> {
     let Line { name, reverted, would_revert, failed, undone, rules, .. } = line;
-    let counts = [reverted, would_revert, failed, undone, rules].map(ToString::to_string);
+    let rules = (!terminal.is_narrow()).then_some(rules);
+    let counts = [reverted, would_revert, failed, undone].into_iter().chain(rules).map(ToString::to_string);
     let time = |seconds: Option<u64>| seconds.map_or_else(String::new, |it| open_for(Some(it)));
     let times = [time(line.median_open_seconds), time(line.longest_open_seconds)];
     [escaped_up_to(name, 200)].into_iter().chain(counts).chain(times).collect()

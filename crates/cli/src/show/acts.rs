@@ -43,25 +43,26 @@ pub fn acts(rows: &[Row], format: Format, view: View, out: &mut impl Write) -> i
 fn table(rows: &[Row], view: View, out: &mut impl Write) -> io::Result<()> {
     let port = |row: &Row| row.ports.join("\n");
     let ports: Vec<String> = rows.iter().map(port).collect();
-    let width = widest(ports.iter().map(String::as_str), 18);
-    let header = ["time", "security group", "open", "who", "outcome, act"];
-    // The id is never broken: it is there to be copied.
-    let act = widest(rows.iter().map(|row| row.act.as_str()), 100);
-    let mut table = table_of(&header, &[TIME, GROUP, width, 12, act], view.terminal);
-    for (row, ports) in rows.iter().zip(ports) {
+    let width = widest(ports.iter().map(String::as_str), 16);
+    let header = ["when, who", "security group", "open", "outcome"];
+    let mut table = table_of(&header, &[TIME, GROUP, width, 12], view.terminal);
+    for ((row, ports), n) in rows.iter().zip(ports).zip(1..) {
         let place = format!("{}\n{} {}", escaped(&row.group), row.account, row.region);
-        let outcome = format!("{}\n{}", row.outcome.as_str().replace('_', " "), row.act);
+        let outcome = row.outcome.as_str().replace('_', " ");
         let outcome = match row.outcome {
             ActOutcome::Reverted | ActOutcome::PutBack => Cell::new(outcome).fg(Color::Green),
             ActOutcome::Failed => Cell::new(outcome).fg(Color::Red).add_attribute(Attribute::Bold),
             ActOutcome::WouldRevert => Cell::new(outcome).fg(Color::Red),
-            ActOutcome::AlreadyGone | ActOutcome::Intended => Cell::new(outcome),
+            ActOutcome::AlreadyGone | ActOutcome::Intended | ActOutcome::Opened => Cell::new(outcome),
         };
         let time = row.time.map_or_else(|| "unknown".to_owned(), |time| time.to_string());
-        let cells = [time, place, ports, in_lines(&row.actor(), 30)];
+        let who = in_lines(&row.actor(), if view.terminal.is_narrow() { usize::from(TIME) } else { 40 });
+        let cells = [format!("{time}\n{who}\n[{n}]"), place, ports];
         table.add_row(cells.into_iter().map(Cell::new).chain([outcome]));
     }
-    writeln!(out, "{table}")
+    writeln!(out, "{table}")?;
+    // No column has room for an act's id, and it is there to be copied.
+    rows.iter().zip(1..).try_for_each(|(row, n)| writeln!(out, "[{n}] {}", row.act))
 }
 
 fn csv(rows: &[Row], out: &mut impl Write) -> io::Result<()> {

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use portcullis_domain::finding::{Finding, Verdict};
 use portcullis_domain::text::{escaped, for_people};
 
-use super::View;
-use super::table::{GROUP, TIME, in_lines, place, table_of, widest};
+use super::table::{GROUP, TIME, in_lines, in_words, place, table_of, widest};
+use super::{View, totals};
 use crate::check::Checked;
+use crate::terminal::Terminal;
 use crate::words;
 
 /// Whether a finding is in the table without `--all`.
@@ -76,15 +77,22 @@ pub(super) fn write(checked: &[Checked], view: View, out: &mut impl Write) -> io
     let widths = [TIME, GROUP, widest(rows.iter().map(|row| row.open.as_str()), 20), 9];
     let mut table = table_of(&["when, who", "security group", "open", "verdict"], &widths, view.terminal);
     // An ARN is broken between its parts.
-    let longest = if view.terminal.width < 100 { usize::from(TIME) } else { 40 };
+    let longest = if view.terminal.is_narrow() { usize::from(TIME) } else { 40 };
     for (row, n) in rows.iter().zip(1..) {
         let Some(Checked { finding, .. }) = row.first() else { continue };
         let who = in_lines(&words::actor(finding), longest);
         let who = format!("{}\n{who}\n[{n}]", when(row));
-        table.add_row([Cell::new(who), Cell::new(place(finding)), Cell::new(&row.open), verdict(finding)]);
+        table.add_row([
+            Cell::new(who),
+            Cell::new(place(finding)),
+            Cell::new(&row.open),
+            verdict(finding, view.terminal),
+        ]);
     }
     writeln!(out, "{table}")?;
-    rows.iter().zip(1..).try_for_each(|(row, n)| reference(row, n, out))
+    rows.iter().zip(1..).try_for_each(|(row, n)| reference(row, n, view.terminal, out))?;
+    // One row is its own sum.
+    if rows.len() > 1 { totals::write(checked, view.terminal, out) } else { Ok(()) }
 }
 
 /// The time, or the first and the last.
@@ -98,19 +106,34 @@ fn when(row: &Row<'_>) -> String {
     }
 }
 
-fn verdict(finding: &Finding) -> Cell {
+/// The verdict, with its reason where the column has room for one.
+fn verdict(finding: &Finding, terminal: Terminal) -> Cell {
+    let words = match why(finding) {
+        Some(why) if !terminal.is_narrow() => why,
+        Some(_) | None => finding.verdict.as_str().to_owned(),
+    };
     match finding.verdict {
-        Verdict::Exposed => Cell::new("exposed").fg(Color::Red).add_attribute(Attribute::Bold),
-        Verdict::Undecided => Cell::new(format!("undecided: {}", for_people(&finding.reason))).fg(Color::Yellow),
-        Verdict::Exempt => Cell::new(for_people(&finding.reason)),
-        Verdict::Safe | Verdict::Irrelevant => {
-            Cell::new(format!("{}: {}", finding.verdict.as_str(), for_people(&finding.reason)))
+        Verdict::Exposed => Cell::new(words).fg(Color::Red).add_attribute(Attribute::Bold),
+        Verdict::Undecided => Cell::new(words).fg(Color::Yellow),
+        Verdict::Exempt | Verdict::Safe | Verdict::Irrelevant => Cell::new(words),
+    }
+}
+
+/// The verdict with its reason. What is exposed is shown by its ports and sources.
+fn why(finding: &Finding) -> Option<String> {
+    let reason = for_people(&finding.reason);
+    match finding.verdict {
+        Verdict::Exposed => None,
+        Verdict::Exempt => Some(reason),
+        Verdict::Undecided | Verdict::Safe | Verdict::Irrelevant => {
+            Some(format!("{}: {reason}", finding.verdict.as_str()))
         }
     }
 }
 
-/// Where a row's record can be found again: the event's id, its call, who sent it from where, and the input.
-fn reference(row: &Row<'_>, n: usize, out: &mut impl Write) -> io::Result<()> {
+/// Where a row's record can be found again: the event's id, its call, who sent it from where, and the input. Then why, where
+/// the table has no room for that.
+fn reference(row: &Row<'_>, n: usize, terminal: Terminal, out: &mut impl Write) -> io::Result<()> {
     let Some(Checked { finding, input, .. }) = row.first() else { return Ok(()) };
     let part = |part: &Option<String>| part.as_deref().map(escaped);
     let event = [part(&finding.id), part(&finding.call)].into_iter().flatten().collect::<Vec<_>>().join(" ");
@@ -119,5 +142,9 @@ fn reference(row: &Row<'_>, n: usize, out: &mut impl Write) -> io::Result<()> {
         0 | 1 => String::new(),
         records => format!(", and {} more", records - 1),
     };
-    writeln!(out, "[{n}] {event}\n    {from}in {}{more}", words::text(input))
+    writeln!(out, "[{n}] {event}\n    {from}in {}{more}", words::text(input))?;
+    match why(finding).filter(|_| terminal.is_narrow()) {
+        Some(why) => in_words(&why, usize::from(terminal.width), 4).iter().try_for_each(|line| writeln!(out, "{line}")),
+        None => Ok(()),
+    }
 }

@@ -6,7 +6,7 @@ use portcullis_domain::finding::{Finding, RuleFinding};
 use portcullis_domain::text::for_people;
 
 /// A finding's own; `rule` is the rule's `id`.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 21] = [
     "time",
     "account",
     "region",
@@ -26,6 +26,8 @@ const COLUMNS: [&str; 19] = [
     "error",
     "reason",
     "id",
+    "interfaces",
+    "public_interfaces",
 ];
 
 /// A writer that has written the header.
@@ -50,7 +52,9 @@ pub(super) fn row(finding: &Finding, writer: &mut csv::Writer<impl Write>) -> io
         finding.verdict.as_str().to_owned(),
         finding.outcome.as_str().to_owned(),
     ];
-    let end = [finding.reason.clone(), text(&finding.id)];
+    let number = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let uses = [number(finding.interfaces), number(finding.public_interfaces)];
+    let end = [[finding.reason.clone(), text(&finding.id)], uses].concat();
     let rules: Vec<[String; 7]> = match finding.rules.as_slice() {
         [] => vec![Default::default()],
         rules => rules.iter().map(rule).collect(),

@@ -47,6 +47,11 @@ pub fn swept(findings: &[Finding], terminal: Terminal, out: &mut impl Write) -> 
     let mut table =
         table_of(&["security group", "open", "through", "done"], &[GROUP, column(1, 16), column(2, 21), 12], terminal);
     for (finding, cells) in rows.iter().zip(&cells) {
+        // A number is never parted from what was done.
+        let done = |finding: &Finding| match terminal.is_narrow() {
+            true => done(finding).replace("would ", "would\n").replace("already ", "already\n"),
+            false => done(finding),
+        };
         let done = match (finding.verdict, finding.outcome) {
             (_, Outcome::Failed) => Cell::new(done(finding)).fg(Color::Red).add_attribute(Attribute::Bold),
             (Verdict::Exposed, Outcome::Reverted) => Cell::new(done(finding)).fg(Color::Green),

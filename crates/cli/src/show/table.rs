@@ -5,6 +5,7 @@ use portcullis_domain::finding::Finding;
 use portcullis_domain::text::escaped;
 
 use crate::terminal::Terminal;
+use crate::words;
 
 /// A table as wide as the terminal, whose columns are never narrower than these: ids and times are not broken.
 #[must_use]
@@ -45,12 +46,13 @@ pub(super) fn widest<'a>(texts: impl Iterator<Item = &'a str>, most: u16) -> u16
     widths.max().unwrap_or_default().min(most)
 }
 
-/// The group, and below it the account and the Region.
+/// The group, and below it its name, the account and the Region, and what uses it.
 pub(super) fn place(finding: &Finding) -> String {
     let part = |part: &Option<String>| escaped(part.as_deref().unwrap_or("unknown"));
     let Finding { group, group_name, account, region, .. } = finding;
     let name = group_name.as_ref().map_or_else(String::new, |name| format!("\n{}", escaped(name)));
-    format!("{}{name}\n{} {}", part(group), part(account), part(region))
+    let uses = words::uses(finding).map_or_else(String::new, |uses| format!("\n{uses}"));
+    format!("{}{name}\n{} {}{uses}", part(group), part(account), part(region))
 }
 
 /// A path in lines of at most `longest` characters, as far as its parts allow.
@@ -64,4 +66,21 @@ pub(super) fn in_lines(path: &str, longest: usize) -> String {
     }
     lines.push(line);
     lines.join("\n")
+}
+
+/// A text in lines of at most `width` characters, with this many spaces before each. A word is never broken: it may be
+/// copied.
+pub(super) fn in_words(text: &str, width: usize, indent: usize) -> Vec<String> {
+    let before = " ".repeat(indent);
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= width) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(format!("{before}{word}")),
+        }
+    }
+    lines
 }

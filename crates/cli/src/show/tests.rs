@@ -74,7 +74,10 @@ fn ids_and_times_are_whole_at_any_width_from_eighty_and_nothing_is_wider() {
     for wide in 80..=140 {
         let in_check = text(|out| checked::write(&inputs, View { terminal: terminal(wide), all: false }, out));
         let in_sweep = text(|out| swept(&all, terminal(wide), out));
-        for shown in [&in_check, &in_sweep] {
+        let (in_check, sums) = in_check.split_once(" by security group").unwrap();
+        assert!(sums.lines().all(|line| line.chars().count() <= usize::from(wide)), "{wide}:\n{sums}");
+        assert!(sums.contains(GROUP_ID) && sums.contains(" by caller "), "{wide}:\n{sums}");
+        for shown in [in_check, in_sweep.as_str()] {
             let widest = shown.lines().map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= usize::from(wide), "{wide}:\n{shown}");
             assert_eq!(shown.matches(GROUP_ID).count(), 3, "{wide}:\n{shown}");
@@ -141,6 +144,27 @@ fn rows_come_in_order_of_time_and_equal_ones_are_folded() {
     let order: Vec<usize> =
         ["eve", AT, "2026-11-22T10:00:00Z", "3 times", "alice", "bob"].map(|word| shown.find(word).unwrap()).into();
     assert!(order.is_sorted(), "{order:?}:\n{shown}");
+    let (shown, sums) = shown.split_once(" by security group").unwrap();
     assert_eq!(shown.matches("alice").count(), 1, "{shown}");
+    // Each record counts in the sums, those with the most first.
+    let callers = sums.split_once(" by caller ").unwrap().1;
+    let order = ["alice", "bob", "eve"].map(|word| callers.find(word).unwrap());
+    assert!(order.is_sorted() && callers.contains("3 exposed") && sums.contains("5 exposed"), "{sums}");
     assert!(shown.contains("\n[2] ") && shown.contains("in AWSLogs/a.json.gz, and 2 more\n"), "{shown}");
+}
+
+#[test]
+fn of_many_groups_and_callers_the_first_stand_in_the_sums_and_the_number_of_the_others() {
+    let of = |n: usize, verdict| {
+        let finding = finding(verdict, Outcome::None, vec![rule(1, "0.0.0.0/0", Action::Kept)]);
+        let (group, actor) = (Some(format!("sg-{n:02}")), Some(format!("caller-{n:02}")));
+        checked_in(Finding { group, actor, ..finding })
+    };
+    let verdict = |n| if n == 14 { Verdict::Exposed } else { Verdict::Undecided };
+    let all: Vec<Checked> = (0..15).map(|n| of(n, verdict(n))).collect();
+    let shown = text(|out| checked::write(&all, View { terminal: terminal(80), all: false }, out));
+    let sums = shown.split_once(" by security group").unwrap().1;
+    assert_eq!(sums.matches("and 5 more").count(), 2, "{sums}");
+    // What is exposed comes before what is undecided.
+    assert!(sums.find("sg-14").unwrap() < sums.find("sg-00").unwrap() && !sums.contains("sg-09"), "{sums}");
 }

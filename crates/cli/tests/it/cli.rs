@@ -52,7 +52,7 @@ pub(crate) fn on_a_terminal(mut command: Command, answer: &str) -> (String, Stri
     // At the end of the program its terminal is gone, which is an error to read.
     while let Ok(length @ 1..) = master.read(&mut bytes) {
         written.push_str(&String::from_utf8_lossy(&bytes[..length]));
-        if written.contains("Type yes: ") && !answered {
+        if (written.contains("Type yes: ") || written.contains("Type internet: ")) && !answered {
             answered = true;
             master.write_all(answer.as_bytes()).unwrap();
         }

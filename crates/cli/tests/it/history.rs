@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::cli::{Ran, event, run};
 
 /// A call that arrived: when, and its body.
-type Calls = Arc<Mutex<Vec<(Instant, Value)>>>;
+pub(crate) type Calls = Arc<Mutex<Vec<(Instant, Value)>>>;
 
 /// Answers LookupEvents on loopback: with `answers` in turn, then with no events.
-fn cloudtrail(answers: Vec<(u16, Value)>) -> (String, Calls) {
+pub(crate) fn cloudtrail(answers: Vec<(u16, Value)>) -> (String, Calls) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let calls = Calls::default();
@@ -71,7 +71,7 @@ fn check(url: &str, arguments: &[&str]) -> Ran {
     run(command, "")
 }
 
-fn looked_up(name: &str) -> Value {
+pub(crate) fn looked_up(name: &str) -> Value {
     let event: Value = serde_json::from_str(&event(name)).unwrap();
     json!({"EventId": "e", "CloudTrailEvent": event["detail"].to_string()})
 }
@@ -82,7 +82,7 @@ fn the_event_history_is_read_page_by_page_at_the_pace_that_cloudtrail_allows() {
     let (url, calls) = cloudtrail(vec![(200, first), (200, json!({"Events": [looked_up("everything-open")]}))]);
     let ran = check(&url, &["--last", "7d", "--format", "json"]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    assert!(ran.stderr.contains("3 records in 1 file: 2 exposed, 0 undecided, 0 exempt, 1 safe"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("3 records in 1 Region: 2 exposed, 0 undecided, 0 exempt, 1 safe"), "{}", ran.stderr);
     assert!(ran.stderr.contains("the last 90 days"), "it says what it leaves out: {}", ran.stderr);
     let calls = calls.lock().unwrap();
     let asked: Vec<(&str, Option<&str>)> = calls

@@ -18,6 +18,8 @@ mod drill;
 mod golden;
 mod history;
 mod hunt;
+mod mails;
+mod openings;
 mod operator;
 mod witness;
 

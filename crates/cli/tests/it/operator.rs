@@ -55,6 +55,13 @@ impl Stage {
         group
     }
 
+    /// Puts a group of the hub on network interfaces, each with an address or without.
+    pub(crate) fn use_group(&self, group: &str, addresses: &[Option<&str>]) {
+        for region in [DUBLIN, OHIO].into_iter().filter(|region| !self.world.rules(HUB, region, group).is_empty()) {
+            addresses.iter().for_each(|address| _ = self.world.attach(HUB, region, &[group], *address));
+        }
+    }
+
     fn sources(&self, account: &str, region: &str, group: &str) -> Vec<String> {
         let rules = self.world.rules(account, region, group).into_iter();
         let ingress = rules.filter(|rule| rule.direction == Direction::Ingress);
@@ -111,7 +118,7 @@ impl Stage {
         .map(of)
     }
 
-    fn command(&self, variables: &[(&str, &str)]) -> Command {
+    pub(crate) fn command(&self, variables: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         command.env_clear().envs(self.variables());
         for (name, value) in variables {

@@ -335,3 +335,33 @@ fn what_may_hold_records_beside_an_empty_list_is_not_passed_over() {
         assert!(silent(&payload), "{payload}");
     }
 }
+
+#[test]
+fn the_end_of_an_opening_names_its_place_and_its_waiver_and_nothing_else() {
+    let end = |keys: Value| payloads_of(&json!({"end": keys}));
+    let whole = json!({"account": "111122223333", "region": "eu-west-1", "group": "sg-1", "waiver": "w-7q2m"});
+    let expected = Payload::EndRequest(EndRequest {
+        account: "111122223333".parse().unwrap(),
+        region: "eu-west-1".parse().unwrap(),
+        group: "sg-1".parse().unwrap(),
+        waiver: "w-7q2m".to_owned(),
+    });
+    assert_eq!(end(whole.clone()), std::slice::from_ref(&expected));
+    assert_eq!(payloads_of(&sqs(&[&json!({"end": whole}).to_string()])), [expected]);
+    for (key, value, why) in [
+        ("waiver", json!("7q2m"), "end.waiver: `7q2m` is no waiver's id: expected one such as w-7q2m"),
+        ("waiver", json!(7), "end.waiver is `7`: expected a text"),
+        ("group", json!("sg-../x"), "end.group: `sg-../x` is no security group id"),
+        ("account", json!("1"), "end.account: `1` is no account id"),
+        ("region", json!("x"), "end.region: `x` is no Region"),
+        ("until", json!("now"), "end.until is not known: expected account, region, group and waiver"),
+    ] {
+        let mut bad = whole.clone();
+        bad[key] = value;
+        let opened = end(bad);
+        assert!(matches!(&opened[..], [Payload::Unreadable(said)] if said.starts_with(why)), "{opened:?}");
+    }
+    let missing = end(json!({"account": "111122223333"}));
+    assert_eq!(missing, [Payload::Unreadable("end.waiver is missing".to_owned())]);
+    assert_eq!(end(json!([])), [Payload::Unreadable("end is `[]`: expected an object".to_owned())]);
+}

@@ -126,6 +126,7 @@ impl Account<'_> {
             done_at: finding.done_at.filter(|_| outcome == ActOutcome::Reverted),
             exposed_ms: None,
             undo: None,
+            opening: None,
         };
         evidence.id = evidence.made_id();
         if !evidence.is_of_sweep() {
@@ -153,7 +154,9 @@ pub fn absent(change: &Change, facts: &Facts, policy: &Policy, (mode, now): (Mod
     let whole = facts.with_rules(facts.rules.iter().cloned().chain(missing).collect());
     let judgement = judge(&[change], &whole, policy, now);
     let plan = plan(&judgement, policy.mode(&facts.location, mode), usize::MAX);
-    (!plan.rules().is_disjoint(&ids)).then(|| Look::new(&whole, now, plan))
+    // What is gone cannot be given its former value back.
+    let planned = plan.rules();
+    (!planned.is_disjoint(&ids)).then(|| Look::new(&whole, now, plan).with_given_up(planned))
 }
 
 impl Evidence {
@@ -178,7 +181,11 @@ impl Evidence {
             ActOutcome::WouldRevert => "would_close",
             ActOutcome::Intended => "intended",
             ActOutcome::PutBack => "undo",
+            ActOutcome::Opened => "open",
         };
+        if let Some((what, which)) = self.part_of_opening() {
+            return ActId::new(self.who.time, &self.location, &[what, &which]);
+        }
         let (time, which) = if self.is_of_sweep() && self.outcome == ActOutcome::WouldRevert {
             (self.who.time.map(day), self.rule_ids())
         } else {
@@ -195,6 +202,9 @@ impl Evidence {
 
     /// What tells the event from others: its id, or all that is known of it.
     fn event(&self) -> String {
+        if let Some((_, waiver)) = self.part_of_opening() {
+            return waiver;
+        }
         event(&self.who, self.change().map(|change| &change.changed_rules))
     }
 
@@ -227,7 +237,7 @@ fn day(time: Timestamp) -> Timestamp {
     Timestamp::from_second(second - second.rem_euclid(SECONDS)).unwrap_or(time)
 }
 
-fn confirmed_by(rules: &[Taken], looks: &[Look]) -> ConfirmedBy {
+pub(super) fn confirmed_by(rules: &[Taken], looks: &[Look]) -> ConfirmedBy {
     let listed: BTreeSet<&RuleId> = looks
         .iter()
         .filter_map(|look| match &look.call.as_ref()?.reply {

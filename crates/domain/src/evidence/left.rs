@@ -52,7 +52,8 @@ impl LeftAct {
         let exposures = judgement.exposures.iter().map(|exposure| ExposureFinding::of(exposure, &judgement));
         let through = |exposure: &ExposureFinding| exposure.rules.iter().any(|id| gone.contains_key(id));
         let exposures: Vec<ExposureFinding> = exposures.filter(through).collect();
-        let look = Look::new(&facts, claim.at, plan);
+        // What is gone cannot be given its former value back.
+        let look = Look::new(&facts, claim.at, plan).with_given_up(planned);
         Some(Self { look, gone, exposures, left_out: claim.left_out.clone() })
     }
 

@@ -32,7 +32,7 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    fn new(place: impl Into<String>, says: impl fmt::Display, is: impl fmt::Display) -> Self {
+    pub(super) fn new(place: impl Into<String>, says: impl fmt::Display, is: impl fmt::Display) -> Self {
         // Enough for a plan of some dozens of rules.
         let text = |what: &dyn fmt::Display| escaped_up_to(&what.to_string(), 2000);
         Self { place: place.into(), says: text(&says), is: text(&is) }
@@ -53,7 +53,10 @@ impl Evidence {
         if self.id != id && self.id != self.again() {
             return Err(Mismatch::new("id", &self.id, id));
         }
-        self.check_record()?;
+        // No change leads to the end of an opening.
+        if self.kind != Kind::End {
+            self.check_record()?;
+        }
         let changes: Vec<&Change> = self.knew.changes.iter().collect();
         for (n, look) in self.looks.iter().enumerate() {
             self.check_look(n, look, (&changes, policy))?;
@@ -115,6 +118,10 @@ impl Evidence {
 
     fn check_look(&self, n: usize, look: &Look, (changes, policy): (&[&Change], &Policy)) -> Result<(), Mismatch> {
         let policy = &self.with_waivers(policy, look.judged_at);
+        if let Some(opening) = &self.opening {
+            self.check_opening(opening, (n, look), policy)?;
+            return check_call(n, look);
+        }
         let facts = look.facts(&self.location);
         if let Some(undo) = &self.undo {
             return self.check_put_back(undo, (n, &facts, look.judged_at), policy);
@@ -129,12 +136,7 @@ impl Evidence {
         if again != look.plan {
             return Err(Mismatch::new(format!("looks[{n}].plan"), as_json(&look.plan), as_json(&again)));
         }
-        let planned = look.plan.rules();
-        let named = look.call.iter().flat_map(|call| &call.rules);
-        match named.into_iter().find(|rule| !planned.contains(rule)) {
-            Some(rule) => Err(Mismatch::new(format!("looks[{n}].call.rules"), rule, "not in the plan")),
-            None => Ok(()),
-        }
+        check_call(n, look)
     }
 
     /// What was done must have been planned, and the rules must be those that a look showed.
@@ -178,6 +180,9 @@ impl Evidence {
         if let Some(undo) = &self.undo {
             return self.check_undone(undo);
         }
+        if let Some(opening) = &self.opening {
+            return self.check_outcome_of_opening(opening);
+        }
         let any = |is: fn(&Action) -> bool| self.rules.iter().any(|taken| is(&taken.action));
         let is = if any(|action| matches!(action, Action::Failed { .. })) {
             ActOutcome::Failed
@@ -206,6 +211,16 @@ impl Evidence {
     }
 }
 
+/// What was called must have been planned.
+fn check_call(n: usize, look: &Look) -> Result<(), Mismatch> {
+    let planned = look.plan.rules();
+    let named = look.call.iter().flat_map(|call| &call.rules);
+    match named.into_iter().find(|rule| !planned.contains(rule)) {
+        Some(rule) => Err(Mismatch::new(format!("looks[{n}].call.rules"), rule, "not in the plan")),
+        None => Ok(()),
+    }
+}
+
 /// Whether the record says what the change says. The blocks of a restored version of a prefix list are not in the record.
 fn is_same(read: &Change, change: &Change) -> bool {
     match (&read.changed_rules, &change.changed_rules) {
@@ -218,6 +233,6 @@ fn is_same(read: &Change, change: &Change) -> bool {
     }
 }
 
-fn as_json(value: &impl serde::Serialize) -> String {
+pub(super) fn as_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| error.to_string())
 }

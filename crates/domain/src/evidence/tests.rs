@@ -243,3 +243,67 @@ fn what_a_claim_saw_through_a_prefix_list_is_judged_by_the_list_as_it_was() {
     let left = LeftAct::of(&claim, &[], &closed, (&case.policy, Mode::Enforce));
     assert_eq!(left.map(|left| left.gone.len()), Some(1));
 }
+
+/// The evidence of an end that took one rule, judged at a time.
+fn of_end(judged_at: &str, ended_by: EndedBy) -> (Evidence, Policy) {
+    let case = Case::of(&["old tcp 22 203.0.113.7/32", "old tcp 443 0.0.0.0/0"]);
+    let (facts, at): (_, Timestamp) = (case.facts.clone(), judged_at.parse().unwrap());
+    let rule = facts.rules[0].clone();
+    let waiver = Waiver {
+        kind: crate::memory::WaiverKind::Open,
+        by: "arn:aws:iam::111122223333:role/oncall".to_owned(),
+        reason: "INC-123".to_owned(),
+        from: "2026-11-26T18:00:00Z".parse().unwrap(),
+        until: "2026-11-26T20:00:00Z".parse().unwrap(),
+        guards: vec!["ssh".to_owned()],
+        sources: vec!["203.0.113.7/32".parse().unwrap()],
+        rules: vec![rule.id.clone()],
+    };
+    let plan = crate::opening::plan("w-7q2m", Some(&waiver), &facts, at);
+    assert_eq!(plan.rules(), [rule.id.clone()].into());
+    let policy = case.policy.hash().to_owned();
+    let mode = Mode::Alert;
+    let account = EndAccount {
+        guard: Guard { version: "0".to_owned(), account: None, region: None, mode, restores: false, policy },
+        who: crate::finding::ended::metadata(&facts.location, waiver.until, None),
+        memory: "ok".to_owned(),
+        waiver: Some(&waiver),
+        opening: Opening {
+            waiver: "w-7q2m".to_owned(),
+            until: waiver.until,
+            reason: None,
+            opens: Vec::new(),
+            rules: [rule.id.clone()].into(),
+            ended_by: Some(ended_by),
+        },
+        looks: vec![Look::new(&facts, at, plan)],
+        rules: vec![Taken { rule, action: Action::Revoked }],
+        done_at: Some(at),
+    };
+    (account.evidence(&facts.location, "ended"), case.policy)
+}
+
+#[test]
+fn the_end_of_an_opening_judged_again_takes_the_same_rules_and_is_none_before_its_time() {
+    let (evidence, policy) = of_end("2026-11-26T20:00:03Z", EndedBy::Schedule);
+    assert!(evidence.replay(&policy).is_ok(), "{:?}", evidence.replay(&policy));
+    let (read, is_whole) = Evidence::read(&evidence.document().unwrap()).unwrap();
+    assert!(is_whole && read == evidence && read.is_done());
+    let place = |evidence: &Evidence| evidence.replay(&policy).unwrap_err().place;
+    let (early, _) = of_end("2026-11-26T19:00:00Z", EndedBy::Schedule);
+    assert_eq!(place(&early), "looks[0].judged_at");
+    let (closed, _) = of_end("2026-11-26T19:00:00Z", EndedBy::Close);
+    assert!(closed.replay(&policy).is_ok(), "an operator may end it sooner");
+    let mut other = evidence.clone();
+    other.opening.as_mut().unwrap().waiver = "w-0000".to_owned();
+    assert_eq!(place(&other), "id");
+    let mut without = evidence.clone();
+    without.knew.waivers.clear();
+    assert_eq!(place(&without), "looks[0].plan");
+    let mut said = evidence.clone();
+    said.outcome = ActOutcome::AlreadyGone;
+    assert_eq!(place(&said), "outcome");
+    let mut more = evidence;
+    more.rules.push(Taken { rule: more.looks[0].rules[1].clone(), action: Action::Revoked });
+    assert_eq!(place(&more), "rules[1]");
+}

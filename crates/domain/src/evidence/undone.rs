@@ -105,6 +105,7 @@ impl UndoAccount<'_> {
             done_at: (self.outcome == ActOutcome::PutBack).then_some(now),
             exposed_ms: None,
             undo: Some(self.undo.clone()),
+            opening: None,
             location,
         };
         evidence.id = evidence.made_id();

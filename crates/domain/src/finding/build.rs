@@ -189,7 +189,7 @@ impl RuleFinding {
     }
 
     /// A rule that EC2 did not show: nothing but its id is known.
-    fn gone(id: &RuleId) -> Self {
+    pub(super) fn gone(id: &RuleId) -> Self {
         Self {
             id: id.clone(),
             protocol: None,

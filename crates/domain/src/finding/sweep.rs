@@ -68,6 +68,11 @@ const LONGEST_REASON: usize = 200;
 impl SweepFinding {
     /// Takes in what was found in a place or a group, but for what is nearly open.
     pub fn note(&mut self, finding: &Finding) {
+        // The end of an opening is none of the groups that the sweep looked at. It is told by itself.
+        if finding.is_of_end() {
+            self.failed += usize::from(finding.outcome == Outcome::Failed);
+            return;
+        }
         if finding.group.is_none() && finding.doubtful {
             let known = |part: &Option<String>| part.clone().unwrap_or_else(|| "?".to_owned());
             let (account, region) = (known(&finding.account), known(&finding.region));

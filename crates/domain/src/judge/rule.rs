@@ -52,6 +52,11 @@ pub fn is_unlawful_by_itself(rule: &Rule, facts: &Facts, policy: &Policy, now: T
     RuleInGroup::of(rule, facts, policy, now).is_unlawful_by_itself()
 }
 
+/// Whether the record of this change does not make the rule its own.
+pub(super) fn is_left_to_others(rule: &Rule, change: &Change, facts: &Facts, policy: &Policy, now: Timestamp) -> bool {
+    RuleInGroup::of(rule, facts, policy, now).may_be_anothers(change)
+}
+
 impl<'a> RuleInGroup<'a> {
     fn of(rule: &'a Rule, facts: &'a Facts, policy: &'a Policy, now: Timestamp) -> Self {
         let sources = sources(&rule.permission.source, &facts.prefix_lists);

@@ -426,6 +426,11 @@ fn what_somebody_exempt_may_have_made_is_not_that_of_a_record_that_lists_no_rule
     // Whoever is exempt may have made both, and the one on 22 lawfully. A sweep asks for no maker.
     assert_eq!(made("arn:aws:iam::111122223333:role/BreakGlass", Call::Authorize).planned(), [lines[1]]);
     assert_eq!(made("arn:aws:iam::111122223333:role/dev", Call::Sweep).planned(), lines);
+    // Of two such records each has what its own caller may have made.
+    let mut both = made("arn:aws:iam::111122223333:role/BreakGlass", Call::Authorize);
+    both.changes.extend(by_anyone.changes);
+    let own: Vec<_> = both.judge().attributions.into_iter().map(|own| own.rules).collect();
+    assert_eq!(own, [[0, 1].into(), [1].into()]);
 }
 
 #[test]

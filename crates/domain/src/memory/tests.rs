@@ -103,13 +103,16 @@ fn what_is_remembered_is_read_back_as_it_was() {
             memory.told.insert(key, now());
         }
     }
-    memory.waivers.insert("w-7q2m".to_owned(), waivers::waiver());
+    memory.waivers.insert("w-7q2m".to_owned(), Waiver { rules: vec![rule(5), rule(6)], ..waivers::waiver() });
+    memory.opened.insert("w-7q2m".to_owned(), [rule(6)].into());
+    memory.ending.insert("w-7q2m".to_owned(), vec![Rule::new(rule(6), permission())]);
+    memory.ended.insert("w-0000".to_owned(), now());
     memory.closed.insert(rule(3), now());
     memory.acts.insert("20261125T180002Z-1".to_owned(), "evidence/v1/x.json".to_owned());
     memory.lease = Some(Lease { holder: "1".to_owned(), until: after(1) });
 
     let entries = memory.entries();
-    assert_eq!(entries.len(), 4 + 8 + 1 + 1 + 1 + 2);
+    assert_eq!(entries.len(), 4 + 8 + 1 + 3 + 1 + 1 + 2);
     // As text, for a store keeps text.
     let text = serde_json::to_string(&entries).unwrap();
     assert_eq!(Memory::read(&serde_json::from_str(&text).unwrap()), memory, "{text}");
@@ -126,6 +129,10 @@ fn an_entry_that_cannot_be_read_takes_nothing_else_with_it() {
         ("told#ssh/ipv5", json!("2026-11-25T18:00:00Z")),
         ("closed#sg-1", json!("2026-11-25T18:00:00Z")),
         ("waiver#w-1", json!({"by": "x"})),
+        ("opened#w-1/sg-1", json!("2026-11-25T18:00:00Z")),
+        ("opened#w-1", json!("2026-11-25T18:00:00Z")),
+        ("ending#w-1", json!({})),
+        ("ended#w-1", json!(7)),
         ("lease", json!(null)),
         ("something", json!({"of": "a later version"})),
     ];
@@ -278,4 +285,28 @@ fn an_unchanged_sweep_of_a_week_is_told_seven_times() {
     let mut memory = SweepMemory::default();
     let told = (0..7 * 24).filter(|hour| swept(&mut memory, &["a"], &[], hour * 60).is_told).count();
     assert_eq!(told, 7);
+}
+
+#[test]
+fn a_rule_that_was_noted_under_a_waiver_is_one_of_its_rules_and_goes_with_it() {
+    let waiver = Waiver { kind: WaiverKind::Open, rules: vec![rule(5)], ..waivers::waiver() };
+    let mut entries = Entries::from([
+        (waiver_name("w-7q2m"), written(&waiver).unwrap()),
+        (opened_name("w-7q2m", &rule(5)), written(&now()).unwrap()),
+        (opened_name("w-7q2m", &rule(6)), written(&now()).unwrap()),
+        (opened_name("w-0000", &rule(7)), written(&now()).unwrap()),
+    ]);
+    let memory = Memory::read(&entries);
+    assert_eq!(memory.waivers["w-7q2m"].rules, [rule(5), rule(6)]);
+    assert_eq!(memory.over(now()), [opened_name("w-0000", &rule(7))], "its waiver is gone");
+    let all = memory.entries_of_opening("w-7q2m");
+    assert_eq!(all.len(), 3, "{all:?}");
+    entries.retain(|name, _| !all.contains(name));
+    assert_eq!(entries.len(), 1);
+    // An opening whose end did not come is kept, and with it the item: sweeps try again.
+    let weeks = now() + SignedDuration::from_hours(20 * 24);
+    assert!(!memory.over(weeks).contains(&waiver_name("w-7q2m")));
+    assert!(memory.needed_until(weeks) > weeks);
+    let late = now() + SignedDuration::from_hours(40 * 24);
+    assert!(memory.over(late).contains(&waiver_name("w-7q2m")) && memory.over(late).len() == 4);
 }

@@ -11,11 +11,33 @@ use crate::policy::{Exemption, Policy, Selector, time_in_words};
 /// A waiver that is over is kept for this long, so that its end can still be read.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
+/// What a waiver was written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum WaiverKind {
+    /// For what an undo put back. When it is over, the sweep finds what is open.
+    #[default]
+    Undo,
+    /// For an opening. When it is over, what was made under it is revoked.
+    Open,
+}
+
+impl WaiverKind {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+    const fn is_undo(&self) -> bool {
+        matches!(self, Self::Undo)
+    }
+}
+
 /// What may be open in one group for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Waiver {
+    /// What it was written for.
+    #[serde(default, skip_serializing_if = "WaiverKind::is_undo")]
+    pub kind: WaiverKind,
     /// The ARN of whoever may open. Only rules that CloudTrail says this principal made are covered.
     pub by: String,
     /// Why.
@@ -75,7 +97,7 @@ impl Waiver {
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Vec<Exemption>, Refused> {
-        let Self { by, reason, from, until, guards, sources, rules: _ } = self;
+        let Self { kind, by, reason, from, until, guards, sources, rules: _ } = self;
         if !(*from <= now && now < *until) {
             return Err(Refused::NotNow { from: *from, until: *until });
         }
@@ -83,9 +105,13 @@ impl Waiver {
         if asked > most {
             return Err(Refused::TooLong { asked: time_in_words(asked), most: time_in_words(most) });
         }
-        for (is_empty, what) in
-            [(reason.trim().is_empty(), "reason"), (guards.is_empty(), "guard"), (sources.is_empty(), "source")]
-        {
+        // Ports that nobody guards may be opened for a while too: such a waiver covers nothing, and ends all the same.
+        let needs_guard = *kind == WaiverKind::Undo;
+        for (is_empty, what) in [
+            (reason.trim().is_empty(), "reason"),
+            (needs_guard && guards.is_empty(), "guard"),
+            (sources.is_empty(), "source"),
+        ] {
             if is_empty {
                 return Err(Refused::Names(what));
             }
@@ -104,6 +130,6 @@ impl Waiver {
 
     /// Whether it has been over for so long that nobody needs it.
     pub(super) fn is_long_over(&self, now: Timestamp) -> bool {
-        now.duration_since(self.until) > KEPT
+        now.duration_since(self.until) > super::opened::kept(self.kind, KEPT)
     }
 }

@@ -64,12 +64,15 @@ impl Exemption {
     /// The exemptions that a waiver is, for one group: of the rules that its principal made, as events tell, and of those
     /// that it lists, whoever asks.
     pub(crate) fn of_waiver((id, waiver): (&str, &Waiver), place: Selector) -> Vec<Self> {
-        let Waiver { by, reason, from: _, until, guards, sources, rules } = waiver;
+        let Waiver { kind: _, by, reason, from: _, until, guards, sources, rules } = waiver;
+        // A session's ARN does not have its role's path. Without it a role's name is one role of the account.
+        let with_path = by.split_once(":role/").filter(|(_, name)| !name.contains('/'));
+        let with_path = with_path.map(|(account, name)| format!("{account}:role/*/{name}"));
         let by_principal = Self {
             reason: format!("waiver {id} of {by}: {reason}"),
             until: Some(*until),
             place,
-            principals: Some(vec![by.clone()]),
+            principals: Some([by.clone()].into_iter().chain(with_path).collect()),
             guards: Some(guards.clone()),
             rules: None,
             waiver: Some(id.to_owned()),

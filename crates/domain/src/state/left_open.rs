@@ -48,8 +48,13 @@ impl RemediationState {
     }
 }
 
-/// Whether the change's rules reached the port of an exposure from more than a negligible number of addresses. Where
-/// the record does not list the rules, the answer is yes.
+/// A group has 60 rules at most, unless its account's quota is raised (Amazon VPC quotas, "Inbound or outbound rules per
+/// security group"). Rules that each admit less than one part in so many of the limit do not reach it together.
+const MOST_RULES: u128 = 64;
+
+/// Whether the change's rules reached the port of an exposure, and were wide enough that rules like them can have made it:
+/// whoever changes rules faster than events arrive makes the next one like the last. Where the record does not list the
+/// rules, the answer is yes.
 fn may_concern(change: &Change, exposure: &Exposure, last: &Judgement, policy: &Policy) -> bool {
     if let ChangedRules::PrefixList { list, .. } = &change.changed_rules {
         let refers = |n: &usize| {
@@ -73,5 +78,5 @@ fn may_concern(change: &Change, exposure: &Exposure, last: &Judgement, policy: &
         }
     }
     let counted = AddressSet::from_cidrs(exposure.family, &blocks).intersection(policy.counted(exposure.family));
-    counted.count() > last.slack(exposure.family)
+    counted.count().saturating_mul(MOST_RULES) >= *last.limit.get(exposure.family)
 }

@@ -5,6 +5,7 @@ mod authorize;
 mod describe;
 pub(crate) mod filter;
 mod groups;
+mod interfaces;
 mod modify;
 mod page;
 mod permissions;
@@ -42,6 +43,7 @@ pub(crate) fn run(ctx: &mut Context<'_>, action: &str, params: &Params) -> Answe
         "ModifySecurityGroupRules" => modify::modify,
         "DescribeSecurityGroupRules" => describe::rules,
         "DescribeSecurityGroups" => describe::groups,
+        "DescribeNetworkInterfaces" => interfaces::describe,
         "DescribeRegions" => regions::describe,
         "CreateManagedPrefixList" => prefix_lists::create,
         "ModifyManagedPrefixList" => prefix_lists::modify,

@@ -3,7 +3,7 @@
 use super::kit::*;
 use crate::{Vpc, World, ids::Ids};
 
-const ACTIONS: [&str; 14] = [
+const ACTIONS: [&str; 15] = [
     "CreateSecurityGroup",
     "DeleteSecurityGroup",
     "AuthorizeSecurityGroupIngress",
@@ -14,6 +14,7 @@ const ACTIONS: [&str; 14] = [
     "DescribeSecurityGroupRules",
     "DescribeSecurityGroups",
     "DescribeRegions",
+    "DescribeNetworkInterfaces",
     "CreateManagedPrefixList",
     "ModifyManagedPrefixList",
     "RestoreManagedPrefixListVersion",

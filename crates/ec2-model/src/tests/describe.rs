@@ -201,3 +201,30 @@ fn groups_that_refer_to_a_prefix_list_inbound_are_found() {
     assert_eq!(found(&[&second]), [""; 0]);
     assert_eq!(found(&[&second, &first]), ["web"]);
 }
+
+/// EC2 API Reference, DescribeNetworkInterfaces, filter "group-id - The ID of a security group associated with the network
+/// interface".
+#[test]
+fn the_interfaces_of_a_group_are_found_page_by_page() {
+    let (world, group) = world_with_group(Vpc::Other);
+    let other = world.create_group(ACCOUNT, REGION, "other", Vpc::Other);
+    let open = world.attach(ACCOUNT, REGION, &[&group, &other], Some("198.51.100.7"));
+    let six = world.attach(ACCOUNT, REGION, &[&group], Some("2001:db8::7"));
+    world.attach(ACCOUNT, REGION, &[&other], None);
+    let of = |more: &[(&str, &str)]| {
+        let params = [&[("Filter.1.Name", "group-id"), ("Filter.1.Value.1", group.as_str())], more].concat();
+        ec2(&world, "DescribeNetworkInterfaces", &params).1
+    };
+    let body = of(&[]);
+    assert_eq!(elements(&body, "networkInterfaceId"), [open, six]);
+    assert_eq!(
+        (element(&body, "publicIp"), element(&body, "ipv6Address")),
+        ("198.51.100.7".into(), "2001:db8::7".into())
+    );
+    for _ in 0..5 {
+        world.attach(ACCOUNT, REGION, &[&group], None);
+    }
+    let first = of(&[("MaxResults", "5")]);
+    let rest = of(&[("MaxResults", "5"), ("NextToken", &element(&first, "nextToken"))]);
+    assert_eq!((elements(&first, "networkInterfaceId").len(), elements(&rest, "networkInterfaceId").len()), (5, 2));
+}

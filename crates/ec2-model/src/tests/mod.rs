@@ -14,6 +14,7 @@ mod prefix_lists;
 mod regions;
 mod revoke;
 mod s3;
+mod scheduler;
 #[cfg(feature = "serve")]
 mod serve;
 mod sqs;

@@ -108,7 +108,8 @@ fn code(service: Service, problem: &ApiError) -> String {
         | Service::Organizations
         | Service::DynamoDb
         | Service::SecurityHub
-        | Service::EventBridge => problem.code.clone(),
+        | Service::EventBridge
+        | Service::Scheduler => problem.code.clone(),
     }
 }
 

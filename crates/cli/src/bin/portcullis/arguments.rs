@@ -1,12 +1,16 @@
 //! Options that several commands have.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 
 use portcullis::config::{EvidencePlace, MemberRole};
 use portcullis::domain::ids::{AccountId, Region};
 use portcullis_cli::acts::{Acts, NO_PLACE};
 use portcullis_cli::operator::Operator;
+use portcullis_cli::terminal::Terminal;
 use portcullis_cli::when::{self, Window};
+use portcullis_cli::words;
 
 /// Whose credentials, and where.
 #[derive(clap::Args)]
@@ -96,6 +100,44 @@ pub(crate) fn evidence_of_environment() -> io::Result<Option<EvidencePlace>> {
     }
 }
 
+/// Where what was found is written.
+#[derive(clap::Args)]
+pub(crate) struct OutputArgs {
+    /// Write what was found to this file, and not to standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl OutputArgs {
+    /// The file, anew, or standard output.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn open(&self) -> io::Result<Box<dyn Write>> {
+        let Some(path) = &self.output else { return Ok(Box::new(io::stdout().lock())) };
+        let named = |error| io::Error::other(format!("{}: {error}", words::path(path)));
+        Ok(Box::new(File::create(path).map_err(named)?))
+    }
+
+    /// Whether it is a file.
+    pub(crate) fn is_file(&self) -> bool {
+        self.output.is_some()
+    }
+
+    /// What it looks like there.
+    pub(crate) fn terminal(&self, terminal: Terminal) -> Terminal {
+        if self.is_file() { Terminal::of_a_file() } else { terminal }
+    }
+}
+
+/// How much is said beside what was found.
+#[derive(clap::Args)]
+pub(crate) struct QuietArgs {
+    /// No progress and no summary: only what was found, and what went wrong
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
 /// Of which time.
 #[derive(clap::Args)]
 pub(crate) struct WindowArgs {
@@ -130,12 +172,17 @@ pub(crate) fn can_ask() -> bool {
 
 /// Asks on standard error, and waits for a yes.
 pub(crate) fn confirmed(question: &str) -> io::Result<bool> {
+    answered(question, "yes")
+}
+
+/// Asks on standard error, and waits for a word.
+pub(crate) fn answered(question: &str, word: &str) -> io::Result<bool> {
     let mut err = io::stderr().lock();
     write!(err, "{question}")?;
     err.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim() == "yes")
+    Ok(answer.trim() == word)
 }
 
 pub(crate) fn account(text: &str) -> Result<AccountId, &'static str> {

@@ -1,7 +1,7 @@
 //! `portcullis check`: CloudTrail records, judged offline.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use portcullis_cli::words::{count, count_as};
 use portcullis_cli::{policy_file, progress, show};
 use rayon::prelude::*;
 
-use crate::arguments::ProfileAndRegion;
+use crate::arguments::{OutputArgs, ProfileAndRegion, QuietArgs};
 use crate::status;
 
 #[derive(clap::Args)]
@@ -44,14 +44,18 @@ pub(crate) struct Check {
     #[arg(long, value_name = "TIME", value_parser = when::end)]
     until: Option<Timestamp>,
     /// How to show what was found
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, short, value_enum, default_value = "table")]
     format: show::FindingFormat,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Show what is safe or irrelevant in the table too
     #[arg(long)]
     all: bool,
     /// Name every input that could not be read, not only the first of a kind
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "quiet")]
     verbose: bool,
+    #[command(flatten)]
+    quiet: QuietArgs,
 }
 
 /// CloudTrail has no older events.
@@ -125,7 +129,7 @@ const PORTION: usize = 1000;
 fn here(paths: &[PathBuf], judge: &Judge, report: &mut Report) -> io::Result<()> {
     let Expanded { inputs, passed_over } = input::expand(paths);
     report.passed_over(passed_over);
-    report.progress = progress::over_files(inputs.len());
+    report.follow(progress::over_files(inputs.len()));
     let is_large = |input: &Result<Input, InputError>| input.as_ref().is_ok_and(Input::is_large);
     for run in inputs.chunk_by(|one, next| !is_large(one) && !is_large(next)) {
         match run {
@@ -173,7 +177,7 @@ fn side_by_side(inputs: &[Result<Input, InputError>], judge: &Judge, report: &mu
 
 fn in_s3(path: &Path, (judge, operator): (&Arc<Judge>, &Operator), report: &mut Report) -> io::Result<()> {
     let Some((bucket, prefix)) = input::s3(path) else { return Ok(()) };
-    report.progress = progress::over_objects();
+    report.follow(progress::over_objects());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let judge = Arc::clone(judge);
     let add: objects::Add<Judged> = Arc::new(move |name, judged, payload| judge.add(name, payload, judged));
@@ -201,7 +205,7 @@ fn in_history(since: Timestamp, (judge, operator): (&Arc<Judge>, &Operator), rep
             Some(region) => vec![region.clone()],
             None => lookup::regions(&clients).await.map_err(io::Error::other)?,
         };
-        report.progress = progress::over_regions(regions.len());
+        report.follow(progress::over_regions(regions.len()));
         let done = |judged| {
             report.progress.inc(1);
             report.add(judged)
@@ -209,15 +213,21 @@ fn in_history(since: Timestamp, (judge, operator): (&Arc<Judge>, &Operator), rep
         lookup::read(&clients, &regions, since, &add, done).await
     })?;
     report.progress.finish_and_clear();
-    eprintln!("portcullis: {}", lookup::LEFT_OUT);
+    if !report.quiet {
+        eprintln!("portcullis: {}", lookup::LEFT_OUT);
+    }
     Ok(())
 }
 
 /// What has been reported so far.
 struct Report {
-    show: show::Show<io::BufWriter<io::StdoutLock<'static>>>,
+    show: show::Show<io::BufWriter<Box<dyn Write>>>,
     progress: ProgressBar,
+    /// Whether nothing is said but errors.
+    quiet: bool,
     inputs: usize,
+    /// What an input is called.
+    input: &'static str,
     errors: Errors,
     verdicts: BTreeMap<&'static str, usize>,
     /// The marks of the findings, to know a copy by: CloudTrail may write a record twice.
@@ -229,17 +239,26 @@ struct Report {
 
 impl Report {
     fn new(arguments: &Check, terminal: Terminal) -> io::Result<Self> {
-        let view = show::View { terminal, all: arguments.all };
+        let view = show::View { terminal: arguments.output.terminal(terminal), all: arguments.all };
         Ok(Self {
-            show: show::Show::new(arguments.format, view, io::BufWriter::new(io::stdout().lock()))?,
+            show: show::Show::new(arguments.format, view, io::BufWriter::new(arguments.output.open()?))?,
             progress: ProgressBar::hidden(),
+            quiet: arguments.quiet.quiet,
             inputs: 0,
+            input: if arguments.last.is_some() { "Region" } else { "file" },
             errors: Errors::new(arguments.verbose),
             verdicts: BTreeMap::new(),
             seen: HashSet::new(),
             copies: 0,
             passed_over: PassedOver::default(),
         })
+    }
+
+    /// Shows how far it is.
+    fn follow(&mut self, progress: ProgressBar) {
+        if !self.quiet {
+            self.progress = progress;
+        }
     }
 
     /// Takes in what an input came to, or the last of it.
@@ -276,12 +295,16 @@ impl Report {
     fn finish(self) -> io::Result<u8> {
         self.show.finish()?;
         self.errors.not_named().iter().for_each(|line| eprintln!("{line}"));
-        if let Some(passed_over) = self.passed_over.text() {
-            eprintln!("portcullis: not read: {passed_over}");
-        }
         let with = |verdict: Verdict| self.verdicts.get(verdict.as_str()).copied().unwrap_or_default();
         let (exposed, undecided) = (with(Verdict::Exposed), with(Verdict::Undecided));
         let not_read = self.errors.count();
+        let status = status(not_read > 0, exposed > 0, undecided > 0);
+        if self.quiet {
+            return Ok(status);
+        }
+        if let Some(passed_over) = self.passed_over.text() {
+            eprintln!("portcullis: not read: {passed_over}");
+        }
         let mut more = String::new();
         if self.copies > 0 {
             more += &format!("; {} passed over", count_as(self.copies, "copy", "copies"));
@@ -292,11 +315,11 @@ impl Report {
         eprintln!(
             "{} in {}: {exposed} exposed, {undecided} undecided, {} exempt, {} safe, {} irrelevant{more}",
             count(self.verdicts.values().sum(), "record"),
-            count(self.inputs, "file"),
+            count(self.inputs, self.input),
             with(Verdict::Exempt),
             with(Verdict::Safe),
             with(Verdict::Irrelevant),
         );
-        Ok(status(not_read > 0, exposed > 0, undecided > 0))
+        Ok(status)
     }
 }

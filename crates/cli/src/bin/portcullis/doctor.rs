@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use indicatif::ProgressBar;
 use portcullis::config::MemberRole;
 use portcullis_cli::doctor::look::{Wanted, look};
 use portcullis_cli::doctor::{Counts, judge, show};
@@ -9,7 +10,7 @@ use portcullis_cli::progress;
 use portcullis_cli::terminal::Terminal;
 use tokio::time::Instant;
 
-use crate::arguments::{self, ProfileAndRegion};
+use crate::arguments::{self, ProfileAndRegion, QuietArgs};
 
 #[derive(clap::Args)]
 pub(crate) struct DoctorArgs {
@@ -25,8 +26,10 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "ID", requires = "role", value_parser = arguments::external_id)]
     external_id: Option<String>,
     /// How to show what was found
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, short, value_enum, default_value = "table")]
     format: Format,
+    #[command(flatten)]
+    quiet: QuietArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -72,7 +75,8 @@ pub(crate) fn run(arguments: &DoctorArgs, terminal: Terminal) -> io::Result<u8> 
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now: portcullis::now(),
     };
-    let bar = progress::over_calls();
+    let quiet = arguments.quiet.quiet;
+    let bar = if quiet { ProgressBar::hidden() } else { progress::over_calls() };
     let (looked, seconds) = runtime.block_on(async {
         let started = Instant::now();
         (look(&wanted).await, started.elapsed().as_secs_f64())
@@ -87,6 +91,8 @@ pub(crate) fn run(arguments: &DoctorArgs, terminal: Terminal) -> io::Result<u8> 
     }
     out.flush()?;
     let counts = Counts::of(&checks);
-    eprintln!("{}", show::summary(counts, calls, seconds));
+    if !quiet {
+        eprintln!("{}", show::summary(counts, calls, seconds));
+    }
     Ok(counts.status())
 }

@@ -48,7 +48,7 @@ pub(crate) struct DrillArgs {
     #[arg(long, value_name = "CODE", value_parser = arguments::region)]
     hub_region: Option<Region>,
     /// How to show it
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, short, value_enum, default_value = "table")]
     format: Format,
     /// Ask nothing
     #[arg(short = 'y', long)]
@@ -236,7 +236,7 @@ fn told(failure: &Failure) -> io::Error {
 
 /// What it will do, to be read before it is done.
 fn question(arguments: &DrillArgs, stage: &Stage, left: &[Leftover]) -> String {
-    let Caller { arn, identity } = &stage.caller;
+    let Caller { arn, identity, .. } = &stage.caller;
     let mut text = format!("As {}, in {} {}, it will\n", escaped(arn), identity.account, identity.region);
     let (over, going_on): (Vec<&Leftover>, Vec<&Leftover>) = left.iter().partition(|left| left.is_over);
     let mut n = 0;

@@ -31,7 +31,7 @@ pub(crate) struct List {
     #[command(flatten)]
     window: WindowArgs,
     /// How to show it
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, short, value_enum, default_value = "table")]
     format: Format,
     #[command(flatten)]
     evidence: EvidenceArgs,

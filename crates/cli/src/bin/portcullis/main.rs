@@ -2,10 +2,12 @@
 
 mod arguments;
 mod check;
+mod close;
 mod doctor;
 mod evidence;
 mod drill;
 mod hunt;
+mod open;
 mod pages;
 mod policy;
 mod report;
@@ -62,6 +64,12 @@ enum Command {
     /// Put back what an act took away, where the policy lets it be
     #[command(after_help = EXAMPLES, after_long_help = undo::HELP)]
     Undo(undo::UndoArgs),
+    /// Open a port of a group for a while: it ends by itself
+    #[command(after_help = EXAMPLES, after_long_help = open::HELP)]
+    Open(open::OpenArgs),
+    /// End an opening now
+    #[command(after_help = EXAMPLES, after_long_help = close::HELP)]
+    Close(close::CloseArgs),
     /// Create, show or delete the CloudTrail trail that Portcullis needs
     #[command(subcommand, after_help = EXAMPLES, after_long_help = trail::HELP)]
     Trail(trail::Command),
@@ -122,6 +130,8 @@ fn main() -> ExitCode {
         Command::Evidence(command) => evidence::run(&command, terminal),
         Command::Report(arguments) => report::run(&arguments, terminal),
         Command::Undo(arguments) => undo::run(&arguments),
+        Command::Open(arguments) => open::run(&arguments, terminal),
+        Command::Close(arguments) => close::run(&arguments),
         Command::Trail(command) => trail::run(&command, terminal),
         Command::Drill(arguments) => drill::run(&arguments, terminal),
         Command::Hunt(arguments) => hunt::run(&arguments),

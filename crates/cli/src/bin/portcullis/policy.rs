@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use portcullis::domain::policy::Policy;
-use portcullis_cli::explain;
-use portcullis_cli::policy_file::{TEMPLATE, name, read};
-use portcullis_cli::when;
+use portcullis_cli::notes::{Level, Note};
+use portcullis_cli::policy_errors::mistakes;
+use portcullis_cli::policy_file::{TEMPLATE, is_stdin, name, read, text};
+use portcullis_cli::{explain, when};
 
 use crate::arguments::ProfileAndRegion;
 
@@ -35,10 +36,23 @@ pub(crate) struct Check {
     /// Warnings fail it too, with status 1
     #[arg(long)]
     strict: bool,
+    /// How to show what is odd or wrong
+    #[arg(long, short, value_enum, default_value = "text")]
+    format: Format,
     #[command(flatten)]
     at: At,
     #[command(flatten)]
     aws: ProfileAndRegion,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people: one line on standard output, the rest on standard error
+    Text,
+    /// For machines: one mistake or warning a line
+    Json,
+    /// For a pull request: GitHub shows each mistake and warning at its line
+    Github,
 }
 
 #[derive(clap::Args)]
@@ -82,10 +96,14 @@ Examples:
   portcullis policy check policy.yaml
   portcullis policy check --strict --at 2027-01-01 policy.yaml
   portcullis policy check s3://bucket/policy.yaml
+  portcullis policy check --strict --format github policy.yaml    in a workflow of GitHub Actions
 
 Standard output gets one line. Standard error gets a warning for what is legal and probably a mistake: an exemption that \
 has expired, expires within 30 days or never ends; a scope that an earlier one covers; a port guarded twice; trusted \
 blocks and sources that never count anyway; a sweep that enforces nothing.
+
+With --format json or github, mistakes and warnings are on standard output, one a line. JSON has the keys level (error or \
+warning), file, line, column and message; what is not known is left out.
 
 Exit status: 0 the policy can be used, with or without warnings; 1 with --strict, there are warnings; 2 it cannot be \
 used: it does not parse, or could not be read.";
@@ -120,16 +138,23 @@ Exit status: 0 shown; 2 the policy does not parse, or could not be read.";
 pub(crate) fn run(command: &Command) -> io::Result<u8> {
     let (mut out, mut status) = (io::stdout().lock(), 0);
     match command {
-        Command::Check(Check { file, strict, at, aws }) => {
-            let (policy, now) = (read(file, &aws.operator())?, at.time());
-            let name = name(file);
+        Command::Check(check) if check.format == Format::Text => {
+            let (policy, now) = (read(&check.file, &check.aws.operator())?, check.at.time());
+            let name = name(&check.file);
             let warnings = explain::warnings(&policy, now);
-            status = if *strict && !warnings.is_empty() { crate::EXPOSED } else { 0 };
+            status = check.status(warnings.is_empty());
             for warning in warnings {
                 let line = warning.line.map_or_else(String::new, |line| format!(":{line}"));
                 eprintln!("{name}{line}: warning: {}", warning.text);
             }
             writeln!(out, "{name}: {}", explain::summary(&policy, now))?;
+        }
+        Command::Check(check) => {
+            let notes = check.notes();
+            let is_wrong = notes.iter().any(|note| note.level == Level::Error);
+            status = if is_wrong { crate::TROUBLE } else { check.status(notes.is_empty()) };
+            let line = if check.format == Format::Json { Note::json } else { Note::github };
+            notes.iter().try_for_each(|note| writeln!(out, "{}", line(note)))?;
         }
         Command::Services => out.write_all(explain::services().as_bytes())?,
         Command::Init => out.write_all(TEMPLATE.as_bytes())?,
@@ -143,4 +168,27 @@ pub(crate) fn run(command: &Command) -> io::Result<u8> {
     }
     out.flush()?;
     Ok(status)
+}
+
+impl Check {
+    /// The status of a policy that can be used.
+    fn status(&self, is_without_warnings: bool) -> u8 {
+        if self.strict && !is_without_warnings { crate::EXPOSED } else { 0 }
+    }
+
+    /// What is wrong with the policy, or else what is odd about it.
+    fn notes(&self) -> Vec<Note> {
+        let file = (!is_stdin(&self.file)).then(|| name(&self.file));
+        let text = match text(&self.file, &self.aws.operator()) {
+            Ok(text) => text,
+            Err(why) => return vec![Note::unreadable(file, why)],
+        };
+        match Policy::parse(&text) {
+            Ok(policy) => {
+                let warnings = explain::warnings(&policy, self.at.time());
+                warnings.iter().map(|warning| Note::warning(file.clone(), warning)).collect()
+            }
+            Err(_) => mistakes(&text).iter().map(|mistake| Note::mistake(file.clone(), mistake)).collect(),
+        }
+    }
 }

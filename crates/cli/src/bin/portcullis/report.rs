@@ -7,15 +7,17 @@ use portcullis_cli::acts::Act;
 use portcullis_cli::report::{self, Report};
 use portcullis_cli::terminal::Terminal;
 
-use crate::arguments::{EvidenceArgs, WindowArgs};
+use crate::arguments::{EvidenceArgs, OutputArgs, WindowArgs};
 
 #[derive(clap::Args)]
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     window: WindowArgs,
     /// How to show it
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, short, value_enum, default_value = "table")]
     format: Format,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     evidence: EvidenceArgs,
 }
@@ -36,7 +38,7 @@ enum Format {
 pub(crate) const HELP: &str = "\
 Examples:
   portcullis report                          the past 14 days
-  portcullis report --last 8w --format html > report.html
+  portcullis report --last 8w --format html --output report.html
   portcullis report --since 2026-11-01 --until 2026-11-30 --format csv > november.csv
 
 By caller, group and port: what was closed, what alert mode would have closed, what failed, what was undone, and for how \
@@ -75,7 +77,7 @@ async fn report(arguments: &ReportArgs, terminal: Terminal) -> io::Result<u8> {
         }
     }
     let made = Report::of(&read, unreadable, window);
-    let mut out = io::stdout().lock();
+    let (mut out, terminal) = (arguments.output.open()?, arguments.output.terminal(terminal));
     match arguments.format {
         Format::Table => report::text(&made, terminal, &mut out)?,
         Format::Json => writeln!(out, "{}", serde_json::to_string(&made)?)?,

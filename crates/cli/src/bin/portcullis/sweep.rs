@@ -3,6 +3,7 @@
 mod question;
 mod tally;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,8 +14,8 @@ use indicatif::ProgressBar;
 use jiff::Timestamp;
 use portcullis::aws::{AccountRegion, Caller};
 use portcullis::config::{Accounts, EvidencePlace, MemberRole};
-use portcullis::domain::finding::Finding;
-use portcullis::domain::ids::{AccountId, Region};
+use portcullis::domain::finding::{Finding, Verdict};
+use portcullis::domain::ids::{AccountId, GroupId, Region};
 use portcullis::domain::policy::{Mode, Policy, SweepPolicy};
 use portcullis::pipeline::{self, Context, Invocation, Settings};
 use portcullis::shelf::Shelf;
@@ -28,9 +29,9 @@ use portcullis_cli::{policy_file, progress, show};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use crate::arguments;
+use crate::arguments::{self, OutputArgs, QuietArgs};
 use question::Question;
-use tally::Tally;
+use tally::{Page, Tally, Unseen};
 
 #[derive(clap::Args)]
 pub(crate) struct SweepArgs {
@@ -43,6 +44,9 @@ pub(crate) struct SweepArgs {
     /// Look at this Region; may be repeated [default: every enabled one]
     #[arg(long = "region", value_name = "CODE", value_parser = arguments::region)]
     regions: Vec<Region>,
+    /// Leave out this Region; may be repeated
+    #[arg(long = "exclude-region", value_name = "CODE", value_parser = arguments::region, conflicts_with = "regions")]
+    excluded_regions: Vec<Region>,
     /// Use this profile of the AWS configuration
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
@@ -56,8 +60,12 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// How to show what was found
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, short, value_enum, default_value = "table")]
     format: Format,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    quiet: QuietArgs,
     /// Revoke what is exposed, after a look and your yes; else nothing is changed
     #[arg(long)]
     enforce: bool,
@@ -65,7 +73,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "N", requires = "enforce", value_parser = clap::value_parser!(u32).range(1..))]
     max_revocations: Option<u32>,
     /// Revoke at once, without asking
-    #[arg(long, requires = "enforce")]
+    #[arg(long, short = 'y', requires = "enforce")]
     yes: bool,
     /// Keep the evidence of what is revoked here: s3://bucket/prefix or a folder [default: the variable PORTCULLIS_EVIDENCE]
     #[arg(long, value_name = "PLACE", requires = "enforce", value_parser = crate::arguments::evidence_place)]
@@ -82,6 +90,7 @@ pub(crate) const HELP: &str = "\
 Examples:
   portcullis sweep                          your account, every enabled Region
   portcullis sweep --region eu-west-1 --policy policy.yaml
+  portcullis sweep --exclude-region eu-north-1 --exclude-region sa-east-1
   portcullis sweep --organization --role portcullis --format csv > open.csv
   portcullis sweep --account 111122223333 --enforce
 
@@ -97,8 +106,10 @@ looks, shows what it found, and asks before it revokes; with --yes it revokes at
 `sweep` says alert, which is for the schedule. It only alerts where the policy's `mode` or `scopes` say alert, and in an \
 account and Region after --max-revocations rules. After Ctrl-C it says what it has done.
 
-Looking needs ec2:DescribeRegions (without --region), ec2:DescribeSecurityGroupRules, ec2:DescribeSecurityGroups and \
-ec2:GetManagedPrefixListEntries. --organization needs organizations:ListAccounts, --role needs sts:AssumeRole, and \
+Of an open group it says on how many network interfaces it is, and how many of them have a public address.
+
+Looking needs ec2:DescribeRegions (without --region), ec2:DescribeSecurityGroupRules, ec2:DescribeSecurityGroups, \
+ec2:GetManagedPrefixListEntries, and ec2:DescribeNetworkInterfaces, without which it is not known what uses a group. --organization needs organizations:ListAccounts, --role needs sts:AssumeRole, and \
 --enforce needs ec2:RevokeSecurityGroupIngress.
 
 Exit status: 0 nothing exposed; 1 something exposed, whether it was revoked or not; 2 trouble: an account or Region that \
@@ -130,23 +141,40 @@ pub(crate) fn run(arguments: &SweepArgs, terminal: Terminal) -> io::Result<u8> {
         }
     }
     let policy = policy_file::read_or_built_in(arguments.policy.as_deref(), &arguments.operator())?;
+    // Before anything is revoked it is known that what was done can be written.
+    let page = Page {
+        format: arguments.format,
+        terminal: arguments.output.terminal(terminal),
+        quiet: arguments.quiet.quiet,
+        out: arguments.output.open()?,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(sweep(arguments, policy, terminal))
+    runtime.block_on(sweep(arguments, policy, terminal, page))
 }
 
-async fn sweep(arguments: &SweepArgs, policy: Policy, terminal: Terminal) -> io::Result<u8> {
+async fn sweep(arguments: &SweepArgs, policy: Policy, terminal: Terminal, mut page: Page) -> io::Result<u8> {
     let asks = arguments.enforce && !arguments.yes;
     let first = if arguments.enforce && !asks { Mode::Enforce } else { Mode::Alert };
     let (context, caller, accounts) = context(arguments, policy.clone(), first).await?;
     let session = context.aws.session(&caller.identity, Instant::now() + PATIENCE);
-    let places = pipeline::places(session, &accounts, &arguments.regions).await;
+    let mut places = pipeline::places(session, &accounts, &arguments.regions).await;
+    for region in &arguments.excluded_regions {
+        // A name that is misspelt leaves out nothing.
+        if !places.targets.iter().any(|target| target.region == *region) {
+            eprintln!("portcullis: --exclude-region {region}: no account has that Region enabled");
+        }
+    }
+    places.targets.retain(|target| !arguments.excluded_regions.contains(&target.region));
+    if places.targets.is_empty() && places.unknown.is_empty() {
+        return Err(io::Error::other("--exclude-region leaves no Region to look at"));
+    }
     let mut tally = Tally::of(accounts.len(), &places);
     let interrupt = Interrupt::new()?;
     let streams = arguments.format == Format::Json && !asks;
-    let look = Look { context: &context, caller: &caller, interrupt: &interrupt, streams };
-    let written = look.at(places.targets, &mut tally).await;
+    let look = Look::new(&context, &caller, &interrupt, streams);
+    let written = look.at(places.targets, &mut tally, &mut page).await;
     if !asks || tally.is_interrupted() {
-        return shown(written.and(tally.show(arguments.format, &context, streams, terminal)), &tally);
+        return shown(written.and(tally.show(&mut page, &context, streams)), &tally);
     }
     // The table is part of the question; standard output gets what came of it.
     tally.table(terminal, &mut io::stderr().lock())?;
@@ -154,15 +182,20 @@ async fn sweep(arguments: &SweepArgs, policy: Policy, terminal: Terminal) -> io:
     let question = Question::of(tally.findings(), &enforcing.policy.now());
     interrupt.ends_at_once();
     if question.is_empty() {
-        return shown(tally.show_found(arguments.format, &context, terminal), &tally);
+        // The table has been shown, but not to a file.
+        if page.format == Format::Table && !arguments.output.is_file() {
+            tally.conclude(&context, page.quiet);
+            return Ok(tally.status());
+        }
+        return shown(tally.show(&mut page, &context, false), &tally);
     }
     if !arguments::confirmed(&question.text(&caller.arn))? {
         eprintln!("portcullis: not confirmed: nothing was changed");
         return Ok(crate::TROUBLE);
     }
-    let look = Look { context: &enforcing, caller: &caller, interrupt: &interrupt, streams: false };
-    look.at(question.targets(), &mut tally).await?;
-    shown(tally.show(arguments.format, &enforcing, false, terminal), &tally)
+    let look = Look::new(&enforcing, &caller, &interrupt, false);
+    look.at(question.targets(), &mut tally, &mut page).await?;
+    shown(tally.show(&mut page, &enforcing, false), &tally)
 }
 
 /// The status of what was found, also where nobody read all of it: what was found does not depend on that.
@@ -218,6 +251,7 @@ async fn context(
     let shelf = Shelf::at(place.as_ref(), &aws);
     let mut context = Context::new(aws, policy, settings, Box::new(now), Box::new(log)).with_shelf(shelf);
     context.names_groups = true;
+    context.ends_openings = mode == Mode::Enforce;
     Ok((context, caller, accounts))
 }
 
@@ -241,13 +275,20 @@ struct Look<'a> {
     interrupt: &'a Interrupt,
     /// Whether findings are written as JSON as they come.
     streams: bool,
+    /// Why it is not known what uses the groups of some place.
+    unseen: RefCell<Unseen>,
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
+    fn new(context: &'a Context, caller: &'a Caller, interrupt: &'a Interrupt, streams: bool) -> Self {
+        Self { context, caller, interrupt, streams, unseen: RefCell::default() }
+    }
+
     /// Sweeps each account and Region. Findings go to the tally. What was revoked is reported at once too, so that an
     /// operator who interrupts knows it.
-    async fn at(&self, targets: Vec<AccountRegion>, tally: &mut Tally) -> io::Result<()> {
-        let (progress, total) = (progress::over_regions(targets.len()), targets.len());
+    async fn at(&self, targets: Vec<AccountRegion>, tally: &mut Tally, page: &mut Page) -> io::Result<()> {
+        let total = targets.len();
+        let progress = if page.quiet { ProgressBar::hidden() } else { progress::over_regions(total) };
         let enforces = self.context.settings.mode == Mode::Enforce;
         self.interrupt.begin();
         let work = targets.into_iter().map(|target| self.one(target, &progress));
@@ -265,7 +306,7 @@ impl Look<'_> {
             let Some((target, findings)) = next else { break };
             progress.suspend(|| findings.iter().for_each(tally::revoked));
             if self.streams && written.is_ok() {
-                written = progress.suspend(|| lines(&findings));
+                written = progress.suspend(|| lines(&findings, &mut page.out));
             }
             tally.take(target, findings);
             looked_at += 1;
@@ -276,6 +317,7 @@ impl Look<'_> {
             }
         }
         progress.finish_and_clear();
+        tally.unseen(self.unseen.take());
         if self.interrupt.came() && looked_at < total {
             tally.interrupted(looked_at, total);
         }
@@ -287,14 +329,37 @@ impl Look<'_> {
         let order = json!({"sweep": {"accounts": [&target.account], "regions": [&target.region]}});
         let invocation =
             Invocation { identity: Some(self.caller.identity.clone()), deadline: Instant::now() + PATIENCE };
-        let findings = pipeline::handle(self.context, &order, &invocation).await.findings;
+        let mut findings = pipeline::handle(self.context, &order, &invocation).await.findings;
+        self.add_uses(&target, &mut findings).await;
         (target, findings)
+    }
+
+    /// Says of groups that are or were open whether anything is behind the port. Where that is refused, the rest is shown.
+    async fn add_uses(&self, target: &AccountRegion, findings: &mut [Finding]) {
+        let id = |finding: &Finding| GroupId::parse(finding.group.as_deref()?).ok();
+        let open = findings.iter().filter(|finding| finding.verdict == Verdict::Exposed);
+        let groups: Vec<GroupId> = open.filter_map(id).collect();
+        if groups.is_empty() {
+            return;
+        }
+        let session = self.context.aws.session(&self.caller.identity, Instant::now() + PATIENCE);
+        match session.interfaces(target, &groups).await {
+            Ok(interfaces) => {
+                for finding in findings {
+                    let of = id(finding).and_then(|id| interfaces.get(&id));
+                    (finding.interfaces, finding.public_interfaces) = (of.map(|it| it.count), of.map(|it| it.public));
+                }
+            }
+            Err(error) => {
+                let words = error.to_string();
+                self.unseen.borrow_mut().entry(error.code.as_str().to_owned()).or_insert_with(|| (0, words)).0 += 1;
+            }
+        }
     }
 }
 
 /// The findings of an account's Region, without the summary that is for the function's log.
-fn lines(findings: &[Finding]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    show::json(findings.iter().filter(|finding| finding.sweep.is_none()), &mut out)?;
+fn lines(findings: &[Finding], out: &mut impl Write) -> io::Result<()> {
+    show::json(findings.iter().filter(|finding| finding.sweep.is_none()), out)?;
     out.flush()
 }

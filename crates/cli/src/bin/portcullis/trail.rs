@@ -75,7 +75,7 @@ pub(crate) struct Show {
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// How to show it
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, short, value_enum, default_value = "table")]
     format: Format,
 }
 

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use portcullis::aws::{AccountRegion, KnownLists, ListAge, Wanted};
 use portcullis::config::MemberRole;
 use portcullis::domain::change::Resource;
-use portcullis::domain::evidence::{ActOutcome, Evidence};
+use portcullis::domain::evidence::{ActOutcome, Evidence, Kind};
 use portcullis::domain::facts::Facts;
 use portcullis::domain::judge::needs_prefix_list;
 use portcullis::domain::policy::{Mode, Policy};
@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use crate::arguments::EvidenceArgs;
 use back::Back;
+pub(crate) use waive::{memory_of_environment, store_named};
 
 #[derive(clap::Args)]
 pub(crate) struct UndoArgs {
@@ -88,7 +89,7 @@ Exit status: 0 the rules are there; 1 the policy forbids it: nothing was done; 2
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn reason(text: &str) -> Result<String, &'static str> {
+pub(crate) fn reason(text: &str) -> Result<String, &'static str> {
     let is_one = !text.trim().is_empty() && text.len() <= 500 && !text.contains(char::is_control);
     is_one.then(|| text.trim().to_owned()).ok_or("expected a reason of at most 500 characters, such as INC-123")
 }
@@ -150,12 +151,17 @@ async fn undone(arguments: &UndoArgs, given: Option<Policy>) -> io::Result<u8> {
 /// The rules that the act took away.
 fn rules_of(evidence: &Evidence) -> io::Result<Vec<portcullis::domain::rule::Rule>> {
     let taken = undo::taken(evidence);
+    if evidence.kind == Kind::End {
+        let why = "it is the end of an opening: `portcullis open` opens it again";
+        return Err(io::Error::other(format!("{}: there is nothing to undo: {why}", evidence.id)));
+    }
     if !taken.is_empty() {
         return Ok(taken);
     }
     let why = match evidence.outcome {
         ActOutcome::WouldRevert => "nothing was taken away: it was in alert mode",
         ActOutcome::Intended | ActOutcome::PutBack => "it is an undo itself",
+        ActOutcome::Opened => "it opened a port: `portcullis close` with its waiver ends that",
         ActOutcome::Reverted | ActOutcome::AlreadyGone | ActOutcome::Failed => "it took no rule away",
     };
     Err(io::Error::other(format!("{}: there is nothing to undo: {why}", evidence.id)))

@@ -79,7 +79,6 @@ pub(super) fn tell(what: &'static str, name: &str, fault: Fault, lines: &mut Lin
 pub(super) fn judge(scene: &Scene<'_>, resources: &BTreeMap<String, Resource>, lines: &mut Lines) {
     let Some(rules) = lines.seen("rule", &scene.hub.rules) else { return };
     let template = Template::hub();
-    let patterns = template.patterns();
     let invokers = lines.seen("permission", &scene.hub.function.invokers);
     for (id, does) in [
         ("Rule", "hands the calls to the function"),
@@ -88,11 +87,12 @@ pub(super) fn judge(scene: &Scene<'_>, resources: &BTreeMap<String, Resource>, l
     ] {
         let Some(name) = resources.get(id).map(|resource| name_of(&resource.id)) else { continue };
         let bus = (id == "BusRule").then_some(scene.inventory.stack_name.as_str());
+        let pattern = template.pattern_for(id, scene.stack.parameter("Accounts"));
         let expected = Expected {
             name,
             bus,
             region: scene.region(),
-            pattern: patterns.get(id).copied(),
+            pattern: pattern.as_ref(),
             target: scene.output("FunctionArn"),
             revert: scene.revert(),
         };
@@ -133,14 +133,15 @@ fn bus_policy(scene: &Scene<'_>, lines: &mut Lines) {
 /// The rules that tell of calls against the guard.
 pub(super) fn tamper(scene: &Scene<'_>, resources: &BTreeMap<String, Resource>, lines: &mut Lines) {
     let template = Template::hub();
-    let patterns = template.patterns();
     if let Ok(rules) = &scene.hub.rules {
         let ours = resources.iter().filter(|(id, of)| id.starts_with("Tamper") && of.kind == "AWS::Events::Rule");
         let mut armed = 0;
         for (id, resource) in ours {
             let name = name_of(&resource.id);
             let bus = (id == "TamperMembersRule").then_some(scene.inventory.stack_name.as_str());
-            let (pattern, target) = (patterns.get(id.as_str()).copied(), scene.output("TopicArn"));
+            let (pattern, target) =
+                (template.pattern_for(id, scene.stack.parameter("Accounts")), scene.output("TopicArn"));
+            let pattern = pattern.as_ref();
             let expected = Expected { name, bus, region: scene.region(), pattern, target, revert: scene.revert() };
             match fault(rules, &expected) {
                 Some(fault) => tell("tamper rule", name, fault, lines),

@@ -135,6 +135,10 @@ fn cases() -> Vec<(Told, Break)> {
         (("rule", "portcullis-BusRule", "disabled", "--event-bus-name portcullis"), |it| {
             rule_of(it, "portcullis-BusRule").enabled = false;
         }),
+        (("rule", "portcullis-BusRule", "`account` lacks \"777788889999\"", "REVERT_DRIFT"), |it| {
+            stack(it).parameters.insert("Accounts".to_owned(), format!("{MEMBER},{OTHER}"));
+            rule_of(it, "portcullis-BusRule").pattern.as_mut().unwrap()["account"] = json!([MEMBER]);
+        }),
         (("permission", "portcullis-Rule", "does not let the rule", "aws lambda add-permission"), |it| {
             let arn = format!("arn:aws:events:{DUBLIN}:{HUB}:rule/portcullis-Rule");
             assert!(hub(it).function.invokers.as_mut().unwrap().remove(&arn));
@@ -355,7 +359,7 @@ fn a_fault_of_a_member_is_told_with_its_account_and_region() {
 
 #[test]
 fn what_is_as_the_operator_chose_is_no_fault() {
-    let choices: [Break; 6] = [
+    let choices: [Break; 7] = [
         |it| {
             stack(it).parameters.insert("Mode".to_owned(), "alert".to_owned());
             configuration(it).environment.remove("PORTCULLIS_MODE");
@@ -374,6 +378,12 @@ fn what_is_as_the_operator_chose_is_no_fault() {
         |it| {
             let pattern = rule_of(it, "portcullis-Rule").pattern.as_mut().unwrap();
             pattern["detail"]["eventName"].as_array_mut().unwrap().push(json!("CreateSecurityGroup"));
+        },
+        |it| {
+            stack(it).parameters.insert("Accounts".to_owned(), format!("{MEMBER},{OTHER}"));
+            for rule in ["portcullis-BusRule", "portcullis-tamper-members"] {
+                rule_of(it, rule).pattern.as_mut().unwrap()["account"] = json!([MEMBER, OTHER]);
+            }
         },
         |it| hub(it).function.concurrency = Ok(None),
     ];

@@ -30,7 +30,13 @@ fn a_sweep_by_hand_looks_at_every_account_and_region_and_changes_nothing() {
          Nothing was changed: --enforce revokes.\n"
     );
     assert_eq!(stage.sources(HUB, DUBLIN, &web).len(), 2);
-    let calls = ["AssumeRole", "DescribeSecurityGroupRules", "DescribeSecurityGroups", "GetCallerIdentity"];
+    let calls = [
+        "AssumeRole",
+        "DescribeNetworkInterfaces",
+        "DescribeSecurityGroupRules",
+        "DescribeSecurityGroups",
+        "GetCallerIdentity",
+    ];
     let calls = calls.map(str::to_owned);
     assert_eq!(stage.actions(), calls.into());
     for call in stage.world.calls().iter().filter(|call| call.action == "AssumeRole") {
@@ -155,4 +161,106 @@ fn an_organisation_is_all_its_accounts_and_only_its_own_can_list_them() {
     let ran = stage.sweep_with(&arguments, &there, "");
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stderr.starts_with("3 Regions of 3 accounts, 1 group: 1 exposed"), "{}", ran.stderr);
+}
+
+#[test]
+fn whether_anything_is_behind_an_open_port_is_said_where_it_may_be_asked() {
+    let stage = stage();
+    let web = stage.group(HUB, DUBLIN, "web", &[ssh("0.0.0.0/0")]);
+    let idle = stage.group(HUB, DUBLIN, "idle", &[ssh("::/0")]);
+    let office = stage.group(HUB, DUBLIN, "office", &[ssh("203.0.113.0/24")]);
+    let inside = stage.group(HUB, OHIO, "inside", &[ssh("0.0.0.0/0")]);
+    stage.use_group(&web, &[Some("198.51.100.7"), Some("2001:db8::7"), None]);
+    stage.use_group(&office, &[None]);
+    stage.use_group(&inside, &[None]);
+    let both = ["--region", DUBLIN, "--region", OHIO];
+    let table = stage.sweep(&both);
+    for line in ["3 interfaces, 2 public", "nothing uses it", "1 interface, none public"] {
+        assert_eq!(table.stdout.matches(line).count(), 1, "{line}: {}", table.stdout);
+    }
+    let json = stage.sweep(&[&both[..], &["--format", "json"]].concat());
+    let uses = |ran: &super::Ran, group: &str| {
+        let found = ran.findings().into_iter().find(|finding| finding["group"] == group).unwrap();
+        (found["interfaces"].as_u64(), found["public_interfaces"].as_u64())
+    };
+    assert_eq!(uses(&json, &web), (Some(3), Some(2)));
+    assert_eq!(uses(&json, &idle), (Some(0), Some(0)));
+    assert_eq!(uses(&json, &inside), (Some(1), Some(0)));
+    let csv = stage.sweep(&[&both[..], &["--format", "csv"]].concat());
+    assert!(csv.stdout.lines().next().unwrap().ends_with(",id,interfaces,public_interfaces"), "{}", csv.stdout);
+    assert!(csv.stdout.lines().any(|row| row.contains(&web) && row.ends_with(",3,2")), "{}", csv.stdout);
+    // One call for each place with something open, and none where nothing is.
+    let asked = |stage: &super::Stage| {
+        stage.world.calls().iter().filter(|call| call.action == "DescribeNetworkInterfaces").count()
+    };
+    assert_eq!(asked(&stage), 6);
+    stage.sweep(&["--region", "us-west-1"]);
+    assert_eq!(asked(&stage), 6);
+    // Nobody knows is no zero, and no trouble.
+    stage.world.deny(HUB, "DescribeNetworkInterfaces");
+    let json = stage.sweep(&[&both[..], &["--format", "json"]].concat());
+    assert_eq!((json.code, uses(&json, &web)), (1, (None, None)));
+    let told = "portcullis: what uses the groups is not known in 2 Regions: DescribeNetworkInterfaces: UnauthorizedOperation: ";
+    assert_eq!(json.stderr.matches(told).count(), 1, "{}", json.stderr);
+}
+
+#[test]
+fn a_region_that_is_excluded_is_not_looked_at() {
+    let stage = stage();
+    stage.group(HUB, DUBLIN, "web", &[ssh("0.0.0.0/0")]);
+    stage.group(HUB, OHIO, "web", &[ssh("0.0.0.0/0")]);
+    let ran = stage.sweep(&["--exclude-region", DUBLIN, "--exclude-region", "sa-east-1", "--format", "json"]);
+    let regions: BTreeSet<String> = ran.findings().iter().map(|found| found["region"].to_string()).collect();
+    assert_eq!(regions, [format!("{OHIO:?}")].into());
+    assert!(ran.stderr.contains("15 Regions of 1 account"), "{}", ran.stderr);
+    let asked = |region: &str| {
+        stage.world.calls().iter().any(|call| call.region == region && call.action == "DescribeSecurityGroupRules")
+    };
+    assert!(!asked(DUBLIN) && !asked("sa-east-1") && asked(OHIO));
+    // A name that is misspelt leaves nothing out, and is told.
+    let ran = stage.sweep(&["--exclude-region", "eu-wset-1"]);
+    assert!(ran.stderr.starts_with("portcullis: --exclude-region eu-wset-1: no account has that Region enabled\n"));
+    assert!(ran.stderr.contains("17 Regions of 1 account"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_file_gets_what_was_found_and_one_that_cannot_be_written_stops_it_before_the_first_call() {
+    let stage = stage();
+    let web = stage.group(HUB, DUBLIN, "web", &[ssh("0.0.0.0/0")]);
+    let file = crate::cli::folder("sweep-output").join("open");
+    let name = file.to_str().unwrap();
+    let arguments = ["--region", DUBLIN, "--enforce", "--yes", "--output"];
+    let ran = stage.sweep(&[&arguments[..], &["/nonexistent/open"]].concat());
+    assert_eq!((ran.code, stage.world.calls().len()), (2, 0), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("portcullis: /nonexistent/open: No such file or directory"), "{}", ran.stderr);
+    for (format, part) in [("json", "\"verdict\":\"exposed\""), ("table", "would revoke 1"), ("csv", ",would_revoke,")]
+    {
+        let ran = stage.sweep(&["--region", DUBLIN, "-f", format, "-o", name, "-q"]);
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (1, "", ""), "{format}");
+        let written = std::fs::read_to_string(&file).unwrap();
+        assert!(written.contains(part) && written.contains(&web), "{format}: {written}");
+        assert!(!written.contains('\u{1b}'), "{format}: {written}");
+    }
+    // What was revoked is said, however quiet it is.
+    let ran = stage.sweep(&["--region", DUBLIN, "-q", "--enforce", "-y", "-o", name]);
+    assert_eq!((ran.code, ran.stderr), (1, format!("111122223333 eu-west-1 {web}: revoked 1\n")));
+    assert!(std::fs::read_to_string(&file).unwrap().contains("revoked 1"));
+}
+
+#[test]
+fn a_reader_that_has_left_changes_no_status() {
+    let stage = stage();
+    for n in 0..3 {
+        stage.group(HUB, DUBLIN, &format!("g{n}"), &[ssh("0.0.0.0/0")]);
+    }
+    for format in ["table", "json", "csv"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = stage.command(&[]);
+        command.args(["sweep", "--region", DUBLIN, "--format", format]).stdout(writer);
+        let output = command.stderr(std::process::Stdio::piped()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{format}: {stderr}");
+        assert!(stderr.contains("3 exposed") && !stderr.contains("Broken pipe"), "{format}: {stderr}");
+    }
 }

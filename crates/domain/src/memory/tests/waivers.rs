@@ -6,6 +6,7 @@ const BY: &str = "arn:aws:iam::111122223333:role/oncall";
 
 pub(super) fn waiver() -> Waiver {
     Waiver {
+        kind: WaiverKind::Undo,
         by: BY.to_owned(),
         reason: "INC-123".to_owned(),
         from: now(),
@@ -45,6 +46,17 @@ fn a_waiver_covers_what_its_principal_made_within_its_sources_on_its_guards_unti
     assert!(!covers(&waiver, (right.0, "203.0.112.0/23", right.2), now()), "a wider source");
     assert!(!covers(&waiver, (right.0, right.1, Some("arn:aws:iam::111122223333:role/dev")), now()), "another maker");
     assert!(!covers(&waiver, (right.0, right.1, None), now()), "a rule whose maker is not known");
+}
+
+/// CloudTrail names a role with its path, as of IAM Identity Center; the ARN of a session has none.
+#[test]
+fn a_waiver_of_a_role_covers_the_role_with_its_path_and_no_other() {
+    let right = |maker| covers(&waiver(), ("ssh", "203.0.113.7/32", Some(maker)), now());
+    assert!(right("arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/oncall"));
+    assert!(!right("arn:aws:iam::111122223333:role/aws-reserved/not-oncall"));
+    assert!(!right("arn:aws:iam::111122223333:role/oncall/other"));
+    assert!(!right("arn:aws:iam::444455556666:role/x/oncall"));
+    assert!(!right("arn:aws:iam::111122223333:user/oncall"));
 }
 
 #[test]

@@ -267,3 +267,19 @@ fn a_value_opens_a_port_by_itself_or_together_with_others() {
         assert_eq!(opens(&rule, &case.facts, &case.policy, now), is_open, "{value}");
     }
 }
+
+/// The value before the last call is the newest that is known: what the first call found is older.
+#[test]
+fn of_two_calls_that_changed_a_rule_the_last_one_says_what_it_gets_back() {
+    let mut case = Case::of(&["ab tcp 22 0.0.0.0/0"]);
+    let times = ["2026-11-21T09:59:50Z", "2026-11-21T09:59:58Z"];
+    for (change, (time, value)) in case.changes.iter_mut().zip(times.into_iter().zip([443, 8443])) {
+        change.call = Call::Modify;
+        change.event.time = Some(time.parse().unwrap());
+        let former = Former::Was(was(&format!("tcp {value} 0.0.0.0/0")));
+        change.former.insert("sgr-1".parse().unwrap(), former);
+    }
+    assert_eq!(steps(&case), ["restore sgr-1 to 8443 0.0.0.0/0"]);
+    case.changes.reverse();
+    assert_eq!(steps(&case), ["restore sgr-1 to 8443 0.0.0.0/0"], "in whatever order they come");
+}

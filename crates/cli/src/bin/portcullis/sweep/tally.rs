@@ -20,6 +20,15 @@ pub(super) fn revoked(finding: &Finding) {
     }
 }
 
+/// Where what was found is written, and how.
+pub(super) struct Page {
+    pub(super) format: Format,
+    pub(super) terminal: Terminal,
+    /// Whether nothing is said beside it but what went wrong.
+    pub(super) quiet: bool,
+    pub(super) out: Box<dyn Write>,
+}
+
 /// What has been found so far.
 pub(super) struct Tally {
     accounts: usize,
@@ -29,7 +38,12 @@ pub(super) struct Tally {
     unknown: Vec<Finding>,
     /// After how many of how many Regions an interrupt came.
     interrupted: Option<(usize, usize)>,
+    /// Why it is not known of some groups what uses them.
+    unseen: Unseen,
 }
+
+/// By AWS's code: in how many places it came, and its words in the first of them.
+pub(super) type Unseen = BTreeMap<String, (usize, String)>;
 
 impl Tally {
     pub(super) fn of(accounts: usize, places: &Places) -> Self {
@@ -39,7 +53,7 @@ impl Tally {
             Finding::plain(&event, Verdict::Undecided, Outcome::Failed, Mode::Alert, why.to_string())
         });
         let (places, unknown) = (places.targets.len(), unknown.collect());
-        Self { accounts, places, found: BTreeMap::new(), unknown, interrupted: None }
+        Self { accounts, places, found: BTreeMap::new(), unknown, interrupted: None, unseen: Unseen::new() }
     }
 
     /// Takes in what came of a place, instead of what an earlier look found there.
@@ -51,6 +65,11 @@ impl Tally {
     /// Notes that an interrupt came after `looked_at` of all Regions.
     pub(super) fn interrupted(&mut self, looked_at: usize, total: usize) {
         self.interrupted = Some((looked_at, total));
+    }
+
+    /// Notes why it is not known of some groups what uses them.
+    pub(super) fn unseen(&mut self, unseen: Unseen) {
+        self.unseen.extend(unseen);
     }
 
     pub(super) fn is_interrupted(&self) -> bool {
@@ -115,40 +134,42 @@ impl Tally {
         show::swept(&findings, terminal, out)
     }
 
-    /// Shows what was found on standard output, and what it comes to on standard error.
-    pub(super) fn show(&self, format: Format, context: &Context, streamed: bool, terminal: Terminal) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        let written = match format {
-            Format::Table => self.table(terminal, &mut out),
+    /// Shows what was found, and on standard error what it comes to.
+    pub(super) fn show(&self, page: &mut Page, context: &Context, streamed: bool) -> io::Result<()> {
+        let out = &mut page.out;
+        let written = match page.format {
+            Format::Table => self.table(page.terminal, out),
             // What was found in places is out already.
-            Format::Json if streamed => show::json(&self.unknown, &mut out),
-            Format::Json => show::json(self.findings(), &mut out),
-            Format::Csv => show::csv(self.findings(), &mut out),
-            Format::Ocsf => show::ocsf(self.findings(), &mut out),
+            Format::Json if streamed => show::json(&self.unknown, out),
+            Format::Json => show::json(self.findings(), out),
+            Format::Csv => show::csv(self.findings(), out),
+            Format::Ocsf => show::ocsf(self.findings(), out),
         };
         // Reported even where nobody reads the rest.
-        self.conclude(context);
-        written.and_then(|()| out.flush())
+        self.conclude(context, page.quiet);
+        written.and_then(|()| page.out.flush())
     }
 
-    /// The same where the table has been shown.
-    pub(super) fn show_found(&self, format: Format, context: &Context, terminal: Terminal) -> io::Result<()> {
-        if format == Format::Table {
-            self.conclude(context);
-            return Ok(());
-        }
-        self.show(format, context, false, terminal)
-    }
-
-    fn conclude(&self, context: &Context) {
+    /// What it comes to, on standard error.
+    pub(super) fn conclude(&self, context: &Context, quiet: bool) {
         let is_to_tell = |finding: &&Finding| finding.group.is_some() && (finding.needs_retry() || finding.doubtful);
         for finding in self.findings().filter(is_to_tell) {
             eprintln!("portcullis: {}: {}", place(finding), finding.reason);
         }
         self.input_errors().iter().for_each(|why| eprintln!("portcullis: {why}"));
-        self.summary().nearly_open.iter().for_each(|group| eprintln!("Nearly open: {group}"));
-        eprintln!("{}", self.sentence());
-        self.left(context).iter().for_each(|line| eprintln!("{line}"));
+        for (places, why) in self.unseen.values() {
+            let (places, why) = (count(*places, "Region"), advice::with(why, "sweep"));
+            eprintln!("portcullis: what uses the groups is not known in {places}: {why}");
+        }
+        // What --enforce did not do is no summary.
+        let is_enforcing = context.settings.mode == Mode::Enforce;
+        if !quiet {
+            self.summary().nearly_open.iter().for_each(|group| eprintln!("Nearly open: {group}"));
+            eprintln!("{}", self.sentence());
+        }
+        if !quiet || is_enforcing {
+            self.left(context).iter().for_each(|line| eprintln!("{line}"));
+        }
         if let Some((looked_at, total)) = self.interrupted {
             eprintln!("Interrupted after {looked_at} of {}: the others were not looked at.", count(total, "Region"));
         }

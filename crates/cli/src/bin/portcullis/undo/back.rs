@@ -16,6 +16,7 @@ use portcullis::domain::text::escaped;
 use portcullis::domain::undo::{self, Missing};
 use portcullis::shelf::{self, Unwritten};
 use portcullis_cli::acts::{self, Acts};
+use portcullis_cli::operator::principal;
 use portcullis_cli::words;
 use tokio::time::{Instant, sleep};
 
@@ -93,12 +94,7 @@ impl Back<'_> {
 
     /// The principal by which CloudTrail knows the caller's rules: the role behind a session, for its name is anybody's.
     pub(super) fn principal(&self) -> String {
-        let arn = &self.caller.arn;
-        let role = arn.split_once(":sts::").and_then(|(head, rest)| {
-            let (account, rest) = rest.split_once(":assumed-role/")?;
-            Some(format!("{head}:iam::{account}:role/{}", rest.split_once('/')?.0))
-        });
-        role.unwrap_or_else(|| arn.clone())
+        principal(&self.caller.arn)
     }
 
     fn tell(&self, missing: &Missing, waiver: Option<&Named>) {

@@ -4,7 +4,7 @@ use std::io;
 
 use jiff::Timestamp;
 use portcullis::domain::facts::Facts;
-use portcullis::domain::memory::{Waiver, item_of, waiver_name, written};
+use portcullis::domain::memory::{Waiver, WaiverKind, item_of, waiver_name, written};
 use portcullis::domain::policy::{Exemption, Policy};
 use portcullis::store::{Store, Update};
 use portcullis_cli::operator::explained;
@@ -27,7 +27,16 @@ impl Back<'_> {
         let (Some(time), Some(reason)) = (self.arguments.waive, &self.arguments.reason) else { return Ok(None) };
         let until = now.checked_add(time).map_err(io::Error::other)?;
         let by = self.principal();
-        let waiver = Waiver { by, reason: reason.clone(), from: now, until, guards, sources, rules: Vec::new() };
+        let waiver = Waiver {
+            kind: WaiverKind::Undo,
+            by,
+            reason: reason.clone(),
+            from: now,
+            until,
+            guards,
+            sources,
+            rules: Vec::new(),
+        };
         let id = format!("w-{}", short(&[self.evidence.id.as_str(), &now.to_string()]));
         let exemptions = waiver.exemptions(&id, &facts.location, self.policy, now);
         let refused = |why| io::Error::other(format!("the policy lets no such waiver be: {why}; nothing was done"));
@@ -53,15 +62,14 @@ impl Back<'_> {
     fn store(&self) -> io::Result<Store> {
         let name = match &self.arguments.memory {
             Some(name) => name.clone(),
-            None => variable(),
+            None => memory_of_environment(),
         };
         match name.as_str() {
             "" => Err(io::Error::other(
                 "--waive writes to the function's memory: name it with --memory TABLE or --memory FOLDER, or in the \
                  variable PORTCULLIS_MEMORY; nothing was opened",
             )),
-            folder if folder.contains('/') => Ok(Store::Folder(folder.into())),
-            table => Ok(Store::Table(table.to_owned())),
+            name => Ok(store_named(name)),
         }
     }
 
@@ -71,7 +79,16 @@ impl Back<'_> {
     }
 }
 
-fn variable() -> String {
+/// A folder is a path with a `/`; anything else is a table's name.
+pub(crate) fn store_named(name: &str) -> Store {
+    match name.contains('/') {
+        true => Store::Folder(name.into()),
+        false => Store::Table(name.to_owned()),
+    }
+}
+
+/// The memory that the function's own variable names; empty where it names none.
+pub(crate) fn memory_of_environment() -> String {
     #[expect(clippy::disallowed_methods, reason = "an option of the command line, by its variable")]
     std::env::var("PORTCULLIS_MEMORY").unwrap_or_default()
 }

@@ -1,0 +1,66 @@
+//! What the templates have to take: the Regions of today, SNS by whatever name it comes, and events of the accounts that
+//! they name.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics fails, as it should")]
+
+use boon::{Compiler, Schemas};
+use serde_json::{Value, json};
+
+const TEMPLATE: &str = include_str!("../../../template.yaml");
+const MEMBER: &str = include_str!("../../../member.yaml");
+
+/// A template as plain data. The tags (`!Sub`, `!Ref` and others) are dropped and their arguments kept.
+fn template(yaml: &str) -> Value {
+    let options = serde_saphyr::options! { no_schema: true };
+    serde_saphyr::from_str_with_options(yaml, options).unwrap()
+}
+
+/// Whether a parameter takes a value.
+fn takes(template: &Value, parameter: &str, value: &str) -> bool {
+    let schema = json!({"pattern": template["Parameters"][parameter]["AllowedPattern"]});
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    compiler.add_resource("pattern.json", schema).unwrap();
+    let index = compiler.compile("pattern.json", &mut schemas).unwrap();
+    schemas.validate(&json!(value), index).is_ok()
+}
+
+#[test]
+fn regions_of_every_partition_can_be_named() {
+    let (hub, member) = (template(TEMPLATE), template(MEMBER));
+    for region in ["eu-west-1", "ap-southeast-7", "us-gov-west-1", "cn-north-1", "us-isob-east-1", "eusc-de-east-1"] {
+        for (template, parameter) in
+            [(&hub, "Regions"), (&member, "HubRegion"), (&member, "Regions"), (&member, "HomeRegion")]
+        {
+            assert!(takes(template, parameter, region), "{parameter}: {region}");
+            assert!(!takes(template, parameter, "Dublin") && !takes(template, parameter, "eu-west"), "{parameter}");
+        }
+    }
+    assert!(takes(&hub, "Regions", "eu-west-1,eusc-de-east-1") && takes(&hub, "Regions", ""));
+}
+
+/// SNS Developer Guide, "Cross-Region delivery": where the topic or the queue is in an opt-in Region, the principal is
+/// `sns.REGION.amazonaws.com`.
+#[test]
+fn the_queue_takes_what_the_topic_sends_by_whatever_name_sns_comes() {
+    let hub = template(TEMPLATE);
+    let policy = hub["Resources"]["LogQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"].to_string();
+    let of_topic = json!({"ArnEquals": {"aws:SourceArn": "LogTopicArn"}}).to_string();
+    assert!(policy.contains(&of_topic), "{policy}");
+    assert!(policy.contains(r#""Principal":"*""#) && !policy.contains("sns.amazonaws.com"), "{policy}");
+    // It subscribes where the topic is.
+    let region = &hub["Resources"]["LogTopicSubscription"]["Properties"]["Region"];
+    assert_eq!(*region, json!([3, [":", "LogTopicArn"]]));
+}
+
+#[test]
+fn the_rules_on_the_bus_take_events_of_the_accounts_that_are_named() {
+    let hub = template(TEMPLATE);
+    for rule in ["BusRule", "TamperMembersRule"] {
+        let properties = &hub["Resources"][rule]["Properties"];
+        assert_eq!(properties["EventBusName"], "Bus", "{rule}");
+        let expected = json!(["NamesAccounts", [",", "Accounts"], "AWS::NoValue"]);
+        assert_eq!(properties["EventPattern"]["account"], expected, "{rule}");
+    }
+    let names = &hub["Conditions"]["NamesAccounts"];
+    assert_eq!(*names, json!(["HasAccounts", ["AnyAccount"], "FitsIntoPattern"]));
+    assert!(hub["Resources"]["Rule"]["Properties"]["EventPattern"].get("account").is_none(), "its own are all its own");
+}

@@ -1,0 +1,140 @@
+//! Where openings are kept, and what ends them: the stack's, or folders of one's own.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use portcullis::aws::{Aws, Caller};
+use portcullis::config::EvidencePlace;
+use portcullis::domain::ids::Region;
+use portcullis::domain::policy::{Mode, Policy};
+use portcullis::store::Store;
+use portcullis_cli::acts::Acts;
+use portcullis_cli::aws::{Clients, advice};
+use portcullis_cli::open::{Openings, Schedule, Stack};
+use portcullis_cli::operator::Operator;
+use portcullis_cli::policy_file;
+use tokio::time::Instant;
+
+use crate::arguments::{self, EvidenceArgs};
+use crate::undo::store_named;
+
+/// How long a command may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where openings are kept.
+#[derive(clap::Args)]
+pub(crate) struct PlaceArgs {
+    /// The stack of Portcullis: its outputs name all that is needed
+    #[arg(long, value_name = "NAME", default_value = "portcullis")]
+    stack: String,
+    /// The stack's Region [default: the group's]
+    #[arg(long, value_name = "CODE", value_parser = arguments::region)]
+    hub_region: Option<Region>,
+    /// Without the stack: the memory, a table's name or a folder [default: the variable PORTCULLIS_MEMORY]
+    #[arg(long, value_name = "TABLE|DIR")]
+    memory: Option<String>,
+    /// The policy that holds, or s3://bucket/key [default: the stack's; without the stack the built-in one]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+}
+
+/// What an opening is made and ended with.
+pub(crate) struct Place {
+    pub(crate) aws: Aws,
+    pub(crate) caller: Caller,
+    pub(crate) store: Store,
+    pub(crate) kept: Option<Acts>,
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) policy: Arc<Policy>,
+}
+
+impl PlaceArgs {
+    /// The policy that was named, read before anything is asked of AWS: it may be read from standard input.
+    pub(crate) fn given_policy(&self) -> io::Result<Option<Policy>> {
+        let operator = self.evidence.aws.operator();
+        self.policy.as_ref().map(|path| policy_file::read(path, &operator)).transpose()
+    }
+
+    /// Finds it. `command` is the one whose help lists the permissions.
+    pub(crate) async fn find(&self, given: Option<Policy>, command: &str) -> io::Result<Place> {
+        let trouble = |why: String| io::Error::other(advice::with(&why, command));
+        let operator = self.evidence.aws.operator();
+        let own = Clients::of(&operator).await.map_err(io::Error::other)?;
+        let caller = own.caller().await.map_err(|error| io::Error::other(advice::on_caller(&error, command)))?;
+        let memory = self.memory.clone().unwrap_or_else(crate::undo::memory_of_environment);
+        if !memory.is_empty() {
+            return Ok(Place {
+                aws: operator.clients(None, Mode::Enforce).await.map_err(io::Error::other)?,
+                caller,
+                store: store_named(&memory),
+                kept: self.evidence.acts_if_named().await?,
+                schedule: None,
+                policy: given.unwrap_or_else(Policy::built_in).into(),
+            });
+        }
+        let hub = self.hub_region.clone().unwrap_or_else(|| caller.identity.region.clone());
+        let there = own.in_region(&hub);
+        let stack = Stack::find(&there, &self.stack).await.map_err(|error| trouble(error.to_string()))?;
+        let output = |name, advice| stack.output(name, advice).map(str::to_owned).map_err(io::Error::other);
+        const UPDATE: &str = "deploy the stack again with Openings=yes";
+        let schedule = Schedule {
+            client: there.scheduler(),
+            group: output("ScheduleGroupName", UPDATE)?,
+            role: output("SchedulerRoleArn", UPDATE)?,
+            function: output("FunctionArn", UPDATE)?,
+        };
+        let operator = Operator { region: Some(hub), ..operator };
+        let own = || stack.optional("EvidenceLocation").and_then(EvidencePlace::parse);
+        let place = match (self.evidence.place()?, own(), stack.parameter("EvidenceDays")) {
+            (Some(place), ..) => Some(place),
+            // The stack's own is locked as the function locks it.
+            (None, Some(place), Some(days)) => Some(place.locked_for(days).map_err(io::Error::other)?),
+            (None, place, _) => place,
+        };
+        let kept = match &place {
+            Some(place) => Some(Acts::at(place, &operator).await?),
+            None => None,
+        };
+        let aws = operator.clients(None, Mode::Enforce).await.map_err(io::Error::other)?;
+        let policy = match (given, stack.parameter("PolicyLocation")) {
+            (Some(policy), _) => policy,
+            (None, None) => Policy::built_in(),
+            (None, Some(url)) => policy_file::read_with(url, &aws).await?,
+        };
+        let store = Store::Table(output("MemoryTableName", "the stack has no memory: deploy it again")?);
+        Ok(Place { aws, caller, store, kept, schedule: Some(schedule), policy: policy.into() })
+    }
+}
+
+impl Place {
+    /// The memory of openings.
+    pub(crate) fn openings(&self) -> Openings<'_> {
+        Openings { store: &self.store, aws: &self.aws, until: Instant::now() + PATIENCE }
+    }
+
+    /// AWS's time.
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        portcullis::now().saturating_sub(self.caller.ahead).unwrap_or_else(|_| portcullis::now())
+    }
+
+    /// Says that this machine's clock is wrong, where it is.
+    pub(crate) fn tell_clock(&self) {
+        let ahead = self.caller.ahead;
+        if ahead == SignedDuration::ZERO {
+            return;
+        }
+        let how = if ahead.is_positive() { "ahead of" } else { "behind" };
+        let ahead = SignedDuration::from_secs(ahead.abs().as_secs());
+        eprintln!("portcullis: this machine's clock is {ahead:#} {how} AWS's: AWS's time is used");
+    }
+
+    /// The principal by which CloudTrail knows the caller's rules.
+    pub(crate) fn principal(&self) -> String {
+        portcullis_cli::operator::principal(&self.caller.arn)
+    }
+}

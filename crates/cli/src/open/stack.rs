@@ -1,0 +1,89 @@
+//! What an operator needs of the stack, from its outputs.
+
+use std::collections::BTreeMap;
+
+use portcullis::aws::AwsError;
+
+use crate::aws::Clients;
+
+/// The stack's outputs and parameters.
+#[derive(Debug, Clone, Default)]
+pub struct Stack {
+    name: String,
+    outputs: BTreeMap<String, String>,
+    parameters: BTreeMap<String, String>,
+}
+
+/// Why the stack is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// It cannot be asked about.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// There is none.
+    #[error(
+        "there is no stack `{0}` in this Region: name it with --stack, and its Region with --hub-region; or name the \
+         function's memory with --memory"
+    )]
+    None(String),
+    /// It lacks something.
+    #[error("the stack `{stack}` has no output {output}: {advice}")]
+    Lacks {
+        /// Its name.
+        stack: String,
+        /// What it lacks.
+        output: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+}
+
+impl Stack {
+    /// Asks CloudFormation.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub async fn find(clients: &Clients, name: &str) -> Result<Self, StackError> {
+        let asked = clients.cloudformation().describe_stacks().stack_name(name).send().await;
+        let answer = match asked.map_err(|error| AwsError::from_sdk("DescribeStacks", &error)) {
+            Ok(answer) => answer,
+            // CloudFormation has no code of its own for it.
+            Err(error) if error.code.as_str() == "ValidationError" && error.message.contains("does not exist") => {
+                return Err(StackError::None(name.to_owned()));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let stack = answer.stacks().first().ok_or_else(|| StackError::None(name.to_owned()))?;
+        let pair = |key: Option<&str>, value: Option<&str>| Some((key?.to_owned(), value?.to_owned()));
+        Ok(Self {
+            name: name.to_owned(),
+            outputs: stack.outputs().iter().filter_map(|it| pair(it.output_key(), it.output_value())).collect(),
+            parameters: stack
+                .parameters()
+                .iter()
+                .filter_map(|it| pair(it.parameter_key(), it.parameter_value()))
+                .collect(),
+        })
+    }
+
+    /// An output.
+    ///
+    /// # Errors
+    /// It has none of this name, and what to do about that.
+    pub fn output(&self, output: &'static str, advice: &'static str) -> Result<&str, StackError> {
+        let found = self.outputs.get(output).map(String::as_str).filter(|value| !value.is_empty());
+        found.ok_or_else(|| StackError::Lacks { stack: self.name.clone(), output, advice })
+    }
+
+    /// An output that not every stack has.
+    #[must_use]
+    pub fn optional(&self, output: &str) -> Option<&str> {
+        self.outputs.get(output).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A parameter that is not empty.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
