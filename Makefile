@@ -225,6 +225,11 @@ hunt-portable: need-cargo .venv/hunt/.installed ## Hold the hunts' SQL to Trino,
 	$(HUNT_CARGO) build --manifest-path crates/hunt/Cargo.toml --locked
 	.venv/hunt/bin/python tools/hunt/portable.py target/hunt/debug/portcullis-hunt
 
+.PHONY: hunt-witnesses
+hunt-witnesses: need-cargo .venv/demo/.installed .venv/witness/.installed ## Hold the hunts' use of S3 and Athena's API to two mocks
+	$(HUNT_CARGO) build --manifest-path crates/hunt/Cargo.toml --locked
+	.venv/demo/bin/python tools/hunt/witnesses.py target/hunt/debug/portcullis-hunt .venv/witness/bin/moto_server
+
 .PHONY: bench-hunt
 bench-hunt: hunt .venv/hunt/.installed ## Measure hunts, on an idle machine
 	$(HUNT_CARGO) build --profile $(HUNT_PROFILE) --manifest-path crates/hunt/Cargo.toml --locked --example inflate

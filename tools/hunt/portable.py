@@ -3,9 +3,10 @@
 Usage: portable.py PROGRAM. Each hunt is read by sqlglot's grammars of Trino and Athena, translated to DuckDB, and asked there
 about the same tables: those of the small made world, as the program itself shows them. So this is a witness of the queries and
 not of the tables. The statements for Athena (--ddl) are read by the same grammars, as far as these know them. No Athena and no
-Trino takes part.
+Trino takes part. The second engine also writes the flow logs as Parquet, with and without Hive folders, and the program must
+read the same rows out of them as out of the text.
 
-Exit status: 0 if every hunt gives the same rows in both engines.
+Exit status: 0 if every hunt gives the same rows in both engines, and both forms of flow logs the same.
 """
 
 import json
@@ -37,14 +38,46 @@ def main():
         for table in TABLES:
             load(second, table, asked(program, logs, query(folder, f"SELECT * FROM {table}")), columns(program, logs, folder, table))
         different = [name for name in hunts(program) if not same(program, logs, second, name)]
-    ddl = subprocess.run([program, "--ddl", "s3://logs", "--accounts", "111122223333", "--regions", "eu-west-1"],
+        different += [words for words in parquet(program, logs, folder, second)]
+    for more in ([], ["--flow-files", "parquet", "--organisation", "o-1", "--control-tower"]):
+        views = read_by_both_grammars(program, more)
+    print(f"portable: {views} views of --ddl are read by both grammars")
+    return 1 if different else 0
+
+
+def read_by_both_grammars(program, more):
+    ddl = subprocess.run([program, "--ddl", "s3://logs", "--accounts", "111122223333", "--regions", "eu-west-1", *more],
                          check=True, stdout=subprocess.PIPE, text=True).stdout
     for dialect in ("trino", "athena"):
         views = [view for view in ddl.split(";") if "CREATE OR REPLACE VIEW" in view]
         for view in views:
             sqlglot.parse_one(view, dialect=dialect, error_level=sqlglot.ErrorLevel.RAISE)
-    print(f"portable: {len(views)} views of --ddl are read by both grammars")
-    return 1 if different else 0
+    return len(views)
+
+
+WHOLE = "SELECT * FROM flow_logs ORDER BY start_time, end_time, src_addr, src_port, dst_port"
+
+
+def parquet(program, logs, folder, second):
+    """Yields what differs between the flow logs as text and as the second engine writes them."""
+    text = next(logs.rglob("*_vpcflowlogs_*.log.gz"))
+    expected = asked(program, text.parent, query(folder, WHOLE))
+    numbers = {"version", "srcport", "dstport", "protocol", "tcp-flags"}
+    long = {"packets", "bytes", "start", "end"}
+    columns = ", ".join(f"'{name}': 'VARCHAR'" for name in world.FIELDS.split())
+    read = f"read_csv('{text}', delim = ' ', header = true, nullstr = '-', columns = {{{columns}}})"
+    kinds = [(name, "INTEGER" if name in numbers else "BIGINT" if name in long else "VARCHAR") for name in world.FIELDS.split()]
+    values = ", ".join(f"CAST(\"{name}\" AS {kind}) AS \"{name.replace('-', '_')}\"" for name, kind in kinds)
+    for codec in ("uncompressed", "snappy", "gzip", "zstd"):
+        for where in ("plain", "aws-service=vpcflowlogs/year=2026/month=11/day=20"):
+            path = Path(folder) / codec / where / "flows.log.parquet"
+            path.parent.mkdir(parents=True)
+            second.execute(f"COPY (SELECT {values} FROM {read}) TO '{path}' (FORMAT parquet, COMPRESSION {codec}, ROW_GROUP_SIZE 100)")
+            ours = asked(program, path.parents[len(Path(where).parts) - 1], query(folder, WHOLE))
+            is_same = ours == expected and bool(ours)
+            print(f"portable: flow logs as Parquet, {codec:<12} {len(ours):>5} rows {'the same' if is_same else 'DIFFERENT'}")
+            if not is_same:
+                yield f"{codec} {where}"
 
 
 def query(folder, text):

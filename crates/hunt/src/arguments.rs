@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use portcullis_hunt::ddl::FlowFiles;
 use portcullis_hunt::show::Format;
 
 /// Ask CloudTrail and VPC flow logs what happened
@@ -10,9 +11,9 @@ use portcullis_hunt::show::Format;
 #[command(name = "portcullis hunt", bin_name = "portcullis hunt", version, after_help = MORE, after_long_help = HELP)]
 pub(crate) struct Arguments {
     /// A hunt by name (--list), or a file with a query of your own: FILE.sql
-    #[arg(value_name = "NAME|FILE.sql", required_unless_present_any = ["list", "ddl"])]
+    #[arg(value_name = "NAME|FILE.sql", required_unless_present_any = ["list", "ddl", "self_test"])]
     pub(crate) hunt: Option<String>,
-    /// Log files and folders: CloudTrail, VPC flow logs, and what aws ec2 describe-… printed
+    /// Log files, folders and s3://bucket/prefix: CloudTrail, VPC flow logs, and what aws ec2 describe-… printed
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// List the hunts
@@ -51,6 +52,12 @@ pub(crate) struct Arguments {
     /// The most memory that a query may take, in MB
     #[arg(long, value_name = "MB", default_value_t = 512)]
     pub(crate) memory: usize,
+    /// For s3:// and --athena: the AWS profile; without, AWS_PROFILE, or the environment's credentials
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// For s3:// and --athena: the Region; without, that of the environment or the profile
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
     /// Write the statements that make tables for these logs on Athena: --ddl s3://bucket/prefix
     #[arg(long, value_name = "LOCATION", conflicts_with_all = ["check", "explain", "list"])]
     pub(crate) ddl: Option<String>,
@@ -63,6 +70,30 @@ pub(crate) struct Arguments {
     /// For --ddl: the organisation's id, if the trail is an organisation's
     #[arg(long, value_name = "ID", requires = "ddl")]
     pub(crate) organisation: Option<String>,
+    /// For --ddl: the trail is the one that Control Tower made (o-…/AWSLogs/o-…/); needs --organisation
+    #[arg(long, requires = "organisation")]
+    pub(crate) control_tower: bool,
+    /// For --ddl: where the flow logs are, if not beside the trail's: s3://bucket/prefix
+    #[arg(long, value_name = "LOCATION", requires = "ddl")]
+    pub(crate) flow_location: Option<String>,
+    /// For --ddl: how the flow logs are written
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) flow_files: FlowFiles,
+    /// Ask Athena instead of reading files, in the views that --ddl makes; it bills what it reads
+    #[arg(long, requires = "database", conflicts_with_all = ["check", "explain", "list", "ddl", "paths"])]
+    pub(crate) athena: bool,
+    /// For --athena: the database
+    #[arg(long, value_name = "NAME", requires = "athena")]
+    pub(crate) database: Option<String>,
+    /// For --athena: the workgroup; without, primary
+    #[arg(long, value_name = "NAME", requires = "athena")]
+    pub(crate) workgroup: Option<String>,
+    /// For --athena: where Athena puts results, if the workgroup does not say it: s3://bucket/prefix
+    #[arg(long, value_name = "LOCATION", requires = "athena")]
+    pub(crate) output: Option<String>,
+    /// For --athena: have it check every view and hunt, without reading any log
+    #[arg(long, requires = "athena", conflicts_with = "hunt")]
+    pub(crate) self_test: bool,
     /// Taken, and of no effect: nothing here has colours
     #[arg(long, value_name = "WHEN", hide = true)]
     pub(crate) color: Option<String>,
@@ -78,7 +109,8 @@ Examples:
   portcullis hunt ssh-attempts logs/ --where name=web        with a parameter
   portcullis hunt unused-rules logs/ flows/ eni.json         eni.json is what aws ec2 describe-network-interfaces printed
   portcullis hunt exposure logs/ flows/ --format html > exposure.html
-  portcullis hunt mine.sql logs/                             your own query
+  portcullis hunt mine.sql s3://bucket/AWSLogs/              your own query, of logs in S3
+  portcullis hunt errors --athena --database logs --from 7d  Athena reads them
 
 Exit status: 0 answered; 1 answered, and a hunt for something to act on (--list marks them with !) has rows; 2 trouble: \
 something could not be read, whatever else was found.";

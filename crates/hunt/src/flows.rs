@@ -3,17 +3,20 @@
 pub mod attribute;
 mod compiled;
 pub mod coverage;
+mod parquet_file;
 mod table;
 pub mod usage;
 
 pub use table::{FLOWS, FlowTable, RULE_FLOWS, RuleFlowTable};
 pub use usage::{Answer, Usage, usage};
 
-use portcullis_delivery::flowlog::{Bad, Flow, Reader};
+use std::io;
+
+use portcullis_delivery::flowlog::{Bad, Flow, Format, Reader};
 use portcullis_delivery::logfile::Scratch;
 
-use crate::read::{FileTally, Inputs, Kind, in_pieces, with_text};
-use crate::trail::{Document, documents};
+use crate::read::{FileTally, Inputs, Kind, Source, in_pieces, with_text};
+use crate::trail::{Document, Wanted, documents};
 
 /// The first and last address of a rule's source, as the keys in `flow_logs` are written.
 #[must_use]
@@ -27,71 +30,130 @@ pub fn may_hold_flows(kind: Kind) -> bool {
     matches!(kind, Kind::FlowLog | Kind::Json | Kind::Parquet)
 }
 
+/// Whether a file may hold a record in the window, as far as can be told without reading it.
+fn is_wanted(source: &Source, window: &Wanted) -> bool {
+    may_hold_flows(source.kind) && window.may_be_in_file_of(source.delivered())
+}
+
 /// Gives the records of a file to `each`, and notes in the tally what the file came to. `each` says whether it wants more.
-pub fn read(inputs: &Inputs, file: usize, scratch: &mut Scratch, mut each: impl FnMut(&Flow<'_>) -> bool) {
+/// A file whose name shows that none of its records can be in the window is passed over.
+pub fn read(inputs: &Inputs, file: usize, window: &Wanted, scratch: &mut Scratch, each: impl FnMut(&Flow<'_>) -> bool) {
     let Some(source) = inputs.sources.get(file) else { return };
-    let mut tally = FileTally::default();
-    let mut goes_on = true;
-    let mut one = |flow: Result<Flow<'_>, Bad>, tally: &mut FileTally| match flow {
-        Ok(flow) => {
-            tally.records += 1;
-            tally.saw(flow.start, flow.end);
-            if goes_on {
-                goes_on = each(&flow);
-            }
-        }
-        Err(bad) => tally.bad(&bad.to_string()),
-    };
-    match source.kind {
-        Kind::FlowLog => {
-            let mut reader = Reader::new(inputs.flow_format.clone());
-            let mut text = 0;
-            let read = in_pieces(source, scratch, |piece| {
-                text += piece.len() as u64;
-                reader.push(piece, |flow| one(flow, &mut tally));
-            });
-            match read {
-                Ok((bytes, None)) => {
-                    reader.finish(|flow| one(flow, &mut tally));
-                    tally.bytes = bytes;
-                }
-                Ok((bytes, Some(why))) => {
-                    tally.bytes = bytes;
-                    tally.bad(&why);
-                }
-                Err(error) => tally.bad(&error.to_string()),
-            }
-            tally.text = text;
-            let unknown = reader.unknown_fields();
-            if !unknown.is_empty() {
-                tally.notes.push(format!("fields that are not known here are passed over: {}", unknown.join(", ")));
-            }
-        }
-        Kind::Json => {
-            let read = with_text(source, scratch, |text, _| {
-                tally.text = text.len() as u64;
-                documents(text)
-            });
-            let Ok((documents, bytes)) = read else { return };
-            tally.bytes = bytes;
-            let mut any = false;
-            for document in documents {
-                if let Ok(Document::Flows(lines)) = document {
-                    any = true;
-                    let mut reader = Reader::new(inputs.flow_format.clone());
-                    for line in lines {
-                        reader.push(line.as_bytes(), |flow| one(flow, &mut tally));
-                        reader.push(b"\n", |flow| one(flow, &mut tally));
-                    }
-                    reader.finish(|flow| one(flow, &mut tally));
-                }
-            }
-            if !any {
-                return;
-            }
-        }
-        Kind::Parquet => tally.bad("Parquet is not read by this build"),
-        Kind::Trail | Kind::Other => return,
+    let mut taking = Taking { tally: FileTally::default(), goes_on: true, each };
+    if !window.may_be_in_file_of(source.delivered()) {
+        taking.tally.passed_over = true;
+        return inputs.tally.add(file, taking.tally);
     }
-    inputs.tally.add(file, tally);
+    let read = match source.kind {
+        Kind::FlowLog => of_text(source, inputs.flow_format.clone(), scratch, &mut taking),
+        Kind::Parquet => of_parquet(source, scratch, &mut taking),
+        Kind::Json => match of_json(source, inputs.flow_format.as_ref(), scratch, &mut taking) {
+            // What is no flow log is read by others.
+            Ok(false) | Err(_) => return,
+            Ok(true) => Ok(()),
+        },
+        Kind::Trail | Kind::Other => return,
+    };
+    if let Err(error) = read {
+        taking.tally.bad(&error.to_string());
+    }
+    inputs.tally.add(file, taking.tally);
+}
+
+struct Taking<F> {
+    tally: FileTally,
+    goes_on: bool,
+    each: F,
+}
+
+impl<F: FnMut(&Flow<'_>) -> bool> Taking<F> {
+    fn take(&mut self, flow: Result<Flow<'_>, String>) {
+        match flow {
+            Ok(flow) => {
+                self.tally.records += 1;
+                self.tally.saw(flow.start, flow.end);
+                if self.goes_on {
+                    self.goes_on = (self.each)(&flow);
+                }
+            }
+            Err(why) => self.tally.bad(&why),
+        }
+    }
+
+    fn line(&mut self, flow: Result<Flow<'_>, Bad>) {
+        self.take(flow.map_err(|bad| bad.to_string()));
+    }
+
+    fn note_unknown(&mut self, unknown: &[String]) {
+        if !unknown.is_empty() {
+            let names = unknown.join(", ");
+            self.tally.notes.push(format!("fields that are not known here are passed over: {names}"));
+        }
+    }
+}
+
+fn of_text<F: FnMut(&Flow<'_>) -> bool>(
+    source: &Source,
+    format: Option<Format>,
+    scratch: &mut Scratch,
+    taking: &mut Taking<F>,
+) -> io::Result<()> {
+    let (mut reader, mut text) = (Reader::new(format), 0);
+    let (bytes, damage) = in_pieces(source, scratch, |piece| {
+        text += piece.len() as u64;
+        reader.push(piece, |flow| taking.line(flow));
+    })?;
+    (taking.tally.bytes, taking.tally.text) = (bytes, text);
+    match damage {
+        None => reader.finish(|flow| taking.line(flow)),
+        Some(why) => taking.tally.bad(&why),
+    }
+    taking.note_unknown(reader.unknown_fields());
+    if source.is_called(".parquet") {
+        taking.tally.notes.push("it is called Parquet and is text: it was read as text".to_owned());
+    }
+    Ok(())
+}
+
+fn of_parquet<F: FnMut(&Flow<'_>) -> bool>(
+    source: &Source,
+    scratch: &mut Scratch,
+    taking: &mut Taking<F>,
+) -> io::Result<()> {
+    let outcome = parquet_file::read(source, scratch, |flow| taking.take(flow))?;
+    (taking.tally.bytes, taking.tally.text) = (outcome.bytes, outcome.text);
+    taking.note_unknown(&outcome.unknown);
+    if let Some(why) = outcome.error {
+        taking.tally.bad(&why);
+    } else if !source.name().contains(".parquet") {
+        taking.tally.notes.push("it is Parquet, whatever it is called: it was read as Parquet".to_owned());
+    }
+    Ok(())
+}
+
+/// Messages out of CloudWatch Logs. `false`: there is no flow log in it.
+fn of_json<F: FnMut(&Flow<'_>) -> bool>(
+    source: &Source,
+    format: Option<&Format>,
+    scratch: &mut Scratch,
+    taking: &mut Taking<F>,
+) -> io::Result<bool> {
+    let (documents, bytes) = with_text(source, scratch, |text, _| {
+        taking.tally.text = text.len() as u64;
+        documents(text)
+    })?;
+    taking.tally.bytes = bytes;
+    let mut any = false;
+    for document in documents {
+        if let Ok(Document::Flows(lines)) = document {
+            any = true;
+            let mut reader = Reader::new(format.cloned());
+            for line in lines {
+                reader.push(line.as_bytes(), |flow| taking.line(flow));
+                reader.push(b"\n", |flow| taking.line(flow));
+            }
+            reader.finish(|flow| taking.line(flow));
+        }
+    }
+    Ok(any)
 }

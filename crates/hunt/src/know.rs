@@ -10,16 +10,20 @@ pub mod fold;
 mod calls;
 mod gather;
 pub mod judge;
+pub mod lists;
 mod shape;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use portcullis_domain::rule::Permission;
+use lists::PrefixList;
+use portcullis_domain::ids::PrefixListId;
+use portcullis_domain::rule::{Permission, Source};
 
 pub use calls::CALLS;
 pub use gather::gather;
+pub(crate) use snapshot::list_in;
 
 /// Which way a rule's traffic goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +83,17 @@ pub struct RuleLife {
     pub closed: By,
     /// `revoked`, `modified` or `group deleted`.
     pub closed_how: Option<&'static str>,
+}
+
+impl RuleLife {
+    /// The prefix list that its source is, if it is one.
+    #[must_use]
+    pub const fn list(&self) -> Option<&PrefixListId> {
+        match &self.permission.source {
+            Source::PrefixList(list) => Some(list),
+            Source::Cidr(_) | Source::Group(_) | Source::Unknown(_) => None,
+        }
+    }
 }
 
 /// One security group.
@@ -197,6 +212,8 @@ pub struct Knowledge {
     pub interfaces: BTreeMap<String, Interface>,
     /// By id.
     pub instances: BTreeMap<String, Instance>,
+    /// By id.
+    pub lists: BTreeMap<PrefixListId, PrefixList>,
     /// Accounts of which a snapshot shows the interfaces. The empty text is an account that the snapshot does not name.
     pub interface_snapshots: BTreeSet<String>,
     /// The first and last record of each account and Region.

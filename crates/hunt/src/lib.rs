@@ -2,8 +2,10 @@
 //!
 //! Three layers: [`read`] and the readers of `portcullis-delivery` turn files into rows; [`know`] and [`flows`] follow what
 //! rules, groups and interfaces were at any time and which rule may have let which traffic pass; [`hunts`] are SQL over the
-//! tables of both ([`engine`]). Nothing here speaks to AWS.
+//! tables of both ([`engine`]). Only [`read`] fetches objects of S3, and [`athena`] has queries answered there.
 
+pub mod athena;
+pub mod aws;
 pub mod check;
 pub mod ddl;
 pub mod engine;

@@ -1,5 +1,23 @@
 //! The tables of what is known: rules, groups, interfaces and instances over time. They are in memory, and made once.
 
+/// A table of what is known: its name, what adds its rows, and for each column its name, its kind and what a row has there.
+macro_rules! table {
+    (
+        $(#[$doc:meta])*
+        $table:ident = $name:literal, of $fill:ident;
+        $row:ident($($given:ident: $of:ty),+) {
+            $($column:literal $kind:ident = $cell:expr,)+
+        }
+    ) => {
+        $(#[$doc])*
+        pub static $table: Lives = Lives { name: $name, columns: &[$(($column, Kind::$kind)),+], fill: $fill };
+
+        fn $row(rows: &mut Rows, $($given: $of),+) {
+            rows.add(&[$($cell),+]);
+        }
+    };
+}
+
 mod groups;
 mod rules;
 

@@ -2,8 +2,10 @@
 
 mod arguments;
 mod footer;
+mod on_athena;
 mod progress;
 mod run;
+mod statements;
 
 use std::io;
 use std::process::ExitCode;

@@ -2,10 +2,14 @@
 
 mod kind;
 mod paths;
+mod s3;
+mod source;
 mod tally;
 
 pub use kind::{Kind, kind_of};
-pub use paths::{Source, expand};
+pub use paths::expand;
+pub use s3::{Object, Store};
+pub use source::{Place, Source};
 pub use tally::{FileTally, Tally, Totals};
 
 use std::io::Read;
@@ -43,6 +47,19 @@ impl Inputs {
         }
         dealt
     }
+
+    /// Begins to fetch those files from S3 that will be read, in order.
+    pub fn fetch_ahead(&self, wanted: impl Fn(&Source) -> bool) {
+        let objects = self.sources.iter().filter(|source| !source.is_copy && wanted(source));
+        s3::ahead(
+            objects
+                .filter_map(|source| match &source.place {
+                    Place::Object(object) => Some(Arc::clone(object)),
+                    Place::File(_) => None,
+                })
+                .collect(),
+        );
+    }
 }
 
 /// At most this much of a file is unzipped into memory at once.
@@ -57,7 +74,7 @@ pub fn with_text<T>(
     scratch: &mut Scratch,
     each: impl FnOnce(&[u8], Option<String>) -> T,
 ) -> std::io::Result<(T, u64)> {
-    let bytes = std::fs::read(&source.path)?;
+    let bytes = std::fs::read(source.local()?)?;
     let size = bytes.len() as u64;
     if let Some(text) = logfile::plain(&bytes, scratch) {
         return Ok((each(text, None), size));
@@ -88,7 +105,7 @@ pub fn in_pieces(
     scratch: &mut Scratch,
     mut each: impl FnMut(&[u8]),
 ) -> std::io::Result<(u64, Option<String>)> {
-    let mut file = std::fs::File::open(&source.path)?;
+    let mut file = std::fs::File::open(source.local()?)?;
     let size = file.metadata()?.len();
     // A file that fits is unzipped by the faster of the two unzippers.
     if size < 8 << 20 {

@@ -60,6 +60,24 @@ impl<'a> From<&'a str> for Cell<'a> {
     }
 }
 
+impl From<u64> for Cell<'_> {
+    fn from(number: u64) -> Self {
+        i64::try_from(number).ok().into()
+    }
+}
+
+impl From<usize> for Cell<'_> {
+    fn from(number: usize) -> Self {
+        i64::try_from(number).ok().into()
+    }
+}
+
+impl<'a> From<&'a String> for Cell<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text)
+    }
+}
+
 impl From<i64> for Cell<'_> {
     fn from(number: i64) -> Self {
         Self::Number(number)
@@ -189,6 +207,11 @@ impl Rows {
             builder.push(cell);
         }
         self.rows += 1;
+    }
+
+    /// Adds a row whose cells are in the order of the table's columns.
+    pub fn add(&mut self, cells: &[Cell<'_>]) {
+        self.push(|column| cells.get(column).copied().unwrap_or(Cell::Null));
     }
 
     /// Whether a batch is full.

@@ -6,17 +6,21 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use portcullis_delivery::flowlog::Format as FlowFormat;
+use portcullis_domain::ids::Region;
 use portcullis_domain::policy::Policy;
-use portcullis_hunt::engine::{Engine, QueryError};
+use portcullis_hunt::athena::AthenaError;
+use portcullis_hunt::aws::Operator;
+use portcullis_hunt::engine::{Answer, Engine, QueryError};
 use portcullis_hunt::hunts::{Hunt, shipped};
-use portcullis_hunt::read::{Inputs, Kind, Tally, expand};
-use portcullis_hunt::show;
+use portcullis_hunt::read::{Inputs, Kind, Store, Tally, expand};
+use portcullis_hunt::show::{self, Notes};
 use portcullis_hunt::trail::Wanted;
 use portcullis_hunt::world::World;
+use tokio::runtime::Runtime;
 
 use crate::arguments::Arguments;
-use crate::footer;
 use crate::progress::Progress;
+use crate::{footer, on_athena, statements};
 
 /// Exit status: a hunt for something to act on has rows.
 pub(crate) const FOUND: u8 = 1;
@@ -30,6 +34,8 @@ pub(crate) enum Trouble {
     Io(#[from] io::Error),
     #[error(transparent)]
     Query(#[from] QueryError),
+    #[error(transparent)]
+    Athena(#[from] AthenaError),
     #[error("{0}")]
     Asked(String),
 }
@@ -40,22 +46,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
         return list(&mut out);
     }
     if let Some(location) = &arguments.ddl {
-        write!(out, "{}", ddl(location, arguments)?)?;
+        write!(out, "{}", statements::of(location, arguments)?)?;
         out.flush()?;
         return Ok(0);
+    }
+    if arguments.self_test {
+        return on_athena::self_test(arguments, &mut out);
     }
     let hunt = hunt(arguments.hunt.as_deref().unwrap_or_default())?;
     if arguments.check {
         return check(&hunt, &mut out);
     }
     let values = hunt.values(&arguments.parameters).map_err(Trouble::Asked)?;
+    if arguments.athena {
+        return on_athena::ask(&hunt, &values, arguments, &mut out);
+    }
     if arguments.explain {
         explain(&hunt, &mut out)?;
         if arguments.paths.is_empty() {
             return Ok(0);
         }
     }
-    let (world, mut errors) = world(arguments)?;
+    // It is dropped after the world, whose readers wait for it.
+    let mut fetching = None;
+    let (world, mut errors) = world(arguments, &mut fetching)?;
     let no_logs = world.inputs.sources.iter().filter(|source| source.is_no_log());
     errors.extend(
         no_logs
@@ -80,9 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
     drop(progress);
     let answer = answer?;
     let notes = footer::notes(&world);
-    let width = comfy_table::Table::new().width().filter(|width| *width > 0).unwrap_or(160);
-    show::write(arguments.format, (&hunt, &answer, &notes), width, &mut out)?;
-    out.flush()?;
+    show_answer(arguments, (&hunt, &answer, &notes), &mut out)?;
     for (file, tally) in world.inputs.tally.troubled() {
         let name = world.inputs.sources.get(file).map(|source| source.name()).unwrap_or_default();
         tally.errors.iter().chain(&tally.notes).for_each(|why| eprintln!("portcullis hunt: {name}: {why}"));
@@ -91,14 +103,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Trouble> {
             eprintln!("portcullis hunt: {name}: {more} more like these");
         }
     }
-    eprintln!("{} {}.", answer.rows(), if answer.rows() == 1 { "row" } else { "rows" });
-    notes.lines.iter().chain(&hunt.note).for_each(|line| eprintln!("{line}"));
+    tell((&hunt, &answer, &notes));
     let is_trouble = !errors.is_empty() || world.inputs.tally.totals().bad > 0;
     Ok(match (is_trouble, hunt.is_finding && answer.rows() > 0) {
         (true, _) => TROUBLE,
         (false, true) => FOUND,
         (false, false) => 0,
     })
+}
+
+/// Shows an answer as it is wanted.
+pub(crate) fn show_answer(
+    arguments: &Arguments,
+    answer: (&Hunt, &Answer, &Notes),
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let width = comfy_table::Table::new().width().filter(|width| *width > 0).unwrap_or(160);
+    show::write(arguments.format, answer, width, out)?;
+    out.flush()
+}
+
+/// What is told of an answer on standard error: how many rows, and the notes.
+pub(crate) fn tell((hunt, answer, notes): (&Hunt, &Answer, &Notes)) {
+    eprintln!("{} {}.", answer.rows(), if answer.rows() == 1 { "row" } else { "rows" });
+    notes.lines.iter().chain(&hunt.note).for_each(|line| eprintln!("{line}"));
 }
 
 fn list(out: &mut impl Write) -> Result<u8, Trouble> {
@@ -111,37 +139,6 @@ fn list(out: &mut impl Write) -> Result<u8, Trouble> {
     )?;
     out.flush()?;
     Ok(0)
-}
-
-/// The statements for Athena. Nothing that is given may be more than what it is called.
-fn ddl(location: &str, arguments: &Arguments) -> Result<String, Trouble> {
-    let asked = |why: String| Trouble::Asked(why);
-    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=".contains(c));
-    if !location.strip_prefix("s3://").is_some_and(|rest| !rest.is_empty() && is_plain(rest)) {
-        return Err(asked(format!("--ddl {location}: expected s3://bucket/prefix, up to AWSLogs and without it")));
-    }
-    if arguments.accounts.is_empty() || arguments.regions.is_empty() {
-        return Err(asked("--ddl needs --accounts and --regions: Athena finds the partitions by them".to_owned()));
-    }
-    for account in &arguments.accounts {
-        portcullis_domain::ids::AccountId::parse(account).map_err(|error| asked(format!("--accounts: {error}")))?;
-    }
-    for region in &arguments.regions {
-        portcullis_domain::ids::Region::parse(region).map_err(|error| asked(format!("--regions: {error}")))?;
-    }
-    if let Some(id) = arguments.organisation.as_ref().filter(|id| !id.starts_with("o-") || !is_plain(id)) {
-        return Err(asked(format!("--organisation {id}: expected o- and letters and digits")));
-    }
-    let format = arguments.flow_format.as_deref().map_or_else(|| Ok(FlowFormat::default_v2()), FlowFormat::parse);
-    let place = portcullis_hunt::ddl::Place {
-        location: location.to_owned(),
-        organisation: arguments.organisation.clone(),
-        accounts: arguments.accounts.clone(),
-        regions: arguments.regions.clone(),
-        since: "2020/01/01".to_owned(),
-        flow_format: format.map_err(|error| asked(format!("--flow-format: {error}")))?,
-    };
-    Ok(portcullis_hunt::ddl::statements(&place))
 }
 
 /// Says what of a query is not read alike by both engines.
@@ -188,21 +185,47 @@ fn hunt(name: &str) -> Result<Hunt, Trouble> {
     Err(Trouble::Asked(format!("`{name}` is no hunt: expected FILE.sql, or one of {}", names.join(", "))))
 }
 
+/// The window of time that is asked about.
+pub(crate) fn window(arguments: &Arguments) -> Result<Wanted, Trouble> {
+    let (from, to) = (time(arguments.from.as_ref(), false)?, time(arguments.to.as_ref(), true)?);
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        return Err(Trouble::Asked("--from is after --to".to_owned()));
+    }
+    Ok(Wanted { from, to, ..Wanted::default() })
+}
+
+fn time(text: Option<&String>, is_end: bool) -> Result<Option<i64>, Trouble> {
+    #[expect(clippy::disallowed_methods, reason = "the clock is read here alone")]
+    let now = Timestamp::now();
+    text.map(|text| moment(text, now, is_end)).transpose().map_err(Trouble::Asked)
+}
+
+/// What fetches from S3, if anything is there.
+fn store(arguments: &Arguments, fetching: &mut Option<Runtime>) -> Result<Option<Store>, Trouble> {
+    if !arguments.paths.iter().any(|path| path.to_str().is_some_and(|path| path.starts_with("s3://"))) {
+        return Ok(None);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let (config, _) = runtime.block_on(operator(arguments)?.config());
+    let store = Store::new(config, runtime.handle().clone())?;
+    *fetching = Some(runtime);
+    Ok(Some(store))
+}
+
+/// Who asks AWS.
+pub(crate) fn operator(arguments: &Arguments) -> Result<Operator, Trouble> {
+    if let Some(region) = &arguments.region {
+        Region::parse(region).map_err(|error| Trouble::Asked(format!("--region: {error}")))?;
+    }
+    Ok(Operator { profile: arguments.profile.clone(), region: arguments.region.clone() })
+}
+
 /// Everything that is read, and what of it could not be found.
-fn world(arguments: &Arguments) -> Result<(Arc<World>, Vec<String>), Trouble> {
+fn world(arguments: &Arguments, fetching: &mut Option<Runtime>) -> Result<(Arc<World>, Vec<String>), Trouble> {
     if arguments.paths.is_empty() {
         return Err(Trouble::Asked("name the files or folders to read: portcullis hunt NAME PATH…".to_owned()));
     }
-    #[expect(clippy::disallowed_methods, reason = "the clock is read here alone")]
-    let now = Timestamp::now();
-    let time = |text: &Option<String>, is_end| match text {
-        Some(text) => moment(text, now, is_end).map(Some).map_err(Trouble::Asked),
-        None => Ok(None),
-    };
-    let window = Wanted { from: time(&arguments.from, false)?, to: time(&arguments.to, true)?, ..Wanted::default() };
-    if window.from.zip(window.to).is_some_and(|(from, to)| from > to) {
-        return Err(Trouble::Asked("--from is after --to".to_owned()));
-    }
+    let window = window(arguments)?;
     let flow_format = arguments.flow_format.as_deref().map(FlowFormat::parse).transpose();
     let policy = match &arguments.policy {
         Some(path) => {
@@ -213,12 +236,13 @@ fn world(arguments: &Arguments) -> Result<(Arc<World>, Vec<String>), Trouble> {
         None => Policy::built_in(),
     };
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let (sources, errors) = expand(&arguments.paths);
+    let store = store(arguments, fetching)?;
+    let (sources, errors) = expand(&arguments.paths, store.as_ref());
     let inputs = Inputs {
         sources,
         tally: Tally::default(),
         flow_format: flow_format.map_err(|error| Trouble::Asked(format!("--flow-format: {error}")))?,
-        as_of: time(&arguments.as_of, false)?,
+        as_of: time(arguments.as_of.as_ref(), false)?,
         threads: arguments.threads.unwrap_or(processors).max(1),
     };
     Ok((Arc::new(World::new(Arc::new(inputs), window, policy)), errors))

@@ -6,14 +6,16 @@ mod table;
 
 pub(crate) use columns::account;
 pub use columns::{EVENTS, KEY_PAIRS, LOGINS};
-pub use documents::{Document, documents};
+pub use documents::{Document, Sweep, documents};
 pub use table::{Trail, TrailTable};
 
 use std::collections::BTreeSet;
 
+use documents::is_entries;
 use memchr::memmem;
 use portcullis_delivery::logfile::{Event, Scratch, every};
 
+use crate::know::list_in;
 use crate::read::{FileTally, Inputs, Kind, with_text};
 
 /// Which records a query can use. All others may be left out; the engine filters once more.
@@ -34,7 +36,7 @@ const DAY: i64 = 24 * 3600;
 
 impl Wanted {
     /// Whether a file can hold a wanted record, as far as its name shows when it was delivered.
-    fn may_be_in_file_of(&self, delivered: Option<i64>) -> bool {
+    pub(crate) fn may_be_in_file_of(&self, delivered: Option<i64>) -> bool {
         let Some(delivered) = delivered else { return true };
         self.from.is_none_or(|from| delivered >= from - DAY) && self.to.is_none_or(|to| delivered <= to + DAY)
     }
@@ -135,7 +137,11 @@ pub fn read(
                     Ok(Document::Records(records)) => records.iter().for_each(|record| {
                         one(Event::parse(record.as_bytes()).map_err(|error| error.to_string()), &mut tally);
                     }),
-                    Ok(Document::State(_) | Document::Flows(_)) => {}
+                    Ok(Document::State(value)) if is_entries(&value) && list_in(&source.name()).is_none() => {
+                        let which = "its name does not say of which: call it pl-….json";
+                        tally.bad(&format!("it holds the entries of a prefix list, and {which}"));
+                    }
+                    Ok(Document::State(_) | Document::Sweep(_) | Document::Flows(_)) => {}
                     Err(why) => tally.bad(&why),
                 }
             }

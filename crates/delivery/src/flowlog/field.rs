@@ -44,6 +44,12 @@ impl Field {
         Self::ALL.iter().find(|(known, _)| same(known)).map(|(_, field)| *field)
     }
 
+    /// Its name in the User Guide's spelling.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, field)| *field == self).map_or("", |(name, _)| name)
+    }
+
     /// Whether a word can be the name of a field: small letters and hyphens, no digit. A field of a later version counts.
     pub(super) fn is_name(word: &str) -> bool {
         word.len() > 2
@@ -106,8 +112,7 @@ impl Format {
     /// The names of its fields in order, as far as they are known here.
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
-        let name = |field: &Field| Field::ALL.iter().find(|(_, known)| known == field).map(|(name, _)| *name);
-        self.fields.iter().flatten().filter_map(name).collect()
+        self.fields.iter().flatten().map(|field| field.name()).collect()
     }
 
     /// Whether it has a field.

@@ -217,6 +217,14 @@ impl Attributor {
         match sources {
             Sources::Range(low, high) => (*low..=*high).contains(&key(address)).then_some(true),
             Sources::Unknown => Some(false),
+            Sources::List(contents) => match contents.iter().find(|(span, _)| span.holds(flow.start, flow.end)) {
+                Some((_, ranges)) => {
+                    let key = key(address);
+                    ranges.iter().any(|(low, high)| (*low..=*high).contains(&key)).then_some(true)
+                }
+                // At another time it may have held any address.
+                None => Some(false),
+            },
             Sources::Group(group) => {
                 let interfaces = self.compiled.by_address.get(&address).map(Vec::as_slice).unwrap_or_default();
                 let known = interfaces.iter().filter_map(|id| self.compiled.interfaces.get(id));

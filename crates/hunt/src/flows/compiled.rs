@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use portcullis_domain::ids::PrefixListId;
+use portcullis_domain::net::{Cidr, Family};
 use portcullis_domain::rule::{Protocol, Source, Transport};
 
 use crate::know::{Direction, Interface, Knowledge, RuleLife};
@@ -26,13 +28,27 @@ pub(super) fn hex(key: u128) -> String {
 #[must_use]
 pub(super) fn range(source: &Source) -> Option<(u128, u128)> {
     let Source::Cidr(cidr) = source else { return None };
-    let (low, high) = cidr.range();
+    Some(of_block(cidr))
+}
+
+fn of_block(block: &Cidr) -> (u128, u128) {
+    let (low, high) = block.range();
     let mapped =
         |address: u128| u32::try_from(address).map_or(address, |v4| key(IpAddr::from(std::net::Ipv4Addr::from(v4))));
-    Some(match cidr.family() {
-        portcullis_domain::net::Family::V4 => (mapped(low), mapped(high)),
-        portcullis_domain::net::Family::V6 => (low, high),
-    })
+    match block.family() {
+        Family::V4 => (mapped(low), mapped(high)),
+        Family::V6 => (low, high),
+    }
+}
+
+fn list(knowledge: &Knowledge, id: &PrefixListId) -> Sources {
+    let Some(list) = knowledge.lists.get(id) else { return Sources::Unknown };
+    let covered = knowledge.list_span(list);
+    let contents = list.contents.iter().map(|one| {
+        let ranges = one.entries.iter().map(of_block).collect();
+        (Span::new(one.from, one.to, covered), ranges)
+    });
+    Sources::List(contents.collect())
 }
 
 /// A time from one second to another, with what is certain of it.
@@ -67,6 +83,11 @@ impl Span {
         start <= self.to && end >= self.from
     }
 
+    /// Whether it is certain for all of a time.
+    pub(super) const fn holds(&self, start: i64, end: i64) -> bool {
+        start >= self.sure_from && end <= self.sure_to
+    }
+
     pub(super) const fn touches(&self, start: i64, end: i64) -> bool {
         start <= self.sure_to && end >= self.sure_from
     }
@@ -76,7 +97,9 @@ impl Span {
 pub(super) enum Sources {
     Range(u128, u128),
     Group(usize),
-    /// A prefix list, or what this version does not know.
+    /// What a prefix list held, and when.
+    List(Vec<(Span, Vec<(u128, u128)>)>),
+    /// What this version does not know.
     Unknown,
 }
 
@@ -162,7 +185,7 @@ pub(super) fn compile(knowledge: &Knowledge) -> Compiled {
         let group = numbers.get(life.group.as_str()).and_then(|n| compiled.groups.get_mut(*n));
         if let (Some(group), true) = (group, life.direction != Some(Direction::Egress)) {
             let covered = knowledge.span(life.account.as_deref(), life.region.as_deref());
-            group.rules.push(rule(n, life, covered, &numbers));
+            group.rules.push(rule(n, life, covered, (&numbers, knowledge)));
         }
     }
     for (id, interface) in &knowledge.interfaces {
@@ -195,7 +218,12 @@ fn compiled_interface(
     }
 }
 
-fn rule(n: usize, life: &RuleLife, covered: Option<(i64, i64)>, numbers: &HashMap<&str, usize>) -> CompiledRule {
+fn rule(
+    n: usize,
+    life: &RuleLife,
+    covered: Option<(i64, i64)>,
+    (numbers, knowledge): (&HashMap<&str, usize>, &Knowledge),
+) -> CompiledRule {
     let traffic = &life.permission.traffic;
     let port = |port: Option<i64>| port.and_then(|port| u16::try_from(port).ok());
     let (protocol, protocol_is_known, ports) = match traffic.protocol() {
@@ -216,7 +244,8 @@ fn rule(n: usize, life: &RuleLife, covered: Option<(i64, i64)>, numbers: &HashMa
     let sources = match &life.permission.source {
         source @ Source::Cidr(_) => range(source).map_or(Sources::Unknown, |(low, high)| Sources::Range(low, high)),
         Source::Group(group) => numbers.get(group.as_str()).map_or(Sources::Unknown, |n| Sources::Group(*n)),
-        Source::PrefixList(_) | Source::Unknown(_) => Sources::Unknown,
+        Source::PrefixList(id) => list(knowledge, id),
+        Source::Unknown(_) => Sources::Unknown,
     };
     CompiledRule {
         life: n,

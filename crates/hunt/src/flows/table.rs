@@ -14,7 +14,7 @@ use portcullis_domain::net::{AddressSet, Cidr, public_addresses};
 
 use super::attribute::{Attributor, Initiator};
 use super::compiled::{hex, key};
-use super::{may_hold_flows, read};
+use super::{is_wanted, may_hold_flows, read};
 use crate::rows::{Cell, Column, Kind, Rows, schema};
 use crate::scan;
 use crate::world::World;
@@ -170,6 +170,25 @@ fn wanted(filter: &Expr) -> Option<Wanted> {
     }
 }
 
+/// The plan of a scan of the flow logs: `add` makes the rows of each record within the window.
+fn each_flow(
+    world: Arc<World>,
+    (columns, projection): (&'static [Column], Option<&Vec<usize>>),
+    add: impl Fn(&Flow<'_>, &mut Rows) + Send + Sync + 'static,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let dealt = world.inputs.dealt(|source| may_hold_flows(source.kind));
+    world.inputs.fetch_ahead(|source| is_wanted(source, &world.window));
+    let read: Arc<scan::Read> = Arc::new(move |file, scratch, rows: &mut Rows, emit| {
+        read(&world.inputs, file, &world.window, scratch, |flow| {
+            if world.has_flow(flow.start, flow.end) {
+                add(flow, rows);
+            }
+            !rows.is_full() || emit(rows)
+        });
+    });
+    scan::plan(columns, projection, dealt, read)
+}
+
 /// The columns for which what is known of interfaces is needed.
 const NEED_KNOWLEDGE: [usize; 2] = [13, 14];
 
@@ -202,24 +221,16 @@ impl TableProvider for FlowTable {
         let world = Arc::clone(&self.world);
         let attributor = NEED_KNOWLEDGE.iter().any(is_needed).then(|| world.attributor());
         let keys = [is_needed(&18), is_needed(&19)];
-        let dealt = world.inputs.dealt(|source| may_hold_flows(source.kind));
-        let read: Arc<scan::Read> = Arc::new(move |file, scratch, rows: &mut Rows, emit| {
-            read(&world.inputs, file, scratch, |flow| {
-                if !world.has_flow(flow.start, flow.end) {
-                    return true;
-                }
-                let found = Found::of(flow, attributor.as_deref(), keys);
-                let is_so = |filter: &Wanted| match filter {
-                    Wanted::Text(n, text) => cell(flow, &found, *n) == Cell::Text(text),
-                    Wanted::Number(n, number) => cell(flow, &found, *n) == Cell::Number(*number),
-                };
-                if filters.iter().all(is_so) {
-                    rows.push(|column| cell(flow, &found, column));
-                }
-                !rows.is_full() || emit(rows)
-            });
-        });
-        scan::plan(&FLOWS, projection, dealt, read)
+        each_flow(world, (&FLOWS, projection), move |flow, rows| {
+            let found = Found::of(flow, attributor.as_deref(), keys);
+            let is_so = |filter: &Wanted| match filter {
+                Wanted::Text(n, text) => cell(flow, &found, *n) == Cell::Text(text),
+                Wanted::Number(n, number) => cell(flow, &found, *n) == Cell::Number(*number),
+            };
+            if filters.iter().all(is_so) {
+                rows.push(|column| cell(flow, &found, column));
+            }
+        })
     }
 }
 
@@ -285,17 +296,9 @@ impl TableProvider for RuleFlowTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (world, attributor) = (Arc::clone(&self.world), self.world.attributor());
-        let dealt = world.inputs.dealt(|source| may_hold_flows(source.kind));
-        let read: Arc<scan::Read> = Arc::new(move |file, scratch, rows: &mut Rows, emit| {
-            read(&world.inputs, file, scratch, |flow| {
-                if world.has_flow(flow.start, flow.end) {
-                    rule_flows(flow, &attributor, rows);
-                }
-                !rows.is_full() || emit(rows)
-            });
-        });
-        scan::plan(&RULE_FLOWS, projection, dealt, read)
+        let attributor = self.world.attributor();
+        let world = Arc::clone(&self.world);
+        each_flow(world, (&RULE_FLOWS, projection), move |flow, rows| rule_flows(flow, &attributor, rows))
     }
 }
 

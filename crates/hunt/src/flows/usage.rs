@@ -6,7 +6,7 @@ use portcullis_delivery::logfile::Scratch;
 
 use super::attribute::{Attributor, Initiator};
 use super::coverage::Coverage;
-use super::{may_hold_flows, read};
+use super::{is_wanted, may_hold_flows, read};
 use crate::know::{Direction, Knowledge, RuleLife};
 use crate::read::{Inputs, Kind};
 use crate::trail::Wanted;
@@ -96,6 +96,7 @@ pub fn counted(inputs: &Inputs, attributor: &Attributor, window: &Wanted) -> Cou
     let files: Vec<usize> = (0..inputs.sources.len()).collect();
     let wanted = |n: &&usize| inputs.sources.get(**n).is_some_and(|s| !s.is_copy && may_hold_flows(s.kind));
     let files: Vec<usize> = files.iter().filter(wanted).copied().collect();
+    inputs.fetch_ahead(|source| is_wanted(source, window));
     let size = files.len().div_ceil(inputs.threads.max(1)).max(1);
     let parts = std::thread::scope(|scope| {
         let count = |files| move || of_files(inputs, files, attributor, window);
@@ -118,7 +119,7 @@ pub fn counted(inputs: &Inputs, attributor: &Attributor, window: &Wanted) -> Cou
 fn of_files(inputs: &Inputs, files: &[usize], attributor: &Attributor, window: &Wanted) -> Counted {
     let (mut counted, mut scratch) = (Counted::default(), Scratch::default());
     for file in files {
-        read(inputs, *file, &mut scratch, |flow| {
+        read(inputs, *file, window, &mut scratch, |flow| {
             if window.from.is_some_and(|from| flow.end < from) || window.to.is_some_and(|to| flow.start > to) {
                 return true;
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use portcullis_delivery::logfile::Event;
+use portcullis_domain::ids::PrefixListId;
 use portcullis_domain::json::{self, Json};
 
 use super::facts::{Fact, InstanceSeen, InterfaceSeen, ModifiedPart, What};
@@ -12,7 +13,7 @@ use super::{By, Direction};
 use crate::trail::seconds;
 
 /// The calls that say what rules, groups, interfaces and instances are.
-pub const CALLS: [&str; 19] = [
+pub const CALLS: [&str; 23] = [
     "AuthorizeSecurityGroupIngress",
     "AuthorizeSecurityGroupEgress",
     "RevokeSecurityGroupIngress",
@@ -32,6 +33,10 @@ pub const CALLS: [&str; 19] = [
     "DeleteTags",
     "CreateDefaultVpc",
     "DeleteVpc",
+    "CreateManagedPrefixList",
+    "ModifyManagedPrefixList",
+    "RestoreManagedPrefixListVersion",
+    "DeleteManagedPrefixList",
 ];
 
 /// The fact in a record, if it is a successful call of [`CALLS`].
@@ -157,11 +162,28 @@ fn what(call: &str, request: &Json<'_>, answer: &Json<'_>) -> Result<Option<What
             groups => What::InstanceGroups { instance: need("instanceId")?, groups: groups.into_iter().collect() },
         },
         "CreateTags" | "DeleteTags" => return Ok(named(call, request)),
+        "CreateManagedPrefixList"
+        | "ModifyManagedPrefixList"
+        | "RestoreManagedPrefixListVersion"
+        | "DeleteManagedPrefixList" => {
+            let list = list_of(call, request, answer).ok_or("it names no prefix list")?;
+            What::ListChanged { list }
+        }
         _ => return Ok(None),
     }))
 }
 
 /// A call may tag several resources; only the first instance's name is a fact of its own here, the others follow below.
+/// The prefix list of a call. Few records of these have been seen, so it is looked for with and without the wrapper.
+fn list_of(call: &str, request: &Json<'_>, answer: &Json<'_>) -> Option<PrefixListId> {
+    let (asked, answered) = (format!("{call}Request"), format!("{call}Response"));
+    let request = request.get(&asked).unwrap_or(request);
+    let answer = answer.get(&answered).unwrap_or(answer);
+    let answer = answer.get("prefixList").unwrap_or(answer);
+    let named = |part: &Json<'_>| field(part, "PrefixListId").or_else(|| field(part, "prefixListId"));
+    named(request).or_else(|| named(answer)).and_then(|id| PrefixListId::parse(&id).ok())
+}
+
 fn named(call: &str, request: &Json<'_>) -> Option<What> {
     let tags = list(request.get("tagSet"));
     let tag = tags.into_iter().find(|tag| field(tag, "key").as_deref() == Some("Name"))?;

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use portcullis_domain::ids::PrefixListId;
+use portcullis_domain::net::Cidr;
 use portcullis_domain::rule::{Permission, Source, Traffic};
 
 use super::{By, Direction};
@@ -104,6 +106,10 @@ pub enum What {
     Detached {
         id: String,
     },
+    /// The entries of a prefix list were perhaps changed.
+    ListChanged {
+        list: PrefixListId,
+    },
     InterfaceDeleted {
         interface: String,
     },
@@ -123,6 +129,14 @@ pub enum What {
     },
     GroupsSeen {
         groups: Vec<(String, Option<String>, Option<String>)>,
+    },
+    ListOwned {
+        list: PrefixListId,
+        owner: String,
+    },
+    ListSeen {
+        list: PrefixListId,
+        entries: Vec<Cidr>,
     },
     InterfacesSeen(Vec<InterfaceSeen>),
     InstancesSeen(Vec<InstanceSeen>),

@@ -5,7 +5,10 @@ mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use portcullis_domain::ids::PrefixListId;
+
 use super::facts::{Fact, What};
+use super::lists::PrefixList;
 use super::{Instance, Interface, Knowledge};
 
 /// What is being followed.
@@ -78,6 +81,9 @@ impl Fold {
                 self.attached(interface, instance, (id.clone(), *device), fact);
             }
             What::Detached { id } => self.detached(id, fact),
+            What::ListChanged { list } => self.list(list, fact).change(fact.time),
+            What::ListOwned { list, owner } => self.list(list, fact).owner = Some(owner.clone()),
+            What::ListSeen { list, entries } => self.list(list, fact).see(entries, fact.time),
             What::InterfaceDeleted { interface } => self.interface_deleted(interface, fact),
             What::InterfacesSeen(interfaces) => {
                 self.knowledge.interface_snapshots.insert(fact.account.clone().unwrap_or_default());
@@ -96,6 +102,12 @@ impl Fold {
                 span.1 = span.1.max(fact.time);
             }
         }
+    }
+
+    fn list(&mut self, id: &PrefixListId, fact: &Fact) -> &mut PrefixList {
+        let known = self.knowledge.lists.entry(id.clone()).or_default();
+        known.region = known.region.take().or_else(|| fact.region.clone());
+        known
     }
 
     fn instance(&mut self, id: &str, fact: &Fact) -> &mut Instance {

@@ -7,7 +7,7 @@ use portcullis_domain::json::Json;
 
 use super::facts::Fact;
 use super::{Knowledge, calls, fold, snapshot};
-use crate::read::{Inputs, Kind, with_text};
+use crate::read::{Inputs, Kind, Source, with_text};
 use crate::trail::{self, Document, Wanted, documents};
 
 #[derive(Debug, Default)]
@@ -36,6 +36,7 @@ impl Gathered {
 #[must_use]
 pub fn gather(inputs: &Inputs) -> Knowledge {
     let mut all = Gathered::default();
+    inputs.fetch_ahead(may_hold_facts);
     let files: Vec<usize> = (0..inputs.sources.len()).collect();
     let size = files.len().div_ceil(inputs.threads.max(1)).max(1);
     let parts = std::thread::scope(|scope| {
@@ -53,7 +54,7 @@ pub fn gather(inputs: &Inputs) -> Knowledge {
     all.facts.dedup();
     // A record that cannot be read may have been about any rule.
     for (file, tally) in inputs.tally.troubled() {
-        let source = inputs.sources.get(file).filter(|source| matches!(source.kind, Kind::Trail | Kind::Json));
+        let source = inputs.sources.get(file).filter(|source| may_hold_facts(source));
         if let (Some(source), true) = (source, tally.bad > 0) {
             all.not_understood.push(format!("{} in {} could not be read", tally.bad, source.name()));
         }
@@ -70,11 +71,15 @@ pub fn gather(inputs: &Inputs) -> Knowledge {
     knowledge
 }
 
+fn may_hold_facts(source: &Source) -> bool {
+    matches!(source.kind, Kind::Trail | Kind::Json)
+}
+
 fn of_files(inputs: &Inputs, files: &[usize]) -> Gathered {
     let (mut gathered, mut scratch) = (Gathered::default(), Scratch::default());
     for &file in files {
         let Some(source) = inputs.sources.get(file) else { continue };
-        if source.is_copy || !matches!(source.kind, Kind::Trail | Kind::Json) {
+        if source.is_copy || !may_hold_facts(source) {
             continue;
         }
         let mut place: Option<((String, String), (i64, i64))> = None;
@@ -103,10 +108,16 @@ fn of_files(inputs: &Inputs, files: &[usize]) -> Gathered {
         }
         if source.kind == Kind::Json {
             let Some(time) = inputs.as_of.or(source.modified) else { continue };
+            let name = source.name();
             let found = with_text(source, &mut scratch, |text, _| documents(text));
             for document in found.map(|(documents, _)| documents).unwrap_or_default() {
-                if let Ok(Document::State(value)) = document {
-                    gathered.facts.extend(snapshot::facts(&Json::from(&value), time, inputs.as_of.is_some()));
+                match document {
+                    Ok(Document::State(value)) => {
+                        let is_dated = inputs.as_of.is_some();
+                        gathered.facts.extend(snapshot::facts(&Json::from(&value), &name, time, is_dated));
+                    }
+                    Ok(Document::Sweep(sweep)) => gathered.facts.push(snapshot::of_sweep(sweep)),
+                    Ok(Document::Records(_) | Document::Flows(_)) | Err(_) => {}
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Which rules are dangerous: the guard's own judgement of a group, with every rule that it had at the time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use portcullis_domain::facts::{Facts, GroupLocation};
@@ -58,7 +59,12 @@ pub fn judged(knowledge: &Knowledge, policy: &Policy) -> Judged {
     }
     for lives in groups.values() {
         let of = |n: &usize| knowledge.rules.get(*n);
-        let begins: BTreeSet<Option<i64>> = lives.iter().filter_map(of).map(|life| life.from).collect();
+        let mut begins: BTreeSet<Option<i64>> = lives.iter().filter_map(of).map(|life| life.from).collect();
+        // What a prefix list holds can make an exposure of a rule that was there before.
+        for list in lives.iter().filter_map(of).filter_map(RuleLife::list) {
+            let contents = knowledge.lists.get(list).map(|list| list.contents.as_slice()).unwrap_or_default();
+            begins.extend(contents.iter().filter(|one| one.from.is_some()).map(|one| one.from));
+        }
         for begin in begins {
             let is_alive = |life: &RuleLife| match begin {
                 Some(time) => {
@@ -88,7 +94,10 @@ fn judge_at(knowledge: &Knowledge, policy: &Policy, alive: &[usize], begin: Opti
     let (Ok(account), Ok(region)) = (account.or(nowhere.0), region.or(nowhere.1)) else { return };
     let group = GroupId::parse(&first.group).unwrap_or_else(|_| GroupId::unlisted());
     let now = begin.and_then(|time| Timestamp::from_second(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-    let facts = Facts::of_rules(GroupLocation { account, region, group, vpc: None }, rules.collect(), now);
+    let mut facts = Facts::of_rules(GroupLocation { account, region, group, vpc: None }, rules.collect(), now);
+    let lists = lives.iter().filter_map(|life| life.list());
+    let entries = lists.filter_map(|list| Some((list.clone(), Ok(knowledge.entries(list, begin)?.to_vec()))));
+    facts.prefix_lists = Arc::new(entries.collect());
     let judgement = judge(&[], &facts, policy, now);
     for (n, rule) in alive.iter().zip(&judgement.rules) {
         if Family::BOTH.into_iter().any(|family| rule.width(family) >= *judgement.limit.get(family)) {

@@ -3,88 +3,78 @@
 use std::collections::BTreeSet;
 
 use super::Lives;
-use crate::rows::{Cell, Column, Kind, Rows, time};
+use crate::know::{Attachment, Group, Instance, Interface, Membership};
+use crate::rows::{Kind, Rows, time};
 use crate::world::World;
 
-/// `security_groups`.
-pub static SECURITY_GROUPS: Lives = Lives { name: "security_groups", columns: &GROUPS, fill: security_groups };
-
-const GROUPS: [Column; 10] = [
-    ("group_id", Kind::Text),
-    ("group_name", Kind::Text),
-    ("vpc_id", Kind::Text),
-    ("account_id", Kind::Text),
-    ("region", Kind::Text),
-    ("created_at", Kind::Time),
-    ("created_by", Kind::Text),
-    ("deleted_at", Kind::Time),
-    ("members_known", Kind::Bool),
-    ("rules_known", Kind::Bool),
-];
+table! {
+    /// `security_groups`.
+    SECURITY_GROUPS = "security_groups", of security_groups;
+    group_row(id: &str, group: &Group, is_shown: bool) {
+        "group_id" Text = id.into(),
+        "group_name" Text = (&group.name).into(),
+        "vpc_id" Text = (&group.vpc).into(),
+        "account_id" Text = (&group.account).into(),
+        "region" Text = (&group.region).into(),
+        "created_at" Time = time(group.created),
+        "created_by" Text = (&group.created_by.actor).into(),
+        "deleted_at" Time = time(group.deleted),
+        "members_known" Bool = (group.created.is_some() || is_shown).into(),
+        "rules_known" Bool = group.rules_are_known_at(i64::MAX - 1).into(),
+    }
+}
 
 fn security_groups(world: &World, rows: &mut Rows) {
     let knowledge = world.knowledge();
     for (id, group) in &knowledge.groups {
         let shown = &knowledge.interface_snapshots;
         let is_shown = shown.contains("") || group.account.as_ref().is_some_and(|account| shown.contains(account));
-        rows.push(|column| match column {
-            0 => id.as_str().into(),
-            1 => (&group.name).into(),
-            2 => (&group.vpc).into(),
-            3 => (&group.account).into(),
-            4 => (&group.region).into(),
-            5 => time(group.created),
-            6 => (&group.created_by.actor).into(),
-            7 => time(group.deleted),
-            8 => (group.created.is_some() || is_shown).into(),
-            9 => group.rules_are_known_at(i64::MAX - 1).into(),
-            _ => Cell::Null,
-        });
+        group_row(rows, id, group, is_shown);
     }
 }
 
-/// `interface_groups`: which interface had which group, from when to when.
-pub static INTERFACE_GROUPS: Lives = Lives { name: "interface_groups", columns: &MEMBERS, fill: interface_groups };
-
-const MEMBERS: [Column; 5] = [
-    ("interface_id", Kind::Text),
-    ("group_id", Kind::Text),
-    ("attached_at", Kind::Time),
-    ("detached_at", Kind::Time),
-    ("attached_by", Kind::Text),
-];
+table! {
+    /// `interface_groups`: which interface had which group, from when to when.
+    INTERFACE_GROUPS = "interface_groups", of interface_groups;
+    member_row(id: &str, interface: &Interface, one: &Membership, group: &str) {
+        "interface_id" Text = id.into(),
+        "group_id" Text = group.into(),
+        "attached_at" Time = time(one.from),
+        // A deleted interface has no group any more.
+        "detached_at" Time = time(one.to.or(interface.deleted)),
+        "attached_by" Text = (&one.by.actor).into(),
+    }
+}
 
 fn interface_groups(world: &World, rows: &mut Rows) {
     for (id, interface) in &world.knowledge().interfaces {
         for one in &interface.groups {
-            for group in &one.groups {
-                rows.push(|column| match column {
-                    0 => id.as_str().into(),
-                    1 => group.as_str().into(),
-                    2 => time(one.from),
-                    // A deleted interface has no group any more.
-                    3 => time(one.to.or(interface.deleted)),
-                    4 => (&one.by.actor).into(),
-                    _ => Cell::Null,
-                });
-            }
+            one.groups.iter().for_each(|group| member_row(rows, id, interface, one, group));
         }
     }
 }
 
-/// `group_changes`: who attached a group to an interface, or took it away.
-pub static GROUP_CHANGES: Lives = Lives { name: "group_changes", columns: &MEMBER_CHANGES, fill: group_changes };
+/// A group that an interface got or lost.
+struct Change<'a> {
+    group: &'a str,
+    word: &'a str,
+    how: &'a str,
+}
 
-const MEMBER_CHANGES: [Column; 8] = [
-    ("event_time", Kind::Time),
-    ("event_id", Kind::Text),
-    ("interface_id", Kind::Text),
-    ("group_id", Kind::Text),
-    ("change", Kind::Text),
-    ("actor", Kind::Text),
-    ("source_ip", Kind::Text),
-    ("how", Kind::Text),
-];
+table! {
+    /// `group_changes`: who attached a group to an interface, or took it away.
+    GROUP_CHANGES = "group_changes", of group_changes;
+    change_row(id: &str, one: &Membership, change: &Change<'_>) {
+        "event_time" Time = time(one.from),
+        "event_id" Text = (&one.by.event).into(),
+        "interface_id" Text = id.into(),
+        "group_id" Text = change.group.into(),
+        "change" Text = change.word.into(),
+        "actor" Text = (&one.by.actor).into(),
+        "source_ip" Text = (&one.by.source_ip).into(),
+        "how" Text = change.how.into(),
+    }
+}
 
 /// A call carries the whole new set, so what is new is the difference from the set before. Where that is not known, a group
 /// may have been there already.
@@ -99,157 +89,116 @@ fn group_changes(world: &World, rows: &mut Rows) {
             let word = if known.is_some() { "attached" } else { "attached, or there before" };
             let changes = attached.map(|group| (group, word));
             let gone = known.unwrap_or(&nothing).difference(&one.groups).map(|group| (group, "detached"));
-            for (group, change) in changes.chain(gone) {
-                if one.from.is_none() || !world.window.is_in_time(one.from) {
-                    continue;
-                }
-                rows.push(|column| match column {
-                    0 => time(one.from),
-                    1 => (&one.by.event).into(),
-                    2 => id.as_str().into(),
-                    3 => group.as_str().into(),
-                    4 => change.into(),
-                    5 => (&one.by.actor).into(),
-                    6 => (&one.by.source_ip).into(),
-                    7 => if is_creation { "created with it" } else { "modified" }.into(),
-                    _ => Cell::Null,
-                });
+            let how = if is_creation { "created with it" } else { "modified" };
+            if one.from.is_some() && world.window.is_in_time(one.from) {
+                changes.chain(gone).for_each(|(group, word)| change_row(rows, id, one, &Change { group, word, how }));
             }
             before = Some(&one.groups);
         }
     }
 }
 
-/// `interfaces`.
-pub static INTERFACES: Lives = Lives { name: "interfaces", columns: &INTERFACE, fill: interfaces };
-
-const INTERFACE: [Column; 10] = [
-    ("interface_id", Kind::Text),
-    ("account_id", Kind::Text),
-    ("region", Kind::Text),
-    ("vpc_id", Kind::Text),
-    ("subnet_id", Kind::Text),
-    ("description", Kind::Text),
-    ("requester", Kind::Text),
-    ("addresses", Kind::Text),
-    ("created_at", Kind::Time),
-    ("deleted_at", Kind::Time),
-];
+table! {
+    /// `interfaces`.
+    INTERFACES = "interfaces", of interfaces;
+    interface_row(id: &str, interface: &Interface, addresses: Option<&str>) {
+        "interface_id" Text = id.into(),
+        "account_id" Text = (&interface.account).into(),
+        "region" Text = (&interface.region).into(),
+        "vpc_id" Text = (&interface.vpc).into(),
+        "subnet_id" Text = (&interface.subnet).into(),
+        "description" Text = (&interface.description).into(),
+        "requester" Text = (&interface.requester).into(),
+        "addresses" Text = addresses.into(),
+        "created_at" Time = time(interface.created),
+        "deleted_at" Time = time(interface.deleted),
+    }
+}
 
 fn interfaces(world: &World, rows: &mut Rows) {
     for (id, interface) in &world.knowledge().interfaces {
         let addresses: Vec<String> = interface.addresses.iter().map(ToString::to_string).collect();
         let addresses = (!addresses.is_empty()).then(|| addresses.join(" "));
-        rows.push(|column| match column {
-            0 => id.as_str().into(),
-            1 => (&interface.account).into(),
-            2 => (&interface.region).into(),
-            3 => (&interface.vpc).into(),
-            4 => (&interface.subnet).into(),
-            5 => (&interface.description).into(),
-            6 => (&interface.requester).into(),
-            7 => (&addresses).into(),
-            8 => time(interface.created),
-            9 => time(interface.deleted),
-            _ => Cell::Null,
-        });
+        interface_row(rows, id, interface, addresses.as_deref());
     }
 }
 
-/// `instances`.
-pub static INSTANCES: Lives = Lives { name: "instances", columns: &INSTANCE, fill: instances };
-
-const INSTANCE: [Column; 8] = [
-    ("instance_id", Kind::Text),
-    ("name", Kind::Text),
-    ("account_id", Kind::Text),
-    ("region", Kind::Text),
-    ("launched_at", Kind::Time),
-    ("terminated_at", Kind::Time),
-    ("asg", Kind::Text),
-    ("image_id", Kind::Text),
-];
+table! {
+    /// `instances`.
+    INSTANCES = "instances", of instances;
+    instance_row(id: &str, instance: &Instance) {
+        "instance_id" Text = id.into(),
+        "name" Text = (&instance.name).into(),
+        "account_id" Text = (&instance.account).into(),
+        "region" Text = (&instance.region).into(),
+        "launched_at" Time = time(instance.launched),
+        "terminated_at" Time = time(instance.terminated),
+        "asg" Text = (&instance.asg).into(),
+        "image_id" Text = (&instance.image).into(),
+    }
+}
 
 fn instances(world: &World, rows: &mut Rows) {
-    for (id, instance) in &world.knowledge().instances {
-        rows.push(|column| match column {
-            0 => id.as_str().into(),
-            1 => (&instance.name).into(),
-            2 => (&instance.account).into(),
-            3 => (&instance.region).into(),
-            4 => time(instance.launched),
-            5 => time(instance.terminated),
-            6 => (&instance.asg).into(),
-            7 => (&instance.image).into(),
-            _ => Cell::Null,
-        });
-    }
+    world.knowledge().instances.iter().for_each(|(id, instance)| instance_row(rows, id, instance));
 }
 
-/// `instance_interfaces`: which instance had which interface, from when to when.
-pub static INSTANCE_INTERFACES: Lives =
-    Lives { name: "instance_interfaces", columns: &ATTACHMENTS, fill: instance_interfaces };
-
-const ATTACHMENTS: [Column; 5] = [
-    ("instance_id", Kind::Text),
-    ("name", Kind::Text),
-    ("interface_id", Kind::Text),
-    ("attached_at", Kind::Time),
-    ("detached_at", Kind::Time),
-];
+table! {
+    /// `instance_interfaces`: which instance had which interface, from when to when.
+    INSTANCE_INTERFACES = "instance_interfaces", of instance_interfaces;
+    attachment_row(id: &str, one: &Attachment, name: Option<&str>) {
+        "instance_id" Text = (&one.instance).into(),
+        "name" Text = name.into(),
+        "interface_id" Text = id.into(),
+        "attached_at" Time = time(one.from),
+        "detached_at" Time = time(one.to),
+    }
+}
 
 fn instance_interfaces(world: &World, rows: &mut Rows) {
     let knowledge = world.knowledge();
     for (id, interface) in &knowledge.interfaces {
         for one in &interface.attachments {
             let name = knowledge.instances.get(&one.instance).and_then(|instance| instance.name.as_deref());
-            rows.push(|column| match column {
-                0 => one.instance.as_str().into(),
-                1 => name.into(),
-                2 => id.as_str().into(),
-                3 => time(one.from),
-                4 => time(one.to),
-                _ => Cell::Null,
-            });
+            attachment_row(rows, id, one, name);
         }
     }
 }
 
-/// `coverage`: which times of which interface the flow logs cover.
-pub static COVERAGE: Lives = Lives { name: "coverage", columns: &COVERED, fill: coverage };
+/// A time of an interface that is covered, or not.
+struct Time {
+    span: Option<(i64, i64)>,
+    status: &'static str,
+    records: u64,
+    accepted: u64,
+}
 
-const COVERED: [Column; 7] = [
-    ("interface_id", Kind::Text),
-    ("from_time", Kind::Time),
-    ("to_time", Kind::Time),
-    ("status", Kind::Text),
-    ("records", Kind::Long),
-    ("accepted", Kind::Long),
-    ("groups_known", Kind::Bool),
-];
+table! {
+    /// `coverage`: which times of which interface the flow logs cover.
+    COVERAGE = "coverage", of coverage;
+    coverage_row(id: &str, one: &Time, groups_are_known: bool) {
+        "interface_id" Text = id.into(),
+        "from_time" Time = time(one.span.map(|(from, _)| from)),
+        "to_time" Time = time(one.span.map(|(_, to)| to)),
+        "status" Text = one.status.into(),
+        "records" Long = one.records.into(),
+        "accepted" Long = one.accepted.into(),
+        "groups_known" Bool = groups_are_known.into(),
+    }
+}
 
 fn coverage(world: &World, rows: &mut Rows) {
     let (knowledge, counted) = (world.knowledge(), world.counted());
-    let mut row = |id: &str, span: Option<(i64, i64)>, status: &str, counts: (u64, u64)| {
-        let known = knowledge.interfaces.get(id).is_some_and(|interface| !interface.groups.is_empty());
-        let count = |count: u64| i64::try_from(count).ok();
-        rows.push(|column| match column {
-            0 => id.into(),
-            1 => time(span.map(|(from, _)| from)),
-            2 => time(span.map(|(_, to)| to)),
-            3 => status.into(),
-            4 => count(counts.0).into(),
-            5 => count(counts.1).into(),
-            6 => known.into(),
-            _ => Cell::Null,
-        });
+    let mut row = |id: &str, time: &Time| {
+        let is_known = knowledge.interfaces.get(id).is_some_and(|interface| !interface.groups.is_empty());
+        coverage_row(rows, id, time, is_known);
     };
     for (id, covered) in &counted.coverage.0 {
-        let counts = (covered.records, covered.accepted);
-        covered.times.iter().for_each(|span| row(id, Some(span), "ok", counts));
-        covered.skipped.iter().for_each(|span| row(id, Some(span), "skipdata", counts));
+        let time =
+            |span, status| Time { span: Some(span), status, records: covered.records, accepted: covered.accepted };
+        covered.times.iter().for_each(|span| row(id, &time(span, "ok")));
+        covered.skipped.iter().for_each(|span| row(id, &time(span, "skipdata")));
     }
     for id in knowledge.interfaces.keys().filter(|id| !counted.coverage.0.contains_key(*id)) {
-        row(id, None, "none", (0, 0));
+        row(id, &Time { span: None, status: "none", records: 0, accepted: 0 });
     }
 }

@@ -39,6 +39,9 @@ fn kind(bytes: &[u8]) -> Kind {
         return Kind::Parquet;
     }
     let text = logfile::beginning(bytes, BEGINNING);
+    if text.starts_with(b"PAR1") {
+        return Kind::Parquet;
+    }
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
     let first = text.trim_ascii_start();
     if starts_with_records(first) {

@@ -14,7 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use portcullis_delivery::logfile::Event;
 
 use super::{Wanted, read};
-use crate::read::{Inputs, Kind};
+use crate::read::{Inputs, Kind, Source};
 use crate::rows::{Column, Rows, schema};
 use crate::scan;
 
@@ -122,7 +122,9 @@ impl TableProvider for TrailTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let (inputs, row) = (Arc::clone(&self.inputs), self.trail.row);
         let (wanted, seen) = (self.wanted(filters), Seen::default());
-        let dealt = inputs.dealt(|source| matches!(source.kind, Kind::Trail | Kind::Json));
+        let may_hold_records = |source: &Source| matches!(source.kind, Kind::Trail | Kind::Json);
+        let dealt = inputs.dealt(may_hold_records);
+        inputs.fetch_ahead(|source| may_hold_records(source) && wanted.may_be_in_file_of(source.delivered()));
         let read: Arc<scan::Read> = Arc::new(move |file, scratch, rows, emit| {
             read(&inputs, file, &wanted, scratch, |event, time| {
                 if seen.is_new(event, &inputs) {

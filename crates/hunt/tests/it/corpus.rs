@@ -13,7 +13,7 @@ use crate::made::{only, rows};
 fn world() -> Arc<World> {
     #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
     let folder = PathBuf::from(std::env::var("PORTCULLIS_TEST_RECORDS").unwrap()).join("events");
-    let (sources, errors) = expand(&[folder]);
+    let (sources, errors) = expand(&[folder], None);
     assert_eq!(errors, Vec::<String>::new());
     let inputs = Inputs { sources, tally: Tally::default(), flow_format: None, as_of: None, threads: 2 };
     Arc::new(World::new(Arc::new(inputs), Wanted::default(), Policy::built_in()))

@@ -1,5 +1,6 @@
 //! Makes records, flow logs and snapshots, and asks hunts about them.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,11 +38,18 @@ pub(crate) fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Two records are the same event only if they say the same.
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// A record of a successful call to EC2 by ann.
 pub(crate) fn call(seconds: i64, name: &str, request: Value, answer: Value) -> Value {
     json!({
         "eventVersion": "1.11", "eventTime": iso(seconds), "eventSource": "ec2.amazonaws.com", "eventName": name,
-        "eventID": format!("{name}-{seconds}-{}", request.to_string().len() * 31 + answer.to_string().len()),
+        "eventID": format!("{name}-{seconds}-{:x}", hash(&(request.to_string(), answer.to_string()))),
         "awsRegion": REGION, "recipientAccountId": ACCOUNT, "sourceIPAddress": "203.0.113.9", "userAgent": "aws-cli/2",
         "userIdentity": {"type": "IAMUser", "userName": "ann", "accountId": ACCOUNT,
             "arn": format!("arn:aws:iam::{ACCOUNT}:user/ann")},
@@ -205,7 +213,9 @@ impl Logs {
 
     pub(crate) fn file(&mut self, name: &str, bytes: &[u8]) -> &mut Self {
         self.files += 1;
-        std::fs::write(self.folder.join(name), bytes).unwrap();
+        let path = self.folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
         self
     }
 
@@ -220,7 +230,7 @@ impl Logs {
     }
 
     pub(crate) fn world(&self, threads: usize) -> Arc<World> {
-        let (sources, errors) = expand(std::slice::from_ref(&self.folder));
+        let (sources, errors) = expand(std::slice::from_ref(&self.folder), None);
         assert_eq!(errors, Vec::<String>::new());
         let inputs = Inputs { sources, tally: Tally::default(), flow_format: None, as_of: Some(at("23:00")), threads };
         Arc::new(World::new(Arc::new(inputs), Wanted::default(), Policy::built_in()))

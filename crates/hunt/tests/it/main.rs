@@ -8,12 +8,17 @@
     reason = "a test that meets the unexpected fails"
 )]
 
+mod athena;
 mod browser;
 mod corpus;
 mod damage;
 mod defects;
 mod events;
+mod lists;
 mod made;
+mod parquet_files;
 mod program;
 mod rules;
+mod s3;
+mod server;
 mod worlds;

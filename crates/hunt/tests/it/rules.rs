@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::made::{
-    Line, Logs, Version, at, call, close, create_group, create_interface, launch, modify, nodata, only, open,
+    Line, Logs, Version, at, call, close, create_group, create_interface, gzip, launch, modify, nodata, only, open,
     set_groups,
 };
 
@@ -317,4 +317,50 @@ fn without_knowing_all_rules_of_a_group_no_use_is_certain() {
     );
     let found = only(&logs.ask("unused-rules"), &["answer", "reason"]);
     assert_eq!(found, ["perhaps used not all rules of the interface's groups are known at that time"]);
+}
+
+/// What a sweep keeps of an account's Region: two members of gzip that are one text.
+fn sweep_file(lines: usize) -> Vec<u8> {
+    let first = json!({"schema": 1, "account": crate::made::ACCOUNT, "region": crate::made::REGION,
+        "looked_at": "2026-11-20T12:00:00Z", "sha256": "0".repeat(64), "rules": 2});
+    let rules = [
+        json!({"id": "sgr-web", "protocol": "tcp", "from_port": 443, "to_port": 443, "source": {"cidr": "0.0.0.0/0"},
+            "description": "shop", "tags": {"team": "web"}, "group": "sg-old"}),
+        json!({"id": "sgr-ssh", "protocol": "tcp", "from_port": 22, "to_port": 22, "source": {"cidr": "::/0"}, "group": "sg-old"}),
+    ];
+    let text: String = rules.iter().take(lines).map(|rule| format!("{rule}\n")).collect();
+    [gzip(format!("{first}\n").as_bytes()), gzip(text.as_bytes())].concat()
+}
+
+#[test]
+fn what_a_sweep_saw_is_a_snapshot_of_its_own_time() {
+    let mut logs = Logs::new();
+    logs.trail(&[
+        call(at("09:00"), "DescribeInstances", json!({}), json!(null)),
+        create_interface(at("09:01"), "eni-1", "10.0.0.1", &["sg-old"]),
+        close(at("13:00"), "sg-old", "sgr-ssh"),
+    ]);
+    logs.flows(
+        Version::Five,
+        &[Line::new("eni-1", ("203.0.113.7", 40000), ("10.0.0.1", 443), at("10:00")).text(Version::Five)],
+    );
+    logs.file("rules/v1/111122223333/eu-west-1.json.gz", &sweep_file(2));
+    let known = logs.ask("SELECT rule_id, source, opened_how, guarded, closed_at FROM sg_rules ORDER BY rule_id");
+    assert_eq!(
+        only(&known, &["rule_id", "source", "opened_how", "guarded", "closed_at"]),
+        [
+            "sgr-ssh ::/0 before the records true 2026-11-20T13:00:00Z",
+            "sgr-web 0.0.0.0/0 before the records false null"
+        ]
+    );
+    let answers = only(&logs.ask("unused-rules"), &["rule_id", "answer"]);
+    assert!(answers.contains(&"sgr-web used".to_owned()), "the sweep shows all rules of the group: {answers:?}");
+    let world = logs.world(2);
+    let _ = world.knowledge();
+    assert_eq!(world.inputs.tally.totals().bad, 0);
+    logs.file("rules/v1/111122223333/eu-west-1.json.gz", &sweep_file(1));
+    let world = logs.world(2);
+    let _ = world.knowledge();
+    let told: Vec<String> = world.inputs.tally.troubled().into_iter().flat_map(|(_, file)| file.errors).collect();
+    assert_eq!(told, ["what a sweep saw ends early: 1 of 2 rules"]);
 }

@@ -69,10 +69,12 @@ pub(super) fn make(seed: u64) -> Made {
         is_complete,
     };
     let names: Vec<String> = (0..random.usize(1..4)).map(|n| format!("sg-{n}")).collect();
+    let mut created = Vec::new();
     for (name, n) in names.iter().zip(0..) {
         // A group without a record of its creation is older than the records.
         if is_complete || random.bool() {
             made.records.push(create_group(MIDNIGHT + n, name));
+            created.push(name.clone());
         }
     }
     let of = |random: &mut Rng| {
@@ -105,7 +107,8 @@ pub(super) fn make(seed: u64) -> Made {
         let (id, ports, source) = (format!("sgr-{n}"), PORTS[random.usize(0..5)], BLOCKS[random.usize(0..5)]);
         let from = MIDNIGHT + if random.bool() { 30 + n as i64 } else { slot(&mut random, is_complete) + n as i64 };
         let to = from + random.i64(2..8) * SLOT;
-        let is_recorded = is_complete || random.u8(0..4) > 0;
+        // What is not recorded is older than the records. Records that are missing in between nobody can see.
+        let is_recorded = is_complete || random.u8(0..4) > 0 || created.contains(group);
         if is_recorded {
             made.records.push(open(from, group, &id, ports, source));
             made.truth.insert(id.clone(), Truth::default());
