@@ -243,7 +243,7 @@ impl Scene {
         let groups = self.groups.clone();
         let group = self.one_of(&groups);
         let kind = if self.closed.is_empty() || !self.chance(0.15) { kind } else { "opens again" };
-        let kind = if self.moves && self.chance(0.4) { MOVES } else { kind };
+        let kind = if self.moves && self.chance(0.7) { MOVES } else { kind };
         if self.act(kind, &group, exempt).is_some() {
             self.count(kind);
             self.touched(group.place);
