@@ -23,12 +23,13 @@ import sys
 import z3
 
 # https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry: the blocks that are not
-# globally reachable, and multicast. docs/SEMANTICS.md says which blocks are omitted and why.
+# globally reachable, and multicast; and fec0::/10, which was site-local (RFC 3879). docs/SEMANTICS.md says which blocks are
+# omitted and why.
 SPECIAL = {
     4: """0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
         192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4""",
     6: """::/128 ::1/128 ::ffff:0:0/96 64:ff9b:1::/48 100::/64 100:0:0:1::/64 2001:2::/48 2001:10::/28 2001:db8::/32
-        3fff::/20 5f00::/16 fc00::/7 fe80::/10 ff00::/8""",
+        3fff::/20 5f00::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8""",
 }
 BITS = {4: 32, 6: 128}
 

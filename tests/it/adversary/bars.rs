@@ -160,7 +160,7 @@ fn missed(memory: bool) -> usize {
         fight.fight(7, false)
     });
     let outcomes = in_parallel(fights.len(), |n| fights[n].fight(7, false));
-    let mut missed = 0;
+    let (mut missed, mut unmet) = (0, 0);
     for ((fight, outcome), ideal) in fights.iter().zip(&outcomes).zip(&ideal) {
         let least = ideal.share.unwrap_or_default();
         let most = if fight.pace.every >= 750 { 0.2_f64 } else { 0.5 };
@@ -168,6 +168,7 @@ fn missed(memory: bool) -> usize {
         let met = share <= most && outcome.acknowledged.is_empty() && outcome.unseen == 0;
         // Where the attacker's own revokes use up EC2's tokens, nobody meets the bar with what is left.
         let is_possible = least + 0.1 <= most;
+        unmet += usize::from(!met);
         missed += usize::from(!met && is_possible);
         assert!(outcome.acknowledged.is_empty() || !memory, "{fight:?}: {:#?}", outcome.acknowledged);
         println!(
@@ -192,7 +193,7 @@ fn missed(memory: bool) -> usize {
             if met { "" } else { "  NOT MET" },
         );
     }
-    println!("{missed} of {} fights miss the bar", fights.len());
+    println!("{unmet} of {} fights miss the bar, {missed} of them although a watchman meets it well", fights.len());
     missed
 }
 
