@@ -8,6 +8,7 @@ use super::*;
 use crate::change::Change;
 use crate::cloudtrail::{EnvelopeOrigin, Reading, read};
 use crate::finding::{Action, Done, Finding};
+use crate::former::Former;
 use crate::json;
 use crate::judge::{harmless, needs_prefix_list};
 use crate::policy::Mode;
@@ -265,8 +266,11 @@ proptest! {
         let case = world.case(Form::Odd);
         let mut bare = case.clone();
         let needed = |rule: &&Rule| needs_prefix_list(&rule.permission, &case.policy);
-        let needed: BTreeSet<String> =
-            case.facts.rules.iter().filter(needed).map(|rule| rule.permission.source.to_string()).collect();
+        let now = case.facts.rules.iter().filter(needed).map(|rule| rule.permission.source.to_string());
+        // A value of before may name a list that no rule names any more.
+        let former = case.changes.iter().flat_map(|change| change.former.values()).filter_map(Former::settled);
+        let before = former.map(|was| was.permission.source.to_string());
+        let needed: BTreeSet<String> = now.chain(before).collect();
         bare.lists().retain(|id, _| needed.contains(id.as_str()));
         let (with, without) = (case.judge(), bare.judge());
         prop_assert_eq!((with.exposures, with.undecided), (without.exposures, without.undecided));
