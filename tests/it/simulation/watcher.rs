@@ -474,7 +474,7 @@ impl Watcher {
     /// Never lose a signal: a delivery has ended. `items` are its messages, each with its event.
     pub(crate) fn settled(&mut self, function: usize, items: &[(String, String)], answer: &Answer) {
         self.scene.tick();
-        for (item, id) in items {
+        for (_, id) in items {
             let of = |finding: &&Finding| finding.id.as_ref().map_or(id.starts_with(SWEEP), |of| of == id);
             let reported: Vec<&Finding> = answer.findings.iter().filter(of).collect();
             let again = reported.iter().any(|finding| finding.needs_retry());
