@@ -42,6 +42,10 @@ const KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
 /// Rules that only say that they are part of an opening are told of again after so long.
 const TOLD_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 
+/// So many openings of which only descriptions tell are looked into by a sweep of an account and Region. Each costs calls
+/// and may cost a message, and anybody may write descriptions.
+const MOST_DESCRIBED: usize = 16;
+
 /// Which opening is ended, and by what.
 pub(super) struct Order<'a> {
     pub(super) target: &'a AccountRegion,
@@ -225,7 +229,7 @@ impl Known<'_> {
         // An earlier attempt came no further than that.
         let gone = known.filter(is_new).map(|rule| Taken { rule: rule.clone(), action: Action::AlreadyGone });
         let rules: Vec<Taken> = done.rules.iter().cloned().chain(gone).collect();
-        let mut finding = self.finding(waiver, &rules, self.doubt(), context.now());
+        let mut finding = self.finding(waiver, &rules, self.doubt());
         let is_done = finding.outcome != Outcome::Failed;
         finding.done_at = is_done.then(|| context.now());
         if context.shelf.is_there() {
@@ -297,7 +301,7 @@ impl Known<'_> {
         metadata(&self.location, self.until(waiver, rules).min(self.now), self.order.actor.clone())
     }
 
-    fn finding(&self, waiver: Option<&Waiver>, rules: &[Taken], doubt: Option<String>, _: Timestamp) -> Finding {
+    fn finding(&self, waiver: Option<&Waiver>, rules: &[Taken], doubt: Option<String>) -> Finding {
         let none = Vec::new();
         let ended = Ended {
             location: &self.location,
@@ -315,7 +319,7 @@ impl Known<'_> {
     }
 
     fn failed(&self, waiver: Option<&Waiver>, why: &str) -> Finding {
-        self.finding(waiver, &[], Some(why.to_owned()), self.now)
+        self.finding(waiver, &[], Some(why.to_owned()))
     }
 
     fn nothing(&self, verdict: Verdict, why: String) -> Finding {
@@ -365,7 +369,7 @@ impl Known<'_> {
     fn would_end(&self, waiver: Option<&Waiver>, facts: &Facts, going: &BTreeSet<RuleId>) -> Finding {
         let rules = facts.rules.iter().filter(|rule| going.contains(&rule.id));
         let rules: Vec<Taken> = rules.map(|rule| Taken { rule: rule.clone(), action: Action::WouldRevoke }).collect();
-        self.finding(waiver, &rules, None, self.now)
+        self.finding(waiver, &rules, None)
     }
 
     /// Writes what is about to go, so that an attempt that comes no further leaves it behind. Closing does not wait for it
@@ -454,14 +458,19 @@ async fn ended(context: &Context, task: &GroupTask<'_>, groups: &mut [Facts]) ->
         listed.iter().filter_map(|(id, it)| Some((id.clone(), serde_json::from_value::<Listed>(it.clone()).ok()?)));
     let mut due: BTreeSet<(GroupId, String, bool)> =
         listed.filter(|(_, it)| it.until <= now).map(|(id, it)| (it.group, id, true)).collect();
-    for facts in groups.iter() {
-        for id in opening::overdue(facts, now) {
-            let group = facts.location.group.clone();
-            if !due.contains(&(group.clone(), id.clone(), true)) {
-                due.insert((group, id, false));
-            }
-        }
+    let described = groups
+        .iter()
+        .flat_map(|facts| opening::overdue(facts, now).into_iter().map(|id| (facts.location.group.clone(), id)));
+    let described = described.filter(|(group, id)| !due.contains(&(group.clone(), id.clone(), true)));
+    let mut described: Vec<(GroupId, String)> = described.collect();
+    if described.len() > MOST_DESCRIBED {
+        tracing::warn!(
+            count = described.len(),
+            "more descriptions tell of openings that are over than are looked into"
+        );
+        described.truncate(MOST_DESCRIBED);
     }
+    due.extend(described.into_iter().map(|(group, id)| (group, id, false)));
     let mut ends = Vec::new();
     for (group, waiver, is_listed) in &due {
         let order =

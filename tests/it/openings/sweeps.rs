@@ -84,6 +84,25 @@ async fn a_description_alone_has_no_rule_revoked_and_is_told_once_a_day() {
     }
 }
 
+/// Each would cost calls and a message, and keep the sweep from what is open.
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_descriptions_costs_a_sweep_no_more_than_sixteen() {
+    let watch = Setup { policy: "version: 1\nsweep: {mode: enforce}", ..told() }.start().await;
+    let over = watch.context.now() - HOUR;
+    let marked = |n: usize| Permission {
+        description: Some(opening::description(&format!("w-{n:04}"), over, "x")),
+        ..Permission::tcp(443, &format!("203.0.113.{n}/32"))
+    };
+    watch.open(&(0..40).map(marked).collect::<Vec<_>>());
+    watch.open(&[Permission::tcp(22, WIDE)]);
+    let before = watch.world.call_counts().get("DescribeSecurityGroupRules").copied().unwrap_or_default();
+    let answer = watch.deliver(&sweep()).await;
+    assert_eq!(answer.findings.iter().filter(|finding| finding.is_of_end()).count(), 16);
+    let looks = watch.world.call_counts()["DescribeSecurityGroupRules"] - before;
+    assert!(looks <= 16 + 2, "{looks} looks");
+    assert_eq!(watch.ingress().len(), 40, "what is open is closed all the same, and nothing else is");
+}
+
 /// Without the memory nobody can tell a rule of an opening from one that only says so.
 #[tokio::test(start_paused = true)]
 async fn without_the_memory_an_end_fails_and_touches_nothing() {
