@@ -4,7 +4,7 @@
 mod budget;
 mod calls;
 mod crashes;
-mod lost;
+pub(crate) mod lost;
 mod news;
 mod one_gap;
 mod policy;

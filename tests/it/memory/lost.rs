@@ -5,7 +5,7 @@ use portcullis::domain::finding::MemoryState;
 
 use super::*;
 
-pub(super) fn kinds() -> Vec<(&'static str, FaultKind)> {
+pub(crate) fn kinds() -> Vec<(&'static str, FaultKind)> {
     let error = |status, code: &str| (status, code.to_owned(), "injected".to_owned());
     let before = |(status, code, message)| FaultKind::ErrorBefore { status, code, message };
     let after = |(status, code, message)| FaultKind::ErrorAfter { status, code, message };

@@ -4,21 +4,7 @@
 use ec2_model::{Fault, FaultKind};
 
 use super::*;
-
-fn kinds() -> Vec<(&'static str, FaultKind)> {
-    let error = |status, code: &str| (status, code.to_owned(), "injected".to_owned());
-    let before = |(status, code, message)| FaultKind::ErrorBefore { status, code, message };
-    let after = |(status, code, message)| FaultKind::ErrorAfter { status, code, message };
-    vec![
-        ("throttle", FaultKind::Throttle),
-        ("denied", FaultKind::Denied),
-        ("lost before", FaultKind::LostBefore),
-        ("lost after", FaultKind::LostAfter),
-        ("cut", FaultKind::Cut),
-        ("5xx before", before(error(500, "InternalServerError"))),
-        ("5xx after", after(error(500, "InternalServerError"))),
-    ]
-}
+use crate::memory::lost::kinds;
 
 #[tokio::test(start_paused = true)]
 async fn every_fault_of_every_call_ends_in_a_closed_opening_with_evidence_once() {

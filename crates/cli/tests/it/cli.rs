@@ -381,3 +381,20 @@ fn completions_and_the_manual_page_have_every_command() {
     assert!(man.stdout.contains(".SH \"PORTCULLIS POLICY SHOW\"") && man.stdout.contains("\\-\\-max\\-revocations"));
     assert_eq!(man.stdout.matches("\n.SH NAME").count(), 1, "one page");
 }
+
+/// All that the command line learns of AWS: an emulator, and credentials of an account.
+pub(crate) fn aws_variables(url: &str, account: &str, region: &str) -> Vec<(&'static str, String)> {
+    let of = |(name, value): (&'static str, &str)| (name, value.to_owned());
+    [
+        ("AWS_ENDPOINT_URL", url),
+        ("AWS_ACCESS_KEY_ID", account),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", region),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("NO_COLOR", "1"),
+    ]
+    .map(of)
+    .into()
+}

@@ -8,7 +8,7 @@ use ec2_model::serve::{Server, serve};
 use ec2_model::{Lag, Reply, Request, Response, World, control};
 use serde_json::{Value, json};
 
-use crate::cli::{Ran, on_a_terminal, run};
+use crate::cli::{Ran, aws_variables, on_a_terminal, run};
 use crate::loopback;
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -95,20 +95,7 @@ impl Stage {
     }
 
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
-        let url = self.server.url();
-        let of = |(name, value): (&'static str, &str)| (name, value.to_owned());
-        [
-            ("AWS_ENDPOINT_URL", url.as_str()),
-            ("AWS_ACCESS_KEY_ID", ACCOUNT),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
-            ("AWS_REGION", REGION),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("AWS_CONFIG_FILE", "/dev/null"),
-            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-            ("NO_COLOR", "1"),
-        ]
-        .map(of)
-        .into()
+        aws_variables(&self.server.url(), ACCOUNT, REGION)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

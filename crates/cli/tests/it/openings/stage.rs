@@ -11,7 +11,7 @@ use portcullis_domain::evidence::Evidence;
 use portcullis_domain::memory::{Entries, Memory};
 use serde_json::Value;
 
-use crate::cli::{Ran, on_a_terminal, run};
+use crate::cli::{Ran, aws_variables, on_a_terminal, run};
 use crate::loopback;
 
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -124,20 +124,7 @@ impl Stack {
     }
 
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
-        let url = self.server.url();
-        let of = |(name, value): (&'static str, &str)| (name, value.to_owned());
-        [
-            ("AWS_ENDPOINT_URL", url.as_str()),
-            ("AWS_ACCESS_KEY_ID", ACCOUNT),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
-            ("AWS_REGION", REGION),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("AWS_CONFIG_FILE", "/dev/null"),
-            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-            ("NO_COLOR", "1"),
-        ]
-        .map(of)
-        .into()
+        aws_variables(&self.server.url(), ACCOUNT, REGION)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
