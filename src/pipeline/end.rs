@@ -16,7 +16,7 @@ use portcullis_domain::finding::ended::{Ended, metadata};
 use portcullis_domain::finding::{Action, Finding, MemoryState, Outcome, Verdict};
 use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::memory::{
-    Entries, LARGEST_SAW, Listed, Memory, Waiver, closed_name, ended_name, ending_name, item_of, openings_of, written,
+    Entries, LARGEST_SAW, Memory, Waiver, closed_name, ended_name, ending_name, item_of, openings_of, written,
 };
 use portcullis_domain::opening::{self, Standing, standing};
 use portcullis_domain::rule::Rule;
@@ -28,23 +28,18 @@ use super::intake::{Batch, Origin};
 use super::permission;
 use super::recall::Settlement;
 use super::revoking::Revoking;
-use super::task::GroupTask;
 use crate::aws::{AccountRegion, AwsError, KnownLists, ListAge, Session, Wanted};
 use crate::envelope::EndRequest;
 use crate::store::Update;
 
 /// Nobody waits for an end: the memory has time.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An item that nothing was written to for so long goes.
 const KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// Rules that only say that they are part of an opening are told of again after so long.
 const TOLD_AGAIN: SignedDuration = SignedDuration::from_hours(24);
-
-/// So many openings of which only descriptions tell are looked into by a sweep of an account and Region. Each costs calls
-/// and may cost a message, and anybody may write descriptions.
-const MOST_DESCRIBED: usize = 16;
 
 /// Which opening is ended, and by what.
 pub(super) struct Order<'a> {
@@ -121,7 +116,12 @@ fn location(target: &AccountRegion, group: &GroupId) -> GroupLocation {
 }
 
 /// The finding with the group's name, where people read it.
-async fn named(context: &Context, session: Session<'_>, target: &AccountRegion, finding: Finding) -> Finding {
+pub(super) async fn named(
+    context: &Context,
+    session: Session<'_>,
+    target: &AccountRegion,
+    finding: Finding,
+) -> Finding {
     let group = finding.group.as_deref().and_then(|group| GroupId::parse(group).ok());
     let Some(group) = group.filter(|_| context.names_groups && finding.is_news()) else { return finding };
     let names = session.group_names(target, std::slice::from_ref(&group)).await;
@@ -140,7 +140,7 @@ struct Known<'a> {
 }
 
 /// Ends an opening.
-fn end<'a>(context: &'a Context, session: Session<'a>, order: &'a Order<'_>) -> BoxFuture<'a, End> {
+pub(super) fn end<'a>(context: &'a Context, session: Session<'a>, order: &'a Order<'_>) -> BoxFuture<'a, End> {
     Box::pin(carried_out(context, session, order))
 }
 
@@ -151,7 +151,7 @@ async fn carried_out(context: &Context, session: Session<'_>, order: &Order<'_>)
     let until = session.until().min(Instant::now() + PATIENCE);
     let (memory, lost) = match store.read(&context.aws, &key, until).await {
         Ok(entries) => (Memory::read(&entries), None),
-        // Without a memory nothing was ever noted, and the rules' own words are all there is.
+        // Without a memory no opening is known.
         Err(_) if !store.is_some() => (Memory::default(), None),
         Err(error) => (Memory::default(), Some(format!("the memory did not answer ({})", error.code()))),
     };
@@ -212,10 +212,10 @@ impl Known<'_> {
 
     async fn carry_out(&self, session: Session<'_>, waiver: Option<&Waiver>, facts: Facts) -> End {
         let Self { context, order, .. } = self;
-        let plan = opening::plan(order.waiver, waiver, &facts);
         if waiver.is_none() {
             return self.nothing_known(&facts);
         }
+        let plan = opening::plan(order.waiver, waiver, &facts);
         if !context.ends_openings {
             return End::of(self.would_end(waiver, &facts, &plan.rules()));
         }
@@ -273,7 +273,7 @@ impl Known<'_> {
 
     fn doubt(&self) -> Option<String> {
         let lost = self.lost.as_ref()?;
-        Some(format!("{lost}: rules of it whose description was changed may be there still"))
+        Some(format!("{lost}, so which rules are part of it cannot be told"))
     }
 
     /// When the opening was to end.
@@ -428,59 +428,4 @@ pub(super) async fn look_at(context: &Context, session: Session<'_>, order: &Ord
     let mut groups = session.describe(order.target, &resource, wanted).await?.groups;
     let found = groups.iter().position(|facts| facts.location.group == *order.group).map(|n| groups.swap_remove(n));
     Ok(found.unwrap_or_else(|| Facts::of_rules(location(order.target, order.group), Vec::new(), context.now())))
-}
-
-/// Ends every opening of an account and Region whose time has come, for a sweep: those that the list names, and those
-/// that a rule's description tells of. The rules that are gone then are taken from what the sweep has seen.
-pub(super) fn overdue<'a>(
-    context: &'a Context,
-    task: &'a GroupTask<'_>,
-    groups: &'a mut [Facts],
-) -> BoxFuture<'a, Vec<End>> {
-    Box::pin(ended(context, task, groups))
-}
-
-async fn ended(context: &Context, task: &GroupTask<'_>, groups: &mut [Facts]) -> Vec<End> {
-    let (now, store) = (context.now(), &context.settings.memory);
-    let AccountRegion { account, region } = task.target;
-    let key = openings_of(account, region);
-    let until = task.session.until().min(Instant::now() + PATIENCE);
-    let listed = match store.read(&context.aws, &key, until).await {
-        Ok(entries) => entries,
-        Err(error) => {
-            if store.is_some() {
-                tracing::warn!(key, code = error.code(), "the list of openings was not read");
-            }
-            Entries::new()
-        }
-    };
-    let listed =
-        listed.iter().filter_map(|(id, it)| Some((id.clone(), serde_json::from_value::<Listed>(it.clone()).ok()?)));
-    let mut due: BTreeSet<(GroupId, String, bool)> =
-        listed.filter(|(_, it)| it.until <= now).map(|(id, it)| (it.group, id, true)).collect();
-    let described = groups
-        .iter()
-        .flat_map(|facts| opening::overdue(facts, now).into_iter().map(|id| (facts.location.group.clone(), id)));
-    let described = described.filter(|(group, id)| !due.contains(&(group.clone(), id.clone(), true)));
-    let mut described: Vec<(GroupId, String)> = described.collect();
-    if described.len() > MOST_DESCRIBED {
-        tracing::warn!(
-            count = described.len(),
-            "more descriptions tell of openings that are over than are looked into"
-        );
-        described.truncate(MOST_DESCRIBED);
-    }
-    due.extend(described.into_iter().map(|(group, id)| (group, id, false)));
-    let mut ends = Vec::new();
-    for (group, waiver, is_listed) in &due {
-        let order =
-            Order { target: task.target, group, waiver, by: EndedBy::Sweep, actor: None, is_listed: *is_listed };
-        let mut end = end(context, task.session, &order).await;
-        end.finding = Box::pin(named(context, task.session, task.target, end.finding)).await;
-        for facts in groups.iter_mut().filter(|facts| facts.location.group == *group) {
-            facts.rules.retain(|rule| !end.taken.contains(&rule.id));
-        }
-        ends.push(end);
-    }
-    ends
 }

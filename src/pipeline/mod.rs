@@ -17,6 +17,7 @@ mod group;
 mod intake;
 mod journal;
 mod log_file;
+mod overdue;
 mod permission;
 mod prefix_list;
 mod recall;

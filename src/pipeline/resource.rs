@@ -14,7 +14,7 @@ use super::intake::{Tracked, group_name};
 use super::journal::Journal;
 use super::region::{self, Aftermath, RegionResult};
 use super::task::{GroupTask, Snapshot};
-use super::{describe, end, former, group, permission, prefix_list};
+use super::{describe, former, group, overdue, permission, prefix_list};
 use crate::aws::{AccountRegion, AwsError, Permit, Session};
 
 /// This many groups that share a prefix list are handled at a time.
@@ -85,7 +85,7 @@ pub(super) async fn handle(
     let groups = looks.description.groups.len();
     let ends = match sweeps.is_empty() {
         true => Vec::new(),
-        false => end::overdue(context, &task, &mut looks.description.groups).await,
+        false => overdue::overdue(context, &task, &mut looks.description.groups).await,
     };
     // What a sweep sees is what modified rules were before.
     let is_kept = !sweeps.is_empty() && matches!(resource, Resource::Region) && context.shelf.is_there();

@@ -1,7 +1,7 @@
 //! Every fault at every call of an end: it fails where AWS tries again, the next attempt closes, nothing is said that is not
 //! so, and there is evidence once.
 
-use ec2_model::{Fault, FaultKind};
+use ec2_model::Fault;
 
 use super::*;
 use crate::memory::lost::kinds;
