@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use portcullis_domain::change::{Change, ChangedRules};
 use portcullis_domain::evidence::{Call, Reply};
 use portcullis_domain::facts::Facts;
+use portcullis_domain::finding::ExposureFinding;
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::judge::{Attribution, Judgement, attributions};
 use portcullis_domain::plan::{plan, restoring};
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use super::context::Context;
 use super::evidence::Looks;
 use super::gate::Gate;
+use super::intake::outdated;
 use super::prefix_list::rests_on_a_list;
 use super::recall::Recall;
 use super::stand::Stand;
@@ -281,9 +283,18 @@ impl Work<'_> {
     }
 
     /// For each change, what is open although its own rules are gone.
-    fn left_open(&self, judgement: &Judgement) -> Vec<Vec<portcullis_domain::finding::ExposureFinding>> {
+    fn left_open(&self, judgement: &Judgement) -> Vec<Vec<ExposureFinding>> {
         let changes = self.task.own_changes().iter().enumerate();
         changes.map(|(n, change)| self.state.left_open(change, n, judgement, self.task.policy)).collect()
+    }
+
+    /// Whether a port is open that a record may have opened which is no longer believed. Such a record has nothing revoked,
+    /// but it fails as a young one does, where the function would revoke.
+    fn is_left_open_by_an_outdated(&self, open: &[Vec<ExposureFinding>], snapshot: &Snapshot) -> bool {
+        let (context, task) = (self.context, self.task);
+        let is_enforced = task.policy.mode(&snapshot.facts.location, context.settings.mode) == Mode::Enforce;
+        let mut changes = task.own_changes().iter().zip(open);
+        is_enforced && changes.any(|(change, open)| !open.is_empty() && outdated(context, change).is_some())
     }
 
     /// What is reported, over everything that any snapshot showed of what matters.
@@ -300,7 +311,8 @@ impl Work<'_> {
         if is_unsettled {
             judgement.undecided.push("EC2 does not show yet what the record says".to_owned());
         }
-        if let Some(why) = self.task.held_back.filter(|_| !self.state.pending().is_empty()) {
+        let is_held_back = !self.state.pending().is_empty() || self.is_left_open_by_an_outdated(&open, snapshot);
+        if let Some(why) = self.task.held_back.filter(|_| is_held_back) {
             judgement.undecided.push(why.to_owned());
         }
         let observed = self.state.observed().clone();
