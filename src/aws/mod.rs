@@ -31,7 +31,8 @@ use tokio::sync::{Mutex, OnceCell};
 
 pub use dynamodb::{Attributes, ItemUpdate, Updated};
 pub use ec2::{
-    Authorized, Description, Interfaces, KnownLists, ListAge, MODIFY, NewValue, Permit, PrefixListState, REVOKE, Wanted,
+    Authorized, Description, Interfaces, KnownLists, ListAge, MODIFY, NewValue, Permit, PrefixListState, REVOKE,
+    Revoked, Wanted,
 };
 pub use error::{AwsError, Code, Effect, within};
 pub use event_bridge::{BusEvent, EVENT_SOURCE};

@@ -62,6 +62,8 @@ pub(super) struct Recall {
     /// Those of them that an earlier attempt made, which came no further.
     left: BTreeSet<ClaimId>,
     pub(super) memory: Memory,
+    /// Whether whoever holds the lease had its time to close what was seen here.
+    pub(super) has_waited: bool,
 }
 
 impl Recall {
@@ -100,7 +102,7 @@ impl Recall {
             let left = left(&memory, task, &location.group, now);
             let others: Vec<ClaimId> = left.iter().filter(|id| !own.contains(id)).cloned().collect();
             own.extend(others);
-            Self { key, holder, own, left, memory }
+            Self { key, holder, own, left, memory, has_waited: false }
         })
     }
 
@@ -115,7 +117,7 @@ impl Recall {
         let memory = Memory::read(&context.settings.memory.read(&context.aws, &key, until).await?);
         let left = left(&memory, task, &location.group, context.now());
         let own = left.iter().cloned().collect();
-        Ok((!left.is_empty()).then_some(Self { key, holder: String::new(), own, left, memory }))
+        Ok((!left.is_empty()).then_some(Self { key, holder: String::new(), own, left, memory, has_waited: false }))
     }
 
     /// What an earlier attempt claimed of a change and came no further with. What alert mode claims takes nothing.

@@ -179,10 +179,10 @@ fn missed(memory: bool) -> usize {
         let most = if fight.pace.every >= 750 { 0.2_f64 } else { 0.5 };
         let share = outcome.share.unwrap_or(1.0);
         let met = share <= most && outcome.acknowledged.is_empty() && outcome.unseen == 0;
-        // Where the attacker's own revokes use up EC2's tokens, nobody meets the bar with what is left.
-        let is_possible = least + 0.1 <= most;
+        // Where the attacker's own revokes use up EC2's tokens, nobody closes much more than the watchman.
+        let is_fair = share <= most.max(least + 0.1) && outcome.acknowledged.is_empty() && outcome.unseen == 0;
         unmet += usize::from(!met);
-        missed += usize::from(!met && is_possible);
+        missed += usize::from(!is_fair);
         assert!(outcome.acknowledged.is_empty() || !memory, "{fight:?}: {:#?}", outcome.acknowledged);
         println!(
             "{:<8} every {:>4} ms, events {:>4} ms late: open {:>3.0} % (bar {:>2.0} %, a watchman {:>2.0} %), {} deliveries, left it open and did not fail: {}, unreported: {}, at once: {}, busy {} s, {} looks, {} revokes, {} of the memory, {} refused, {} failed, {} mails{}",
@@ -207,7 +207,7 @@ fn missed(memory: bool) -> usize {
         );
     }
     println!(
-        "{unmet} of {} fights miss the bar, {missed} of them although a watchman meets it well",
+        "{unmet} of {} fights miss the bar, {missed} of them by more than ten points over the watchman's",
         fights.len()
     );
     missed

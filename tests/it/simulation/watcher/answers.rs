@@ -37,6 +37,11 @@ pub(super) fn readable(reply: &Reply) -> Option<&[u8]> {
     }
 }
 
+/// Whether EC2 refused the call for want of a token.
+pub(super) fn is_throttled(reply: &Reply) -> bool {
+    matches!(reply, Reply::Answer(response) if response.status == 503 && response.body.windows(20).any(|text| text == b"RequestLimitExceeded"))
+}
+
 /// The text of the first element with this name.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ec2_model::{Call, Reply};
 
-use super::answers::{readable, values};
+use super::answers::{is_throttled, readable, values};
 use super::{Job, Look, Watcher};
 use crate::simulation::judge::{Change, ChangedRules, Known, Rule, exposing, plan};
 use crate::simulation::scene::Resource;
@@ -77,7 +77,8 @@ impl Watcher {
         });
         let fresh = looks.last().is_some_and(|look| !look.used);
         let seen = looks.last().map_or((0, 0), |look| (look.version, look.others));
-        if let Some(look) = looks.last_mut() {
+        // A call that EC2 refused for want of a token wrote nothing. Whoever stands at a gate repeats it for 200 ms.
+        if let Some(look) = looks.last_mut().filter(|_| !is_throttled(reply)) {
             look.used = true;
         }
         if let Some(body) = readable(reply) {
