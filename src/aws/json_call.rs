@@ -76,7 +76,7 @@ impl Signer {
 pub(super) struct Refused {
     metadata: ErrorMetadata,
     /// All that the answer says. `null` where it is no JSON.
-    pub(super) body: Value,
+    pub(super) body: Box<Value>,
 }
 
 impl ProvideErrorMetadata for Refused {
@@ -226,7 +226,7 @@ fn answer(response: &HttpResponse) -> Result<Value, OrchestratorError<Refused>> 
     if response.status().is_success() {
         return json.map_err(OrchestratorError::other);
     }
-    let body = json.unwrap_or_default();
+    let body = Box::new(json.unwrap_or_default());
     let text = |keys: [&str; 2]| keys.iter().find_map(|key| body.get(key)?.as_str());
     let code = response.headers().get("x-amzn-errortype").or_else(|| text(["__type", "code"]));
     let mut error = ErrorMetadata::builder();

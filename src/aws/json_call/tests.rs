@@ -84,7 +84,7 @@ fn refused(status: u16, header: Option<&'static str>, body: &str) -> (Option<Str
     }
     let error = answer(&response).unwrap_err();
     let error = error.as_operation_error().unwrap();
-    (error.code().map(str::to_owned), error.message().map(str::to_owned), error.body.clone())
+    (error.code().map(str::to_owned), error.message().map(str::to_owned), (*error.body).clone())
 }
 
 #[test]
