@@ -6,13 +6,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
-use memchr::memchr3;
+use memchr::{memchr3, memmem};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Error;
+use super::skip::object_end;
 
 /// A text, as tolerant as CloudTrail's records need: a number or a bool counts as its text, null and everything else as
 /// no text.
@@ -161,6 +163,47 @@ impl<'a> Event<'a> {
 /// Gives every record of a log file's text to `report`, in order: `{"Records":[…]}`, as
 /// [`is_log_file`](super::is_log_file) tells.
 pub fn every<'a>(text: &'a [u8], mut report: impl FnMut(Result<Event<'a>, Error>)) {
+    let all: Option<fn(Range<usize>) -> bool> = None;
+    each(text, all, |found| found.transpose().into_iter().for_each(&mut report));
+}
+
+/// The same, but parses only the records in which one of the words occurs. All others are `None`: where they end is known, and
+/// nothing else of them.
+pub fn every_with<'a>(text: &'a [u8], words: &Places, report: impl FnMut(Result<Option<Event<'a>>, Error>)) {
+    let mut places = words.0.iter().copied().peekable();
+    let has_word = |record: Range<usize>| {
+        while places.next_if(|place| *place < record.start).is_some() {}
+        places.peek().is_some_and(|place| *place < record.end)
+    };
+    each(text, Some(has_word), report);
+}
+
+/// Where words occur in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places(Vec<usize>);
+
+impl Places {
+    /// All places of all words.
+    #[must_use]
+    pub fn of<'w>(words: impl IntoIterator<Item = &'w str>, text: &[u8]) -> Self {
+        let mut places = Vec::new();
+        words.into_iter().for_each(|word| places.extend(memmem::find_iter(text, word)));
+        places.sort_unstable();
+        Self(places)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn each<'a>(
+    text: &'a [u8],
+    mut is_wanted: Option<impl FnMut(Range<usize>) -> bool>,
+    mut report: impl FnMut(Result<Option<Event<'a>>, Error>),
+) {
     let Some(mut at) = memchr::memchr(b'[', text).map(|bracket| bracket + 1) else {
         return report(Err(Error::EndsEarly { length: text.len() }));
     };
@@ -173,13 +216,21 @@ pub fn every<'a>(text: &'a [u8], mut report: impl FnMut(Result<Event<'a>, Error>
             Some(b']') => break,
             Some(_) => {}
         }
+        if let (Some(is_wanted), Some(b'{')) = (&mut is_wanted, text.get(at))
+            && let Some(end) = object_end(text, at)
+            && !is_wanted(at..end)
+        {
+            report(Ok(None));
+            at = end;
+            continue;
+        }
         let parsed = match checked {
             Some(checked) => first(serde_json::Deserializer::from_str(checked.get(at..).unwrap_or_default())),
             None => first(serde_json::Deserializer::from_slice(text.get(at..).unwrap_or_default())),
         };
         match parsed {
             Ok((event, length)) => {
-                report(Ok(event));
+                report(Ok(Some(event)));
                 at += length;
             }
             Err(why) => match end(text, at) {
@@ -319,6 +370,24 @@ mod tests {
         assert_eq!(found, [Some(Some("1".to_owned())), None, Some(Some("3".to_owned()))]);
     }
 
+    #[test]
+    fn only_records_with_a_word_are_parsed_wherever_the_word_is_not() {
+        let text = br#"{"Records":[{"eventID":"1","a":"x"},{"eventID":"2"},{"eventID":"}3{","b":{"c":"\"x"}},{"eventID":},{"eventID":"5"}]}"#;
+        let read = |words: &[&str]| {
+            let mut found = Vec::new();
+            every_with(text, &Places::of(words.iter().copied(), text), |event| {
+                found
+                    .push(event.map(|event| event.map(|event| event.event_id.get().unwrap().to_owned())).map_err(drop));
+            });
+            found
+        };
+        let some = |id: &str| Ok(Some(id.to_owned()));
+        assert_eq!(read(&["x"]), [some("1"), Ok(None), some("}3{"), Ok(None), Ok(None)]);
+        assert_eq!(read(&["5", "\"2\""]), [Ok(None), some("2"), Ok(None), Ok(None), some("5")]);
+        assert_eq!(read(&["eventID"]), [some("1"), some("2"), some("}3{"), Err(()), some("5")]);
+        assert!(Places::of(["nothing"], text).is_empty() && read(&[]) == vec![Ok(None); 5]);
+    }
+
     proptest! {
         /// Whatever is damaged, the reading ends, and reports no more than there is text.
         #[test]
@@ -332,7 +401,8 @@ mod tests {
             text.truncate(text.len().min(cut));
             let mut reports = 0;
             every(&text, |_| reports += 1);
-            prop_assert!(reports <= text.len() + 2);
+            every_with(&text, &Places::of(["2"], &text), |_| reports += 1);
+            prop_assert!(reports <= 2 * (text.len() + 2));
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use portcullis_delivery::logfile::Scratch;
 
-use super::attribute::{Attributor, Initiator};
-use super::coverage::Coverage;
+use super::attribute::{Attribution, Attributor, Initiator};
+use super::coverage::{Counting, Coverage};
 use super::{is_wanted, may_hold_flows, read};
 use crate::know::{Direction, Knowledge, RuleLife};
 use crate::read::{Inputs, Kind};
@@ -54,7 +54,10 @@ impl Count {
     fn add(&mut self, other: &Self) {
         self.certain += other.certain;
         self.perhaps += other.perhaps;
-        self.doubt = self.doubt.into_iter().chain(other.doubt).min();
+        // Most of them have the same one.
+        if self.doubt != other.doubt {
+            self.doubt = self.doubt.into_iter().chain(other.doubt).min();
+        }
         let spans = self.span.into_iter().chain(other.span);
         self.span = spans.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
     }
@@ -118,22 +121,35 @@ pub fn counted(inputs: &Inputs, attributor: &Attributor, window: &Wanted) -> Cou
 
 fn of_files(inputs: &Inputs, files: &[usize], attributor: &Attributor, window: &Wanted) -> Counted {
     let (mut counted, mut scratch) = (Counted::default(), Scratch::default());
+    let (mut coverage, mut due) = (Counting::default(), Attribution::default());
+    // By the life of the rule.
+    let mut counts: Vec<Count> = Vec::new();
     for file in files {
         read(inputs, *file, window, &mut scratch, |flow| {
             if window.from.is_some_and(|from| flow.end < from) || window.to.is_some_and(|to| flow.start > to) {
                 return true;
             }
-            counted.coverage.add(flow);
-            let Some(due) = attributor.attribute(flow) else { return true };
+            coverage.add(flow);
+            if !attributor.attribute_to(flow, &mut due) {
+                return true;
+            }
             if due.candidates.is_empty() && due.initiator == Initiator::Remote {
                 counted.unexplained += 1;
             }
             let certain = u64::from(due.doubt.is_none());
             let one = Count { certain, perhaps: 1 - certain, doubt: due.doubt, span: Some((flow.start, flow.end)) };
-            due.candidates.iter().for_each(|life| counted.counts.entry(*life).or_default().add(&one));
+            for life in &due.candidates {
+                if counts.len() <= *life {
+                    counts.resize_with(life + 1, Count::default);
+                }
+                counts.get_mut(*life).into_iter().for_each(|count| count.add(&one));
+            }
             true
         });
     }
+    counted.coverage = coverage.into();
+    let met = counts.into_iter().enumerate().filter(|(_, count)| count.span.is_some());
+    counted.counts = met.collect();
     counted
 }
 
