@@ -221,9 +221,10 @@ hunt-test: need-cargo ## Check and test the hunts (minutes the first time)
 	$(HUNT_CARGO) test --package portcullis-delivery --features every --locked -- every:: flowlog::
 
 .PHONY: hunt-portable
-hunt-portable: need-cargo .venv/hunt/.installed ## Hold the hunts' SQL to Trino, their rows to DuckDB
+hunt-portable: need-cargo .venv/hunt/.installed ## Hold the hunts' SQL to Trino and DuckDB: WORLDS=30
 	$(HUNT_CARGO) build --manifest-path crates/hunt/Cargo.toml --locked
 	.venv/hunt/bin/python tools/hunt/portable.py target/hunt/debug/portcullis-hunt
+	.venv/hunt/bin/python tools/hunt/lives.py target/hunt/debug/portcullis-hunt $(WORLDS)
 
 .PHONY: hunt-witnesses
 hunt-witnesses: need-cargo .venv/demo/.installed .venv/witness/.installed ## Hold the hunts' use of S3 and Athena's API to two mocks

@@ -37,7 +37,7 @@ def main():
     parser.add_argument("program")
     parser.add_argument("inflate")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--scale", type=int, default=10, help="files of 5,000 records of CloudTrail")
+    parser.add_argument("--scale", type=int, default=60, help="files of 5,000 records of CloudTrail, 5 MB of text each")
     parser.add_argument("--flows", type=int, default=10, help="millions of records of flow logs")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
