@@ -12,7 +12,6 @@ pub use table::{Trail, TrailTable};
 use std::collections::BTreeSet;
 
 use documents::is_entries;
-use memchr::memmem;
 use portcullis_delivery::logfile::{self, Event, Places, Scratch, every, every_with};
 
 use crate::know::list_in;
@@ -41,15 +40,14 @@ impl Wanted {
         self.from.is_none_or(|from| delivered >= from - DAY) && self.to.is_none_or(|to| delivered <= to + DAY)
     }
 
-    /// Where in a text something stands that only a wanted record has. `None`: any record may be wanted. JSON may write any
-    /// letter as `\u00…`; in such a text as well.
+    /// Where in a text something stands that only a wanted record has. `None`: any record may be wanted.
     fn places(&self, text: &[u8]) -> Option<Places> {
         let words: Vec<String> = match &self.names {
             Some(names) => names.iter().map(|name| format!("\"{name}\"")).collect(),
             None if self.failed => vec!["\"errorCode\"".to_owned()],
             None => return None,
         };
-        (!has_hidden_letters(text)).then(|| Places::of(words.iter().map(String::as_str), text))
+        Places::of(words.iter().map(String::as_str), text)
     }
 
     /// Whether a record is wanted.
@@ -66,11 +64,6 @@ impl Wanted {
         let Some(time) = time else { return true };
         self.from.is_none_or(|from| from <= time) && self.to.is_none_or(|to| time <= to)
     }
-}
-
-/// Whether a letter is written as `\u004…` to `\u007…`. CloudTrail writes `<`, `>` and `&` so, and no letter.
-fn has_hidden_letters(text: &[u8]) -> bool {
-    memmem::find_iter(text, b"\\u00").any(|at| matches!(text.get(at + 4), Some(b'4'..=b'7')))
 }
 
 /// A record's time, in seconds since 1970.

@@ -148,6 +148,7 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
+    #[inline(always)]
     fn word(&self, field: Field) -> &'a [u8] {
         let place = self.places.get(field as usize).copied().unwrap_or(NOWHERE);
         self.words.get(usize::from(place)).copied().filter(|word| *word != b"-").unwrap_or_default()

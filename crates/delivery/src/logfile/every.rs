@@ -178,18 +178,34 @@ pub fn every_with<'a>(text: &'a [u8], words: &Places, report: impl FnMut(Result<
     each(text, Some(has_word), report);
 }
 
+/// How many bytes are searched for all words, before the next ones are.
+const SEARCHED: usize = 64 << 10;
+
 /// Where words occur in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places(Vec<usize>);
 
 impl Places {
-    /// All places of all words.
+    /// All places of all words. `None`: the text has a letter that is written as `\\u00…`, so any word may be anywhere.
+    /// CloudTrail writes `<`, `>` and `&` so, and no letter.
     #[must_use]
-    pub fn of<'w>(words: impl IntoIterator<Item = &'w str>, text: &[u8]) -> Self {
-        let mut places = Vec::new();
-        words.into_iter().for_each(|word| places.extend(memmem::find_iter(text, word)));
+    pub fn of<'w>(words: impl IntoIterator<Item = &'w str>, text: &[u8]) -> Option<Self> {
+        let words: Vec<_> = words.into_iter().map(|word| (memmem::Finder::new(word), word.len())).collect();
+        let (escape, mut places) = (memmem::Finder::new(b"\\u00"), Vec::new());
+        // All words are searched for in one piece after the other, which stays in the processor's nearest memory meanwhile.
+        for base in (0..text.len()).step_by(SEARCHED) {
+            let piece =
+                |length: usize| text.get(base..(base + SEARCHED + length - 1).min(text.len())).unwrap_or_default();
+            let is_letter = |at: usize| matches!(text.get(base + at + 4), Some(b'4'..=b'7'));
+            if escape.find_iter(piece(4)).any(is_letter) {
+                return None;
+            }
+            for (word, length) in words.iter().filter(|(_, length)| *length > 0) {
+                places.extend(word.find_iter(piece(*length)).map(|at| base + at));
+            }
+        }
         places.sort_unstable();
-        Self(places)
+        Some(Self(places))
     }
 
     /// Whether there is none.
@@ -375,7 +391,7 @@ mod tests {
         let text = br#"{"Records":[{"eventID":"1","a":"x"},{"eventID":"2"},{"eventID":"}3{","b":{"c":"\"x"}},{"eventID":},{"eventID":"5"}]}"#;
         let read = |words: &[&str]| {
             let mut found = Vec::new();
-            every_with(text, &Places::of(words.iter().copied(), text), |event| {
+            every_with(text, &Places::of(words.iter().copied(), text).unwrap(), |event| {
                 found
                     .push(event.map(|event| event.map(|event| event.event_id.get().unwrap().to_owned())).map_err(drop));
             });
@@ -385,7 +401,25 @@ mod tests {
         assert_eq!(read(&["x"]), [some("1"), Ok(None), some("}3{"), Ok(None), Ok(None)]);
         assert_eq!(read(&["5", "\"2\""]), [Ok(None), some("2"), Ok(None), Ok(None), some("5")]);
         assert_eq!(read(&["eventID"]), [some("1"), some("2"), some("}3{"), Err(()), some("5")]);
-        assert!(Places::of(["nothing"], text).is_empty() && read(&[]) == vec![Ok(None); 5]);
+        assert!(Places::of(["nothing"], text).unwrap().is_empty() && read(&[]) == vec![Ok(None); 5]);
+    }
+
+    #[test]
+    fn a_word_is_found_once_wherever_the_pieces_of_the_search_end() {
+        for word in ["needle", "n", "\"a longer needle\""] {
+            for at in (SEARCHED - word.len() - 2..SEARCHED + 2).chain([0, 2 * SEARCHED - 3]) {
+                let mut text = vec![b'.'; 2 * SEARCHED + 40];
+                text[at..at + word.len()].copy_from_slice(word.as_bytes());
+                assert_eq!(Places::of([word, "other"], &text), Some(Places(vec![at])), "{word} at {at}");
+            }
+        }
+        for (escape, is_letter) in [("\\u0041", true), ("\\u007a", true), ("\\u003c", false), ("\\u00e9", false)] {
+            for at in SEARCHED - 8..SEARCHED + 2 {
+                let mut text = vec![b'.'; 2 * SEARCHED];
+                text[at..at + 6].copy_from_slice(escape.as_bytes());
+                assert_eq!(Places::of(["x"], &text).is_none(), is_letter, "{escape} at {at}");
+            }
+        }
     }
 
     proptest! {
@@ -401,7 +435,9 @@ mod tests {
             text.truncate(text.len().min(cut));
             let mut reports = 0;
             every(&text, |_| reports += 1);
-            every_with(&text, &Places::of(["2"], &text), |_| reports += 1);
+            if let Some(places) = Places::of(["2"], &text) {
+                every_with(&text, &places, |_| reports += 1);
+            }
             prop_assert!(reports <= 2 * (text.len() + 2));
         }
     }

@@ -11,7 +11,8 @@ fn a_filter_that_the_reader_applies_leaves_what_the_engine_would_leave() {
     let line = |n: u16| {
         let port = [22, 443, 3389][usize::from(n % 3)];
         let line = Line::new("eni-1", ("203.0.113.5", 40000 + n), ("10.0.0.1", port), at("10:00") + i64::from(n));
-        Line { accepted: n % 4 > 0, protocol: if n % 5 == 0 { 17 } else { 6 }, ..line }.text(Version::Five)
+        Line { accepted: !n.is_multiple_of(4), protocol: if n.is_multiple_of(5) { 17 } else { 6 }, ..line }
+            .text(Version::Five)
     };
     let mut lines: Vec<String> = (0..60).map(line).collect();
     lines.push(nodata(Version::Five, "eni-1", at("11:00"), at("11:01"), "NODATA"));
