@@ -39,7 +39,8 @@ def main():
             load(second, table, asked(program, logs, query(folder, f"SELECT * FROM {table}")), columns(program, logs, folder, table))
         different = [name for name in hunts(program) if not same(program, logs, second, name)]
         different += [words for words in parquet(program, logs, folder, second)]
-    for more in ([], ["--flow-files", "parquet", "--organisation", "o-1", "--control-tower"]):
+    for more in ([], ["--flow-files", "parquet", "--organisation", "o-1", "--control-tower", "--hive-compatible-partitions",
+                      "--per-hour-partition", "--flow-format", world.FIELDS]):
         views = read_by_both_grammars(program, more)
     print(f"portable: {views} views of --ddl are read by both grammars")
     return 1 if different else 0
@@ -49,7 +50,7 @@ def read_by_both_grammars(program, more):
     ddl = subprocess.run([program, "--ddl", "s3://logs", "--accounts", "111122223333", "--regions", "eu-west-1", *more],
                          check=True, stdout=subprocess.PIPE, text=True).stdout
     for dialect in ("trino", "athena"):
-        views = [view for view in ddl.split(";") if "CREATE OR REPLACE VIEW" in view]
+        views = [view[view.index("CREATE OR"):] for view in ddl.split(";\n") if "CREATE OR REPLACE VIEW" in view]
         for view in views:
             sqlglot.parse_one(view, dialect=dialect, error_level=sqlglot.ErrorLevel.RAISE)
     return len(views)

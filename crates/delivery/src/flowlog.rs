@@ -8,6 +8,7 @@
 
 mod field;
 mod line;
+mod words;
 
 pub use field::{Field, Format, FormatError};
 pub use line::{Bad, Flow, Row};
@@ -22,14 +23,18 @@ enum Kind {
     Record,
 }
 
-fn kind(line: &str) -> Kind {
-    let mut words = line.split_ascii_whitespace();
-    match words.next() {
-        None => Kind::Empty,
-        Some(first) => match words.next() {
-            Some(second) if Field::is_name(first) && Field::is_name(second) => Kind::Header,
-            _ => Kind::Record,
-        },
+/// Only a header begins with two names of fields; a record's first field may be an id.
+fn kind(line: &[u8]) -> Kind {
+    // Most are told by one look.
+    if line.first().is_some_and(u8::is_ascii_digit) {
+        return Kind::Record;
+    }
+    let mut words = line.split(|byte| *byte <= b' ').filter(|word| !word.is_empty());
+    let is_name = |word: &[u8]| std::str::from_utf8(word).is_ok_and(Field::is_name);
+    match (words.next(), words.next()) {
+        (None, _) => Kind::Empty,
+        (Some(first), Some(second)) if is_name(first) && is_name(second) => Kind::Header,
+        _ => Kind::Record,
     }
 }
 
@@ -38,8 +43,8 @@ fn kind(line: &str) -> Kind {
 #[must_use]
 pub fn is_flow_log(beginning: &[u8]) -> bool {
     let first = beginning.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
-    let Ok(first) = std::str::from_utf8(first) else { return false };
-    kind(first) == Kind::Header || Flow::parse(first, &Format::default_v2()).is_ok()
+    let Ok(text) = std::str::from_utf8(first) else { return false };
+    kind(first) == Kind::Header || Flow::parse(text, &Format::default_v2()).is_ok()
 }
 
 /// Reads a text that arrives in chunks. It keeps one line.
@@ -63,31 +68,31 @@ impl Reader {
     }
 
     /// Takes the next chunk.
-    pub fn push(&mut self, chunk: &[u8], mut report: impl FnMut(Result<Flow<'_>, Bad>)) {
+    pub fn push(&mut self, chunk: &[u8], mut report: impl FnMut(Result<&Flow<'_>, Bad>)) {
         let mut chunk = chunk;
         if !self.rest.is_empty() {
             let Some(end) = memchr(b'\n', chunk) else { return self.keep(chunk, report) };
             let (line, behind) = chunk.split_at_checked(end + 1).unwrap_or((chunk, &[]));
             let mut rest = std::mem::take(&mut self.rest);
             rest.extend_from_slice(line);
-            self.line(&rest, &mut report);
+            self.line(&rest, rest.len(), &mut None, &mut report);
             rest.clear();
             self.rest = rest;
             chunk = behind;
         }
+        let mut flow = None;
         while let Some(end) = memchr(b'\n', chunk) {
-            let (line, behind) = chunk.split_at_checked(end + 1).unwrap_or((chunk, &[]));
-            self.line(line, &mut report);
-            chunk = behind;
+            self.line(chunk, end + 1, &mut flow, &mut report);
+            chunk = chunk.get(end + 1..).unwrap_or_default();
         }
         self.keep(chunk, report);
     }
 
     /// Ends the text. The last line may lack its end.
-    pub fn finish(&mut self, mut report: impl FnMut(Result<Flow<'_>, Bad>)) {
+    pub fn finish(&mut self, mut report: impl FnMut(Result<&Flow<'_>, Bad>)) {
         let rest = std::mem::take(&mut self.rest);
         if !rest.is_empty() {
-            self.line(&rest, &mut report);
+            self.line(&rest, rest.len(), &mut None, &mut report);
         }
     }
 
@@ -103,7 +108,7 @@ impl Reader {
         self.format.as_ref()
     }
 
-    fn keep(&mut self, chunk: &[u8], mut report: impl FnMut(Result<Flow<'_>, Bad>)) {
+    fn keep(&mut self, chunk: &[u8], mut report: impl FnMut(Result<&Flow<'_>, Bad>)) {
         self.rest.extend_from_slice(chunk);
         if self.rest.len() > LONGEST_LINE {
             self.rest.clear();
@@ -113,19 +118,25 @@ impl Reader {
         }
     }
 
-    fn line(&mut self, line: &[u8], report: &mut impl FnMut(Result<Flow<'_>, Bad>)) {
+    /// Reads the first line of a text, which has this many bytes.
+    fn line<'c>(
+        &mut self,
+        text: &'c [u8],
+        length: usize,
+        flow: &mut Option<Flow<'c>>,
+        report: &mut impl FnMut(Result<&Flow<'_>, Bad>),
+    ) {
         self.line += 1;
-        let Ok(text) = std::str::from_utf8(line) else {
-            return report(Err(Bad { line: self.line, why: "it is no UTF-8" }));
-        };
-        let text = text.trim_end_matches(['\n', '\r']);
-        let text = if self.line == 1 { text.trim_start_matches('\u{feff}') } else { text };
-        // Only a header begins with a letter of a field's name; a record's first field may be an id.
-        match kind(text) {
+        // Windows writes a mark before a text.
+        let mark = if self.line == 1 && text.starts_with(MARK) { MARK.len().min(length) } else { 0 };
+        let (text, length) = (text.get(mark..).unwrap_or_default(), length - mark);
+        let line = text.get(..length).unwrap_or_default();
+        match kind(line) {
             Kind::Empty => {}
             Kind::Header => {
-                let (format, unknown) = Format::of_header(text);
+                let (format, unknown) = Format::of_header(&String::from_utf8_lossy(line));
                 self.format = Some(format);
+                *flow = None;
                 for name in unknown {
                     if !self.unknown.contains(&name) {
                         self.unknown.push(name);
@@ -134,11 +145,16 @@ impl Reader {
             }
             Kind::Record => {
                 let format = self.format.get_or_insert_with(Format::default_v2);
-                report(Flow::parse(text, format).map_err(|why| Bad { line: self.line, why }));
+                let flow = flow.get_or_insert_with(|| Flow::empty(format.places()));
+                let filled = flow.fill(text, length, format.fields.len());
+                report(filled.map(|()| &*flow).map_err(|why| Bad { line: self.line, why }));
             }
         }
     }
 }
+
+/// The byte order mark in UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[cfg(test)]
 mod tests;

@@ -11,13 +11,15 @@ mod around;
 #[cfg(feature = "every")]
 mod every;
 mod scan;
+#[cfg(feature = "every")]
+mod skip;
 mod unzip;
 
 use portcullis_domain::json::{self, Json};
 use serde_json::Value;
 
 #[cfg(feature = "every")]
-pub use every::{Event, Identity, Text, every};
+pub use every::{Event, Identity, Places, Text, every, every_with};
 pub use scan::{Scanner, scan};
 pub use unzip::{Scratch, Unzip};
 

@@ -79,6 +79,12 @@ pub(crate) struct Arguments {
     /// For --ddl: how the flow logs are written
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) flow_files: FlowFiles,
+    /// For --ddl and --athena: the flow logs are in folders such as year=2026/month=12/day=31
+    #[arg(long)]
+    pub(crate) hive_compatible_partitions: bool,
+    /// For --ddl: the flow logs have a folder for each hour
+    #[arg(long)]
+    pub(crate) per_hour_partition: bool,
     /// Ask Athena instead of reading files, in the views that --ddl makes; it bills what it reads
     #[arg(long, requires = "database", conflicts_with_all = ["check", "explain", "list", "ddl", "paths"])]
     pub(crate) athena: bool,

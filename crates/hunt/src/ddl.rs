@@ -1,9 +1,12 @@
 //! The statements that make tables and views for the same questions on Athena, where the logs outgrow one machine.
 //!
-//! Nobody has run them on Athena yet: they are held to a grammar of Trino, and that is all. They make `events`,
-//! `console_logins`, `key_pairs` and `flow_logs`. What follows rules over time has no statement: it is not SQL here either.
+//! Nobody has run them on Athena yet: they are held to a grammar of Trino, and their rows, in another engine, to the rows here.
+//! They make the tables of records and flow logs, and of what rules and interfaces were over time. What the guard judges, and
+//! which rule admitted which traffic, has no statement: it is not SQL here either.
 
-use portcullis_delivery::flowlog::{Field, Format};
+mod flow;
+
+use portcullis_delivery::flowlog::Format;
 
 /// How the folders of CloudTrail's log files lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,24 +48,47 @@ pub struct Place {
     pub flow_format: Format,
     /// How they are written.
     pub flow_files: FlowFiles,
+    /// How their folders lie.
+    pub flow_folders: FlowFolders,
+}
+
+/// How the folders of flow logs lie (CreateFlowLogs, `DestinationOptions`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FlowFolders {
+    /// `HiveCompatiblePartitions`: `aws-account-id=…/aws-service=vpcflowlogs/aws-region=…/year=…/month=…/day=…`.
+    pub hive: bool,
+    /// `PerHourPartition`: a folder for each hour in that of the day.
+    pub hours: bool,
 }
 
 /// All statements, each ended by a semicolon.
 #[must_use]
 pub fn statements(place: &Place) -> String {
-    let mut all = vec![cloudtrail(place), flow_logs(place)];
-    for (name, query) in views(&place.flow_format, place.flow_files) {
+    let mut all = vec![cloudtrail(place), flow::table(place)];
+    for (name, query) in views(&place.flow_format, place.flow_files, place.flow_folders) {
         all.push(format!("CREATE OR REPLACE VIEW {name} AS\n{query};\n"));
+        if name == "ec2_calls" {
+            all.push(FEWER_READS.to_owned());
+        }
     }
     all.join("\n")
 }
 
+/// The views below `ec2_calls` read it several times, and with it all of CloudTrail.
+const FEWER_READS: &str = "\
+-- Each question about rules and interfaces reads all of CloudTrail, several times. A table of the calls that matter for them is
+-- small, and costs it once; it holds what had been delivered by then. In place of the view above:
+--   DROP VIEW ec2_calls
+--   CREATE TABLE ec2_calls WITH (format = 'PARQUET') AS (the query of the view above)
+";
+
 /// The views, by name, with their queries. They have the columns of the tables here. `day` is a partition: a query must bound
 /// it, or Athena reads everything.
 #[must_use]
-pub fn views(format: &Format, files: FlowFiles) -> Vec<(&'static str, String)> {
-    let of_trail = VIEWS.iter().map(|(name, query)| (*name, query.trim_end().to_owned()));
-    of_trail.chain([("flow_logs", flow_view(format, files))]).collect()
+pub fn views(format: &Format, files: FlowFiles, folders: FlowFolders) -> Vec<(&'static str, String)> {
+    let text = |(name, query): &(&'static str, &'static str)| (*name, query.trim_end().to_owned());
+    let of_flows = [("flow_logs", flow::view(format, files, folders))];
+    VIEWS.iter().map(text).chain(of_flows).chain(FOLLOWED.iter().map(text)).collect()
 }
 
 /// The views over CloudTrail.
@@ -72,20 +98,47 @@ const VIEWS: [(&str, &str); 3] = [
     ("key_pairs", include_str!("ddl/key_pairs.sql")),
 ];
 
-fn projection(place: &Place) -> String {
+/// The views of what rules and interfaces were over time, each after those that it reads.
+pub(crate) const FOLLOWED: [(&str, &str); 12] = [
+    ("ec2_calls", include_str!("ddl/lives/ec2_calls.sql")),
+    ("rule_facts", include_str!("ddl/lives/rule_facts.sql")),
+    ("group_facts", include_str!("ddl/lives/group_facts.sql")),
+    ("security_groups", include_str!("ddl/lives/security_groups.sql")),
+    ("sg_rules", include_str!("ddl/lives/sg_rules.sql")),
+    ("rule_changes", include_str!("ddl/lives/rule_changes.sql")),
+    ("interface_facts", include_str!("ddl/lives/interface_facts.sql")),
+    ("instance_interfaces", include_str!("ddl/lives/instance_interfaces.sql")),
+    ("memberships", include_str!("ddl/lives/memberships.sql")),
+    ("interface_groups", include_str!("ddl/lives/interface_groups.sql")),
+    ("group_changes", include_str!("ddl/lives/group_changes.sql")),
+    ("coverage", COVERAGE),
+];
+
+/// The view of what flow logs cover. A query that is bounded in time has its own copy of it, over its own bounded flow logs.
+pub(crate) const COVERAGE: &str = include_str!("ddl/lives/coverage.sql");
+
+/// Account and Region are partitions everywhere.
+fn places(place: &Place) -> String {
     format!(
         "  'projection.enabled' = 'true',
   'projection.account.type' = 'enum',
   'projection.account.values' = '{}',
   'projection.aws_region.type' = 'enum',
   'projection.aws_region.values' = '{}',
-  'projection.day.type' = 'date',
+",
+        place.accounts.join(","),
+        place.regions.join(",")
+    )
+}
+
+fn days(place: &Place) -> String {
+    format!(
+        "  'projection.day.type' = 'date',
   'projection.day.format' = 'yyyy/MM/dd',
   'projection.day.interval' = '1',
   'projection.day.interval.unit' = 'DAYS',
-  'projection.day.range' = '{},NOW',",
-        place.accounts.join(","),
-        place.regions.join(","),
+  'projection.day.range' = '{},NOW',
+",
         place.since
     )
 }
@@ -126,101 +179,12 @@ STORED AS INPUTFORMAT 'com.amazon.emr.cloudtrail.CloudTrailInputFormat'
 OUTPUTFORMAT 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat'
 LOCATION '{base}'
 TBLPROPERTIES (
-{}
-  'storage.location.template' = '{base}${{account}}/CloudTrail/${{aws_region}}/${{day}}'
+{}{}  'storage.location.template' = '{base}${{account}}/CloudTrail/${{aws_region}}/${{day}}'
 );
 ",
-        projection(place)
+        places(place),
+        days(place)
     )
-}
-
-/// The types of the fields of a record (User Guide, "Flow log records").
-fn kind(name: &str, files: FlowFiles) -> &'static str {
-    match name {
-        "version" | "srcport" | "dstport" | "protocol" | "tcp-flags" => "int",
-        "traffic-path" if files == FlowFiles::Parquet => "int",
-        "packets" | "bytes" | "start" | "end" => "bigint",
-        _ => "string",
-    }
-}
-
-/// The columns of text are in the order of the format, because it is read by position; those of Parquet are read by name.
-fn flow_logs(place: &Place) -> String {
-    let base = place.flow_location.trim_end_matches('/');
-    let column = |name: &&str| format!("  `{}` {}", name.replace('-', "_"), kind(name, place.flow_files));
-    let columns: Vec<String> = place.flow_format.names().iter().map(column).collect();
-    let (read_as, skip) = match place.flow_files {
-        FlowFiles::Text => ("ROW FORMAT DELIMITED FIELDS TERMINATED BY ' '", "  'skip.header.line.count' = '1',\n"),
-        FlowFiles::Parquet => (
-            "ROW FORMAT SERDE 'org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe'
-STORED AS INPUTFORMAT 'org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat'
-OUTPUTFORMAT 'org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat'",
-            "",
-        ),
-    };
-    format!(
-        "CREATE EXTERNAL TABLE vpc_flow_logs (
-{}
-)
-PARTITIONED BY (account string, aws_region string, day string)
-{read_as}
-LOCATION '{base}/AWSLogs/'
-TBLPROPERTIES (
-{skip}{}
-  'storage.location.template' = '{base}/AWSLogs/${{account}}/vpcflowlogs/${{aws_region}}/${{day}}'
-);
-",
-        columns.join(",\n"),
-        projection(place)
-    )
-}
-
-/// The columns of `flow_logs` that are fields of a record. What the format lacks is NULL.
-const FLOW_COLUMNS: [(&str, Field, &str); 24] = [
-    ("account_id", Field::AccountId, "varchar"),
-    ("interface_id", Field::InterfaceId, "varchar"),
-    ("src_addr", Field::SrcAddr, "varchar"),
-    ("dst_addr", Field::DstAddr, "varchar"),
-    ("src_port", Field::SrcPort, "integer"),
-    ("dst_port", Field::DstPort, "integer"),
-    ("protocol", Field::Protocol, "integer"),
-    ("packets", Field::Packets, "bigint"),
-    ("bytes", Field::Bytes, "bigint"),
-    ("action", Field::Action, "varchar"),
-    ("tcp_flags", Field::TcpFlags, "integer"),
-    ("pkt_src_addr", Field::PktSrcAddr, "varchar"),
-    ("pkt_dst_addr", Field::PktDstAddr, "varchar"),
-    ("instance_id", Field::InstanceId, "varchar"),
-    ("vpc_id", Field::VpcId, "varchar"),
-    ("subnet_id", Field::SubnetId, "varchar"),
-    ("region", Field::Region, "varchar"),
-    ("az_id", Field::AzId, "varchar"),
-    ("flow_direction", Field::FlowDirection, "varchar"),
-    ("traffic_path", Field::TrafficPath, "varchar"),
-    ("src_service", Field::PktSrcAwsService, "varchar"),
-    ("dst_service", Field::PktDstAwsService, "varchar"),
-    ("reject_reason", Field::RejectReason, "varchar"),
-    ("type", Field::Type, "varchar"),
-];
-
-fn flow_view(format: &Format, files: FlowFiles) -> String {
-    let time = |field: &str| format!("CAST(from_unixtime(\"{field}\") AT TIME ZONE 'UTC' AS timestamp(3))");
-    let mut columns = vec![format!("{} AS start_time", time("start")), format!("{} AS end_time", time("end"))];
-    for (column, field, wanted) in FLOW_COLUMNS {
-        let name = field.name();
-        let value = match (format.has(field), wanted) {
-            (false, _) => format!("CAST(NULL AS {wanted})"),
-            (true, "varchar") if kind(name, files) == "string" => format!("nullif({}, '-')", name.replace('-', "_")),
-            (true, _) if kind(name, files) == "int" && wanted == "varchar" => {
-                format!("CAST({} AS varchar)", name.replace('-', "_"))
-            }
-            (true, _) => name.replace('-', "_"),
-        };
-        columns.push(if value == column { value } else { format!("{value} AS {column}") });
-    }
-    let status = if format.has(Field::LogStatus) { "coalesce(nullif(log_status, '-'), 'OK')" } else { "'OK'" };
-    columns.extend([format!("{status} AS log_status"), "day".to_owned()]);
-    format!("SELECT {}\nFROM vpc_flow_logs", columns.join(",\n       "))
 }
 
 #[cfg(test)]
@@ -238,6 +202,7 @@ mod tests {
             flow_format: Format::parse("${version} ${interface-id} ${tcp-flags} ${traffic-path} ${start} ${end}")
                 .unwrap(),
             flow_files: FlowFiles::Text,
+            flow_folders: FlowFolders::default(),
         }
     }
 
@@ -277,5 +242,52 @@ mod tests {
     #[test]
     fn a_condition_on_the_day_reaches_the_table() {
         assert!(statements(&place(Layout::Account)).contains("OVER (PARTITION BY day, recipientaccountid, eventid "));
+    }
+
+    #[test]
+    fn the_folders_of_flow_logs_are_those_that_their_options_make() {
+        let text =
+            |hive, hours| statements(&Place { flow_folders: FlowFolders { hive, hours }, ..place(Layout::Account) });
+        for (hive, hours, folders) in [
+            (false, false, "${account}/vpcflowlogs/${aws_region}/${day}'"),
+            (false, true, "${account}/vpcflowlogs/${aws_region}/${day}/${hour}'"),
+            (
+                true,
+                false,
+                "aws-account-id=${account}/aws-service=vpcflowlogs/aws-region=${aws_region}/year=${year}/month=${month}/day=${date_of_month}'",
+            ),
+            (true, true, "aws-region=${aws_region}/year=${year}/month=${month}/day=${date_of_month}/hour=${hour}'"),
+        ] {
+            let text = text(hive, hours);
+            assert!(text.contains(folders), "{text}");
+            assert_eq!(
+                text.contains("'projection.hour.range' = '0,23',\n  'projection.hour.digits' = '2'"),
+                hours,
+                "{text}"
+            );
+            assert_eq!(text.contains("'projection.year.range' = '2026,2040'"), hive, "{text}");
+            assert_eq!(text.contains("'projection.month.range' = '1,12',\n  'projection.month.digits' = '2'"), hive);
+            assert_eq!(text.contains("year || '/' || month || '/' || date_of_month AS day"), hive);
+            // Every key has a projection and a place in the template, or Athena refuses the table.
+            let (_, table) = text.split_once("CREATE EXTERNAL TABLE vpc_flow_logs").unwrap();
+            let keys = table.split_once("PARTITIONED BY (").unwrap().1.split_once(')').unwrap().0;
+            for key in keys.split(", ").map(|key| key.split(' ').next().unwrap()) {
+                assert!(
+                    table.contains(&format!("'projection.{key}.type'")) && table.contains(&format!("${{{key}}}")),
+                    "{key}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_direction_is_there_where_the_format_has_it() {
+        let with = |format: &str| Place { flow_format: Format::parse(format).unwrap(), ..place(Layout::Account) };
+        let all = statements(&with("${protocol} ${tcp-flags} ${flow-direction} ${start} ${end}"));
+        assert!(
+            all.contains("flow_direction END AS direction") && all.contains("bitwise_and(tcp_flags, 18) = 2"),
+            "{all}"
+        );
+        assert!(!statements(&place(Layout::Account)).contains("flow_direction END AS direction"));
     }
 }

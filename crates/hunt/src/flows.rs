@@ -12,7 +12,7 @@ pub use usage::{Answer, Usage, usage};
 
 use std::io;
 
-use portcullis_delivery::flowlog::{Bad, Flow, Format, Reader};
+use portcullis_delivery::flowlog::{Flow, Format, Reader};
 use portcullis_delivery::logfile::Scratch;
 
 use crate::read::{FileTally, Inputs, Kind, Source, in_pieces, with_text};
@@ -67,21 +67,17 @@ struct Taking<F> {
 }
 
 impl<F: FnMut(&Flow<'_>) -> bool> Taking<F> {
-    fn take(&mut self, flow: Result<Flow<'_>, String>) {
+    fn take(&mut self, flow: Result<&Flow<'_>, impl std::fmt::Display>) {
         match flow {
             Ok(flow) => {
                 self.tally.records += 1;
                 self.tally.saw(flow.start, flow.end);
                 if self.goes_on {
-                    self.goes_on = (self.each)(&flow);
+                    self.goes_on = (self.each)(flow);
                 }
             }
-            Err(why) => self.tally.bad(&why),
+            Err(why) => self.tally.bad(&why.to_string()),
         }
-    }
-
-    fn line(&mut self, flow: Result<Flow<'_>, Bad>) {
-        self.take(flow.map_err(|bad| bad.to_string()));
     }
 
     fn note_unknown(&mut self, unknown: &[String]) {
@@ -101,11 +97,11 @@ fn of_text<F: FnMut(&Flow<'_>) -> bool>(
     let (mut reader, mut text) = (Reader::new(format), 0);
     let (bytes, damage) = in_pieces(source, scratch, |piece| {
         text += piece.len() as u64;
-        reader.push(piece, |flow| taking.line(flow));
+        reader.push(piece, |flow| taking.take(flow));
     })?;
     (taking.tally.bytes, taking.tally.text) = (bytes, text);
     match damage {
-        None => reader.finish(|flow| taking.line(flow)),
+        None => reader.finish(|flow| taking.take(flow)),
         Some(why) => taking.tally.bad(&why),
     }
     taking.note_unknown(reader.unknown_fields());
@@ -120,7 +116,7 @@ fn of_parquet<F: FnMut(&Flow<'_>) -> bool>(
     scratch: &mut Scratch,
     taking: &mut Taking<F>,
 ) -> io::Result<()> {
-    let outcome = parquet_file::read(source, scratch, |flow| taking.take(flow))?;
+    let outcome = parquet_file::read(source, scratch, |flow| taking.take(flow.as_ref()))?;
     (taking.tally.bytes, taking.tally.text) = (outcome.bytes, outcome.text);
     taking.note_unknown(&outcome.unknown);
     if let Some(why) = outcome.error {
@@ -149,10 +145,10 @@ fn of_json<F: FnMut(&Flow<'_>) -> bool>(
             any = true;
             let mut reader = Reader::new(format.cloned());
             for line in lines {
-                reader.push(line.as_bytes(), |flow| taking.line(flow));
-                reader.push(b"\n", |flow| taking.line(flow));
+                reader.push(line.as_bytes(), |flow| taking.take(flow));
+                reader.push(b"\n", |flow| taking.take(flow));
             }
-            reader.finish(|flow| taking.line(flow));
+            reader.finish(|flow| taking.take(flow));
         }
     }
     Ok(any)

@@ -30,6 +30,11 @@ pub(crate) fn notes(world: &World) -> Notes {
         }
     };
     count(
+        totals.skipped,
+        "more record was passed over: it can be no answer.",
+        "more records were passed over: they can be no answer.",
+    );
+    count(
         totals.passed_over,
         "file was passed over: nothing in it can be an answer.",
         "files were passed over: nothing in them can be an answer.",

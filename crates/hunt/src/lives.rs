@@ -103,12 +103,14 @@ impl TableProvider for LivesTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let (world, lives) = (Arc::clone(&self.world), self.lives);
         // It reads files, which takes its time.
+        let wanted = projection.cloned();
         let filled = tokio::task::spawn_blocking(move || {
-            let mut rows = Rows::new(lives.columns, None);
+            let mut rows = Rows::new(lives.columns, wanted.as_deref());
             (lives.fill)(&world, &mut rows);
             rows.take()
         });
         let batch = filled.await.map_err(|error| datafusion::common::DataFusionError::External(error.into()))??;
-        MemTable::try_new(self.schema(), vec![vec![batch]])?.scan(session, projection, filters, limit).await
+        // It has the wanted columns only.
+        MemTable::try_new(batch.schema(), vec![vec![batch]])?.scan(session, None, filters, limit).await
     }
 }

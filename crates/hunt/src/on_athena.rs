@@ -41,16 +41,27 @@ pub(crate) fn ask(
     arguments: &Arguments,
     out: &mut impl Write,
 ) -> Result<u8, Trouble> {
-    let window = run::window(arguments)?;
+    let mut window = run::window(arguments)?;
+    if arguments.hive_compatible_partitions {
+        // The folders are bounded by their keys at both ends, or not at all.
+        window.to = window.to.or_else(|| Some(run::now().as_second()));
+    }
     if window.from.is_none() {
         let why = "--athena needs --from: Athena bills what it reads, which is everything without it";
         return Err(Trouble::Asked(why.to_owned()));
     }
     let (runtime, athena) = athena(arguments)?;
-    let query = Query::new(hunt, values, &athena.database, &window).map_err(Trouble::Asked)?;
+    let place = (athena.database.as_str(), statements::flow_folders(arguments));
+    let query = Query::new(hunt, values, place, &window).map_err(Trouble::Asked)?;
     let answer = runtime.block_on(athena.ask(&query.text, arguments.memory));
     let (answer, ran) = answer.map_err(|error| placed(error, hunt, &query))?;
-    let notes = Notes { lines: vec![told(&ran)] };
+    let mut notes = Notes { lines: vec![told(&ran)] };
+    if query.reads_all {
+        notes.lines.push(
+            "It reads all of CloudTrail, several times: what was opened before --from still counts. --ddl says how to read less."
+                .to_owned(),
+        );
+    }
     run::show_answer(arguments, (hunt, &answer, &notes), out)?;
     run::tell((hunt, &answer, &notes));
     Ok(if hunt.is_finding && answer.rows() > 0 { FOUND } else { 0 })
@@ -83,7 +94,7 @@ pub(crate) fn self_test(arguments: &Arguments, out: &mut impl Write) -> Result<u
     let format = statements::flow_format(arguments)?;
     let (runtime, athena) = athena(arguments)?;
     let mut tests: Vec<(String, Result<String, String>)> = Vec::new();
-    for (name, query) in ddl::views(&format, arguments.flow_files) {
+    for (name, query) in ddl::views(&format, arguments.flow_files, statements::flow_folders(arguments)) {
         tests.push((format!("the query of the view {name}"), Ok(query)));
     }
     tests.extend(VIEWS.iter().map(|name| (format!("the view {name}"), Ok(format!("SELECT * FROM {name}")))));
@@ -91,7 +102,7 @@ pub(crate) fn self_test(arguments: &Arguments, out: &mut impl Write) -> Result<u
     let window = Wanted { from: Some(1_795_132_800), to: Some(1_795_219_200), ..Wanted::default() };
     for hunt in shipped() {
         let values = hunt.values(&[]).map_err(Trouble::Asked)?;
-        match Query::new(&hunt, &values, &athena.database, &window) {
+        match Query::new(&hunt, &values, (athena.database.as_str(), statements::flow_folders(arguments)), &window) {
             Ok(query) => tests.push((format!("the hunt {}", hunt.name), Ok(query.text))),
             Err(why) => tests.push((format!("the hunt {}", hunt.name), Err(why))),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanBuilder, Int32Builder, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder,
+    ArrayBuilder, ArrayRef, BooleanBuilder, Int32Builder, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder,
     TimestampMillisecondBuilder,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -154,9 +154,13 @@ impl Builder {
         }
     }
 
+    /// The values so far. The next ones will be about as many, and about as long.
     fn finish(&mut self) -> ArrayRef {
         match self {
-            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) => {
+                let next = StringBuilder::with_capacity(builder.len(), builder.values_slice().len());
+                Arc::new(std::mem::replace(builder, next).finish())
+            }
             Self::Int(builder) => Arc::new(builder.finish()),
             Self::Long(builder) => Arc::new(builder.finish()),
             Self::Bool(builder) => Arc::new(builder.finish()),
@@ -176,7 +180,7 @@ pub struct Rows {
 }
 
 /// A batch has at most this many rows.
-const MOST_ROWS: usize = 4096;
+const MOST_ROWS: usize = 8192;
 /// And about this many bytes of texts: requests and answers are long.
 const MOST_BYTES: usize = 1 << 20;
 

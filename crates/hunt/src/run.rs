@@ -194,10 +194,13 @@ pub(crate) fn window(arguments: &Arguments) -> Result<Wanted, Trouble> {
     Ok(Wanted { from, to, ..Wanted::default() })
 }
 
+#[expect(clippy::disallowed_methods, reason = "the clock is read here alone")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
 fn time(text: Option<&String>, is_end: bool) -> Result<Option<i64>, Trouble> {
-    #[expect(clippy::disallowed_methods, reason = "the clock is read here alone")]
-    let now = Timestamp::now();
-    text.map(|text| moment(text, now, is_end)).transpose().map_err(Trouble::Asked)
+    text.map(|text| moment(text, now(), is_end)).transpose().map_err(Trouble::Asked)
 }
 
 /// What fetches from S3, if anything is there.

@@ -2,7 +2,7 @@
 
 use portcullis_delivery::flowlog::{Field, Format};
 use portcullis_domain::ids::{AccountId, Region};
-use portcullis_hunt::ddl::{self, Layout, Place};
+use portcullis_hunt::ddl::{self, FlowFolders, Layout, Place};
 
 use crate::arguments::Arguments;
 use crate::run::Trouble;
@@ -15,6 +15,11 @@ pub(crate) fn flow_format(arguments: &Arguments) -> Result<Format, Trouble> {
         true => Ok(format),
         false => Err(Trouble::Asked("--flow-format: the view flow_logs needs ${start} and ${end}".to_owned())),
     }
+}
+
+/// The folders of the flow logs.
+pub(crate) const fn flow_folders(arguments: &Arguments) -> FlowFolders {
+    FlowFolders { hive: arguments.hive_compatible_partitions, hours: arguments.per_hour_partition }
 }
 
 fn is_plain(text: &str) -> bool {
@@ -61,5 +66,6 @@ pub(crate) fn of(place: &str, arguments: &Arguments) -> Result<String, Trouble> 
         since: "2020/01/01".to_owned(),
         flow_format: flow_format(arguments)?,
         flow_files: arguments.flow_files,
+        flow_folders: flow_folders(arguments),
     }))
 }

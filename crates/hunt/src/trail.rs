@@ -12,8 +12,7 @@ pub use table::{Trail, TrailTable};
 use std::collections::BTreeSet;
 
 use documents::is_entries;
-use memchr::memmem;
-use portcullis_delivery::logfile::{Event, Scratch, every};
+use portcullis_delivery::logfile::{self, Event, Places, Scratch, every, every_with};
 
 use crate::know::list_in;
 use crate::read::{FileTally, Inputs, Kind, with_text};
@@ -41,11 +40,14 @@ impl Wanted {
         self.from.is_none_or(|from| delivered >= from - DAY) && self.to.is_none_or(|to| delivered <= to + DAY)
     }
 
-    /// Whether a text can hold a wanted record. JSON may write any letter as `\u00…`; such a text may hold anything.
-    fn may_be_in(&self, text: &[u8]) -> bool {
-        let has = |word: &str| memmem::find(text, word.as_bytes()).is_some();
-        let named = self.names.as_ref().is_none_or(|names| names.iter().any(|name| has(name)));
-        (named && (!self.failed || has("errorCode"))) || has_hidden_letters(text)
+    /// Where in a text something stands that only a wanted record has. `None`: any record may be wanted.
+    fn places(&self, text: &[u8]) -> Option<Places> {
+        let words: Vec<String> = match &self.names {
+            Some(names) => names.iter().map(|name| format!("\"{name}\"")).collect(),
+            None if self.failed => vec!["\"errorCode\"".to_owned()],
+            None => return None,
+        };
+        Places::of(words.iter().map(String::as_str), text)
     }
 
     /// Whether a record is wanted.
@@ -62,11 +64,6 @@ impl Wanted {
         let Some(time) = time else { return true };
         self.from.is_none_or(|from| from <= time) && self.to.is_none_or(|to| time <= to)
     }
-}
-
-/// Whether a letter is written as `\u004…` to `\u007…`. CloudTrail writes `<`, `>` and `&` so, and no letter.
-fn has_hidden_letters(text: &[u8]) -> bool {
-    memmem::find_iter(text, b"\\u00").any(|at| matches!(text.get(at + 4), Some(b'4'..=b'7')))
 }
 
 /// A record's time, in seconds since 1970.
@@ -99,7 +96,9 @@ pub fn read(
     }
     let read = with_text(source, scratch, |text, damage| {
         tally.text = text.len() as u64;
-        if source.kind == Kind::Trail && damage.is_none() && !wanted.may_be_in(text) {
+        let is_whole = source.kind == Kind::Trail && damage.is_none();
+        let places = if is_whole { wanted.places(text) } else { None };
+        if places.as_ref().is_some_and(Places::is_empty) {
             tally.passed_over = true;
             return;
         }
@@ -125,12 +124,17 @@ pub fn read(
         };
         let damaged = damage.is_some();
         if source.kind == Kind::Trail {
-            every(text, |event| match event {
-                Ok(event) => one(Ok(event), &mut tally),
+            let mut found = |event: Result<Option<Event<'_>>, logfile::Error>| match event {
+                Ok(Some(event)) => one(Ok(event), &mut tally),
+                Ok(None) => tally.skipped += 1,
                 // The damage is told once, as what it is.
                 Err(_) if damaged => {}
                 Err(error) => one(Err(error.to_string().replace("names a call to be judged and ", "")), &mut tally),
-            });
+            };
+            match &places {
+                Some(places) => every_with(text, places, found),
+                None => every(text, |event| found(event.map(Some))),
+            }
         } else {
             for document in documents(text) {
                 match document {

@@ -54,10 +54,15 @@ impl Field {
     pub(super) fn is_name(word: &str) -> bool {
         word.len() > 2
             && word.starts_with(|c: char| c.is_ascii_lowercase())
-            && (Self::named(word).is_some()
-                || word.contains('-') && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
+            && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'_')
+            && (Self::named(word).is_some() || word.contains('-') && !word.contains('_'))
     }
 }
+
+/// Which word of a line each field is, in the order of the fields.
+pub(super) type Places = [u16; Field::COUNT];
+/// What a line does not have. No line has so many words.
+pub(super) const NOWHERE: u16 = u16::MAX;
 
 /// Which field is at which place of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +112,17 @@ impl Format {
             field
         });
         (Self { fields: fields.collect() }, unknown)
+    }
+
+    /// Which word of a line each field is.
+    pub(super) fn places(&self) -> Places {
+        let mut places = [NOWHERE; Field::COUNT];
+        for (field, n) in self.fields.iter().zip(0_u16..) {
+            if let Some(place) = field.and_then(|field| places.get_mut(field as usize)) {
+                *place = n;
+            }
+        }
+        places
     }
 
     /// The names of its fields in order, as far as they are known here.

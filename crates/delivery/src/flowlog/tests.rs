@@ -20,7 +20,7 @@ fn read(text: &str, format: Option<Format>) -> Vec<String> {
     whole
 }
 
-fn shown(flow: Result<Flow<'_>, Bad>) -> String {
+fn shown(flow: Result<&Flow<'_>, Bad>) -> String {
     let Ok(flow) = flow else { return flow.unwrap_err().to_string() };
     let text = |field| flow.text(field).unwrap_or("none").to_owned();
     let port = flow.dst_port.map_or("none".to_owned(), |port| port.to_string());

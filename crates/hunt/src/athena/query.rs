@@ -6,16 +6,34 @@ use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
+use crate::ddl::{COVERAGE, FlowFolders};
 use crate::engine::Value;
 use crate::hunts::Hunt;
 use crate::lives;
 use crate::trail::Wanted;
 
-/// The tables that `--ddl` makes views for. All others follow rules over time, which no statement does.
-pub const VIEWS: [&str; 4] = ["events", "console_logins", "key_pairs", "flow_logs"];
+/// The tables that `--ddl` makes views for. All others need the guard's judgement, or which rule admitted which traffic.
+pub const VIEWS: [&str; 11] = [
+    "events",
+    "console_logins",
+    "key_pairs",
+    "flow_logs",
+    "rule_changes",
+    "sg_rules",
+    "security_groups",
+    "interface_groups",
+    "group_changes",
+    "instance_interfaces",
+    "coverage",
+];
+
+/// Whether a view follows rules or interfaces from the beginning of the records, and so reads all of them.
+fn is_of_all_records(view: &str) -> bool {
+    !matches!(view, "events" | "console_logins" | "key_pairs" | "flow_logs")
+}
 
 /// A place in a text: line and column, from 1.
 pub type Place = (u64, u64);
@@ -25,6 +43,8 @@ pub type Place = (u64, u64);
 pub struct Query {
     /// The text.
     pub text: String,
+    /// Whether it reads all of CloudTrail, whatever the window.
+    pub reads_all: bool,
     /// Where words of the hunt's own text are in it: here and there, in order.
     places: Vec<(Place, Place)>,
 }
@@ -34,7 +54,12 @@ impl Query {
     ///
     /// # Errors
     /// Why it cannot be asked on Athena.
-    pub fn new(hunt: &Hunt, values: &BTreeMap<String, Value>, database: &str, window: &Wanted) -> Result<Self, String> {
+    pub fn new(
+        hunt: &Hunt,
+        values: &BTreeMap<String, Value>,
+        (database, folders): (&str, FlowFolders),
+        window: &Wanted,
+    ) -> Result<Self, String> {
         let parsed = Parser::parse_sql(&GenericDialect {}, &hunt.sql).map_err(|error| error.to_string())?;
         // The engine here refuses to write; Athena would do it.
         if !matches!(parsed.as_slice(), [Statement::Query(_)]) {
@@ -47,8 +72,8 @@ impl Query {
             let Some(word) = word(&token.token) else { continue };
             if (before == "from" || before == "join") && is_followed(&word) {
                 return Err(format!(
-                    "{} asks {word}: what follows rules and interfaces over time has no statement for Athena; ask it here, \
-                     with PATHs",
+                    "{} asks {word}, which has no statement for Athena: what the guard judges, which rule admitted which \
+                     traffic, and what interfaces and instances are, is no SQL; ask it here, with PATHs",
                     hunt.name
                 ));
             }
@@ -57,8 +82,14 @@ impl Query {
             }
             before = word;
         }
-        let mut query = Self { text: String::new(), places: Vec::new() };
-        let mut bounds = Some(bounds(&bounded, database, window)).filter(|bounds| !bounds.is_empty());
+        let reads_all = bounded.iter().any(|view| is_of_all_records(view));
+        // It has a copy of its own, over flow logs that are bounded too.
+        if bounded.iter().any(|view| view == "coverage") && !bounded.iter().any(|view| view == "flow_logs") {
+            bounded.insert(0, "flow_logs".to_owned());
+        }
+        bounded.sort_by_key(|view| view == "coverage");
+        let mut query = Self { text: String::new(), reads_all, places: Vec::new() };
+        let mut bounds = Some(bounds(&bounded, (database, folders), window)).filter(|bounds| !bounds.is_empty());
         let mut at = (1, 1);
         for token in &tokens {
             let own = (token.span.start.line, token.span.start.column);
@@ -104,7 +135,7 @@ fn word(token: &Token) -> Option<String> {
 }
 
 fn is_followed(name: &str) -> bool {
-    name == "rule_flows" || lives::ALL.iter().any(|lives| lives.name == name)
+    !VIEWS.contains(&name) && (name == "rule_flows" || lives::ALL.iter().any(|lives| lives.name == name))
 }
 
 /// A value as a literal of Trino's: a quote in a text is doubled, and nothing else means anything in it.
@@ -118,22 +149,59 @@ fn literal(value: &Value) -> String {
 
 /// Common table expressions in the names of the views, so that the query reads a window of them. A record is in the folder of
 /// the day on which it was delivered, which may be the next one.
-fn bounds(views: &[String], database: &str, window: &Wanted) -> String {
+fn bounds(views: &[String], (database, folders): (&str, FlowFolders), window: &Wanted) -> String {
     let time = |seconds: i64| Timestamp::from_second(seconds).unwrap_or_default().to_zoned(TimeZone::UTC);
     let day = |seconds: i64| time(seconds).strftime("%Y/%m/%d").to_string();
     let literal = |seconds: i64| time(seconds).strftime("TIMESTAMP '%Y-%m-%d %H:%M:%S'").to_string();
+    let last_day = window.to.map(|to| to.saturating_add(24 * 3600));
     let bound = |view: &String| {
-        let (first, last) = if view == "flow_logs" { ("end_time", "start_time") } else { ("event_time", "event_time") };
-        let from = window.from.map(|from| format!("day >= '{}' AND {first} >= {}", day(from), literal(from)));
-        // Whole seconds: what is of the last second is in it.
-        let to = window.to.map(|to| {
-            format!("day <= '{}' AND {last} < {}", day(to.saturating_add(24 * 3600)), literal(to.saturating_add(1)))
-        });
-        let all: Vec<String> = from.into_iter().chain(to).collect();
+        let (first, last, has_days, has_null) = match view.as_str() {
+            "flow_logs" => ("end_time", "start_time", true, false),
+            "events" | "console_logins" | "key_pairs" => ("event_time", "event_time", true, false),
+            "rule_changes" | "group_changes" => ("event_time", "event_time", false, false),
+            "sg_rules" => ("closed_at", "opened_at", false, true),
+            "coverage" => return (window.from.or(window.to)).map(|_| format!("coverage AS ({})", COVERAGE.trim_end())),
+            _ => return None,
+        };
+        let or_never = |condition: String, column: &str| match has_null {
+            true => format!("({column} IS NULL OR {condition})"),
+            false => condition,
+        };
+        let mut all = Vec::new();
+        if let Some(from) = window.from {
+            all.extend(has_days.then(|| format!("day >= '{}'", day(from))));
+            all.push(or_never(format!("{first} >= {}", literal(from)), first));
+        }
+        if let (Some(to), Some(last_day)) = (window.to, last_day) {
+            all.extend(has_days.then(|| format!("day <= '{}'", day(last_day))));
+            // Whole seconds: what is of the last second is in it.
+            all.push(or_never(format!("{last} < {}", literal(to.saturating_add(1))), last));
+        }
+        if view == "flow_logs" && folders.hive {
+            all.extend(of_keys(window.from.map(time), last_day.map(time)));
+        }
         (!all.is_empty())
             .then(|| format!("{view} AS (SELECT * FROM \"{database}\".{view} WHERE {})", all.join(" AND ")))
     };
     views.iter().filter_map(bound).collect::<Vec<_>>().join(", ")
+}
+
+/// Bounds on the year, and within one year on the month, and within one month on the day: Athena passes over folders by their
+/// keys, and the day that the view makes of them is none.
+fn of_keys(from: Option<Zoned>, to: Option<Zoned>) -> Vec<String> {
+    let (Some(from), Some(to)) = (&from, &to) else {
+        let from = from.map(|from| format!("year >= '{}'", from.strftime("%Y")));
+        return from.into_iter().chain(to.map(|to| format!("year <= '{}'", to.strftime("%Y")))).collect();
+    };
+    let mut all = Vec::new();
+    for (key, directive) in [("year", "%Y"), ("month", "%m"), ("date_of_month", "%d")] {
+        let [first, last] = [from, to].map(|time| time.strftime(directive).to_string());
+        all.push(format!("{key} BETWEEN '{first}' AND '{last}'"));
+        if first != last {
+            break;
+        }
+    }
+    all
 }
 
 /// The place in a message of Athena's: `line 3:8: …`.
@@ -153,7 +221,7 @@ mod tests {
     fn query(sql: &str, given: &[(&str, &str)], window: &Wanted) -> Result<Query, String> {
         let hunt = Hunt::parse("own", sql);
         let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Query::new(&hunt, &hunt.values(&given).unwrap(), "logs", window)
+        Query::new(&hunt, &hunt.values(&given).unwrap(), ("logs", FlowFolders::default()), window)
     }
 
     /// 2026-11-20T00:00:00Z to 2026-11-21T23:59:59Z.
@@ -211,7 +279,7 @@ mod tests {
     fn hunts_are_sent_word_for_word_or_refused_with_the_reason() {
         let mut sent = Vec::new();
         for hunt in shipped() {
-            match Query::new(&hunt, &hunt.values(&[]).unwrap(), "logs", &Wanted::default()) {
+            match Query::new(&hunt, &hunt.values(&[]).unwrap(), ("logs", FlowFolders::default()), &Wanted::default()) {
                 Ok(query) if hunt.parameters.is_empty() => {
                     assert_eq!(query.text, hunt.sql);
                     sent.push(hunt.name);
@@ -223,6 +291,59 @@ mod tests {
                 Err(why) => assert!(why.contains("has no statement for Athena"), "{why}"),
             }
         }
-        assert_eq!(sent, ["activity", "console-logins", "denied", "errors", "key-pairs", "logins-without-mfa"]);
+        let refused = ["dangerous-rules", "exposure", "unexplained", "unused-rules"];
+        let expected = shipped().into_iter().map(|hunt| hunt.name).filter(|name| !refused.contains(&name.as_str()));
+        assert_eq!(sent, expected.collect::<Vec<_>>());
+        assert_eq!(sent.len(), 11);
+    }
+
+    #[test]
+    fn what_follows_rules_is_bounded_by_what_it_says_and_reads_everything() {
+        let sent = query("SELECT 1 FROM rule_changes", &[], &window()).unwrap();
+        assert!(sent.reads_all && sent.text.starts_with(
+            "WITH rule_changes AS (SELECT * FROM \"logs\".rule_changes WHERE event_time >= TIMESTAMP '2026-11-20 00:00:00' AND \
+             event_time < TIMESTAMP '2026-11-22 00:00:00') "
+        ), "{}", sent.text);
+        let sent = query("SELECT 1 FROM sg_rules", &[], &window()).unwrap();
+        assert!(sent.text.contains(
+            "WHERE (closed_at IS NULL OR closed_at >= TIMESTAMP '2026-11-20 00:00:00') AND (opened_at IS NULL OR opened_at < \
+             TIMESTAMP '2026-11-22 00:00:00')"
+        ), "{}", sent.text);
+        let sent = query("SELECT 1 FROM security_groups", &[], &window()).unwrap();
+        assert_eq!((sent.text.as_str(), sent.reads_all), ("SELECT 1 FROM security_groups", true));
+        assert!(!query("SELECT 1 FROM events", &[], &window()).unwrap().reads_all);
+    }
+
+    #[test]
+    fn coverage_is_of_flow_logs_that_are_bounded() {
+        for sql in ["SELECT 1 FROM coverage", "SELECT 1 FROM coverage c JOIN flow_logs f ON TRUE"] {
+            let sent = query(sql, &[], &window()).unwrap().text;
+            let (flows, coverage) =
+                (sent.find("flow_logs AS (SELECT * FROM \"logs\".flow_logs WHERE day"), sent.find("coverage AS (WITH"));
+            assert!(flows.unwrap() < coverage.unwrap(), "{sent}");
+        }
+        assert_eq!(query("SELECT 1 FROM coverage", &[], &Wanted::default()).unwrap().text, "SELECT 1 FROM coverage");
+    }
+
+    #[test]
+    fn hive_folders_are_bounded_by_their_keys() {
+        let folders = FlowFolders { hive: true, hours: false };
+        let hunt = Hunt::parse("own", "SELECT 1 FROM flow_logs");
+        let keys = |from: i64, to: Option<i64>| {
+            let window = Wanted { from: Some(from), to, ..Wanted::default() };
+            Query::new(&hunt, &hunt.values(&[]).unwrap(), ("logs", folders), &window).unwrap().text
+        };
+        let begin = 1_795_132_800;
+        for (text, expected) in [
+            (
+                keys(begin, Some(begin + 3600)),
+                "year BETWEEN '2026' AND '2026' AND month BETWEEN '11' AND '11' AND date_of_month BETWEEN '20' AND '21')",
+            ),
+            (keys(begin, Some(begin + 20 * 86_400)), "year BETWEEN '2026' AND '2026' AND month BETWEEN '11' AND '12')"),
+            (keys(begin, Some(begin + 60 * 86_400)), "year BETWEEN '2026' AND '2027')"),
+            (keys(begin, None), "year >= '2026')"),
+        ] {
+            assert!(text.contains(expected) && text.contains("day >= '2026/11/20'"), "{text}");
+        }
     }
 }

@@ -4,11 +4,12 @@
 //! when the rule is gone. So only a record that shows the beginning of a connection from outside can be told to a rule for
 //! certain, and only if exactly one rule can have admitted it. Everything else is "perhaps".
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use portcullis_delivery::flowlog::{Field, Flow, Row};
 
-use super::compiled::{Compiled, CompiledRule, OFF, Ports, Sources, compile, key};
+use super::compiled::{Compiled, CompiledInterface, CompiledRule, OFF, Ports, Sources, compile, key};
 use crate::know::Knowledge;
 
 /// Which way a record's traffic went, as seen from the interface.
@@ -74,6 +75,75 @@ pub struct Attribution {
     pub groups_are_known: bool,
 }
 
+impl Default for Attribution {
+    fn default() -> Self {
+        Self {
+            way: Way::Unknown,
+            initiator: Initiator::Unknown,
+            candidates: Vec::new(),
+            closed: Vec::new(),
+            doubt: None,
+            groups_are_known: false,
+        }
+    }
+}
+
+impl Attribution {
+    fn begin(&mut self, way: Way, initiator: Initiator) {
+        self.candidates.clear();
+        self.closed.clear();
+        (self.way, self.initiator, self.doubt, self.groups_are_known) = (way, initiator, None, false);
+    }
+
+    /// The first doubt stays.
+    fn doubt_unless(&mut self, is_sure: bool, why: &'static str) {
+        if !is_sure {
+            self.doubt = self.doubt.or(Some(why));
+        }
+    }
+}
+
+const UNSURE_GROUPS: &str = "the groups of the interface are not known for certain at that time";
+
+/// Which way a record itself says that its traffic went.
+fn said(flow: &Flow<'_>) -> Option<Way> {
+    match flow.text(Field::FlowDirection)? {
+        "ingress" => Some(Way::Ingress),
+        "egress" => Some(Way::Egress),
+        _ => None,
+    }
+}
+
+/// Which way a record's traffic went, by the addresses of its interface.
+fn seen_from(interface: Option<&CompiledInterface>, flow: &Flow<'_>) -> Way {
+    let is_own = |address: Option<IpAddr>| {
+        address.is_some_and(|address| interface.is_some_and(|own| own.addresses.contains(&address)))
+    };
+    match (is_own(flow.src), is_own(flow.dst)) {
+        (false, true) => Way::Ingress,
+        (true, false) => Way::Egress,
+        _ => Way::Unknown,
+    }
+}
+
+/// A record, and from where its traffic came, each address with its key.
+struct Sides<'f, 'a> {
+    flow: &'f Flow<'a>,
+    /// The packet's own source: a load balancer or a NAT gateway can stand between.
+    packet: Option<(IpAddr, u128)>,
+    record: Option<(IpAddr, u128)>,
+    is_one: bool,
+}
+
+impl<'f, 'a> Sides<'f, 'a> {
+    fn of(flow: &'f Flow<'a>) -> Self {
+        let with_key = |address: IpAddr| (address, key(address));
+        let record = flow.src.map(with_key);
+        let packet = flow.text(Field::PktSrcAddr).and_then(|text| text.parse().ok()).map(with_key);
+        Self { flow, packet: packet.or(record), record, is_one: packet.is_none_or(|packet| record == Some(packet)) }
+    }
+}
+
 /// Holds records against what is known.
 #[derive(Debug)]
 pub struct Attributor {
@@ -87,23 +157,14 @@ impl Attributor {
         Self { compiled: compile(knowledge) }
     }
 
+    fn interface(&self, flow: &Flow<'_>) -> Option<&CompiledInterface> {
+        self.compiled.interfaces.get(flow.text(Field::InterfaceId)?)
+    }
+
     /// Which way a record's traffic went.
     #[must_use]
     pub fn way(&self, flow: &Flow<'_>) -> Way {
-        match flow.text(Field::FlowDirection) {
-            Some("ingress") => return Way::Ingress,
-            Some("egress") => return Way::Egress,
-            _ => {}
-        }
-        let interface = flow.text(Field::InterfaceId).and_then(|id| self.compiled.interfaces.get(id));
-        let is_own = |address: Option<IpAddr>| {
-            address.is_some_and(|address| interface.is_some_and(|own| own.addresses.contains(&address)))
-        };
-        match (is_own(flow.src), is_own(flow.dst)) {
-            (false, true) => Way::Ingress,
-            (true, false) => Way::Egress,
-            _ => Way::Unknown,
-        }
+        said(flow).unwrap_or_else(|| seen_from(self.interface(flow), flow))
     }
 
     /// Who began the connection of a TCP record (User Guide, "Flow log records", `tcp-flags`): a SYN alone is the first
@@ -126,7 +187,7 @@ impl Attributor {
     /// The instance that the interface was at, and its name.
     #[must_use]
     pub fn instance(&self, flow: &Flow<'_>) -> Option<(&str, Option<&str>)> {
-        let interface = self.compiled.interfaces.get(flow.text(Field::InterfaceId)?)?;
+        let interface = self.interface(flow)?;
         let at = |from: Option<i64>, to: Option<i64>| {
             from.is_none_or(|from| flow.end >= from - OFF) && to.is_none_or(|to| flow.start <= to + OFF)
         };
@@ -137,91 +198,106 @@ impl Attributor {
     /// What a record that was accepted may be due to. `None`: it is no accepted traffic, or it went out.
     #[must_use]
     pub fn attribute(&self, flow: &Flow<'_>) -> Option<Attribution> {
+        let mut due = Attribution::default();
+        self.attribute_to(flow, &mut due).then_some(due)
+    }
+
+    /// The same into a place that is used again for the next record. `false`: there is nothing in it.
+    pub fn attribute_to(&self, flow: &Flow<'_>, due: &mut Attribution) -> bool {
         if flow.row != Row::Traffic || flow.accepted() != Some(true) {
-            return None;
+            return false;
         }
-        let way = self.way(flow);
+        let interface = self.interface(flow);
+        let way = said(flow).unwrap_or_else(|| seen_from(interface, flow));
         let initiator = Self::initiator(way, flow);
         if way == Way::Egress || initiator == Initiator::Local {
-            return None;
+            return false;
         }
-        let mut doubt = match (way, initiator) {
+        due.begin(way, initiator);
+        due.doubt = match (way, initiator) {
             (Way::Unknown, _) => Some("the direction is not known"),
             (_, Initiator::Unknown) if flow.protocol != Some(6) => Some("only TCP shows who began"),
             (_, Initiator::Unknown) if flow.tcp_flags.is_none() => Some("the format has no tcp-flags"),
             (_, Initiator::Unknown) => Some("the record does not show the beginning of the connection"),
             _ => None,
         };
-        let (start, end) = (flow.start, flow.end);
-        let interface = flow.text(Field::InterfaceId).and_then(|id| self.compiled.interfaces.get(id));
         let memberships = interface.map(|interface| interface.memberships.as_slice()).unwrap_or_default();
-        let at: Vec<_> = memberships.iter().filter(|(span, _)| span.may_touch(start, end)).collect();
-        let sure = at.iter().any(|(span, _)| span.touches(start, end));
-        let mut groups: Vec<usize> = at.iter().flat_map(|(_, groups)| groups.iter().copied()).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        if !sure {
-            doubt = doubt.or(Some("the groups of the interface are not known for certain at that time"));
-        } else if at.len() > 1 {
-            doubt = doubt.or(Some("the groups of the interface changed at that time"));
-        }
-        let (mut candidates, mut closed) = (Vec::new(), Vec::new());
-        for group in groups.iter().filter_map(|n| self.compiled.groups.get(*n)) {
-            if start < group.known_from {
-                doubt = doubt.or(Some("not all rules of the interface's groups are known at that time"));
+        let mut at = memberships.iter().filter(|(span, _)| span.may_touch(flow.start, flow.end));
+        let (first, second) = (at.next(), at.next());
+        let sides = Sides::of(flow);
+        match (first, second) {
+            (Some((span, groups)), None) => {
+                due.groups_are_known = true;
+                due.doubt_unless(span.touches(flow.start, flow.end), UNSURE_GROUPS);
+                groups.iter().for_each(|group| self.look_at(*group, &sides, due));
             }
-            for rule in &group.rules {
-                let Some(is_sure) = self.admits(rule, flow) else { continue };
-                if rule.span.may_touch(start, end) {
-                    candidates.push(rule.life);
-                    if !(is_sure && rule.is_ingress && rule.span.touches(start, end)) {
-                        doubt = doubt.or(Some("it is not known for certain that the rule admitted it at that time"));
-                    }
-                } else if rule.closed.is_some_and(|closed| start > closed) {
-                    closed.push(rule.life);
-                }
+            (Some(one), Some(other)) => {
+                due.groups_are_known = true;
+                let all = || [one, other].into_iter().chain(at.clone());
+                let is_sure = all().any(|(span, _)| span.touches(flow.start, flow.end));
+                due.doubt_unless(is_sure, UNSURE_GROUPS);
+                due.doubt_unless(false, "the groups of the interface changed at that time");
+                let groups: BTreeSet<usize> = all().flat_map(|(_, groups)| groups.iter().copied()).collect();
+                groups.iter().for_each(|group| self.look_at(*group, &sides, due));
+            }
+            (None, _) => due.doubt_unless(false, UNSURE_GROUPS),
+        }
+        due.doubt_unless(due.candidates.len() < 2, "several rules admit it");
+        true
+    }
+
+    /// Adds those rules of a group that admit the record.
+    fn look_at(&self, group: usize, sides: &Sides<'_, '_>, due: &mut Attribution) {
+        let Some(group) = self.compiled.groups.get(group) else { return };
+        let (start, end) = (sides.flow.start, sides.flow.end);
+        due.doubt_unless(start >= group.known_from, "not all rules of the interface's groups are known at that time");
+        for rule in &group.rules {
+            let Some(is_sure) = self.admits(rule, sides) else { continue };
+            if rule.span.may_touch(start, end) {
+                due.candidates.push(rule.life);
+                due.doubt_unless(
+                    is_sure && rule.is_ingress && rule.span.touches(start, end),
+                    "it is not known for certain that the rule admitted it at that time",
+                );
+            } else if rule.closed.is_some_and(|closed| start > closed) {
+                due.closed.push(rule.life);
             }
         }
-        if candidates.len() > 1 {
-            doubt = doubt.or(Some("several rules admit it"));
-        }
-        Some(Attribution { way, initiator, candidates, closed, doubt, groups_are_known: !at.is_empty() })
     }
 
     /// Whether a rule admits a record's protocol, port and source. `Some(false)`: perhaps, the record does not say.
-    fn admits(&self, rule: &CompiledRule, flow: &Flow<'_>) -> Option<bool> {
+    fn admits(&self, rule: &CompiledRule, sides: &Sides<'_, '_>) -> Option<bool> {
         let mut sure = rule.protocol_is_known;
-        match (rule.protocol, flow.protocol) {
+        match (rule.protocol, sides.flow.protocol) {
             (Some(wanted), Some(own)) if wanted != own => return None,
             (Some(_), None) => sure = false,
             _ => {}
         }
-        match (&rule.ports, flow.dst_port) {
+        match (&rule.ports, sides.flow.dst_port) {
             (Ports::All, _) => {}
             (Ports::Range(from, to), Some(port)) if (from..=to).contains(&&port) => {}
             (Ports::Range(..), Some(_)) => return None,
             (Ports::Range(..), None) | (Ports::Unknown, _) => sure = false,
         }
-        // A load balancer or a NAT gateway can stand between: then the packet's own address is another one.
-        let packet = flow.text(Field::PktSrcAddr).and_then(|text| text.parse::<IpAddr>().ok());
-        let both = [packet.or(flow.src), flow.src].map(|address| self.is_source(&rule.sources, address, flow));
-        match both {
-            [Some(one), Some(other)] => Some(sure && one && other),
-            [Some(_), None] | [None, Some(_)] => Some(false),
-            [None, None] => None,
+        let of_packet = self.is_source(&rule.sources, sides.packet, sides.flow);
+        let of_record = match sides.is_one {
+            true => of_packet,
+            false => self.is_source(&rule.sources, sides.record, sides.flow),
+        };
+        match (of_packet, of_record) {
+            (Some(one), Some(other)) => Some(sure && one && other),
+            (Some(_), None) | (None, Some(_)) => Some(false),
+            (None, None) => None,
         }
     }
 
-    fn is_source(&self, sources: &Sources, address: Option<IpAddr>, flow: &Flow<'_>) -> Option<bool> {
-        let Some(address) = address else { return Some(false) };
+    fn is_source(&self, sources: &Sources, address: Option<(IpAddr, u128)>, flow: &Flow<'_>) -> Option<bool> {
+        let Some((address, key)) = address else { return Some(false) };
         match sources {
-            Sources::Range(low, high) => (*low..=*high).contains(&key(address)).then_some(true),
+            Sources::Range(low, high) => (*low..=*high).contains(&key).then_some(true),
             Sources::Unknown => Some(false),
             Sources::List(contents) => match contents.iter().find(|(span, _)| span.holds(flow.start, flow.end)) {
-                Some((_, ranges)) => {
-                    let key = key(address);
-                    ranges.iter().any(|(low, high)| (*low..=*high).contains(&key)).then_some(true)
-                }
+                Some((_, ranges)) => ranges.iter().any(|(low, high)| (*low..=*high).contains(&key)).then_some(true),
                 // At another time it may have held any address.
                 None => Some(false),
             },

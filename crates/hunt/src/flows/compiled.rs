@@ -1,8 +1,8 @@
 //! What is known, in the form in which millions of records are held against it.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
+use datafusion::common::HashMap;
 use portcullis_domain::ids::PrefixListId;
 use portcullis_domain::net::{Cidr, Family};
 use portcullis_domain::rule::{Protocol, Source, Transport};
@@ -135,6 +135,7 @@ pub(super) struct CompiledGroup {
 #[derive(Debug)]
 pub(super) struct CompiledInterface {
     pub(super) addresses: Vec<IpAddr>,
+    /// Its groups by number, in order.
     pub(super) memberships: Vec<(Span, Vec<usize>)>,
     pub(super) instances: Vec<AtInstance>,
 }
@@ -204,7 +205,9 @@ fn compiled_interface(
 ) -> CompiledInterface {
     let covered = knowledge.span(interface.account.as_deref(), interface.region.as_deref());
     let memberships = interface.groups.iter().map(|one| {
-        let groups = one.groups.iter().filter_map(|group| numbers.get(group.as_str()).copied()).collect();
+        let groups = one.groups.iter().filter_map(|group| numbers.get(group.as_str()).copied());
+        let mut groups: Vec<usize> = groups.collect();
+        groups.sort_unstable();
         (Span::new(one.from, one.to, covered), groups)
     });
     let instances = interface.attachments.iter().map(|one| {

@@ -57,6 +57,7 @@ pub const FLOWS: [Column; 33] = [
 ];
 
 /// What a record is found to be, which the record does not say itself.
+#[derive(Default)]
 struct Found {
     direction: Option<&'static str>,
     initiator: Option<&'static str>,
@@ -149,23 +150,62 @@ impl FlowTable {
     }
 }
 
-/// What a column must be. The engine filters again, so a filter that is not understood here is passed over.
+/// What a column must be: one of some values. A record that has none there is left out.
 enum Wanted {
-    Text(usize, String),
-    Number(usize, i64),
+    Text(usize, Vec<String>),
+    Number(usize, Vec<i64>),
 }
 
-fn wanted(filter: &Expr) -> Option<Wanted> {
-    let Expr::BinaryExpr(both) = filter else { return None };
-    if both.op != Operator::Eq {
-        return None;
+impl Wanted {
+    /// What a filter says, if this is all it says.
+    fn of(filter: &Expr) -> Option<Self> {
+        let (column, values) = match filter {
+            Expr::BinaryExpr(both) if both.op == Operator::Eq => match (&*both.left, &*both.right) {
+                (Expr::Column(column), value) | (value, Expr::Column(column)) => (column, std::slice::from_ref(value)),
+                _ => return None,
+            },
+            Expr::InList(list) if !list.negated => match &*list.expr {
+                Expr::Column(column) => (column, list.list.as_slice()),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let n = FLOWS.iter().position(|(name, _)| *name == column.name)?;
+        match FLOWS.get(n)?.1 {
+            Kind::Text => values.iter().map(text).collect::<Option<_>>().map(|texts| Self::Text(n, texts)),
+            Kind::Int | Kind::Long => {
+                values.iter().map(number).collect::<Option<_>>().map(|numbers| Self::Number(n, numbers))
+            }
+            Kind::Bool | Kind::Time => None,
+        }
     }
-    let (Expr::Column(column), Expr::Literal(value, _)) = (&*both.left, &*both.right) else { return None };
-    let n = FLOWS.iter().position(|(name, _)| *name == column.name)?;
+
+    const fn column(&self) -> usize {
+        match self {
+            Self::Text(n, _) | Self::Number(n, _) => *n,
+        }
+    }
+
+    fn is_met(&self, cell: &Cell<'_>) -> bool {
+        match (self, cell) {
+            (Self::Text(_, texts), Cell::Text(own)) => texts.iter().any(|text| text == own),
+            (Self::Number(_, numbers), Cell::Number(own)) => numbers.contains(own),
+            _ => false,
+        }
+    }
+}
+
+fn text(value: &Expr) -> Option<String> {
     match value {
-        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => Some(Wanted::Text(n, text.clone())),
-        ScalarValue::Int32(Some(number)) => Some(Wanted::Number(n, (*number).into())),
-        ScalarValue::Int64(Some(number)) => Some(Wanted::Number(n, *number)),
+        Expr::Literal(ScalarValue::Utf8(text) | ScalarValue::Utf8View(text), _) => text.clone(),
+        _ => None,
+    }
+}
+
+fn number(value: &Expr) -> Option<i64> {
+    match value {
+        Expr::Literal(ScalarValue::Int32(number), _) => number.map(i64::from),
+        Expr::Literal(ScalarValue::Int64(number), _) => *number,
         _ => None,
     }
 }
@@ -191,6 +231,8 @@ fn each_flow(
 
 /// The columns for which what is known of interfaces is needed.
 const NEED_KNOWLEDGE: [usize; 2] = [13, 14];
+/// The columns of [`Found`].
+const FOUND: [usize; 4] = [13, 14, 18, 19];
 
 #[async_trait]
 impl TableProvider for FlowTable {
@@ -203,7 +245,11 @@ impl TableProvider for FlowTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(filters.iter().map(|_| TableProviderFilterPushDown::Inexact).collect())
+        let is_understood = |filter: &&Expr| match Wanted::of(filter) {
+            Some(_) => TableProviderFilterPushDown::Exact,
+            None => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(is_understood).collect())
     }
 
     async fn scan(
@@ -213,21 +259,22 @@ impl TableProvider for FlowTable {
         filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let filters: Vec<Wanted> = filters.iter().filter_map(wanted).collect();
+        let filters = filters.iter().filter_map(Wanted::of);
+        // What is found is found only of what the record's own fields leave.
+        let (of_found, of_fields): (Vec<_>, Vec<_>) = filters.partition(|filter| FOUND.contains(&filter.column()));
         let is_needed = |n: &usize| {
-            projection.is_none_or(|columns| columns.contains(n))
-                || filters.iter().any(|filter| matches!(filter, Wanted::Text(m, _) | Wanted::Number(m, _) if m == n))
+            projection.is_none_or(|columns| columns.contains(n)) || of_found.iter().any(|filter| filter.column() == *n)
         };
         let world = Arc::clone(&self.world);
         let attributor = NEED_KNOWLEDGE.iter().any(is_needed).then(|| world.attributor());
         let keys = [is_needed(&18), is_needed(&19)];
         each_flow(world, (&FLOWS, projection), move |flow, rows| {
+            let nothing = Found::default();
+            if !of_fields.iter().all(|filter| filter.is_met(&cell(flow, &nothing, filter.column()))) {
+                return;
+            }
             let found = Found::of(flow, attributor.as_deref(), keys);
-            let is_so = |filter: &Wanted| match filter {
-                Wanted::Text(n, text) => cell(flow, &found, *n) == Cell::Text(text),
-                Wanted::Number(n, number) => cell(flow, &found, *n) == Cell::Number(*number),
-            };
-            if filters.iter().all(is_so) {
+            if of_found.iter().all(|filter| filter.is_met(&cell(flow, &found, filter.column()))) {
                 rows.push(|column| cell(flow, &found, column));
             }
         })

@@ -1,13 +1,13 @@
 //! Whether rules were used: the four answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use portcullis_delivery::logfile::Scratch;
 
-use super::attribute::{Attributor, Initiator};
-use super::coverage::Coverage;
+use super::attribute::{Attribution, Attributor, Initiator};
+use super::coverage::{Counting, Coverage, Covered};
 use super::{is_wanted, may_hold_flows, read};
-use crate::know::{Direction, Knowledge, RuleLife};
+use crate::know::{Direction, Interface, Knowledge, Membership, RuleLife};
 use crate::read::{Inputs, Kind};
 use crate::trail::Wanted;
 
@@ -54,7 +54,10 @@ impl Count {
     fn add(&mut self, other: &Self) {
         self.certain += other.certain;
         self.perhaps += other.perhaps;
-        self.doubt = self.doubt.into_iter().chain(other.doubt).min();
+        // Most of them have the same one.
+        if self.doubt != other.doubt {
+            self.doubt = self.doubt.into_iter().chain(other.doubt).min();
+        }
         let spans = self.span.into_iter().chain(other.span);
         self.span = spans.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
     }
@@ -118,30 +121,42 @@ pub fn counted(inputs: &Inputs, attributor: &Attributor, window: &Wanted) -> Cou
 
 fn of_files(inputs: &Inputs, files: &[usize], attributor: &Attributor, window: &Wanted) -> Counted {
     let (mut counted, mut scratch) = (Counted::default(), Scratch::default());
+    let (mut coverage, mut due) = (Counting::default(), Attribution::default());
+    // By the life of the rule.
+    let mut counts: Vec<Count> = Vec::new();
     for file in files {
         read(inputs, *file, window, &mut scratch, |flow| {
             if window.from.is_some_and(|from| flow.end < from) || window.to.is_some_and(|to| flow.start > to) {
                 return true;
             }
-            counted.coverage.add(flow);
-            let Some(due) = attributor.attribute(flow) else { return true };
+            coverage.add(flow);
+            if !attributor.attribute_to(flow, &mut due) {
+                return true;
+            }
             if due.candidates.is_empty() && due.initiator == Initiator::Remote {
                 counted.unexplained += 1;
             }
             let certain = u64::from(due.doubt.is_none());
             let one = Count { certain, perhaps: 1 - certain, doubt: due.doubt, span: Some((flow.start, flow.end)) };
-            due.candidates.iter().for_each(|life| counted.counts.entry(*life).or_default().add(&one));
+            for life in &due.candidates {
+                if counts.len() <= *life {
+                    counts.resize_with(life + 1, Count::default);
+                }
+                counts.get_mut(*life).into_iter().for_each(|count| count.add(&one));
+            }
             true
         });
     }
+    counted.coverage = coverage.into();
+    let met = counts.into_iter().enumerate().filter(|(_, count)| count.span.is_some());
+    counted.counts = met.collect();
     counted
 }
 
 /// The answers for all ingress rules that were there in the window.
 #[must_use]
 pub fn usage(knowledge: &Knowledge, counted: &Counted, window: &Wanted) -> Vec<Usage> {
-    let logged = counted.coverage.span();
-    let ask = Question { knowledge, counted, logged };
+    let ask = Question::new(knowledge, counted);
     let lives = knowledge.rules.iter().enumerate().filter(|(_, life)| life.direction != Some(Direction::Egress));
     lives.filter_map(|(n, life)| ask.answer(n, life, window)).collect()
 }
@@ -150,9 +165,33 @@ struct Question<'a> {
     knowledge: &'a Knowledge,
     counted: &'a Counted,
     logged: Option<(i64, i64)>,
+    /// Interfaces in the flow logs whose groups are not known, or not from the beginning on: since when they are.
+    unknown: Vec<(&'a String, &'a Covered, Option<i64>)>,
+    /// Which interfaces ever had a group, and when.
+    members: HashMap<&'a str, Vec<(&'a str, &'a Interface, &'a Membership)>>,
 }
 
-impl Question<'_> {
+impl<'a> Question<'a> {
+    fn new(knowledge: &'a Knowledge, counted: &'a Counted) -> Self {
+        let unknown = counted.coverage.0.iter().filter_map(|(id, covered)| {
+            let Some(known) = knowledge.interfaces.get(id) else { return Some((id, covered, None)) };
+            match known.groups.first() {
+                Some(_) if known.created.is_some() => None,
+                Some(first) => first.from.map(|from| (id, covered, Some(from))),
+                None => Some((id, covered, None)),
+            }
+        });
+        let mut members: HashMap<&str, Vec<_>> = HashMap::new();
+        for (id, interface) in &knowledge.interfaces {
+            for one in &interface.groups {
+                one.groups
+                    .iter()
+                    .for_each(|group| members.entry(group).or_default().push((id.as_str(), interface, one)));
+            }
+        }
+        Self { knowledge, counted, logged: counted.coverage.span(), unknown: unknown.collect(), members }
+    }
+
     fn answer(&self, n: usize, life: &RuleLife, window: &Wanted) -> Option<Usage> {
         let covered = self.knowledge.span(life.account.as_deref(), life.region.as_deref());
         let begin = life.from.or(covered.map(|(first, _)| first));
@@ -212,30 +251,16 @@ impl Question<'_> {
         if self.knowledge.omitted > 0 {
             return Some("CloudTrail left out the parameters of a call".to_owned());
         }
-        let is_known_at = |id: &str| {
-            let known = self.knowledge.interfaces.get(id);
-            known.is_some_and(|known| {
-                known
-                    .groups
-                    .first()
-                    .is_some_and(|first| known.created.is_some() || first.from.is_none_or(|from| from <= since))
-            })
-        };
-        let unknown = self.counted.coverage.0.iter().find(|(id, covered)| {
-            !is_known_at(id) && of_account(&covered.account) && covered.times.touch(since, until)
+        let unknown = self.unknown.iter().find(|(_, covered, from)| {
+            from.is_none_or(|from| from > since) && of_account(&covered.account) && covered.times.touch(since, until)
         });
-        if let Some((id, _)) = unknown {
+        if let Some((id, ..)) = unknown {
             return Some(format!("the groups of {id} are not known (add describe-network-interfaces)"));
         }
-        self.knowledge.interfaces.iter().find_map(|(id, interface)| {
-            interface.groups.iter().filter(|one| one.groups.contains(&life.group)).find_map(|one| {
-                let from = one.from.map_or(since, |from| from.max(since));
-                let end = [one.to, interface.deleted].into_iter().flatten().fold(until, i64::min);
-                if from > end {
-                    return None;
-                }
-                self.why_not_covered(id, from, end)
-            })
+        self.members.get(life.group.as_str())?.iter().find_map(|(id, interface, one)| {
+            let from = one.from.map_or(since, |from| from.max(since));
+            let end = [one.to, interface.deleted].into_iter().flatten().fold(until, i64::min);
+            if from > end { None } else { self.why_not_covered(id, from, end) }
         })
     }
 

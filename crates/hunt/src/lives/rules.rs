@@ -1,12 +1,14 @@
 //! The tables of rules.
 
+use std::collections::HashMap;
+
 use portcullis_domain::rule::{Permission, Protocol, Source, Transport};
 
 use super::Lives;
 use crate::flows::{Usage, keys};
 use crate::know::judge::{Danger, Judged};
 use crate::know::{By, Direction, RuleLife};
-use crate::rows::{Kind, Rows, time};
+use crate::rows::{Cell, Kind, Rows, time};
 use crate::world::World;
 
 /// IANA's number; -1 is every protocol. `None`: a word that EC2 does not document.
@@ -43,24 +45,47 @@ const fn kind(source: &Source) -> Option<&'static str> {
     }
 }
 
-table! {
+/// A table of rules: what is said of each rule stands between columns of its own.
+macro_rules! table_of_rules {
+    (
+        $(#[$doc:meta])*
+        $table:ident = $name:literal, of $fill:ident;
+        $row:ident($life:ident, $group_name:ident, $($given:ident: $of:ty),+) {
+            $($first:literal $first_kind:ident = $first_cell:expr,)+
+            ..,
+            $($last:literal $last_kind:ident = $last_cell:expr,)+
+        }
+    ) => {
+        table! {
+            $(#[$doc])*
+            $table = $name, of $fill;
+            $row($life: &RuleLife, $group_name: Option<&str>, $($given: $of),+) {
+                $($first $first_kind = $first_cell,)+
+                "rule_id" Text = (&$life.id).into(),
+                "group_id" Text = (&$life.group).into(),
+                "group_name" Text = $group_name.into(),
+                "account_id" Text = (&$life.account).into(),
+                "region" Text = (&$life.region).into(),
+                "direction" Text = $life.direction.map(Direction::as_str).into(),
+                "protocol" Int = number($life.permission.traffic.protocol()).into(),
+                "from_port" Int = ports(&$life.permission).0[0].into(),
+                "to_port" Int = ports(&$life.permission).0[1].into(),
+                "icmp_type" Int = ports(&$life.permission).1[0].into(),
+                "icmp_code" Int = ports(&$life.permission).1[1].into(),
+                "source" Text = (&$life.permission.source.to_string()).into(),
+                "source_kind" Text = kind(&$life.permission.source).into(),
+                $($last $last_kind = $last_cell,)+
+            }
+        }
+    };
+}
+
+table_of_rules! {
     /// `sg_rules`: each rule from one time to another. A modified rule has one row before and one after.
     SG_RULES = "sg_rules", of sg_rules;
-    rule_row(n: usize, life: &RuleLife, group_name: Option<&str>, judged: &Judged) {
+    rule_row(life, group_name, n: usize, judged: Option<&Judged>) {
         "life" Long = n.into(),
-        "rule_id" Text = (&life.id).into(),
-        "group_id" Text = (&life.group).into(),
-        "group_name" Text = group_name.into(),
-        "account_id" Text = (&life.account).into(),
-        "region" Text = (&life.region).into(),
-        "direction" Text = life.direction.map(Direction::as_str).into(),
-        "protocol" Int = number(life.permission.traffic.protocol()).into(),
-        "from_port" Int = ports(&life.permission).0[0].into(),
-        "to_port" Int = ports(&life.permission).0[1].into(),
-        "icmp_type" Int = ports(&life.permission).1[0].into(),
-        "icmp_code" Int = ports(&life.permission).1[1].into(),
-        "source" Text = (&life.permission.source.to_string()).into(),
-        "source_kind" Text = kind(&life.permission.source).into(),
+        ..,
         "src_low" Text = (&keys(&life.permission.source).map(|(low, _)| low)).into(),
         "src_high" Text = (&keys(&life.permission.source).map(|(_, high)| high)).into(),
         "opened_at" Time = time(life.from),
@@ -72,20 +97,27 @@ table! {
         "closed_by" Text = (&life.closed.actor).into(),
         "closed_how" Text = life.closed_how.into(),
         "closed_event" Text = (&life.closed.event).into(),
-        "internet" Bool = judged.internet.contains(&n).into(),
-        "guarded" Bool = judged.guarded.contains(&n).into(),
+        "internet" Bool = judged.map_or(Cell::Null, |judged| judged.internet.contains(&n).into()),
+        "guarded" Bool = judged.map_or(Cell::Null, |judged| judged.guarded.contains(&n).into()),
     }
 }
 
 fn sg_rules(world: &World, rows: &mut Rows) {
-    let (knowledge, judged) = (world.knowledge(), world.judged());
+    let knowledge = world.knowledge();
+    // To judge every group takes longer than all the rest.
+    let is_judged = SG_RULES
+        .columns
+        .iter()
+        .position(|(name, _)| *name == "internet")
+        .is_some_and(|n| rows.wants(n) || rows.wants(n + 1));
+    let judged = is_judged.then(|| world.judged());
     for (n, life) in knowledge.rules.iter().enumerate() {
         let is_before = |one: Option<i64>, other: Option<i64>| one.zip(other).is_some_and(|(one, other)| one < other);
         if is_before(life.to, world.window.from) || is_before(world.window.to, life.from) {
             continue;
         }
         let name = knowledge.groups.get(&life.group).and_then(|group| group.name.as_deref());
-        rule_row(rows, n, life, name, &judged);
+        rule_row(rows, life, name, n, judged.as_deref());
     }
 }
 
@@ -99,24 +131,14 @@ struct Change<'a> {
     old: Option<&'a Permission>,
 }
 
-table! {
+table_of_rules! {
     /// `rule_changes`: what was opened, modified and closed, with what a modified rule was before.
     RULE_CHANGES = "rule_changes", of rule_changes;
-    change_row(life: &RuleLife, group_name: Option<&str>, change: &Change<'_>) {
+    change_row(life, group_name, change: &Change<'_>) {
         "event_time" Time = time(Some(change.at)),
         "event_id" Text = (&change.by.event).into(),
         "kind" Text = change.kind.into(),
-        "rule_id" Text = (&life.id).into(),
-        "group_id" Text = (&life.group).into(),
-        "group_name" Text = group_name.into(),
-        "account_id" Text = (&life.account).into(),
-        "region" Text = (&life.region).into(),
-        "direction" Text = life.direction.map(Direction::as_str).into(),
-        "protocol" Int = number(life.permission.traffic.protocol()).into(),
-        "from_port" Int = ports(&life.permission).0[0].into(),
-        "to_port" Int = ports(&life.permission).0[1].into(),
-        "source" Text = (&life.permission.source.to_string()).into(),
-        "source_kind" Text = kind(&life.permission.source).into(),
+        ..,
         "old_protocol" Int = change.old.and_then(|old| number(old.traffic.protocol())).into(),
         "old_from_port" Int = change.old.and_then(|old| ports(old).0[0]).into(),
         "old_to_port" Int = change.old.and_then(|old| ports(old).0[1]).into(),
@@ -129,12 +151,13 @@ table! {
 
 fn rule_changes(world: &World, rows: &mut Rows) {
     let knowledge = world.knowledge();
+    let mut of_id: HashMap<&str, Vec<&RuleLife>> = HashMap::new();
+    knowledge.rules.iter().for_each(|life| of_id.entry(&life.id).or_default().push(life));
     for life in &knowledge.rules {
         let name = knowledge.groups.get(&life.group).and_then(|group| group.name.as_deref());
         let is_modified = life.opened_how == "modified";
-        let before =
-            |other: &&RuleLife| is_modified && other.id == life.id && other.to == life.from && other.from != life.from;
-        let old = knowledge.rules.iter().find(before).map(|old| &old.permission);
+        let before = |other: &&&RuleLife| is_modified && other.to == life.from && other.from != life.from;
+        let old = of_id.get(life.id.as_str()).into_iter().flatten().find(before).map(|old| &old.permission);
         let begin = life.from.map(|at| Change {
             at,
             kind: if is_modified { "modify" } else { "open" },

@@ -21,8 +21,8 @@ pub enum Kind {
     Other,
 }
 
-/// So much of a file's plain text is looked at.
-const BEGINNING: usize = 64 << 10;
+/// So much of a file is looked at. As gzip it is many times as much text, and unzipping more of every file would be felt.
+const BEGINNING: usize = 4 << 10;
 
 /// The kind of a file.
 ///

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -74,15 +74,16 @@ pub fn expand(paths: &[PathBuf], store: Option<&Store>) -> (Vec<Source>, Vec<Str
     (files, errors)
 }
 
-/// A record of a flow log has no id by which a second copy could be told, so whole files are compared.
+/// A record of a flow log has no id by which a second copy could be told, so whole files are compared: those of one size and one
+/// end, which of gzip data has a check sum of all the rest.
 fn mark_copies(files: &mut [Source]) {
-    let mut sizes: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    let mut alike: BTreeMap<(u64, Vec<u8>), Vec<usize>> = BTreeMap::new();
     for (n, source) in files.iter().enumerate() {
-        if let Ok(meta) = source.local().and_then(fs::metadata) {
-            sizes.entry(meta.len()).or_default().push(n);
+        if let Ok(key) = source.local().and_then(size_and_end) {
+            alike.entry(key).or_default().push(n);
         }
     }
-    for same in sizes.values().filter(|same| same.len() > 1) {
+    for same in alike.values().filter(|same| same.len() > 1) {
         let mut contents = BTreeMap::new();
         for n in same {
             let Some(source) = files.get(*n) else { continue };
@@ -91,6 +92,15 @@ fn mark_copies(files: &mut [Source]) {
             mark(files, first, *n);
         }
     }
+}
+
+fn size_and_end(path: &Path) -> io::Result<(u64, Vec<u8>)> {
+    let mut file = fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(64)))?;
+    let mut end = Vec::new();
+    file.take(64).read_to_end(&mut end)?;
+    Ok((size, end))
 }
 
 /// Marks a file and the first one of the same content as copies, unless it is that one.

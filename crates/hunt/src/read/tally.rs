@@ -12,8 +12,10 @@ pub struct FileTally {
     pub bytes: u64,
     /// The size of its plain text, as far as it was unzipped.
     pub text: u64,
-    /// Records in it. 0 if the file was passed over without reading them.
+    /// Records in it that were read. 0 if the file was passed over.
     pub records: u64,
+    /// Records in it that were passed over: they can be no answer.
+    pub skipped: u64,
     /// Records and lines that could not be read.
     pub bad: u64,
     /// Why: the first few.
@@ -68,8 +70,10 @@ pub struct Totals {
     pub bytes: u64,
     /// Sizes of the texts.
     pub text: u64,
-    /// Records.
+    /// Records that were read.
     pub records: u64,
+    /// Records that were passed over.
+    pub skipped: u64,
     /// What could not be read.
     pub bad: u64,
     /// The first and last time.
@@ -107,6 +111,7 @@ impl Tally {
             totals.bytes += file.bytes;
             totals.text += file.text;
             totals.records += file.records;
+            totals.skipped += file.skipped;
             totals.bad += file.bad;
             if let Some((first, last)) = file.span {
                 let (low, high) = totals.span.unwrap_or((first, last));

@@ -119,3 +119,13 @@ fn records_come_in_many_wrappings() {
     assert_eq!(rows(&world, "SELECT count(*) AS n FROM events", &[])[0]["n"], 7);
     assert_eq!(world.inputs.tally.totals().bad, 1, "the line that is no JSON");
 }
+
+#[test]
+fn files_of_one_size_and_one_end_are_no_copies_unless_all_of_them_is_the_same() {
+    let line = |n: u16| Line::new("eni-1", ("203.0.113.5", n), ("10.0.0.1", 22), at("10:00")).text(Version::Two);
+    let text = |first: u16| format!("{}\n{}\n{}\n{}\n", header(Version::Two), line(first), line(1111), line(2222));
+    let mut logs = Logs::new();
+    logs.file("a.log", text(3333).as_bytes()).file("b.log", text(4444).as_bytes()).file("c.log", text(3333).as_bytes());
+    let ports = only(&logs.ask("SELECT src_port FROM flow_logs ORDER BY src_port"), &["src_port"]);
+    assert_eq!(ports, ["1111", "1111", "2222", "2222", "3333", "4444"]);
+}

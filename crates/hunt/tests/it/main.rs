@@ -18,6 +18,7 @@ mod lists;
 mod made;
 mod parquet_files;
 mod program;
+mod pushed;
 mod rules;
 mod s3;
 mod server;

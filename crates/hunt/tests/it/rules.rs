@@ -364,3 +364,31 @@ fn what_a_sweep_saw_is_a_snapshot_of_its_own_time() {
     let told: Vec<String> = world.inputs.tally.troubled().into_iter().flat_map(|(_, file)| file.errors).collect();
     assert_eq!(told, ["what a sweep saw ends early: 1 of 2 rules"]);
 }
+
+#[test]
+fn a_group_is_known_by_any_call_about_a_rule_of_it() {
+    let listed = json!({"groupId": "sg-closed", "securityGroupRuleId": "sgr-1", "isEgress": false, "ipProtocol": "tcp",
+        "fromPort": 22, "toPort": 22, "cidrIpv4": "0.0.0.0/0"});
+    let mut logs = Logs::new();
+    logs.trail(&[
+        call(
+            at("09:00"),
+            "RevokeSecurityGroupIngress",
+            json!({"groupId": "sg-closed"}),
+            json!({"_return": true, "revokedSecurityGroupRuleSet": {"items": [listed]}}),
+        ),
+        modify(
+            at("09:10"),
+            "sg-modified",
+            json!([{"SecurityGroupRuleId": "sgr-2", "SecurityGroupRule":
+            {"IpProtocol": "icmp", "FromPort": 8, "ToPort": 0, "CidrIpv4": "192.0.2.0/24"}}]),
+        ),
+    ]);
+    let found = logs.ask("unused-groups");
+    assert_eq!(only(&found, &["group_id", "answer"]), ["sg-closed cannot tell", "sg-modified cannot tell"]);
+    let changes = logs.ask("SELECT rule_id, from_port, icmp_type, icmp_code FROM rule_changes ORDER BY event_time");
+    assert_eq!(
+        only(&changes, &["rule_id", "from_port", "icmp_type", "icmp_code"]),
+        ["sgr-1 22 null null", "sgr-2 null 8 0"]
+    );
+}

@@ -91,6 +91,7 @@ impl Fold {
         let Some(group) = group.map(str::to_owned).or_else(|| before.as_ref().map(|life| life.group.clone())) else {
             return;
         };
+        self.group(&group, fact);
         let was = before.as_ref().map(|life| life.permission.clone());
         let traffic = part.traffic.clone().or_else(|| was.clone().map(|was| was.traffic));
         let source = part.source.clone().or_else(|| was.map(|was| was.source));
@@ -115,6 +116,10 @@ impl Fold {
     }
 
     pub(super) fn closed(&mut self, group: Option<&str>, rules: &[RulePart], ids: &[String], fact: &Fact) {
+        // The group is there, whatever is known of the rule.
+        if let Some(group) = group {
+            self.group(group, fact);
+        }
         for rule in rules {
             let known = rule.id.as_ref().and_then(|id| self.alive.get(id).copied());
             let known = known.or_else(|| self.alike(group, rule));
