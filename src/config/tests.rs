@@ -52,7 +52,7 @@ fn every_variable_is_taken() {
     let off = read(&[("PORTCULLIS_SECURITY_HUB", "no")]).unwrap().destinations;
     assert_eq!([off, read(&[]).unwrap().destinations], [Destinations::default(), Destinations::default()]);
     let named = read(&[("PORTCULLIS_EVENT_BUS", "default")]).unwrap().destinations;
-    assert_eq!(named, Destinations { event_bus: Some("default".into()), security_hub: false });
+    assert_eq!(named, Destinations { event_bus: Some("default".into()), ..Destinations::default() });
     let ambient = read(&[("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "AKIA")]).unwrap().ambient;
     assert_eq!(ambient, Ambient { region: Some(Region::parse("eu-west-1").unwrap()), credentials: true });
     assert_eq!(read(&[]).unwrap().ambient, Ambient::default());

@@ -178,6 +178,11 @@ async fn carried_out(context: &Context, session: Session<'_>, order: &Order<'_>)
 }
 
 impl End {
+    /// Nobody can tell which openings of an account and Region are over.
+    pub(super) fn unlisted(context: &Context, target: &AccountRegion, code: &str) -> Self {
+        Self::of(Finding::openings_not_known((&target.account, &target.region), context.now(), code))
+    }
+
     /// One that changed nothing.
     fn of(finding: Finding) -> Self {
         Self { finding, settlements: Vec::new(), taken: BTreeSet::new() }
@@ -334,7 +339,7 @@ impl Known<'_> {
             return End::of(self.failed(None, &lost));
         }
         let claiming = opening::claiming(id, facts, self.now);
-        let mut settlements = if self.order.is_listed { vec![self.unlisted()] } else { Vec::new() };
+        let mut settlements = if self.order.is_listed { vec![self.unlisted(Entries::new())] } else { Vec::new() };
         let ended = self.memory.ended.get(id);
         if claiming.is_empty() {
             let why = match ended {
@@ -408,15 +413,21 @@ impl Known<'_> {
         remove.dedup();
         let mut set: Entries = written(&now).map(|now| (ended_name(id), now)).into_iter().collect();
         set.extend(revoked.iter().filter_map(|rule| Some((closed_name(rule), written(&now)?))));
-        let update = Update { set, remove, ttl: now.checked_add(KEPT).ok(), ..Update::default() };
+        // Other openings of the group may last for longer.
+        let mut left = self.memory.clone();
+        left.waivers.remove(id);
+        let ttl = now.checked_add(KEPT).ok().map(|usual| left.needed_until(usual));
+        let update = Update { set, remove, ttl, ..Update::default() };
         let of_group = Settlement::new(item_of(account, region, group), update);
-        vec![of_group, self.unlisted()]
+        // So that whoever closes it again is told.
+        let ended = written(&now).map(|now| (ended_name(id), now)).into_iter().collect();
+        vec![of_group, self.unlisted(ended)]
     }
 
-    /// Takes the opening from the list.
-    fn unlisted(&self) -> Settlement {
+    /// Takes the opening from the list, and writes these entries there.
+    fn unlisted(&self, set: Entries) -> Settlement {
         let key = openings_of(&self.location.account, &self.location.region);
-        Settlement::new(key, Update { remove: vec![self.order.waiver.to_owned()], ..Update::default() })
+        Settlement::new(key, Update { set, remove: vec![self.order.waiver.to_owned()], ..Update::default() })
     }
 }
 

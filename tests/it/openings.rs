@@ -2,6 +2,7 @@
 
 mod faults;
 mod living;
+mod members;
 mod sweeps;
 mod times;
 
@@ -88,10 +89,16 @@ fn list() -> String {
 
 /// Does what `portcullis open` does, up to a step.
 async fn opened_up_to(watch: &Watch, source: &str, last: Step) -> Made {
+    opened_in(watch, (ACCOUNT, REGION, &watch.group), source, last).await
+}
+
+/// The same, in another place.
+async fn opened_in(watch: &Watch, (account, region, group): (&str, &str, &str), source: &str, last: Step) -> Made {
     let waiver = waiver(watch, source);
     let until = waiver.until;
-    let location = (ACCOUNT.parse().unwrap(), REGION.parse().unwrap(), watch.group.parse().unwrap());
-    assert_eq!(item_of(&location.0, &location.1, &location.2), item(watch));
+    let location = (account.parse().unwrap(), region.parse().unwrap(), group.parse().unwrap());
+    let item = item_of(&location.0, &location.1, &location.2);
+    let list = openings_of(&location.0, &location.1);
     if last >= Step::Listed {
         let listed = Listed {
             group: location.2,
@@ -100,24 +107,24 @@ async fn opened_up_to(watch: &Watch, source: &str, last: Step) -> Made {
             reason: "INC-123".to_owned(),
             what: format!("tcp 22 from {source}"),
         };
-        write(watch, &list(), Entries::from([(ID.to_owned(), written(&listed).unwrap())])).await;
+        write(watch, &list, Entries::from([(ID.to_owned(), written(&listed).unwrap())])).await;
     }
     if last >= Step::Waived {
-        write(watch, &item(watch), Entries::from([(waiver_name(ID), written(&waiver).unwrap())])).await;
+        write(watch, &item, Entries::from([(waiver_name(ID), written(&waiver).unwrap())])).await;
     }
     let mut rules = Vec::new();
     if last >= Step::Opened {
         let description = Some(opening::description(ID, until, "INC-123"));
         watch.world.set_actor(ec2_model::Actor::Role { role: "oncall".into(), session: "jo".into() });
         let permission = Permission { description, ..Permission::tcp(22, source) };
-        rules = watch.world.authorize(ACCOUNT, REGION, &watch.group, &[permission]).unwrap();
+        rules = watch.world.authorize(account, region, group, &[permission]).unwrap();
     }
     if last >= Step::Noted {
         let note = |id: &String| {
             let rule: RuleId = id.parse().unwrap();
             (opened_name(ID, &rule), written(&watch.context.now()).unwrap())
         };
-        write(watch, &item(watch), rules.iter().map(note).collect()).await;
+        write(watch, &item, rules.iter().map(note).collect()).await;
     }
     Made { until, rules }
 }

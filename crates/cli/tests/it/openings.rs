@@ -3,6 +3,7 @@
 mod address;
 mod faults;
 mod function;
+mod members;
 pub(crate) mod stage;
 
 use jiff::{SignedDuration, Timestamp};

@@ -137,6 +137,13 @@ impl Stack {
         run(self.command(arguments), "")
     }
 
+    /// The same, with more variables.
+    pub(super) fn run_with(&self, variables: &[(&str, String)], arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments);
+        command.envs(variables.iter().map(|(name, value)| (*name, value)));
+        run(command, "")
+    }
+
     pub(super) fn open(&self, group: &str, more: &[&str]) -> Ran {
         self.run(&[&["open", group, "--yes"], more].concat())
     }
