@@ -18,7 +18,7 @@ use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::memory::{
     Entries, LARGEST_SAW, Memory, Waiver, closed_name, ended_name, ending_name, item_of, openings_of, written,
 };
-use portcullis_domain::opening::{self, Standing, standing};
+use portcullis_domain::opening::{self, Standing, TOO_LATE, standing};
 use portcullis_domain::rule::Rule;
 use tokio::time::Instant;
 
@@ -173,7 +173,7 @@ async fn carried_out(context: &Context, session: Session<'_>, order: &Order<'_>)
     };
     match known.look(session, waiver).await {
         Ok(facts) => known.carry_out(session, waiver, facts).await,
-        Err(error) => End::of(known.failed(waiver, &error.to_string())),
+        Err(why) => End::of(known.failed(waiver, &why)),
     }
 }
 
@@ -189,30 +189,46 @@ impl End {
     }
 }
 
-/// So young may an opening be that EC2 does not show its rules yet: an operator closes what was just opened.
-const YOUNG: SignedDuration = SignedDuration::from_mins(3);
+/// Until a change is this old, EC2 may not show it: only then something is believed to be gone.
+const SETTLING: SignedDuration = SignedDuration::from_secs(20);
 
-/// The pause before the first further look. It doubles.
+/// The pause before the first further look. It doubles, up to the longest.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// So often a young opening is looked at.
-const LOOKS: u32 = 5;
+/// The longest pause between two looks.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Known<'_> {
-    /// The group as EC2 shows it, once it shows what was just made.
-    async fn look(&self, session: Session<'_>, waiver: Option<&Waiver>) -> Result<Facts, AwsError> {
-        let is_young = waiver.is_some_and(|waiver| self.now.duration_since(waiver.from) < YOUNG);
-        let (mut pause, mut look) = (PAUSE, 1);
+    /// The group as EC2 shows it, once it shows what was just made, or would.
+    async fn look(&self, session: Session<'_>, waiver: Option<&Waiver>) -> Result<Facts, String> {
+        let mut pause = PAUSE;
         loop {
-            let facts = look_at(self.context, session, self.order).await?;
-            let is_shown = |id: &RuleId| facts.rules.iter().any(|rule| rule.id == *id);
-            let is_complete = waiver.is_none_or(|waiver| waiver.rules.iter().all(is_shown));
-            if is_complete || !is_young || look == LOOKS {
+            let facts = look_at(self.context, session, self.order).await.map_err(|error| error.to_string())?;
+            let may_come = waiver.and_then(|waiver| self.may_come_until(waiver, &facts));
+            if may_come.is_none_or(|until| until <= self.context.now()) {
                 return Ok(facts);
             }
+            if session.until() < Instant::now() + pause {
+                return Err("EC2 does not show yet what was opened, and there was no time to wait".to_owned());
+            }
             tokio::time::sleep(pause).await;
-            (pause, look) = (pause * 2, look + 1);
+            pause = LONGEST_PAUSE.min(pause * 2);
         }
+    }
+
+    /// Until when EC2 may show rules of the opening that a look lacks. Nothing where it lacks none.
+    fn may_come_until(&self, waiver: &Waiver, facts: &Facts) -> Option<Timestamp> {
+        let is_shown = |id: &RuleId| facts.rules.iter().any(|rule| rule.id == *id);
+        let made = if waiver.rules.is_empty() {
+            // An operator's command that stopped before it noted the rule may have made it until then.
+            let latest = waiver.until.saturating_sub(waiver.until.duration_since(waiver.from) / TOO_LATE).ok()?;
+            let is_open = !opening::ending(self.order.waiver, Some(waiver), facts).is_empty();
+            (!is_open).then(|| latest.min(self.now).max(waiver.from))
+        } else {
+            let is_complete = waiver.rules.iter().all(is_shown);
+            self.memory.noted.get(self.order.waiver).copied().filter(|_| !is_complete)
+        };
+        made.and_then(|made| made.checked_add(SETTLING).ok())
     }
 
     async fn carry_out(&self, session: Session<'_>, waiver: Option<&Waiver>, facts: Facts) -> End {
@@ -315,7 +331,8 @@ impl Known<'_> {
             opened_for: waiver.map(|waiver| waiver.reason.as_str()),
             by: self.order.by,
             rules,
-            gone: waiver.map_or(&none, |waiver| &waiver.rules),
+            // What was not looked at is not said to be gone.
+            gone: waiver.filter(|_| doubt.is_none()).map_or(&none, |waiver| &waiver.rules),
             doubt: doubt.as_deref(),
         };
         let mut finding = Finding::ended(&self.event(waiver, rules), &ended, self.context.settings.mode);

@@ -38,7 +38,11 @@ async fn a_subscriber_that_filters_for_ocsf_gets_each_finding_once_and_the_other
     assert_eq!((attribute(event, "severity"), attribute(event, "status")), (Some("High"), Some("Resolved")));
     // Mail, whose filter policy is that there is no such attribute, and who filters by another attribute.
     for (name, value) in [("format", None), ("outcome", Some("reverted")), ("account", Some(ACCOUNT))] {
-        assert_eq!(filtered(&watch, name, value), as_ever, "{name}");
+        // The evidence of each world is an act of its own.
+        let seen = |messages: &[Published]| {
+            messages.iter().map(|it| (it.subject.clone(), it.attributes.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(&filtered(&watch, name, value)), seen(&as_ever), "{name}");
     }
 }
 

@@ -54,7 +54,7 @@ async fn an_end_that_is_refused_fails_each_time_and_is_told_and_the_waiver_stays
         assert!(!answer.failed.is_empty(), "AWS tries again");
         assert_eq!(watch.world.published().len(), attempt);
         assert!(subject(&watch).contains("OPENING NOT ENDED"));
-        assert_eq!((memory(&watch).waivers.len(), entries(&watch, &list()).len()), (1, 1));
+        assert_eq!((memory(&watch).waivers.len(), listed(&watch).len()), (1, 1));
     }
     assert_eq!(metric(&watch, "Failed"), 3, "an alarm hears it");
     watch.world.permit(ACCOUNT, "RevokeSecurityGroupIngress");

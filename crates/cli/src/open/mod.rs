@@ -11,7 +11,9 @@ use std::io;
 use jiff::{SignedDuration, Timestamp};
 use portcullis::aws::Aws;
 use portcullis::domain::ids::{AccountId, GroupId, Region};
-use portcullis::domain::memory::{Entries, Listed, Memory, Waiver, WaiverKind, item_of, openings_of, waiver_name, written};
+use portcullis::domain::memory::{
+    Entries, Listed, Memory, Waiver, WaiverKind, item_of, openings_of, waiver_name, written,
+};
 use portcullis::store::{Store, StoreError, Update};
 use tokio::time::Instant;
 
@@ -75,9 +77,18 @@ impl Openings<'_> {
     /// Why the memory cannot be written.
     pub async fn waive(&self, key: &str, id: &str, waiver: &Waiver) -> io::Result<()> {
         let set: Entries = written(waiver).map(|waiver| (waiver_name(id), waiver)).into_iter().collect();
-        let memory = Memory::read(&self.change(key, (set, Vec::new())).await?);
-        let update = Update { ttl: Some(memory.needed_until(waiver.until)), ..Update::default() };
-        self.store.update(self.aws, key, &update, self.until).await.map(|_| ()).map_err(|error| trouble(&error))
+        let alone = Memory { waivers: [(id.to_owned(), waiver.clone())].into(), ..Memory::default() };
+        let needed = alone.needed_until(waiver.until);
+        let write = async |update: Update| {
+            self.store.update(self.aws, key, &update, self.until).await.map_err(|error| trouble(&error))
+        };
+        let entries = write(Update { set, ttl: Some(needed), ..Update::default() }).await?;
+        // Another waiver of the group may last for longer.
+        let all = Memory::read(&entries).needed_until(waiver.until);
+        if all > needed {
+            write(Update { ttl: Some(all), ..Update::default() }).await?;
+        }
+        Ok(())
     }
 }
 

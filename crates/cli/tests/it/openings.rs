@@ -2,6 +2,7 @@
 
 mod address;
 mod faults;
+mod found;
 mod function;
 mod members;
 pub(crate) mod stage;

@@ -93,7 +93,8 @@ impl Finding {
              to end may be open still"
         );
         let finding = Self::plain(&event, Verdict::Undecided, Outcome::Failed, Mode::Alert, why);
-        Self { memory: Some(MemoryState::Unavailable), ..finding }
+        // An alarm says it; a message for each account and Region would be one for each sweep that AWS tries again.
+        Self { memory: Some(MemoryState::Unavailable), is_told: true, ..finding }
     }
 
     /// Whether it is about the end of an opening.

@@ -117,7 +117,8 @@ fn what_an_act_in_alert_mode_would_have_taken_is_set_back_only_while_nobody_has_
         let (permission, from, as_of) = (permission(value), Origin::Sweep, now());
         Former::Was(Was { permission, description: None, from, as_of, exposes: false, doubt: None, before: None })
     };
-    let lines = ["a tcp 22 0.0.0.0/0", "a tcp 22 ::/0", "a tcp 3389 0.0.0.0/0", "a tcp 3306 0.0.0.0/0", "a tcp 1433 ::/0"];
+    let lines =
+        ["a tcp 22 0.0.0.0/0", "a tcp 22 ::/0", "a tcp 3389 0.0.0.0/0", "a tcp 3306 0.0.0.0/0", "a tcp 1433 ::/0"];
     let case = Case::of(&lines);
     let mut made = evidence(&case, Mode::Alert);
     assert!(taken(&made).is_empty() && would_take(&made).len() == 5);

@@ -13,7 +13,7 @@ use portcullis::domain::finding::{Action, Finding, Outcome, Verdict};
 use portcullis::domain::ids::GroupId;
 use portcullis::domain::opening::is_waiver_id;
 use portcullis::domain::policy::Mode;
-use portcullis::domain::text::escaped;
+use portcullis::domain::text::{escaped, for_people};
 use portcullis::envelope::EndRequest;
 use portcullis::pipeline::{self, Context, Invocation, Settings};
 use portcullis::shelf::Shelf;
@@ -150,7 +150,7 @@ fn told(finding: &Finding) {
             println!("Connections that are open go on until they are closed.");
         }
         Outcome::AlreadyGone => println!("Closed {waiver} in {group}: no rule of it was there any more."),
-        Outcome::None => println!("{}.", escaped(&finding.reason)),
+        Outcome::None => println!("{}.", for_people(&finding.reason)),
         Outcome::Failed | Outcome::WouldRevert => eprintln!("portcullis: {}", finding.reason),
     }
 }

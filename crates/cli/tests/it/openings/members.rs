@@ -23,8 +23,9 @@ const WAYS: [Way; 2] = [Way::Profiles, Way::Role];
 /// The profiles `hub` and `member`.
 fn profiles() -> String {
     let kept = folder(&format!("profiles-{}", portcullis::now().as_nanosecond()));
-    let profile =
-        |name: &str, account: &str| format!("[{name}]\naws_access_key_id = {account}\naws_secret_access_key = secret\n");
+    let profile = |name: &str, account: &str| {
+        format!("[{name}]\naws_access_key_id = {account}\naws_secret_access_key = secret\n")
+    };
     let file = kept.join("credentials");
     std::fs::write(&file, profile("hub", ACCOUNT) + &profile("member", MEMBER)).unwrap();
     file.to_str().unwrap().to_owned()

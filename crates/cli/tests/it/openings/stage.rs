@@ -106,7 +106,10 @@ impl Stack {
     }
 
     pub(super) fn listed(&self) -> Entries {
-        self.entries(&format!("openings#{ACCOUNT}/{REGION}"))
+        let mut list = self.entries(&format!("openings#{ACCOUNT}/{REGION}"));
+        // What was ended stays in it for a day.
+        list.retain(|name, _| !name.starts_with("ended#"));
+        list
     }
 
     pub(super) fn evidence(&self) -> Vec<Evidence> {

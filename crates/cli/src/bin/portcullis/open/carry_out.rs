@@ -15,7 +15,7 @@ use portcullis::domain::memory::{
     Entries, Listed, Memory, Waiver, item_of, opened_name, openings_of, waiver_name, written,
 };
 use portcullis::domain::net::Cidr;
-use portcullis::domain::opening::{description, marker_of};
+use portcullis::domain::opening::{TOO_LATE, description, marker_of};
 use portcullis::domain::policy::Mode;
 use portcullis::domain::rule::Permission;
 use portcullis::domain::text::escaped;
@@ -48,9 +48,6 @@ const LOOKS: u32 = 6;
 
 /// The pause after the first of these looks. It doubles.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// An opening that has less than this part of its time left when everything is ready is not made.
-const TOO_LATE: i32 = 4;
 
 impl Opening<'_> {
     /// Makes it, and returns the exit status.
