@@ -92,8 +92,8 @@ impl Watch {
         if call.service == "dynamodb" && !is_answered {
             self.is_forgetful[function] = true;
         }
-        let after: BTreeMap<String, Rule> =
-            self.people.all().into_iter().map(|(.., rule)| (rule.id.clone(), rule)).collect();
+        let after = if is_write { self.people.all() } else { Vec::new() };
+        let after: BTreeMap<String, Rule> = after.into_iter().map(|(.., rule)| (rule.id.clone(), rule)).collect();
         match call.action.as_str() {
             "RevokeSecurityGroupIngress" => {
                 for (_, _, rule) in before.iter().filter(|(.., rule)| !after.contains_key(&rule.id)) {
@@ -176,7 +176,7 @@ impl Watch {
                 Action::Revoked => there.contains(&id),
                 Action::Restored => !self.given.contains(&id),
                 Action::AlreadyGone => finding.is_of_end() && there.contains(&id),
-                _ => false,
+                Action::WouldRevoke | Action::WouldRestore | Action::Kept | Action::Failed { .. } => false,
             };
             if is_lie {
                 self.wrong(format!("{id} is said to be {:?}: {line}", rule.action));
