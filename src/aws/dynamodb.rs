@@ -1,17 +1,29 @@
 //! DynamoDB: one item is read, or changed and read in one call.
+//!
+//! Two calls need no client of their own: see `json_call.rs`.
+
+mod attribute;
 
 use std::collections::HashMap;
 
-use aws_config::retry::RetryConfig;
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::Builder;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_ec2::error::ProvideErrorMetadata;
+use portcullis_domain::ids::Region;
+use serde_json::{Value, json};
 
+pub use attribute::{Attribute, Attributes};
+
+use super::json_call::{Failure, JsonCall, Protocol, Signer};
 use super::{Aws, AwsError};
 
-/// The attributes of an item.
-pub type Attributes = HashMap<String, AttributeValue>;
+const GET_ITEM: JsonCall = JsonCall {
+    service: "DynamoDB",
+    name: "dynamodb",
+    operation: "GetItem",
+    protocol: Protocol::Json10("DynamoDB_20120810.GetItem"),
+};
+
+const UPDATE_ITEM: JsonCall =
+    JsonCall { operation: "UpdateItem", protocol: Protocol::Json10("DynamoDB_20120810.UpdateItem"), ..GET_ITEM };
 
 /// The key of every table.
 const KEY: &str = "pk";
@@ -39,37 +51,17 @@ pub enum Updated {
 }
 
 impl Aws {
-    /// Sent once, and quickly given up: who calls has something better to do than to wait for a memory.
-    async fn dynamodb(&self) -> &Client {
-        let client = async || {
-            let once = Builder::from(&self.base).retry_config(RetryConfig::disabled());
-            Client::from_conf(once.build())
-        };
-        self.dynamodb.get_or_init(client).await
-    }
-
     /// Changes an item and returns all of it.
     ///
     /// # Errors
     /// [`AwsError`].
     pub async fn update_item(&self, table: &str, key: &str, update: ItemUpdate) -> Result<Updated, AwsError> {
-        let ItemUpdate { update, condition, names, values } = update;
-        let call = self.dynamodb().await.update_item().table_name(table);
-        let call = call
-            .key(KEY, AttributeValue::S(key.to_owned()))
-            .update_expression(update)
-            .set_condition_expression(condition)
-            .set_expression_attribute_names((!names.is_empty()).then_some(names))
-            .set_expression_attribute_values((!values.is_empty()).then_some(values))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match call.send().await {
-            Ok(answer) => Ok(Updated::Done(answer.attributes.unwrap_or_default())),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                    Ok(Updated::NotMet(refused.item.clone().unwrap_or_default()))
-                }
-                _ => Err(AwsError::from_sdk("UpdateItem", &error)),
+        let call = UPDATE_ITEM.operation;
+        match self.dynamodb(UPDATE_ITEM, &update_request(table, key, update)).await? {
+            Ok(mut answer) => Ok(Updated::Done(attribute::item(call, answer.get_mut("Attributes"))?)),
+            Err(error) => match item_of_refusal(&error) {
+                Some(mut item) => Ok(Updated::NotMet(attribute::item(call, item.as_mut())?)),
+                None => Err(AwsError::from_sdk(call, &error)),
             },
         }
     }
@@ -79,9 +71,48 @@ impl Aws {
     /// # Errors
     /// [`AwsError`].
     pub async fn item(&self, table: &str, key: &str) -> Result<Attributes, AwsError> {
-        let call = self.dynamodb().await.get_item().table_name(table).consistent_read(true);
-        let answer = call.key(KEY, AttributeValue::S(key.to_owned())).send().await;
-        let answer = answer.map_err(|error| AwsError::from_sdk("GetItem", &error))?;
-        Ok(answer.item.unwrap_or_default())
+        let call = GET_ITEM.operation;
+        let request = json!({ "TableName": table, "Key": { KEY: { "S": key } }, "ConsistentRead": true });
+        let answer = self.dynamodb(GET_ITEM, &request).await?;
+        let mut answer = answer.map_err(|error| AwsError::from_sdk(call, &error))?;
+        attribute::item(call, answer.get_mut("Item"))
+    }
+
+    /// Sent once, and quickly given up: who calls has something better to do than to wait for a memory.
+    async fn dynamodb(&self, call: JsonCall, request: &Value) -> Result<Result<Value, Failure>, AwsError> {
+        let not_sent = |why: String| AwsError::not_sent(call.operation, why);
+        let region = self.base.region().ok_or_else(|| not_sent("no Region is configured".to_owned()))?;
+        let region = Region::parse(region.as_ref()).map_err(|error| not_sent(error.to_string()))?;
+        call.send_once(&self.base, Signer::of(&self.base, call.operation)?, &region, request).await
     }
 }
+
+/// DynamoDB refuses empty lists of names and values, and names and values that no expression has.
+fn update_request(table: &str, key: &str, update: ItemUpdate) -> Value {
+    let ItemUpdate { update, condition, names, values } = update;
+    let mut request = json!({
+        "TableName": table,
+        "Key": { KEY: { "S": key } },
+        "UpdateExpression": update,
+        "ReturnValues": "ALL_NEW",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    });
+    let mut with = |member: &str, value: Option<Value>| {
+        if let (Some(value), Some(members)) = (value, request.as_object_mut()) {
+            members.insert(member.to_owned(), value);
+        }
+    };
+    with("ConditionExpression", condition.map(Value::String));
+    with("ExpressionAttributeNames", (!names.is_empty()).then(|| json!(names)));
+    with("ExpressionAttributeValues", (!values.is_empty()).then(|| json!(values)));
+    request
+}
+
+/// The item, or that there is none, where the condition is not met.
+fn item_of_refusal(error: &Failure) -> Option<Option<Value>> {
+    let refused = error.as_service_error()?;
+    (refused.code() == Some("ConditionalCheckFailedException")).then(|| refused.body.get("Item").cloned())
+}
+
+#[cfg(test)]
+mod tests;

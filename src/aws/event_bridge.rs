@@ -10,15 +10,14 @@ use portcullis_domain::ids::Region;
 use portcullis_domain::text::escaped;
 use serde_json::{Value, json};
 
-use super::json_call::{JsonCall, Signer};
+use super::json_call::{JsonCall, Protocol, Signer};
 use super::{Aws, AwsError, Code, Effect};
 
 const PUT: JsonCall = JsonCall {
     service: "EventBridge",
     name: "events",
     operation: "PutEvents",
-    path: "/",
-    target: Some("AWSEvents.PutEvents"),
+    protocol: Protocol::Json11("AWSEvents.PutEvents"),
 };
 
 /// The source of all our events.
@@ -97,9 +96,8 @@ impl Aws {
         let of_arn = Arn::parse(bus).map(|bus| bus.region.to_owned());
         let region = of_arn.or_else(|| Some(self.base.region()?.to_string())).ok_or_else(|| missing("Region"))?;
         let region = Region::parse(&region).map_err(|error| AwsError::not_sent(PUT.operation, error.to_string()))?;
-        let credentials = self.base.credentials_provider().ok_or_else(|| missing("source of credentials"))?;
-        let identities = self.base.identity_cache().ok_or_else(|| missing("cache of credentials"))?;
-        PUT.send(&self.base, Signer { credentials, identities }, &region, &json!({ "Entries": entries })).await
+        let signer = Signer::of(&self.base, PUT.operation)?;
+        PUT.send(&self.base, signer, &region, &json!({ "Entries": entries })).await
     }
 }
 

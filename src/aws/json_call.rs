@@ -2,11 +2,12 @@
 //! clients are made of, so that signing, credentials, retries and time limits are the same.
 
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
 use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
 use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
 use aws_sdk_ec2::config::{SharedCredentialsProvider, SharedIdentityCache};
-use aws_sdk_ec2::error::{ErrorMetadata, ProvideErrorMetadata};
+use aws_sdk_ec2::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
 use aws_smithy_runtime_api::client::auth::AuthSchemeOptionResolverParams;
@@ -33,10 +34,19 @@ pub(super) struct JsonCall {
     pub(super) name: &'static str,
     /// The API's name for the call.
     pub(super) operation: &'static str,
-    /// The path of the request.
-    pub(super) path: &'static str,
-    /// The header that names the call, where the path does not.
-    pub(super) target: Option<&'static str>,
+    /// What the request says besides its body.
+    pub(super) protocol: Protocol,
+}
+
+/// How a request names its call (Smithy, "AWS protocols").
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Protocol {
+    /// AWS JSON 1.0: by this header.
+    Json10(&'static str),
+    /// AWS JSON 1.1: by this header.
+    Json11(&'static str),
+    /// AWS restJson1: by this path.
+    RestJson1(&'static str),
 }
 
 /// Who makes a call.
@@ -47,16 +57,36 @@ pub(super) struct Signer {
     pub(super) identities: SharedIdentityCache,
 }
 
+impl Signer {
+    /// The process itself.
+    ///
+    /// # Errors
+    /// [`AwsError`], for this call, where it has no credentials.
+    pub(super) fn of(base: &SdkConfig, call: &'static str) -> Result<Self, AwsError> {
+        let missing = |what: &str| AwsError::not_sent(call, format!("no {what} is configured"));
+        let credentials = base.credentials_provider().ok_or_else(|| missing("source of credentials"))?;
+        let identities = base.identity_cache().ok_or_else(|| missing("cache of credentials"))?;
+        Ok(Self { credentials, identities })
+    }
+}
+
 /// An answer that is an error.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", .0.message().unwrap_or("no message"))]
-struct Refused(ErrorMetadata);
+#[error("{}", .metadata.message().unwrap_or("no message"))]
+pub(super) struct Refused {
+    metadata: ErrorMetadata,
+    /// All that the answer says. `null` where it is no JSON.
+    pub(super) body: Box<Value>,
+}
 
 impl ProvideErrorMetadata for Refused {
     fn meta(&self) -> &ErrorMetadata {
-        &self.0
+        &self.metadata
     }
 }
+
+/// What the SDK tells of a call that did not do what was asked.
+pub(super) type Failure = SdkError<Refused, HttpResponse>;
 
 impl JsonCall {
     /// Makes the call, and returns its answer.
@@ -70,11 +100,40 @@ impl JsonCall {
         region: &Region,
         body: &Value,
     ) -> Result<Value, AwsError> {
-        let missing = |what: &str| AwsError::not_sent(self.operation, format!("no {what} is configured"));
-        let http = base.http_client().ok_or_else(|| missing("HTTP client"))?;
-        let retries = base.retry_config().ok_or_else(|| missing("retry"))?;
-        let timeouts = base.timeout_config().ok_or_else(|| missing("time limit"))?;
-        let sleep = base.sleep_impl().ok_or_else(|| missing("timer"))?;
+        let retries = base.retry_config().ok_or_else(|| self.not_sent("no retry is configured"))?;
+        let answer = self.invoke(base, retries, signer, region, body).await?;
+        answer.map_err(|error| AwsError::from_sdk(self.operation, &error))
+    }
+
+    /// Makes the call once, and returns its answer, or what the SDK tells where there is none.
+    ///
+    /// # Errors
+    /// [`AwsError`] where the call was not made.
+    pub(super) async fn send_once(
+        self,
+        base: &SdkConfig,
+        signer: Signer,
+        region: &Region,
+        body: &Value,
+    ) -> Result<Result<Value, Failure>, AwsError> {
+        self.invoke(base, &RetryConfig::disabled(), signer, region, body).await
+    }
+
+    fn not_sent(self, why: &str) -> AwsError {
+        AwsError::not_sent(self.operation, why.to_owned())
+    }
+
+    async fn invoke(
+        self,
+        base: &SdkConfig,
+        retries: &RetryConfig,
+        signer: Signer,
+        region: &Region,
+        body: &Value,
+    ) -> Result<Result<Value, Failure>, AwsError> {
+        let http = base.http_client().ok_or_else(|| self.not_sent("no HTTP client is configured"))?;
+        let timeouts = base.timeout_config().ok_or_else(|| self.not_sent("no time limit is configured"))?;
+        let sleep = base.sleep_impl().ok_or_else(|| self.not_sent("no timer is configured"))?;
         let auth =
             StaticRuntimePlugin::new().with_config(self.signing(region)).with_runtime_components(components(signer));
         let mut operation = Operation::builder()
@@ -95,24 +154,23 @@ impl JsonCall {
             operation = operation.time_source(time);
         }
         let operation = operation.serializer(move |body| self.request(body)).deserializer(answer).build();
-        let answer = operation.invoke(body.to_string()).await;
-        answer.map_err(|error| AwsError::from_sdk(self.operation, &error))
+        Ok(operation.invoke(body.to_string()).await)
     }
 
     fn request(self, body: String) -> Result<HttpRequest, aws_sdk_ec2::error::BoxError> {
         let mut request = HttpRequest::new(SdkBody::from(body));
+        let (path, content_type, target) = match self.protocol {
+            Protocol::Json10(target) => ("/", "application/x-amz-json-1.0", Some(target)),
+            Protocol::Json11(target) => ("/", "application/x-amz-json-1.1", Some(target)),
+            Protocol::RestJson1(path) => (path, "application/json", None),
+        };
         request.set_method("POST")?;
-        request.set_uri(self.path)?;
+        request.set_uri(path)?;
         let headers = request.headers_mut();
         headers.try_insert("user-agent", concat!("portcullis/", env!("CARGO_PKG_VERSION")))?;
-        match self.target {
-            Some(target) => {
-                headers.try_insert("content-type", "application/x-amz-json-1.1")?;
-                headers.try_insert("x-amz-target", target)?;
-            }
-            None => {
-                headers.try_insert("content-type", "application/json")?;
-            }
+        headers.try_insert("content-type", content_type)?;
+        if let Some(target) = target {
+            headers.try_insert("x-amz-target", target)?;
         }
         Ok(request)
     }
@@ -124,8 +182,18 @@ impl JsonCall {
         let of_code = base.endpoint_url().filter(|_| base.get_origin("endpoint_url").is_client_config());
         let configured = of_code.map(str::to_owned).or_else(of_service);
         let configured = configured.or_else(|| base.endpoint_url().map(str::to_owned));
-        let fips = if base.use_fips() == Some(true) { "-fips" } else { "" };
-        configured.unwrap_or_else(|| format!("https://{}{fips}.{region}.{}", self.name, dns_suffix(region)))
+        configured
+            .unwrap_or_else(|| self.host(region, base.use_fips() == Some(true), base.use_dual_stack() == Some(true)))
+    }
+
+    /// The service's own endpoint in a Region.
+    fn host(self, region: &Region, fips: bool, dual_stack: bool) -> String {
+        let (suffix, dual) = dns_suffixes(region);
+        // In GovCloud the usual endpoints of these two are the FIPS ones, and there is no host of the other name.
+        let is_usual =
+            !dual_stack && region.as_str().starts_with("us-gov-") && ["dynamodb", "events"].contains(&self.name);
+        let fips = if fips && !is_usual { "-fips" } else { "" };
+        format!("https://{}{fips}.{region}.{}", self.name, if dual_stack { dual } else { suffix })
     }
 
     fn signing(self, region: &Region) -> FrozenLayer {
@@ -158,8 +226,8 @@ fn answer(response: &HttpResponse) -> Result<Value, OrchestratorError<Refused>> 
     if response.status().is_success() {
         return json.map_err(OrchestratorError::other);
     }
-    let json = json.unwrap_or_default();
-    let text = |keys: [&str; 2]| keys.iter().find_map(|key| json.get(key)?.as_str());
+    let body = Box::new(json.unwrap_or_default());
+    let text = |keys: [&str; 2]| keys.iter().find_map(|key| body.get(key)?.as_str());
     let code = response.headers().get("x-amzn-errortype").or_else(|| text(["__type", "code"]));
     let mut error = ErrorMetadata::builder();
     if let Some(code) = code {
@@ -169,19 +237,24 @@ fn answer(response: &HttpResponse) -> Result<Value, OrchestratorError<Refused>> 
     if let Some(message) = text(["message", "Message"]) {
         error = error.message(message);
     }
-    Err(OrchestratorError::operation(Refused(error.build())))
+    let metadata = error.build();
+    Err(OrchestratorError::operation(Refused { metadata, body }))
 }
 
-/// What the hosts' names of a Region's partition end with (AWS SDKs, `partitions.json`).
-fn dns_suffix(region: &Region) -> &'static str {
+/// What the hosts' names of a Region's partition end with, and those that have an IPv6 address too (AWS SDKs,
+/// `partitions.json`).
+fn dns_suffixes(region: &Region) -> (&'static str, &'static str) {
     let suffixes = [
-        ("cn-", "amazonaws.com.cn"),
-        ("eusc-", "amazonaws.eu"),
-        ("us-iso-", "c2s.ic.gov"),
-        ("us-isob-", "sc2s.sgov.gov"),
-        ("eu-isoe-", "cloud.adc-e.uk"),
-        ("us-isof-", "csp.hci.ic.gov"),
+        ("cn-", ("amazonaws.com.cn", "api.amazonwebservices.com.cn")),
+        ("eusc-", ("amazonaws.eu", "api.amazonwebservices.eu")),
+        ("us-iso-", ("c2s.ic.gov", "api.aws.ic.gov")),
+        ("us-isob-", ("sc2s.sgov.gov", "api.aws.scloud")),
+        ("eu-isoe-", ("cloud.adc-e.uk", "api.cloud-aws.adc-e.uk")),
+        ("us-isof-", ("csp.hci.ic.gov", "api.aws.hci.ic.gov")),
     ];
     let found = suffixes.into_iter().find(|(prefix, _)| region.as_str().starts_with(prefix));
-    found.map_or("amazonaws.com", |(_, suffix)| suffix)
+    found.map_or(("amazonaws.com", "api.aws"), |(_, suffixes)| suffixes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ use portcullis_domain::ids::{AccountId, Region};
 use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
-pub use dynamodb::{Attributes, ItemUpdate, Updated};
+pub use dynamodb::{Attribute, Attributes, ItemUpdate, Updated};
 pub use ec2::{
     Authorized, Description, Interfaces, KnownLists, ListAge, MODIFY, NewValue, Permit, PrefixListState, REVOKE, Wanted,
 };
@@ -56,7 +56,6 @@ pub struct Aws {
     mode: Mode,
     pool: Mutex<session::Pool>,
     sns: OnceCell<aws_sdk_sns::Client>,
-    dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
     rate_limiter: RateLimiter,
     log_role: Option<LogRole>,
     end_role: Option<String>,
@@ -85,15 +84,13 @@ impl Aws {
     pub async fn load(loader: ConfigLoader, member_role: Option<MemberRole>, mode: Mode) -> Self {
         let base = loader.retry_config(retries()).timeout_config(timeouts()).load().await;
         let (pool, rate_limiter) = (Mutex::default(), RateLimiter::default());
-        let (sns, dynamodb) = (OnceCell::new(), OnceCell::new());
-        let buckets = s3::Buckets::default();
+        let (sns, buckets) = (OnceCell::new(), s3::Buckets::default());
         Self {
             base,
             member_role,
             mode,
             pool,
             sns,
-            dynamodb,
             rate_limiter,
             log_role: None,
             end_role: None,

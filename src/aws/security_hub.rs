@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::json_call::JsonCall;
+use super::json_call::{JsonCall, Protocol};
 use super::rate_limit::Api;
 use super::{AccountRegion, AwsError, Code, Effect, Session};
 
@@ -13,8 +13,7 @@ const IMPORT: JsonCall = JsonCall {
     service: "SecurityHub",
     name: "securityhub",
     operation: "BatchImportFindings",
-    path: "/findings/import",
-    target: None,
+    protocol: Protocol::RestJson1("/findings/import"),
 };
 
 /// One call takes at most this many findings.

@@ -5,12 +5,11 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use portcullis_domain::memory::{Entries, LEASE_HOLDER, LEASE_UNTIL};
 use serde_json::Value;
 
 use super::{Condition, StoreError, Update};
-use crate::aws::{Attributes, Aws, ItemUpdate, Updated};
+use crate::aws::{Attribute, Attributes, Aws, ItemUpdate, Updated};
 
 /// The attributes that are no entries.
 const KEY: &str = "pk";
@@ -32,17 +31,17 @@ fn entries(item: Attributes) -> Entries {
 }
 
 /// Nobody writes anything but texts and numbers.
-fn value(attribute: AttributeValue) -> Option<Value> {
-    if let AttributeValue::S(text) = attribute {
-        return Some(serde_json::from_str(&text).unwrap_or(Value::String(text)));
+fn value(attribute: Attribute) -> Option<Value> {
+    match attribute {
+        Attribute::S(text) => Some(serde_json::from_str(&text).unwrap_or(Value::String(text))),
+        Attribute::N(digits) => Some(digits.parse::<i64>().ok()?.into()),
     }
-    Some(attribute.as_n().ok()?.parse::<i64>().ok()?.into())
 }
 
-fn attribute(value: &Value) -> AttributeValue {
+fn attribute(value: &Value) -> Attribute {
     match value.as_i64() {
-        Some(number) => AttributeValue::N(number.to_string()),
-        None => AttributeValue::S(value.to_string()),
+        Some(number) => Attribute::N(number.to_string()),
+        None => Attribute::S(value.to_string()),
     }
 }
 
@@ -58,16 +57,15 @@ fn expressions(update: &Update) -> ItemUpdate {
         set.push(format!("{name} = if_not_exists({name}, {})", made.value(attribute(value))));
     }
     if let Some(ttl) = update.ttl {
-        set.push(format!("{} = {}", made.name(TTL), made.value(AttributeValue::N(ttl.as_second().to_string()))));
+        set.push(format!("{} = {}", made.name(TTL), made.value(Attribute::N(ttl.as_second().to_string()))));
     }
     if let Some(ttl) = update.ttl_if_absent.filter(|_| update.ttl.is_none()) {
-        let (name, ttl) = (made.name(TTL), made.value(AttributeValue::N(ttl.as_second().to_string())));
+        let (name, ttl) = (made.name(TTL), made.value(Attribute::N(ttl.as_second().to_string())));
         set.push(format!("{name} = if_not_exists({name}, {ttl})"));
     }
     let remove: Vec<String> = update.remove.iter().map(|name| made.name(name)).collect();
     let add = update.add.iter();
-    let add =
-        add.map(|(name, more)| format!("{} {}", made.name(name), made.value(AttributeValue::N(more.to_string()))));
+    let add = add.map(|(name, more)| format!("{} {}", made.name(name), made.value(Attribute::N(more.to_string()))));
     let add: Vec<String> = add.collect();
     let mut text = String::new();
     for (clause, actions) in [("SET", set), ("REMOVE", remove), ("ADD", add)] {
@@ -97,7 +95,7 @@ impl Expressions {
         placeholder.clone()
     }
 
-    fn value(&mut self, value: AttributeValue) -> String {
+    fn value(&mut self, value: Attribute) -> String {
         let placeholder = format!(":{}", self.values.len());
         self.values.insert(placeholder.clone(), value);
         placeholder
@@ -108,7 +106,7 @@ impl Expressions {
             Condition::Exists(name) => format!("attribute_exists({})", self.name(name)),
             Condition::LeaseIsFree { holder, now } => {
                 let (until, by) = (self.name(LEASE_UNTIL), self.name(LEASE_HOLDER));
-                let now = self.value(AttributeValue::N(now.to_string()));
+                let now = self.value(Attribute::N(now.to_string()));
                 let holder = self.value(attribute(&Value::String(holder.clone())));
                 format!("attribute_not_exists({until}) OR {until} < {now} OR {by} = {holder}")
             }

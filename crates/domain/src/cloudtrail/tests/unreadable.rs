@@ -177,6 +177,21 @@ fn what_cannot_be_read_of_a_flat_request_is_named() {
 }
 
 #[test]
+fn the_group_of_an_answer_is_the_first_that_can_be_read_and_the_others_are_checked() {
+    let rule = |group: Value| with(answered_ssh(), "/0/groupId", group)[0].clone();
+    let answered = |groups: [Value; 3]| authorize(Value::Null, answer(json!(groups.map(rule))));
+    let good = || json!(GROUP);
+    assert_eq!(resource(&answered([good(), json!("sg-2"), good()])), the_group());
+    assert_eq!(resource(&answered([Value::Null, good(), json!("sg-2")])), the_group());
+    for (groups, place) in [([json!("web"), good(), good()], 0), ([good(), good(), json!("web")], 2)] {
+        let record = answered(groups);
+        let why = format!("responseElements.securityGroupRuleSet[{place}].groupId: `web` is no security group id");
+        assert!(unread(&record).starts_with(&why), "{}", unread(&record));
+        assert_eq!(resource(&record), the_group());
+    }
+}
+
+#[test]
 fn what_cannot_be_read_of_a_answer_is_named() {
     let table = r#"
         /items/0/securityGroupRuleId = "r" → [0].securityGroupRuleId: `r` is no security group rule id: expected sgr-
