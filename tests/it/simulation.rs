@@ -4,6 +4,7 @@
 //! (`watcher`). After a run, one sweep leaves nothing open.
 
 pub(crate) mod judge;
+mod openings;
 mod scene;
 mod watcher;
 
