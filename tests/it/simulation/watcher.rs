@@ -11,6 +11,7 @@ use portcullis::pipeline::Answer;
 use serde_json::Value;
 
 use super::Rates;
+use super::crash::{Crashes, Passes};
 use super::judge::{Change, ChangedRules, Known, Lists, Rule, Shape, exposing, plan};
 use super::scene::{HOME, MEMBER, Record, Resource, SWEEP, Scene};
 use crate::harness::TABLE;
@@ -62,7 +63,11 @@ pub(crate) struct Watcher {
     trace: DefaultHasher,
     /// How many more things people may do between calls.
     pub(crate) deeds_left: usize,
+    pub(crate) crashes: Crashes,
 }
+
+/// Longer than any delivery lasts.
+const NEVER: Duration = Duration::from_secs(86_400);
 
 /// Longer than the SDK waits for an answer.
 const TOO_SLOW: Duration = Duration::from_secs(5);
@@ -132,9 +137,9 @@ fn values<'a>(call: &'a Call, prefix: &'a str) -> impl Iterator<Item = String> +
 }
 
 impl Watcher {
-    pub(crate) fn new(scene: Scene, rates: Rates, deeds_left: usize) -> Self {
+    pub(crate) fn new(scene: Scene, rates: Rates, deeds_left: usize, crashes: Crashes) -> Self {
         let (in_hand, unsettled, writes, wrong, trace) = Default::default();
-        Self { scene, rates, in_hand, unsettled, writes, wrong, trace, deeds_left }
+        Self { scene, rates, in_hand, unsettled, writes, wrong, trace, deeds_left, crashes }
     }
 
     pub(crate) fn hash(&self) -> u64 {
@@ -183,6 +188,10 @@ impl Watcher {
     /// Passes on a request of the function. Returns the reply and how long it takes.
     pub(crate) fn pass(&mut self, function: usize, request: &Request) -> (Duration, Reply) {
         self.scene.tick();
+        let passes = self.crashes.call(function);
+        if passes == Passes::Never {
+            return (NEVER, Reply::Lost);
+        }
         // Evidence is written after the last look: what is done meanwhile is another delivery's.
         if request.method != "PUT" && self.scene.chance(self.rates.between) {
             self.deed();
@@ -200,6 +209,7 @@ impl Watcher {
             BTreeMap::new()
         };
         let reply = self.scene.world.handle(request);
+        let reply = if passes == Passes::Unheard { Reply::Lost } else { reply };
         let call = self.scene.world.calls().pop();
         if let Some(call) = call {
             // The checksum of evidence differs from run to run, for it names the run's own Regions; and so does the hash of
@@ -233,7 +243,15 @@ impl Watcher {
         if request.method != "PUT" && self.scene.chance(self.rates.between) {
             self.deed();
         }
-        (Duration::from_millis(self.scene.rng.u64(1..120)), reply)
+        let under_way = Duration::from_millis(self.scene.rng.u64(1..120));
+        (if passes == Passes::Unheard { NEVER } else { under_way }, reply)
+    }
+
+    /// A delivery has stopped. Nobody has heard anything of it.
+    pub(crate) fn stopped(&mut self, function: usize) {
+        self.note(&format!("function {function} stops"));
+        self.scene.count("deliveries that stopped");
+        self.in_hand[function] = InHand::default();
     }
 
     /// The memory is called. The function knows what is claimed and closed in the group, if it gets the answer.
@@ -295,8 +313,9 @@ impl Watcher {
         let ids: BTreeSet<String> = values(call, "SecurityGroupRuleId.").collect();
         let after = self.scene.rules(place, group);
         let removed: Vec<&Rule> = before.iter().filter(|rule| !after.contains(rule)).collect();
-        for _ in &removed {
+        for rule in &removed {
             self.scene.count("rules revoked");
+            self.crashes.taken.insert(rule.id.clone());
         }
         self.writes[function] += removed.len();
         if !removed.is_empty() {
@@ -396,8 +415,9 @@ impl Watcher {
             .iter()
             .filter_map(|was| Some((was, after.iter().find(|rule| rule.id == was.id && rule.shape != was.shape)?)))
             .collect();
-        for _ in &changed {
+        for (was, _) in &changed {
             self.scene.count("rules given back");
+            self.crashes.taken.insert(was.id.clone());
         }
         self.writes[function] += changed.len();
         if !changed.is_empty() {
