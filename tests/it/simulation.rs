@@ -227,6 +227,8 @@ impl Run {
                 None => std::future::pending().await,
             }
         };
+        // Boxed, for a world is played on a thread with a small stack.
+        let work = Box::pin(pipeline::handle(&self.functions[function], &payload, &invocation));
         let answer = tokio::select! {
             biased;
             () = stopped => {
@@ -234,7 +236,7 @@ impl Run {
                 let failed = items.into_iter().map(|(item, _)| item).collect();
                 return Answer { kind: Kind::Whole, findings: Vec::new(), failed };
             }
-            answer = pipeline::handle(&self.functions[function], &payload, &invocation) => answer,
+            answer = work => answer,
         };
         let mut watcher = lock(&self.watcher);
         if Instant::now() > deadline {
@@ -327,9 +329,8 @@ impl Run {
     /// An instance that has stopped is replaced by one that knows nothing.
     async fn replace_the_dead(&mut self) {
         let dead = lock(&self.watcher).crashes.take_dead();
-        for function in dead {
-            let fresh = context(&self.watcher, function, self.how.clone(), &self.region, self.started).await;
-            self.functions[function] = fresh;
+        for n in dead {
+            self.functions[n] = context(&self.watcher, n, self.how.clone(), &self.region, self.started).await;
         }
     }
 

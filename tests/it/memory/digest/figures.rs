@@ -62,20 +62,22 @@ async fn an_organisation_is_told_in_a_few_messages() {
     let [accounts, regions, open] = size();
     let places = accounts * regions;
     for has_digest in [false, true] {
-        let role = MemberRole { name: ROLE.into(), external_id: None };
-        let listed = Accounts::Listed((0..accounts).map(|n| account(n).parse().unwrap()).collect());
-        let setup = Setup { accounts: listed, member_role: Some(role), evidence: false, ..told() };
-        let mut watch = Box::pin(setup.start()).await;
+        let setup = || {
+            let member_role = Some(MemberRole { name: ROLE.into(), external_id: None });
+            let accounts = Accounts::Listed((0..accounts).map(|n| account(n).parse().unwrap()).collect());
+            Setup { accounts, member_role, evidence: false, ..told() }
+        };
+        let mut watch = Box::pin(setup().start()).await;
         // The SDK compares the credentials' expiry with the machine's clock.
         watch.world.set_now(portcullis::now().as_millisecond());
         watch.world.set_records(false);
         let queue = watch.world.create_queue(ACCOUNT, REGION, "sweep");
-        watch.context.settings.queue = Some(queue.clone());
         (1..accounts).for_each(|n| watch.world.allow_role(&account(n), ROLE, None));
+        let world = watch.world.clone();
         let opens = |n: usize| {
             let (account, region) = (account(n % accounts), DEFAULT_REGIONS[n / accounts % regions]);
-            let group = watch.world.create_group(&account, region, &format!("g{n}"), Vpc::Other);
-            watch.world.authorize(&account, region, &group, &[Permission::tcp(22, EVERYONE)]).unwrap();
+            let group = world.create_group(&account, region, &format!("g{n}"), Vpc::Other);
+            world.authorize(&account, region, &group, &[Permission::tcp(22, EVERYONE)]).unwrap();
         };
         (0..open).for_each(opens);
         let mut messages = Vec::new();
@@ -83,6 +85,9 @@ async fn an_organisation_is_told_in_a_few_messages() {
             if what == "ten places more" {
                 (open..open + 10).for_each(opens);
             }
+            // Sessions end after an hour.
+            Box::pin(watch.start_anew(setup())).await;
+            watch.context.settings.queue = Some(queue.clone());
             let Figures { messages: sent, reads, writes } = Box::pin(swept(&watch, &queue, has_digest)).await;
             println!(
                 "{places} places, {open} open, digest {has_digest}, {what}: {sent} messages; {reads} GetItem, {writes} \
