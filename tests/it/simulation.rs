@@ -84,7 +84,6 @@ struct Run {
     watcher: Arc<Mutex<Watcher>>,
     functions: [Context; 2],
     how: How,
-    /// How often calls fail, before people and faults stop.
     faults: f64,
     region: String,
     identity: FunctionIdentity,
