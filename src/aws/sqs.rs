@@ -15,17 +15,28 @@ impl Aws {
     pub async fn enqueue(&self, queue: &str, messages: &[String]) -> Vec<(String, AwsError)> {
         let sqs = Client::new(&self.base);
         // SQS takes ten at a time (SQS API Reference, SendMessageBatch).
-        let sent = messages.chunks(10).map(|batch| enqueue_batch(&sqs, queue, batch));
+        let sent = messages.chunks(10).map(|batch| enqueue_batch(&sqs, queue, batch, 0));
         let refused: Vec<_> = stream::iter(sent).buffered(MOST_SENT_AT_ONCE).collect().await;
         refused.into_iter().flatten().collect()
+    }
+
+    /// Sends a message that the queue keeps back for so many seconds, 900 at most.
+    ///
+    /// # Errors
+    /// [`AwsError`]: the queue did not take it.
+    pub async fn enqueue_later(&self, queue: &str, message: String, seconds: i32) -> Result<(), AwsError> {
+        let refused = enqueue_batch(&Client::new(&self.base), queue, &[message], seconds).await;
+        refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 }
 
 /// Sends one batch; the messages that were not taken.
-async fn enqueue_batch(sqs: &Client, queue: &str, batch: &[String]) -> Vec<(String, AwsError)> {
+async fn enqueue_batch(sqs: &Client, queue: &str, batch: &[String], seconds: i32) -> Vec<(String, AwsError)> {
     let call = "SendMessageBatch";
     let entry = |(n, body): (usize, &String)| {
-        SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(body).build().ok()
+        let entry = SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(body);
+        let entry = if seconds > 0 { entry.delay_seconds(seconds) } else { entry };
+        entry.build().ok()
     };
     let entries: Vec<_> = batch.iter().enumerate().filter_map(entry).collect();
     let answer = match sqs.send_message_batch().queue_url(queue).set_entries(Some(entries)).send().await {

@@ -146,15 +146,18 @@ pub(super) fn add_left(
             // A waiver that held then held then, whatever has become of it.
             let (waived, _) = recall.waivers(claim.at, location, policy);
             let policy = policy.with_exemptions(waived);
-            let Some(left) = LeftAct::of(claim, &others, seen, (&policy, mode)) else { continue };
+            // What the rules were before the call may be known better by now, or not any more.
+            let filled = Change { former: change.former.clone(), ..claim.change.clone() };
+            let back = || LeftAct::given_back((claim, &filled), &others, seen, (&policy, mode));
+            let back = context.settings.restores.then(back).flatten();
+            let Some(left) = back.or_else(|| LeftAct::of(claim, &others, seen, (&policy, mode))) else { continue };
             left.note(finding);
             if !context.shelf.is_there() {
                 continue;
             }
-            let changes: Vec<&Change> = std::iter::once(&claim.change).chain(others).collect();
+            let changes: Vec<&Change> = std::iter::once(&left.change).chain(others).collect();
             let account = Account {
-                // What was seen is judged again without what the rules were before.
-                guard: Guard { restores: false, ..guard(context, task, mode) },
+                guard: Guard { restores: !left.back.is_empty(), ..guard(context, task, mode) },
                 location,
                 changes: &changes,
                 own: 1,
@@ -164,7 +167,7 @@ pub(super) fn add_left(
                 looks_left_out: 0,
                 observed: &left.gone,
             };
-            let Some(evidence) = account.of(&left.finding(&claim.change, mode), 0, None) else { continue };
+            let Some(evidence) = account.of(&left.finding(mode), 0, None) else { continue };
             // It comes first, under the id of the attempt. What was done now has an id of its own then.
             finding.evidence.retain(|own| own.is_done() || own.id != evidence.id);
             finding.evidence.insert(0, evidence);

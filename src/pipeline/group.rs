@@ -238,6 +238,12 @@ async fn with_former(
 /// no further. Then its claim is there still.
 async fn after_an_attempt(context: &Context, task: &GroupTask<'_>, location: &GroupLocation) -> Known {
     match Recall::of_earlier_attempt(context, task, location).await {
+        // What it may have given back is known by what the rules were.
+        Ok(Some(recall)) if context.settings.restores => {
+            let rules = former::named(task.own_changes().iter().copied());
+            let former = Box::pin(former::look_up(context, task.target, rules, task.session.until())).await;
+            Known { recall: Some(recall), former, ..Known::default() }
+        }
         Ok(recall) => Known { recall, ..Known::default() },
         Err(error) => {
             tracing::warn!(group = %location.group, code = error.code(), %error, "the memory did not answer");

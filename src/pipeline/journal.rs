@@ -8,7 +8,7 @@ use portcullis_domain::change::{Change, Resource};
 use portcullis_domain::facts::{Facts, GroupLocation};
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
 use portcullis_domain::ids::GroupId;
-use portcullis_domain::memory::{CLAIM_HOLDS, Entries, written};
+use portcullis_domain::memory::{CLAIM_HOLDS, written};
 use portcullis_domain::policy::Mode;
 use tokio::time::Instant;
 
@@ -125,7 +125,7 @@ impl Journal {
         if !done.is_empty() {
             let remove = done.iter().map(entry).collect();
             let update = Update { remove, ttl: now.checked_add(KEPT).ok(), ..Update::default() };
-            aftermath.add(Some(Settlement { key, update, heard: Entries::new(), lease_of: None }), false);
+            aftermath.add(Some(Settlement::new(key, update)), false);
         }
         told
     }

@@ -8,6 +8,7 @@ mod batch;
 mod budget;
 mod context;
 mod describe;
+mod digest;
 mod end;
 mod evidence;
 mod former;

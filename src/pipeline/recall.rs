@@ -296,7 +296,7 @@ impl Recall {
         let is_set = |name: &String| update.set.contains_key(name) || heard.contains_key(name);
         let over: Vec<String> = over.filter(|name| !is_set(name) && !update.remove.contains(name)).collect();
         update.remove.extend(over);
-        Some(Settlement { key: self.key.clone(), update, heard, lease_of: None })
+        Some(Settlement { heard, ..Settlement::new(self.key.clone(), update) })
     }
 
     /// When nobody needs the item any more: a waiver must outlive its end.
@@ -348,13 +348,15 @@ pub(super) struct Settlement {
     pub(super) update: Update,
     /// That it was told, which is so only when it was published.
     pub(super) heard: Entries,
+    /// Entries that waited to be told, and go when they were published.
+    pub(super) waited: Vec<String>,
     pub(super) lease_of: Option<String>,
 }
 
 impl Settlement {
     /// One that is written whether it was told or not.
     pub(super) fn new(key: String, update: Update) -> Self {
-        Self { key, update, heard: Entries::new(), lease_of: None }
+        Self { key, update, heard: Entries::new(), waited: Vec::new(), lease_of: None }
     }
 
     /// Whether it takes an opening from the memory. Without evidence of its end it stays, and the next attempt writes that.
@@ -385,6 +387,7 @@ impl Settlement {
     pub(super) async fn write(mut self, context: &Context, is_published: bool, until: Instant) -> bool {
         if is_published {
             self.update.set.append(&mut self.heard);
+            self.update.remove.append(&mut self.waited);
         }
         let until = until.min(Instant::now() + SETTLE_WITHIN);
         let store = &context.settings.memory;

@@ -274,7 +274,9 @@ impl Work<'_> {
     /// Whether rules change while Portcullis looks: something appeared between two looks, or a port is open although the
     /// rules of a change are gone. Where a port stays open through others after rules were revoked, a few looks tell.
     fn is_contested(&self, judgement: &Judgement) -> bool {
-        let is_left = self.revoked_at.is_some() && !judgement.exposures.is_empty() && self.gate.is_curious();
+        // What is about to be given back is nobody else's doing.
+        let is_own = !self.state.to_restore().is_empty();
+        let is_left = self.revoked_at.is_some() && !judgement.exposures.is_empty() && self.gate.is_curious() && !is_own;
         let is_fight = self.revoked_at.is_some() && self.task.is_fight;
         is_fight
             || self.stand.is_holder

@@ -4,16 +4,17 @@
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, stream};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use portcullis_domain::change::{Change, EventMetadata};
 use portcullis_domain::finding::{Finding, MemoryState, Outcome, SweepFinding, Verdict};
 use portcullis_domain::ids::{AccountId, Region};
-use portcullis_domain::memory::{SweepMemory, Swept, written};
+use portcullis_domain::memory::{DigestOrder, SweepMemory, Swept, written};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::batch::{self, DeliveryResult};
 use super::context::{Context, InvocationScope, work_until};
+use super::digest::{self, Left, Told};
 use super::intake::{Batch, Origin};
 use super::permission;
 use super::recall::{PATIENCE, Settlement};
@@ -42,15 +43,47 @@ pub(super) async fn run(
     result: &mut DeliveryResult,
 ) {
     let mut batch = Batch::default();
-    let finding = match carry_out(context, scope, (&origin, request), result).await {
-        Ok((finding, settlement)) => {
-            batch.aftermath.add(settlement, false);
-            finding
+    let done = match request.digest {
+        Some(DigestOrder::Tell) => Ok(tell(context).await),
+        Some(DigestOrder::News | DigestOrder::AllSince(_)) | None => {
+            carry_out(context, scope, (&origin, request), result).await
         }
-        Err((outcome, why)) => plain(context, Verdict::Undecided, outcome, why),
     };
-    batch.add_finding(origin, finding);
+    match done {
+        Ok(Done { findings, settlements }) => {
+            settlements.into_iter().for_each(|settlement| batch.aftermath.add(Some(settlement), false));
+            findings.into_iter().for_each(|finding| batch.add_finding(origin.clone(), finding));
+        }
+        Err((outcome, why)) => batch.add_finding(origin, plain(context, Verdict::Undecided, outcome, why)),
+    }
     batch::work(context, scope, batch, result).await;
+}
+
+/// What came of a request.
+#[derive(Default)]
+struct Done {
+    findings: Vec<Finding>,
+    settlements: Vec<Settlement>,
+}
+
+impl Done {
+    fn add(&mut self, told: Option<Told>) {
+        let Some(Told { finding, settlements }) = told else { return };
+        self.findings.push(finding);
+        self.settlements.extend(settlements);
+    }
+}
+
+/// Tells what places of sweeps have left.
+async fn tell(context: &Context) -> Done {
+    let mut done = Done::default();
+    let waiting = digest::waiting(context).await;
+    done.add(waiting.and_then(|waiting| digest::told(context, &waiting)));
+    if done.findings.is_empty() {
+        let nothing = "nothing of a sweep waits to be told".to_owned();
+        done.findings.push(plain(context, Verdict::Irrelevant, Outcome::None, nothing));
+    }
+    done
 }
 
 fn plain(context: &Context, verdict: Verdict, outcome: Outcome, why: String) -> Finding {
@@ -64,7 +97,7 @@ async fn carry_out(
     scope: &InvocationScope<'_>,
     (origin, request): (&Origin, SweepRequest),
     result: &mut DeliveryResult,
-) -> Result<(Finding, Option<Settlement>), (Outcome, String)> {
+) -> Result<Done, (Outcome, String)> {
     let refused = |why: String| (Outcome::None, why);
     let session = permission::known(scope.session).map_err(refused)?;
     let accounts = accounts_of(context, &request, session).await?;
@@ -74,7 +107,7 @@ async fn carry_out(
     let queue = context.settings.queue.as_ref();
     let places = places(asking_session(context, scope, session), &accounts, &request.regions).await;
     if let Some(queue) = queue.filter(|_| places.targets.len() + places.unknown.len() > 1) {
-        return Ok((hand_out(context, queue, &places, session.until()).await?, None));
+        return Box::pin(hand_out(context, (queue, request.digest), &places, session.until())).await;
     }
     let summary = SweepFinding {
         accounts: accounts.len(),
@@ -90,14 +123,47 @@ async fn carry_out(
     }
     batch::work(context, scope, batch, result).await;
     let mut summary = result.sweeps.remove(&origin.index).unwrap_or_default();
-    let (heard, settlement) = news(context, &mut summary, &scope_of(&request, &accounts), session.until()).await;
+    let place = scope_of(&request, &accounts);
+    let due_since = match request.digest {
+        Some(DigestOrder::AllSince(since)) => Some(since),
+        Some(DigestOrder::News | DigestOrder::Tell) | None => None,
+    };
+    let (heard, settlement) = news(context, &mut summary, (&place, due_since), session.until()).await;
     let mut finding = Finding::swept(now, summary, context.settings.mode.min(context.policy.now().sweep().mode));
     match heard {
         Heard::Lost => finding.memory = Some(MemoryState::Unavailable),
         Heard::Old => finding.is_told = !finding.needs_retry() && finding.outcome != Outcome::Reverted,
-        Heard::News => {}
+        Heard::News | Heard::Again => {}
     }
-    Ok((finding, settlement))
+    let mut done = Done { findings: Vec::new(), settlements: settlement.into_iter().collect() };
+    if request.digest.is_some() && !finding.is_told && !matches!(heard, Heard::Lost) {
+        done.add(Box::pin(leave(context, &place, &mut finding, !matches!(heard, Heard::Again))).await);
+    }
+    done.findings.insert(0, finding);
+    Ok(done)
+}
+
+/// Leaves what there is to tell of a place to the digest, and returns what is told now. A place that could not be looked at
+/// tells that itself, at once.
+async fn leave(context: &Context, place: &str, finding: &mut Finding, is_news: bool) -> Option<Told> {
+    let sweep = finding.sweep.clone()?;
+    if !context.names_groups || !finding.is_news() || finding.needs_retry() {
+        return None;
+    }
+    match digest::leave(context, (place, &sweep), is_news).await {
+        Left::Lost => {
+            finding.memory = Some(MemoryState::Unavailable);
+            None
+        }
+        Left::Waits => {
+            finding.is_told = true;
+            None
+        }
+        Left::Told(told) => {
+            finding.is_told = true;
+            Some(*told)
+        }
+    }
 }
 
 /// What the sweep covers: sweeps of the same places are compared with each other.
@@ -109,8 +175,10 @@ fn scope_of(request: &SweepRequest, accounts: &BTreeSet<AccountId>) -> String {
 
 /// What the memory makes of a sweep.
 enum Heard {
-    /// Something has changed, or it is time to say it again, or there is no memory.
+    /// Something has changed, or there is no memory.
     News,
+    /// Nothing has changed, and it is time to say it again.
+    Again,
     /// All of it was told before.
     Old,
     /// The memory did not answer.
@@ -119,7 +187,12 @@ enum Heard {
 
 /// Says what is new since the last sweep of the same places, and whether that is told: when something has changed, and once
 /// a day. Without a memory everything is told. What the memory is to keep of it is written when it was published.
-async fn news(context: &Context, sweep: &mut SweepFinding, scope: &str, until: Instant) -> (Heard, Option<Settlement>) {
+async fn news(
+    context: &Context,
+    sweep: &mut SweepFinding,
+    (scope, due_since): (&str, Option<Timestamp>),
+    until: Instant,
+) -> (Heard, Option<Settlement>) {
     let (store, now, key) = (&context.settings.memory, context.now(), format!("sweep#{scope}"));
     if !store.is_some() {
         return (Heard::News, None);
@@ -134,12 +207,17 @@ async fn news(context: &Context, sweep: &mut SweepFinding, scope: &str, until: I
     // A port that is open to others than before has changed.
     let other: Vec<String> = [counts.join(" ")].into_iter().chain(undecided).chain(sweep.open_lines()).collect();
     let unseen: Vec<&str> = sweep.unreachable.iter().filter_map(|why| Some(why.split_once(':')?.0)).collect();
-    let news = memory.note(Swept { open: &sweep.open_ports(), other: &other, unseen: &unseen }, now);
+    let news = memory.note(Swept { open: &sweep.open_ports(), other: &other, unseen: &unseen, due_since }, now);
     sweep.note_news(&news);
     let heard = written(&memory).map(|memory| (SWEEP.to_owned(), memory)).into_iter().collect();
     let update = Update { ttl: now.checked_add(SignedDuration::from_hours(30 * 24)).ok(), ..Update::default() };
-    let settlement = Settlement { key, update, heard, lease_of: None };
-    (if news.is_told { Heard::News } else { Heard::Old }, Some(settlement))
+    let settlement = Settlement { heard, ..Settlement::new(key, update) };
+    let word = match (news.is_changed, news.is_told) {
+        (true, _) => Heard::News,
+        (false, true) => Heard::Again,
+        (false, false) => Heard::Old,
+    };
+    (word, Some(settlement))
 }
 
 /// The entry of a sweep's memory.
@@ -199,19 +277,26 @@ pub async fn places(session: Session<'_>, accounts: &BTreeSet<AccountId>, region
 }
 
 /// Sends one message for each account and Region. An account whose Regions are not known gets one message, and with it
-/// attempts and, if need be, a dead letter of its own.
+/// attempts and, if need be, a dead letter of its own. What the last sweep's places have left is told.
 async fn hand_out(
     context: &Context,
-    queue: &str,
+    (queue, digest): (&str, Option<DigestOrder>),
     places: &Places,
     until: Instant,
-) -> Result<Finding, (Outcome, String)> {
-    let request = |target: &AccountRegion| {
-        json!({"sweep": {"accounts": [&target.account], "regions": [&target.region]}}).to_string()
+) -> Result<Done, (Outcome, String)> {
+    let mut done = Done::default();
+    // A part of a sweep does with the digest what the whole does.
+    let waiting = if digest.is_none() { digest::waiting(context).await } else { None };
+    let order = digest.or_else(|| waiting.as_ref().map(|waiting| digest::order(context, waiting)));
+    let message = |account: &AccountId, region: Option<&Region>| {
+        let mut sweep = serde_json::Map::from_iter([("accounts".to_owned(), json!([account]))]);
+        sweep.extend(region.map(|region| ("regions".to_owned(), json!([region]))));
+        sweep.extend(order.map(|order| ("digest".to_owned(), json!(order.to_string()))));
+        json!({"sweep": sweep}).to_string()
     };
-    let mut messages: Vec<String> = places.targets.iter().map(request).collect();
-    let later = |(account, _): &(AccountId, AwsError)| json!({"sweep": {"accounts": [account]}}).to_string();
-    messages.extend(places.unknown.iter().map(later));
+    let mut messages: Vec<String> =
+        places.targets.iter().map(|AccountRegion { account, region }| message(account, Some(region))).collect();
+    messages.extend(places.unknown.iter().map(|(account, _)| message(account, None)));
     let Ok(refused) = timeout_at(until, context.aws.enqueue(queue, &messages)).await else {
         let late = "time ran out while the sweep was handed out: order it in parts, by accounts";
         return Err((Outcome::Failed, late.to_owned()));
@@ -224,5 +309,13 @@ async fn hand_out(
     for (account, error) in &places.unknown {
         why.push_str(&format!("; {account} is tried again: {error}"));
     }
-    Ok(plain(context, Verdict::Irrelevant, Outcome::None, why))
+    done.findings.push(plain(context, Verdict::Irrelevant, Outcome::None, why));
+    if let Some((waiting, order)) = waiting.zip(order) {
+        digest::tell_later(context, queue).await;
+        done.settlements.extend(digest::handed_out(context, order));
+        // Meanwhile a place may have told it.
+        let waiting = if waiting.names().is_empty() { None } else { digest::waiting(context).await };
+        done.add(waiting.and_then(|waiting| digest::told(context, &waiting)));
+    }
+    Ok(done)
 }

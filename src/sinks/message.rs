@@ -170,20 +170,22 @@ fn rows(finding: &Finding) -> Vec<(&'static str, String)> {
 /// The groups and places that a sweep names, a line each.
 fn sweep_lines(finding: &Finding) -> Vec<String> {
     let Some(sweep) = &finding.sweep else { return Vec::new() };
+    // Fifty may be more.
+    let count = |named: &[String]| (named.len(), named.len() >= MOST_NAMED);
     let lists = [
-        ("Open", &sweep.open),
-        ("Cannot tell", &sweep.undecided_groups),
-        ("Nearly open", &sweep.nearly_open),
-        ("Not looked at", &sweep.unreachable),
+        ("Open", &sweep.open, sweep.count_open()),
+        ("Cannot tell", &sweep.undecided_groups, count(&sweep.undecided_groups)),
+        ("Nearly open", &sweep.nearly_open, count(&sweep.nearly_open)),
+        ("Not looked at", &sweep.unreachable, count(&sweep.unreachable)),
     ];
     let mut lines = Vec::new();
-    for (what, named) in lists.into_iter().filter(|(_, named)| !named.is_empty()) {
+    for (what, named, (count, or_more)) in lists.into_iter().filter(|(_, named, _)| !named.is_empty()) {
         lines.push(format!("\n{what}"));
         lines.extend(named.iter().take(MOST_LISTED).map(|name| format!("  {}", for_people(name))));
-        if named.len() > MOST_LISTED {
-            // Fifty may be more.
-            let or_more = if named.len() >= MOST_NAMED { " or more" } else { "" };
-            lines.push(format!("  and {}{or_more} others, which the log names", named.len() - MOST_LISTED));
+        let others = count.saturating_sub(named.len().min(MOST_LISTED));
+        if others > 0 {
+            let or_more = if or_more { " or more" } else { "" };
+            lines.push(format!("  and {others}{or_more} others, which the log names"));
         }
     }
     lines

@@ -5,7 +5,7 @@ use super::sns::is_published;
 use crate::aws::Message;
 use portcullis_domain::change::EventMetadata;
 use portcullis_domain::finding::{
-    ExemptBy, ExposureFinding, FightFinding, Finding, Outcome, RuleFinding, SweepFinding, Verdict,
+    DigestFinding, ExemptBy, ExposureFinding, FightFinding, Finding, Outcome, RuleFinding, SweepFinding, Verdict,
 };
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::memory::Tool;
@@ -301,6 +301,8 @@ fn a_port_that_another_delivery_closed_was_not_closed_by_someone_else() {
     let (one, both) = ([RuleId::unlisted(1)].into(), [RuleId::unlisted(1), RuleId::unlisted(2)].into());
     finding.note_closed_by_another(&one);
     assert!(words(&finding)[0].starts_with("Portcullis CLOSED by someone else: "), "the other rule was not");
+    let left = Finding { is_by_nobody_known: true, ..finding.clone() };
+    assert!(words(&left)[0].starts_with("Portcullis CLOSED: "), "an earlier attempt may have done it");
     finding.note_closed_by_another(&both);
     let [title, next_step] = words(&finding);
     assert_eq!(title, "Portcullis CLOSED by another delivery: ssh in sg-1, 111122223333 eu-west-1");
@@ -393,6 +395,12 @@ fn the_title_of_a_sweep_says_what_it_found_the_gravest_first() {
         "Portcullis sweep: 2 OPEN, 1 NOT CLOSED, 2 undecided, 1 closed"
     );
     assert_eq!(title(SweepFinding { open: open(50), ..of(70, 0, 0, 0) }), "Portcullis sweep: 50 or more OPEN");
+    let digest = |more| Some(DigestFinding { unnamed: 300, more });
+    let of_many = |more| SweepFinding { open: open(50), digest: digest(more), ..of(360, 0, 0, 0) };
+    assert_eq!(title(of_many(false)), "Portcullis digest: 350 OPEN");
+    assert_eq!(title(of_many(true)), "Portcullis digest: 350 or more OPEN");
+    let text = mail(&Finding::swept(NOW.parse().unwrap(), of_many(false), Mode::Alert));
+    assert!(text.contains("  and 325 others, which the log names\n"), "{text}");
     let unreachable = vec!["1 r: why".to_owned()];
     assert_eq!(title(SweepFinding { unreachable, ..of(0, 0, 0, 0) }), "Portcullis sweep: 1 not looked at");
 }

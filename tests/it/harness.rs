@@ -266,7 +266,8 @@ impl Watch {
             identity: FunctionIdentity::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:portcullis"),
             deadline: tokio::time::Instant::now() + Duration::from_secs(30),
         };
-        pipeline::handle(&self.context, payload, &invocation).await
+        // Boxed: a test with many deliveries would be large on the stack.
+        Box::pin(pipeline::handle(&self.context, payload, &invocation)).await
     }
 
     /// Delivers, expects one finding and returns it.

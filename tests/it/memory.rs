@@ -4,6 +4,7 @@
 mod budget;
 mod calls;
 mod crashes;
+mod digest;
 pub(crate) mod lost;
 mod news;
 mod one_gap;

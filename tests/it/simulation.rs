@@ -3,12 +3,13 @@
 //! generated from one seed and is repeatable. docs/SEMANTICS.md must hold at every call and in every message
 //! (`watcher`). After a run, one sweep leaves nothing open.
 
+mod crash;
 pub(crate) mod judge;
 mod openings;
 mod scene;
 mod watcher;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,12 +20,14 @@ use jiff::Timestamp;
 use portcullis::aws::FunctionIdentity;
 use portcullis::config::{Accounts, MemberRole};
 use portcullis::domain::ids::AccountId;
+use portcullis::envelope::Kind;
 use portcullis::pipeline::{self, Answer, Context, Invocation};
 use portcullis::store::Store;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::harness::{Between, Setup, TABLE, replayed};
+use crash::Crashes;
 use scene::{DEEDS, MEMBER, START, Scene, id_of};
 use watcher::Watcher;
 
@@ -81,6 +84,9 @@ const MOST_RECEIVED: u32 = 4;
 struct Run {
     watcher: Arc<Mutex<Watcher>>,
     functions: [Context; 2],
+    how: How,
+    faults: f64,
+    region: String,
     identity: FunctionIdentity,
     started: Instant,
     /// The deliveries under way, by the time of arrival.
@@ -122,16 +128,19 @@ impl Run {
         // And half of those give modified rules back.
         let how = How { policy: POLICIES[policy], memory, restores: seed % 4 == 3 };
         scene.moves = how.restores;
-        let watcher = Arc::new(Mutex::new(Watcher::new(scene, rates, deeds)));
+        // In half of the worlds with a memory instances stop.
+        let crashes = Crashes::new(seed, seed % 2 == 1 && seed / 4 % 2 == 1);
+        let watcher = Arc::new(Mutex::new(Watcher::new(scene, rates, deeds, crashes)));
         let started = Instant::now();
         let functions = [
             context(&watcher, 0, how.clone(), &regions[0], started).await,
-            context(&watcher, 1, how, &regions[0], started).await,
+            context(&watcher, 1, how.clone(), &regions[0], started).await,
         ];
+        let (region, faults) = (regions[0].clone(), lock(&watcher).rates.faults);
         let identity =
             FunctionIdentity::of_arn(&format!("arn:aws:lambda:{}:{}:function:portcullis", regions[0], scene::HOME))
                 .unwrap();
-        Self { watcher, functions, identity, started, posts: BTreeMap::new(), sent: 0 }
+        Self { watcher, functions, how, faults, region, identity, started, posts: BTreeMap::new(), sent: 0 }
     }
 
     fn now(&self) -> u64 {
@@ -202,16 +211,33 @@ impl Run {
             }
         };
         let ids: Vec<String> = items.iter().map(|(_, id)| id.clone()).collect();
-        {
+        let stops = {
             let mut watcher = lock(&self.watcher);
             for _ in &ids {
                 watcher.scene.count("records delivered");
             }
             watcher.begin(function, &ids);
-        }
+            watcher.crashes.begin(function)
+        };
         let deadline = Instant::now() + Duration::from_secs(30);
         let invocation = Invocation { identity: Some(self.identity.clone()), deadline };
-        let answer = pipeline::handle(&self.functions[function], &payload, &invocation).await;
+        let stopped = async {
+            match stops {
+                Some(stopped) => stopped.notified().await,
+                None => std::future::pending().await,
+            }
+        };
+        // Boxed, for a world is played on a thread with a small stack.
+        let work = Box::pin(pipeline::handle(&self.functions[function], &payload, &invocation));
+        let answer = tokio::select! {
+            biased;
+            () = stopped => {
+                lock(&self.watcher).stopped(function);
+                let failed = items.into_iter().map(|(item, _)| item).collect();
+                return Answer { kind: Kind::Whole, findings: Vec::new(), failed };
+            }
+            answer = work => answer,
+        };
         let mut watcher = lock(&self.watcher);
         if Instant::now() > deadline {
             watcher.wrong.push("later than the deadline".to_owned());
@@ -294,16 +320,38 @@ impl Run {
                     self.again(second, &other);
                 }
             }
+            self.replace_the_dead().await;
             self.send();
         }
         self.last_sweep(places).await;
     }
 
+    /// An instance that has stopped is replaced by one that knows nothing.
+    async fn replace_the_dead(&mut self) {
+        let dead = lock(&self.watcher).crashes.take_dead();
+        for n in dead {
+            self.functions[n] = context(&self.watcher, n, self.how.clone(), &self.region, self.started).await;
+        }
+    }
+
     /// Every act must be judged again as it was.
     fn replay(&self) {
         let mut watcher = lock(&self.watcher);
-        for evidence in replayed(&watcher.scene.world) {
+        let acts = replayed(&watcher.scene.world);
+        for evidence in &acts {
             watcher.scene.count(format!("evidence: {} {}", evidence.kind.as_str(), evidence.outcome.as_str()));
+        }
+        // Where every record is delivered until it is done, and the memory answers, every act has its evidence.
+        let is_told = !watcher.scene.tally.contains_key("dead letters") && watcher.rates.lost == 0.0;
+        if !is_told || self.faults > 0.0 || self.how.memory == Store::None {
+            return;
+        }
+        let kept: BTreeSet<&str> = acts.iter().flat_map(|act| &act.rules).map(|taken| taken.rule.id.as_str()).collect();
+        let without: Vec<String> =
+            watcher.crashes.taken.iter().filter(|id| !kept.contains(id.as_str())).cloned().collect();
+        watcher.scene.count("worlds in which every act must have evidence");
+        for id in without {
+            watcher.wrong.push(format!("in no evidence: {id}"));
         }
     }
 
@@ -312,6 +360,7 @@ impl Run {
         {
             let mut watcher = lock(&self.watcher);
             (watcher.rates.faults, watcher.rates.between, watcher.deeds_left) = (0.0, 0.0, 0);
+            watcher.crashes.end();
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
         for place in 0..places {
@@ -439,7 +488,7 @@ fn whatever_happens_nothing_lawful_is_touched_no_lie_is_told_and_nothing_is_lost
         let happened = ["events lost", "events doubled", "events delayed", "rules revoked", "dead letters", "sweeps"];
         let found =
             ["finding: exposed reverted", "finding: safe none", "finding: exempt none", "finding: exposed failed"];
-        let former = ["rules given back", "former: known", "former: unknown"];
+        let former = ["rules given back", "former: known", "former: unknown", "deliveries that stopped"];
         for what in former {
             assert!(tally.contains_key(what), "never: {what}");
         }

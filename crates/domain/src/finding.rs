@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use former::{FormerFinding, FormerValue};
-pub use sweep::{MOST_NAMED, OpenGroup, SweepFinding};
+pub use sweep::{DigestFinding, MOST_NAMED, OpenGroup, SweepFinding};
 
 use crate::change::EventMetadata;
 use crate::evidence::{ActId, Evidence};
@@ -247,6 +247,9 @@ pub struct Finding {
     /// Another delivery took the rules back.
     #[serde(skip)]
     pub closed_by_another: bool,
+    /// An earlier attempt saw it open and came no further: whether that attempt closed it or somebody else cannot be told.
+    #[serde(skip)]
+    pub is_by_nobody_known: bool,
     /// The evidence of what was done, until it is written: that of the finding's own act is the last. An act that an
     /// earlier attempt left without evidence comes before.
     #[serde(skip)]
@@ -387,6 +390,7 @@ impl Finding {
             done_at: None,
             is_told: false,
             closed_by_another: false,
+            is_by_nobody_known: false,
             evidence: Vec::new(),
             is_without_evidence: false,
         }

@@ -8,6 +8,7 @@
 //! `until` and no longer.
 
 mod claim;
+mod digest;
 mod fight;
 mod opened;
 mod sweep;
@@ -22,6 +23,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use claim::{CLAIM_HOLDS, Claim, ClaimId, ClaimState, LARGEST_SAW, MOST_CLAIMS, Saw};
+pub use digest::{DIGEST, DigestOrder, Waiting};
 pub use fight::{Close, Fight, FightKey, Telling, Told, tell};
 pub use opened::{Listed, OPENINGS, is_ended_name, is_opened_name, opened_name, openings_of};
 pub use sweep::{News, SweepMemory, Swept};

@@ -64,6 +64,11 @@ fn headline(finding: &Finding) -> Headline {
             "It is closed: Portcullis took it back for another event. Tell whoever opened it. If it is lawful, add an \
              exemption with a reason to the policy.",
         ),
+        (Verdict::Exposed, Outcome::AlreadyGone) if !finding.is_open() && finding.is_by_nobody_known => over(
+            "CLOSED",
+            "It is closed. An attempt of Portcullis that came no further may have done that, or somebody else. Tell whoever \
+             opened it. If it is lawful, add an exemption with a reason to the policy.",
+        ),
         (Verdict::Exposed, Outcome::AlreadyGone) if !finding.is_open() => over(
             "CLOSED by someone else",
             "It is closed. Ask whoever opened it, and look in the flow logs who came in meanwhile.",
@@ -93,7 +98,8 @@ fn headline(finding: &Finding) -> Headline {
 /// never what happened or where.
 pub(super) fn title(finding: &Finding, most: usize) -> String {
     if let Some(sweep) = &finding.sweep {
-        return format!("Portcullis sweep: {}", found(sweep));
+        let what = if sweep.digest.is_some() { "digest" } else { "sweep" };
+        return format!("Portcullis {what}: {}", found(sweep));
     }
     let Headline { is_open, what, .. } = headline(finding);
     let guards = guards(finding, is_open);
@@ -134,9 +140,10 @@ fn guards(finding: &Finding, is_open: bool) -> Vec<&str> {
 
 /// What a sweep found, the gravest first.
 fn found(sweep: &SweepFinding) -> String {
+    let (open, or_more) = sweep.count_open();
     let parts = [
-        // Those that the summary names: fifty may be more.
-        (sweep.open.len(), if sweep.open.len() < MOST_NAMED { "OPEN" } else { "or more OPEN" }),
+        // Of a single sweep those that the summary names: fifty may be more.
+        (open, if or_more { "or more OPEN" } else { "OPEN" }),
         (sweep.failed, "NOT CLOSED"),
         (sweep.undecided, "undecided"),
         (

@@ -1,5 +1,7 @@
 //! When the memory is asked: only where a port is exposed and the change has a part in it.
 
+mod each;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]

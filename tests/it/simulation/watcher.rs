@@ -14,6 +14,7 @@ use ec2_model::{Call, Fault, Reply, Request};
 use serde_json::Value;
 
 use super::Rates;
+use super::crash::{Crashes, Passes};
 use super::judge::{Change, ChangedRules, Lists, Rule, exposing};
 use super::scene::{HOME, MEMBER, Resource, Scene};
 use crate::harness::TABLE;
@@ -65,12 +66,16 @@ pub(crate) struct Watcher {
     trace: DefaultHasher,
     /// How many more things people may do between calls.
     pub(crate) deeds_left: usize,
+    pub(crate) crashes: Crashes,
 }
 
+/// Longer than any delivery lasts.
+const NEVER: Duration = Duration::from_secs(86_400);
+
 impl Watcher {
-    pub(crate) fn new(scene: Scene, rates: Rates, deeds_left: usize) -> Self {
+    pub(crate) fn new(scene: Scene, rates: Rates, deeds_left: usize, crashes: Crashes) -> Self {
         let (in_hand, unsettled, writes, wrong, trace) = Default::default();
-        Self { scene, rates, in_hand, unsettled, writes, wrong, trace, deeds_left }
+        Self { scene, rates, in_hand, unsettled, writes, wrong, trace, deeds_left, crashes }
     }
 
     pub(crate) fn hash(&self) -> u64 {
@@ -119,6 +124,10 @@ impl Watcher {
     /// Passes on a request of the function. Returns the reply and how long it takes.
     pub(crate) fn pass(&mut self, function: usize, request: &Request) -> (Duration, Reply) {
         self.scene.tick();
+        let passes = self.crashes.call(function);
+        if passes == Passes::Never {
+            return (NEVER, Reply::Lost);
+        }
         // Evidence is written after the last look: what is done meanwhile is another delivery's.
         if request.method != "PUT" && self.scene.chance(self.rates.between) {
             self.deed();
@@ -136,6 +145,7 @@ impl Watcher {
             BTreeMap::new()
         };
         let reply = self.scene.world.handle(request);
+        let reply = if passes == Passes::Unheard { Reply::Lost } else { reply };
         let call = self.scene.world.calls().pop();
         if let Some(call) = call {
             // The checksum of evidence differs from run to run, for it names the run's own Regions; and so does the hash of
@@ -169,7 +179,15 @@ impl Watcher {
         if request.method != "PUT" && self.scene.chance(self.rates.between) {
             self.deed();
         }
-        (Duration::from_millis(self.scene.rng.u64(1..120)), reply)
+        let under_way = Duration::from_millis(self.scene.rng.u64(1..120));
+        (if passes == Passes::Unheard { NEVER } else { under_way }, reply)
+    }
+
+    /// A delivery has stopped. Nobody has heard anything of it.
+    pub(crate) fn stopped(&mut self, function: usize) {
+        self.note(&format!("function {function} stops"));
+        self.scene.count("deliveries that stopped");
+        self.in_hand[function] = InHand::default();
     }
 
     /// The memory is called. The function knows what is claimed and closed in the group, if it gets the answer.

@@ -2,6 +2,7 @@
 
 use portcullis_domain::ids::{AccountId, GroupId, Region};
 use portcullis_domain::json::Json;
+use portcullis_domain::memory::DigestOrder;
 use portcullis_domain::opening::is_waiver_id;
 use portcullis_domain::text::escaped;
 
@@ -12,6 +13,8 @@ pub struct SweepRequest {
     pub accounts: Vec<AccountId>,
     /// The Regions.
     pub regions: Vec<Region>,
+    /// What it has to do with the digest. Only in the messages of a sweep that was handed out.
+    pub digest: Option<DigestOrder>,
 }
 
 /// Which opening has come to its end.
@@ -40,10 +43,17 @@ pub(super) fn sweep(sweep: &Json<'_>) -> Result<SweepRequest, String> {
         let one = |value: &Json<'_>| parse(value.as_str().ok_or_else(|| accepted(value))?);
         values.iter().map(one).collect()
     }
-    check_keys(sweep, "sweep", &["accounts", "regions"], "accounts and regions")?;
+    check_keys(sweep, "sweep", &["accounts", "regions", "digest"], "accounts, regions and digest")?;
     let accounts = all(sweep, "accounts", |id| AccountId::parse(id).map_err(|e| format!("sweep.accounts: {e}")))?;
     let regions = all(sweep, "regions", |code| Region::parse(code).map_err(|e| format!("sweep.regions: {e}")))?;
-    Ok(SweepRequest { accounts, regions })
+    let digest = match sweep.get("digest") {
+        None | Some(Json::Null) => None,
+        Some(value) => {
+            let odd = || format!("sweep.digest is `{}`: expected news, tell or a time", escaped(&value.to_string()));
+            Some(value.as_str().and_then(DigestOrder::parse).ok_or_else(odd)?)
+        }
+    };
+    Ok(SweepRequest { accounts, regions, digest })
 }
 
 /// Reads a request to end an opening.

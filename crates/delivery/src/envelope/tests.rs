@@ -1,4 +1,5 @@
 use super::*;
+use portcullis_domain::memory::DigestOrder;
 use serde_json::{Value, json};
 
 fn record() -> Value {
@@ -215,15 +216,23 @@ fn a_sweep_is_an_order_with_accounts_and_regions_both_optional() {
         [Payload::SweepRequest(SweepRequest {
             accounts,
             regions: regions.iter().map(|code| code.parse().unwrap()).collect(),
+            digest: None,
         })]
     };
     assert_eq!(payloads_of(&json!({"sweep": {}})), sweep(&[], &[]));
+    for word in ["news", "tell", "2026-11-26T08:00:00Z"] {
+        let order = SweepRequest { digest: DigestOrder::parse(word), ..SweepRequest::default() };
+        assert!(order.digest.is_some());
+        assert_eq!(payloads_of(&json!({"sweep": {"digest": word}})), [Payload::SweepRequest(order)]);
+    }
     let one = json!({"sweep": {"accounts": ["111122223333"], "regions": ["eu-west-1"]}});
     assert_eq!(payloads_of(&one), sweep(&["111122223333"], &["eu-west-1"]));
     assert_eq!(payloads_of(&sqs(&[&one.to_string()])), sweep(&["111122223333"], &["eu-west-1"]));
     for (bad, why) in [
         (json!({"sweep": true}), "sweep is `true`: expected an object"),
-        (json!({"sweep": {"acounts": []}}), "sweep.acounts is not known: expected accounts and regions"),
+        (json!({"sweep": {"acounts": []}}), "sweep.acounts is not known: expected accounts, regions and digest"),
+        (json!({"sweep": {"digest": "some"}}), "sweep.digest is `\"some\"`: expected news, tell or a time"),
+        (json!({"sweep": {"digest": {}}}), "sweep.digest is `{}`: expected news, tell or a time"),
         (
             json!({"sweep": {"accounts": "111122223333"}}),
             "sweep.accounts is `\"111122223333\"`: expected a list of texts",

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use super::Look;
 use crate::change::Change;
 use crate::facts::{Facts, PrefixLists};
-use crate::finding::{Action, ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
+use crate::finding::{Action, ExposureFinding, Finding, FormerFinding, Outcome, RuleFinding, Verdict};
 use crate::ids::RuleId;
-use crate::judge::judge_with_others;
+use crate::judge::{Judgement, judge_with_others};
 use crate::memory::Claim;
-use crate::plan::plan;
+use crate::plan::{Plan, Step, plan, restoring};
 use crate::policy::{Mode, Policy};
-use crate::rule::Rule;
+use crate::rule::{Permission, Rule};
 
 /// An act that an attempt began, and of which it may have left no evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub struct LeftAct {
     pub look: Look,
     /// The rules that had to go and that EC2 has not shown since as the attempt saw them. They are gone, or something else now.
     pub gone: BTreeMap<RuleId, Rule>,
+    /// Those of them that are there with the value that was to be given back.
+    pub back: BTreeSet<RuleId>,
+    /// The change, as it was judged.
+    pub change: Change,
     /// What was open through them.
     exposures: Vec<ExposureFinding>,
     /// What of the rules is not known.
@@ -33,34 +37,49 @@ impl LeftAct {
     /// EC2 has shown of the group since. Nothing where no rule was to go, or all of them were there still.
     #[must_use]
     pub fn of(claim: &Claim, others: &[&Change], seen: &Facts, (policy, mode): (&Policy, Mode)) -> Option<Self> {
-        let shown: BTreeSet<&RuleId> = seen.rules.iter().map(|rule| &rule.id).chain(&seen.egress).collect();
-        let facts = saw(claim, seen, &shown);
-        let changes: Vec<&Change> = std::iter::once(&claim.change).chain(others.iter().copied()).collect();
-        let judgement = judge_with_others((&changes, 1), &facts, policy, claim.at);
-        let plan = plan(&judgement, policy.mode(&facts.location, mode), usize::MAX);
-        let planned = plan.rules();
-        let is_as_it_was = |rule: &&Rule| {
-            let now = seen.rules.iter().find(|shown| shown.id == rule.id);
-            now.map_or(shown.contains(&rule.id), |now| now.permission == rule.permission)
+        let again = Again::judged((claim, &claim.change), others, seen, (policy, mode));
+        // What is gone cannot be given its former value back.
+        let given_up = again.plan.rules();
+        again.left(claim, (claim.change.clone(), BTreeSet::new()), given_up)
+    }
+
+    /// The same where modified rules are given their former values back: `change` says what they were. Nothing where no rule
+    /// is there with the value that was to be given back.
+    #[must_use]
+    pub fn given_back(
+        (claim, change): (&Claim, &Change),
+        others: &[&Change],
+        seen: &Facts,
+        (policy, mode): (&Policy, Mode),
+    ) -> Option<Self> {
+        let mut again = Again::judged((claim, change), others, seen, (policy, mode));
+        let shows = |rule: &RuleId, former: &Permission| {
+            seen.rules.iter().any(|shown| shown.id == *rule && shown.permission == *former)
         };
-        let is_gone = |rule: &&Rule| planned.contains(&rule.id) && !is_as_it_was(rule);
-        let gone: BTreeMap<RuleId, Rule> =
-            facts.rules.iter().filter(is_gone).map(|rule| (rule.id.clone(), rule.clone())).collect();
-        if gone.is_empty() {
+        let back = |plan: &Plan| -> BTreeSet<RuleId> {
+            let restored = plan.steps.iter().filter_map(|step| match step {
+                Step::Restore { rule, former, .. } => shows(rule, former).then(|| rule.clone()),
+                Step::Revoke(_) => None,
+            });
+            restored.collect()
+        };
+        let restoring = |again: &Again, given_up: &BTreeSet<RuleId>| {
+            restoring(again.plan.clone(), &again.judgement, &again.facts, given_up, (policy, claim.at))
+        };
+        let shown = back(&restoring(&again, &BTreeSet::new()));
+        let given_up: BTreeSet<RuleId> = again.plan.rules().difference(&shown).cloned().collect();
+        again.plan = restoring(&again, &given_up);
+        let back = back(&again.plan);
+        if back.is_empty() {
             return None;
         }
-        let exposures = judgement.exposures.iter().map(|exposure| ExposureFinding::of(exposure, &judgement));
-        let through = |exposure: &ExposureFinding| exposure.rules.iter().any(|id| gone.contains_key(id));
-        let exposures: Vec<ExposureFinding> = exposures.filter(through).collect();
-        // What is gone cannot be given its former value back.
-        let look = Look::new(&facts, claim.at, plan).with_given_up(planned);
-        Some(Self { look, gone, exposures, left_out: claim.left_out.clone() })
+        again.left(claim, (change.clone(), back), given_up)
     }
 
     /// The finding of it, for its evidence.
     #[must_use]
-    pub fn finding(&self, change: &Change, mode: Mode) -> Finding {
-        let mut finding = Finding::plain(&change.event, Verdict::Safe, Outcome::AlreadyGone, mode, String::new());
+    pub fn finding(&self, mode: Mode) -> Finding {
+        let mut finding = Finding::plain(&self.change.event, Verdict::Safe, Outcome::AlreadyGone, mode, String::new());
         finding.group = Some(self.look.plan.location.group.to_string());
         self.note(&mut finding);
         finding
@@ -72,22 +91,81 @@ impl LeftAct {
         let known: BTreeSet<RuleId> = finding.rules.iter().map(|rule| rule.id.clone()).collect();
         let gone = self.gone.values().filter(|rule| !known.contains(&rule.id));
         finding.rules.extend(gone.map(|rule| RuleFinding::of(rule, Action::AlreadyGone)));
+        let was = |id: &RuleId| Some((id.clone(), FormerFinding::of(self.change.former.get(id)?)));
+        finding.former.extend(self.back.iter().filter_map(was));
         if finding.verdict == Verdict::Safe && matches!(finding.outcome, Outcome::AlreadyGone | Outcome::None) {
             (finding.verdict, finding.outcome) = (Verdict::Exposed, Outcome::AlreadyGone);
             finding.exposures.clone_from(&self.exposures);
             finding.reason = self.reason();
+            finding.is_by_nobody_known = true;
         }
     }
 
     fn reason(&self) -> String {
         let mut parts: Vec<String> = self.exposures.iter().map(ExposureFinding::was_open).collect();
-        parts.push(
-            "an earlier attempt saw it and came no further; the rules are gone, or are something else now, and whose doing that \
-             is cannot be told"
-                .to_owned(),
-        );
+        let is_gone = self.gone.len() > self.back.len();
+        parts.push("an earlier attempt saw it and came no further".to_owned());
+        if !self.back.is_empty() {
+            let back: Vec<&str> = self.back.iter().map(RuleId::as_str).collect();
+            parts.push(format!("what it was before the call, it is again: {}", back.join(", ")));
+        }
+        if is_gone {
+            let which = if self.back.is_empty() { "the rules" } else { "the other rules" };
+            parts.push(format!("{which} are gone, or are something else now"));
+        }
+        parts.push("whose doing that is cannot be told".to_owned());
         parts.extend(self.left_out.iter().map(|what| format!("not kept: {what}")));
         parts.join("; ")
+    }
+}
+
+/// What a claim says that was seen, judged again.
+struct Again {
+    facts: Facts,
+    judgement: Judgement,
+    plan: Plan,
+    /// The rules that had to go and are not as they were.
+    gone: BTreeMap<RuleId, Rule>,
+}
+
+impl Again {
+    fn judged(
+        (claim, change): (&Claim, &Change),
+        others: &[&Change],
+        seen: &Facts,
+        (policy, mode): (&Policy, Mode),
+    ) -> Self {
+        let shown: BTreeSet<&RuleId> = seen.rules.iter().map(|rule| &rule.id).chain(&seen.egress).collect();
+        let facts = saw(claim, seen, &shown);
+        let changes: Vec<&Change> = std::iter::once(change).chain(others.iter().copied()).collect();
+        let judgement = judge_with_others((&changes, 1), &facts, policy, claim.at);
+        let plan = plan(&judgement, policy.mode(&facts.location, mode), usize::MAX);
+        let planned = plan.rules();
+        let is_as_it_was = |rule: &&Rule| {
+            let now = seen.rules.iter().find(|shown| shown.id == rule.id);
+            now.map_or(shown.contains(&rule.id), |now| now.permission == rule.permission)
+        };
+        let is_gone = |rule: &&Rule| planned.contains(&rule.id) && !is_as_it_was(rule);
+        let gone: BTreeMap<RuleId, Rule> =
+            facts.rules.iter().filter(is_gone).map(|rule| (rule.id.clone(), rule.clone())).collect();
+        Self { facts, judgement, plan, gone }
+    }
+
+    fn left(
+        self,
+        claim: &Claim,
+        (change, back): (Change, BTreeSet<RuleId>),
+        given_up: BTreeSet<RuleId>,
+    ) -> Option<LeftAct> {
+        let Self { facts, judgement, plan, gone } = self;
+        if gone.is_empty() {
+            return None;
+        }
+        let exposures = judgement.exposures.iter().map(|exposure| ExposureFinding::of(exposure, &judgement));
+        let through = |exposure: &ExposureFinding| exposure.rules.iter().any(|id| gone.contains_key(id));
+        let exposures: Vec<ExposureFinding> = exposures.filter(through).collect();
+        let look = Look::new(&facts, claim.at, plan).with_given_up(given_up);
+        Some(LeftAct { look, gone, back, change, exposures, left_out: claim.left_out.clone() })
     }
 }
 

@@ -223,7 +223,7 @@ fn what_a_claim_saw_and_the_group_lacks_is_an_act_that_an_attempt_left() {
     };
     let gone = left(&["0.0.0.0/0", "8.128.0.0/9"]).unwrap();
     assert_eq!(gone.gone.values().map(|rule| rule.description.as_deref()).collect::<Vec<_>>(), [Some("as it was")]);
-    let finding = gone.finding(&case.changes[0], Mode::Enforce);
+    let finding = gone.finding(Mode::Enforce);
     assert_eq!((finding.verdict, finding.outcome), (Verdict::Exposed, crate::finding::Outcome::AlreadyGone));
     assert!(finding.reason.contains("was open to") && finding.reason.contains("cannot be told"), "{}", finding.reason);
     // The rule that need not have gone is no act, whoever took it.

@@ -45,6 +45,27 @@ pub struct SweepFinding {
     pub nearly_open: Vec<String>,
     /// Which accounts and Regions could not be looked at, and why.
     pub unreachable: Vec<String>,
+    /// It brings together what places of sweeps have left to be told: the counts are theirs. A place with nothing to tell is
+    /// none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<DigestFinding>,
+}
+
+/// What a digest leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Digest"))]
+pub struct DigestFinding {
+    /// How many groups are open beside those that it names. The log has a finding for each.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unnamed: usize,
+    /// Whether further places had something to tell, which only the log has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A summary names this many groups of a kind. It counts them all.
@@ -132,12 +153,28 @@ impl SweepFinding {
         let count = |n: &usize, one: &str| format!("{n} {one}{}", if *n == 1 { "" } else { "s" });
         let new = self.new.filter(|_| !self.open.is_empty());
         let new = new.map_or_else(String::new, |new| format!(", {new} new since the last sweep"));
+        let (what, more) = match &self.digest {
+            None => ("sweep of", ""),
+            Some(DigestFinding { more: false, .. }) => ("digest of", ""),
+            Some(DigestFinding { more: true, .. }) => {
+                ("digest of", "; further Regions have more to tell than fits, and the log has it")
+            }
+        };
         format!(
-            "sweep of {} of {}: {} looked at, {exposed} exposed, {reverted} reverted, {failed} failed, {undecided} undecided{new}",
+            "{what} {} of {}: {} looked at, {exposed} exposed, {reverted} reverted, {failed} failed, {undecided} undecided{new}{more}",
             count(places, "Region"),
             count(accounts, "account"),
             count(groups, "group"),
         )
+    }
+
+    /// How many groups are open, as far as the summary knows; and whether there may be more.
+    #[must_use]
+    pub fn count_open(&self) -> (usize, bool) {
+        match &self.digest {
+            None => (self.open.len(), self.open.len() >= MOST_NAMED),
+            Some(DigestFinding { unnamed, more }) => (self.open.len() + unnamed, *more),
+        }
     }
 
     fn sentence(&self) -> String {
@@ -242,7 +279,7 @@ impl Finding {
             (0, true) => Verdict::Undecided,
             (0, false) => Verdict::Safe,
         };
-        let outcome = match (sweep.failed + sweep.unreachable.len(), sweep.reverted, sweep.open.len()) {
+        let outcome = match (sweep.failed + sweep.unreachable.len(), sweep.reverted, sweep.count_open().0) {
             (1.., _, _) => Outcome::Failed,
             (0, 1.., _) => Outcome::Reverted,
             (0, 0, 1..) => Outcome::WouldRevert,

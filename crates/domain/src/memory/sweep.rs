@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 const MOST_OPEN: usize = 1000;
 
 /// A summary is sent this often although nothing has changed. A schedule of one day may come a little early.
-const DAILY: SignedDuration = SignedDuration::from_mins(24 * 60 - 10);
+pub(super) const DAILY: SignedDuration = SignedDuration::from_mins(24 * 60 - 10);
 
 /// What a sweep found, for [`SweepMemory::note`].
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,8 @@ pub struct Swept<'a> {
     pub other: &'a [String],
     /// Which accounts, or Regions of accounts, could not be looked at.
     pub unseen: &'a [&'a str],
+    /// It is time to say it again, unless it was said since then.
+    pub due_since: Option<Timestamp>,
 }
 
 /// What the last sweep of some places found.
@@ -44,20 +46,24 @@ pub struct News {
     pub new: Option<BTreeSet<String>>,
     /// Whether the summary is sent.
     pub is_told: bool,
+    /// Whether anything is different from what was told last.
+    pub is_changed: bool,
 }
 
 impl SweepMemory {
     /// Takes in a sweep. Something that changed is told, and everything once a day.
     pub fn note(&mut self, swept: Swept<'_>, now: Timestamp) -> News {
-        let Swept { open, other, unseen } = swept;
+        let Swept { open, other, unseen, due_since } = swept;
         let is_first = self.told_at.is_none();
         let since: BTreeMap<String, Timestamp> =
             open.iter().filter_map(|key| Some((key.clone(), *self.open.get(key)?))).collect();
         let new = open.iter().filter(|key| !since.contains_key(*key)).cloned().collect();
         let told: BTreeSet<&String> = open.iter().chain(other).collect();
         let told = sha256(told.iter().flat_map(|line| [line.as_bytes(), b"\n".as_slice()]));
-        let is_due = self.told_at.is_none_or(|at| now.duration_since(at) >= DAILY);
-        let is_told = is_due || told != self.told;
+        let is_old = |at: Timestamp| now.duration_since(at) >= DAILY || due_since.is_some_and(|since| at < since);
+        let is_due = self.told_at.is_none_or(is_old);
+        let is_changed = told != self.told;
+        let is_told = is_due || is_changed;
         // What could not be looked at has not closed.
         let is_unseen =
             |key: &String| unseen.iter().any(|place| key.strip_prefix(place).is_some_and(|rest| rest.starts_with(' ')));
@@ -71,11 +77,11 @@ impl SweepMemory {
         if is_told {
             (self.told, self.told_at) = (told, Some(now));
         }
-        News { since, new: knows.then_some(new), is_told }
+        News { since, new: knows.then_some(new), is_told, is_changed }
     }
 }
 
-fn sha256<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
+pub(super) fn sha256<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     parts.for_each(|part| hash.update(part));
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()

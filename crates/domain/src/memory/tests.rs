@@ -11,6 +11,7 @@ use crate::net::Family;
 use crate::policy::{Mode, Policy};
 use crate::rule::{Permission, Rule, Source, Traffic};
 
+mod digest;
 mod fights;
 mod interleavings;
 mod waivers;
@@ -237,7 +238,7 @@ fn keys(keys: &[&str]) -> BTreeSet<String> {
 
 fn swept(memory: &mut SweepMemory, open: &[&str], other: &[&str], minutes: i64) -> News {
     let other: Vec<String> = other.iter().map(|other| (*other).to_owned()).collect();
-    memory.note(Swept { open: &keys(open), other: &other, unseen: &[] }, after(minutes))
+    memory.note(Swept { open: &keys(open), other: &other, unseen: &[], due_since: None }, after(minutes))
 }
 
 #[test]
@@ -258,14 +259,31 @@ fn a_sweep_is_told_when_something_changed_and_once_a_day() {
 }
 
 #[test]
+fn what_is_due_is_told_although_nothing_has_changed() {
+    let mut memory = SweepMemory::default();
+    let mut note = |due_since: Option<i64>, minutes: i64| {
+        let due_since = due_since.map(after);
+        let news = memory.note(Swept { open: &keys(&["a"]), other: &[], unseen: &[], due_since }, after(minutes));
+        (news.is_told, news.is_changed)
+    };
+    assert_eq!(note(None, 0), (true, true));
+    assert_eq!(note(None, 60), (false, false));
+    assert_eq!(note(Some(119), 120), (true, false));
+    assert_eq!(note(Some(119), 125), (false, false), "a message that is delivered twice");
+    // A day counts from when it was told last.
+    assert_eq!(note(None, 120 + 23 * 60), (false, false));
+    assert_eq!(note(None, 120 + 24 * 60), (true, false));
+}
+
+#[test]
 fn what_a_sweep_could_not_look_at_is_not_new_when_it_can() {
     let mut memory = SweepMemory::default();
     let (one, other) = ("1 eu-west-1 sg-1: tcp 22 (ssh)", "1 eu-west-10 sg-2: tcp 22 (ssh)");
     swept(&mut memory, &[one, other], &[], 0);
-    memory.note(Swept { open: &keys(&[]), other: &[], unseen: &["1 eu-west-1"] }, after(60));
+    memory.note(Swept { open: &keys(&[]), other: &[], unseen: &["1 eu-west-1"], due_since: None }, after(60));
     let again = swept(&mut memory, &[one, other], &[], 120);
     assert_eq!((again.new, again.since[one]), (Some(keys(&[other])), now()), "the other has been closed");
-    memory.note(Swept { open: &keys(&[]), other: &[], unseen: &["1"] }, after(180));
+    memory.note(Swept { open: &keys(&[]), other: &[], unseen: &["1"], due_since: None }, after(180));
     assert_eq!(swept(&mut memory, &[one, other], &[], 240).new, Some(keys(&[])), "the whole account was not looked at");
 }
 

@@ -21,8 +21,9 @@ impl Watcher {
         let ids: BTreeSet<String> = values(call, "SecurityGroupRuleId.").collect();
         let after = self.scene.rules(place, group);
         let removed: Vec<&Rule> = before.iter().filter(|rule| !after.contains(rule)).collect();
-        for _ in &removed {
+        for rule in &removed {
             self.scene.count("rules revoked");
+            self.crashes.taken.insert(rule.id.clone());
         }
         self.writes[function] += removed.len();
         if !removed.is_empty() {
@@ -123,8 +124,9 @@ impl Watcher {
             .iter()
             .filter_map(|was| Some((was, after.iter().find(|rule| rule.id == was.id && rule.shape != was.shape)?)))
             .collect();
-        for _ in &changed {
+        for (was, _) in &changed {
             self.scene.count("rules given back");
+            self.crashes.taken.insert(was.id.clone());
         }
         self.writes[function] += changed.len();
         if !changed.is_empty() {
