@@ -32,13 +32,15 @@ pub struct Config {
     pub log_role: Option<LogRole>,
     /// `PORTCULLIS_END_ROLE`.
     pub end_role: Option<String>,
+    /// `PORTCULLIS_MEMBER_END_ROLE`, with the external id of the member role.
+    pub member_end_role: Option<MemberRole>,
     /// `PORTCULLIS_MEMORY`.
     pub memory: Store,
     /// `PORTCULLIS_EVIDENCE` and `PORTCULLIS_EVIDENCE_DAYS`.
     pub evidence: Option<EvidencePlace>,
     /// `PORTCULLIS_RESTORE`: whether modified rules are given back what they were.
     pub restores: bool,
-    /// `PORTCULLIS_EVENT_BUS` and `PORTCULLIS_SECURITY_HUB`.
+    /// `PORTCULLIS_EVENT_BUS`, `PORTCULLIS_SECURITY_HUB` and `PORTCULLIS_TOPIC_OCSF`.
     pub destinations: Destinations,
     /// `RUST_LOG`.
     pub log: Targets,
@@ -143,6 +145,12 @@ impl MemberRole {
     /// What is accepted as an external id.
     pub const EXTERNAL_ID: &str = "2 to 1224 letters, digits and _+=,.@:/-";
 
+    /// Its ARN in an account.
+    #[must_use]
+    pub fn arn(&self, partition: &str, account: &AccountId) -> String {
+        format!("arn:{partition}:iam::{account}:role/{}", self.name)
+    }
+
     /// Whether the text is a role's name.
     #[must_use]
     pub fn is_name(text: &str) -> bool {
@@ -207,6 +215,9 @@ impl Config {
         let external_id = get("PORTCULLIS_EXTERNAL_ID");
         Ok(Self {
             end_role: get("PORTCULLIS_END_ROLE").map(end_role).transpose()?,
+            member_end_role: get("PORTCULLIS_MEMBER_END_ROLE")
+                .map(|name| member_end_role(name, external_id.clone()))
+                .transpose()?,
             log_role: get("PORTCULLIS_LOG_ROLE").map(|arn| log_role(arn, external_id)).transpose()?,
             mode: match get("PORTCULLIS_MODE").as_deref() {
                 None | Some("alert") => Mode::Alert,
@@ -227,11 +238,8 @@ impl Config {
             },
             destinations: Destinations {
                 event_bus: get("PORTCULLIS_EVENT_BUS").map(event_bus).transpose()?,
-                security_hub: match get("PORTCULLIS_SECURITY_HUB").as_deref() {
-                    None | Some("no") => false,
-                    Some("yes") => true,
-                    Some(other) => return Err(refused("PORTCULLIS_SECURITY_HUB", other, "yes or no")),
-                },
+                security_hub: yes_or_no("PORTCULLIS_SECURITY_HUB", get("PORTCULLIS_SECURITY_HUB"))?,
+                topic_ocsf: yes_or_no("PORTCULLIS_TOPIC_OCSF", get("PORTCULLIS_TOPIC_OCSF"))?,
             },
             log: log_filter(get("RUST_LOG").as_deref().unwrap_or("info"))?,
             ambient: Ambient {
@@ -244,6 +252,14 @@ impl Config {
 
 fn refused(variable: &'static str, value: &str, accepted: impl Into<String>) -> ConfigError {
     ConfigError { variable, value: escaped(value), accepted: accepted.into() }
+}
+
+fn yes_or_no(variable: &'static str, value: Option<String>) -> Result<bool, ConfigError> {
+    match value.as_deref() {
+        None | Some("no") => Ok(false),
+        Some("yes") => Ok(true),
+        Some(other) => Err(refused(variable, other, "yes or no")),
+    }
 }
 
 fn policy_source(value: &str) -> Result<PolicySource, ConfigError> {
@@ -319,6 +335,13 @@ fn log_role(arn: String, external_id: Option<String>) -> Result<LogRole, ConfigE
 
 fn end_role(arn: String) -> Result<String, ConfigError> {
     if is_role_arn(&arn) { Ok(arn) } else { Err(refused("PORTCULLIS_END_ROLE", &arn, ROLE_ARN)) }
+}
+
+fn member_end_role(name: String, external_id: Option<String>) -> Result<MemberRole, ConfigError> {
+    match MemberRole::is_name(&name) {
+        true => Ok(MemberRole { name, external_id }),
+        false => Err(refused("PORTCULLIS_MEMBER_END_ROLE", &name, MemberRole::NAME)),
+    }
 }
 
 fn accounts(value: &str) -> Result<Accounts, ConfigError> {

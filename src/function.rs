@@ -47,6 +47,7 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
         queue,
         log_role,
         end_role,
+        member_end_role,
         memory,
         evidence,
         restores,
@@ -55,7 +56,7 @@ pub async fn context(config: Config) -> Result<Context, InitError> {
         log: _,
     } = config;
     let aws = Aws::new(ambient, member_role, mode).await.with_log_role(log_role).with_end_role(end_role);
-    let aws = aws.with_security_hub(destinations.security_hub);
+    let aws = aws.with_member_end_role(member_end_role).with_security_hub(destinations.security_hub);
     let read = source.read(&aws).await.map_err(|why| InitError { place: source.name(), source: why })?;
     let (policy, mark) = read;
     let (place, sha256) = (source.name(), policy.hash());

@@ -42,6 +42,9 @@ pub struct Update {
     pub condition: Option<Condition>,
     /// When nobody needs the item any more.
     pub ttl: Option<Timestamp>,
+    /// The same, where the item has no such time yet. Who does not know the item must not shorten it: a waiver in it may
+    /// last for months.
+    pub ttl_if_absent: Option<Timestamp>,
 }
 
 /// What must hold for a change to be made.

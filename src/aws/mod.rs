@@ -25,13 +25,15 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region as SdkRegion, SdkConfig};
-use portcullis_domain::ids::Region;
+use aws_sdk_ec2::config::SharedCredentialsProvider;
+use portcullis_domain::ids::{AccountId, Region};
 use portcullis_domain::policy::Mode;
 use tokio::sync::{Mutex, OnceCell};
 
 pub use dynamodb::{Attribute, Attributes, ItemUpdate, Updated};
 pub use ec2::{
-    Authorized, Description, Interfaces, KnownLists, ListAge, MODIFY, NewValue, Permit, PrefixListState, REVOKE, Wanted,
+    Authorized, Description, Interfaces, KnownLists, ListAge, MODIFY, NewValue, Permit, PrefixListState, REVOKE,
+    Revoked, Wanted,
 };
 pub use error::{AwsError, Code, Effect, within};
 pub use event_bridge::{BusEvent, EVENT_SOURCE};
@@ -58,6 +60,9 @@ pub struct Aws {
     rate_limiter: RateLimiter,
     log_role: Option<LogRole>,
     end_role: Option<String>,
+    member_end_role: Option<MemberRole>,
+    /// The credentials of an operator in the account of a group, where that is not the account of the memory.
+    of_group: Option<(AccountId, SharedCredentialsProvider)>,
     imports_findings: bool,
     buckets: s3::Buckets,
 }
@@ -90,6 +95,8 @@ impl Aws {
             rate_limiter,
             log_role: None,
             end_role: None,
+            member_end_role: None,
+            of_group: None,
             imports_findings: false,
             buckets,
         }
@@ -105,6 +112,18 @@ impl Aws {
     #[must_use]
     pub fn with_end_role(self, end_role: Option<String>) -> Self {
         Self { end_role, ..self }
+    }
+
+    /// The same clients, that end openings in other accounts as the role of this name there.
+    #[must_use]
+    pub fn with_member_end_role(self, member_end_role: Option<MemberRole>) -> Self {
+        Self { member_end_role, ..self }
+    }
+
+    /// The same clients, that work in this account with these credentials.
+    #[must_use]
+    pub fn with_account(self, account: AccountId, credentials: SharedCredentialsProvider) -> Self {
+        Self { of_group: Some((account, credentials)), ..self }
     }
 
     /// The same clients. Where findings go to Security Hub, alert mode's sessions in other accounts may import them.

@@ -55,6 +55,11 @@ impl RateLimiter {
         }
     }
 
+    /// Takes a token if there is one by the estimate. Returns whether there was.
+    pub(in crate::aws) fn take_now(&self, target: &AccountRegion, api: Api) -> bool {
+        self.try_take(target, api).is_none()
+    }
+
     /// Takes a token, or says how long to wait for one.
     fn try_take(&self, target: &AccountRegion, api: Api) -> Option<Duration> {
         self.with(target, api, |tokens, refill| {

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use aws_config::identity::IdentityCache;
 use aws_config::sts::AssumeRoleProvider;
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::config::{Builder, SharedCredentialsProvider, SharedIdentityCache};
+use aws_sdk_ec2::config::{Builder, ProvideCredentials, SharedCredentialsProvider, SharedIdentityCache};
 use portcullis_domain::ids::{AccountId, GroupId};
 use portcullis_domain::policy::Mode;
 use tokio::time::Instant;
 
 use super::ec2::OnlyWhole;
+use super::error::{causes, message};
 use super::json_call::Signer;
 use super::{AccountRegion, Aws, AwsError, FunctionIdentity, sdk_region};
 
@@ -76,32 +77,56 @@ impl<'a> Session<'a> {
         self.until
     }
 
-    /// The same, to end an opening of this group. In alert mode the function's own role may revoke nothing: another role
-    /// may, and the session policy narrows it to this one group.
+    /// The same, to end an opening of this group. In alert mode the function's own role may revoke nothing, nor may that of a
+    /// member: another role may, and the session policy narrows it to this one group.
     #[must_use]
     pub fn ending(&self, group: &'a GroupId) -> Self {
         Self { ending: Some(group), ..*self }
     }
 
-    async fn ec2_to_end(&self, role: &str, group: &GroupId, target: &AccountRegion) -> Client {
+    /// The credentials that end an opening of this group and do nothing else, where there is a role for that.
+    async fn credentials_to_end(&self, group: &GroupId, target: &AccountRegion) -> Option<SharedCredentialsProvider> {
         let AccountRegion { account, region } = target;
-        let of = format!("arn:{}:ec2:{region}:{account}", self.identity.partition);
+        let partition = &self.identity.partition;
+        let is_own = *account == self.identity.account;
+        let (arn, external_id) = match (is_own, &self.aws.end_role, &self.aws.member_end_role) {
+            (true, Some(arn), _) => (arn.clone(), None),
+            (false, _, Some(role)) => (role.arn(partition, account), role.external_id.as_deref()),
+            (true, None, _) | (false, _, None) => return None,
+        };
+        let of = format!("arn:{partition}:ec2:{region}:{account}");
         // EC2 may ask for the rule as well, where it has tags.
         let policy = format!(
             r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":["ec2:RevokeSecurityGroupIngress"],"Resource":["{of}:security-group/{group}","{of}:security-group-rule/*"]}}}}"#
         );
-        let provider = AssumeRoleProvider::builder(role).configure(&self.aws.base).session_name("portcullis-end");
-        let mut config = Builder::from(&self.aws.base).region(sdk_region(region)).interceptor(OnlyWhole);
-        config = config.identity_cache(IdentityCache::lazy().build());
-        config.set_credentials_provider(Some(SharedCredentialsProvider::new(provider.policy(policy).build().await)));
-        Client::from_conf(config.build())
+        let mut provider = AssumeRoleProvider::builder(arn).configure(&self.aws.base).session_name("portcullis-end");
+        if let Some(id) = external_id {
+            provider = provider.external_id(id);
+        }
+        let provider = provider.policy(policy).build().await;
+        if is_own {
+            return Some(SharedCredentialsProvider::new(provider));
+        }
+        // A member may be deployed without openings. Then its other role may be able to revoke.
+        match provider.provide_credentials().await {
+            Ok(credentials) => Some(SharedCredentialsProvider::new(credentials)),
+            Err(error) => {
+                let why = message(&causes(&error));
+                tracing::warn!(%account, why, "the role for ends was not assumed: the member role is tried");
+                None
+            }
+        }
     }
 
     /// The EC2 client for an account's Region.
     pub(super) async fn ec2(&self, target: &AccountRegion) -> Result<Client, AwsError> {
-        let is_own = target.account == self.identity.account;
-        if let (Some(group), Some(role), true) = (self.ending, &self.aws.end_role, is_own) {
-            return Ok(self.ec2_to_end(role, group, target).await);
+        if let Some(group) = self.ending
+            && let Some(credentials) = self.credentials_to_end(group, target).await
+        {
+            let mut config = Builder::from(&self.aws.base).region(sdk_region(&target.region)).interceptor(OnlyWhole);
+            config = config.identity_cache(IdentityCache::lazy().build());
+            config.set_credentials_provider(Some(credentials));
+            return Ok(Client::from_conf(config.build()));
         }
         let mut pool = self.aws.pool.lock().await;
         if let Some(client) = pool.clients.get(target) {
@@ -141,6 +166,11 @@ impl<'a> Session<'a> {
         if *account == self.identity.account {
             return Ok(None);
         }
+        if let Some((of, credentials)) = &self.aws.of_group
+            && of == account
+        {
+            return Ok(Some(credentials.clone()));
+        }
         if let Some(credentials) = pool.credentials.get(account) {
             return Ok(Some(credentials.clone()));
         }
@@ -154,7 +184,7 @@ impl<'a> Session<'a> {
     async fn member_credentials(&self, account: &AccountId) -> Result<AssumeRoleProvider, AwsError> {
         let no_role = || AwsError::not_sent("AssumeRole", "no PORTCULLIS_MEMBER_ROLE is set".to_owned());
         let role = self.aws.member_role.as_ref().ok_or_else(no_role)?;
-        let arn = format!("arn:{}:iam::{account}:role/{}", self.identity.partition, role.name);
+        let arn = role.arn(&self.identity.partition, account);
         let mut provider = AssumeRoleProvider::builder(arn).configure(&self.aws.base).session_name("portcullis-guard");
         if let Some(id) = &role.external_id {
             provider = provider.external_id(id);

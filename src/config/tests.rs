@@ -52,7 +52,11 @@ fn every_variable_is_taken() {
     let off = read(&[("PORTCULLIS_SECURITY_HUB", "no")]).unwrap().destinations;
     assert_eq!([off, read(&[]).unwrap().destinations], [Destinations::default(), Destinations::default()]);
     let named = read(&[("PORTCULLIS_EVENT_BUS", "default")]).unwrap().destinations;
-    assert_eq!(named, Destinations { event_bus: Some("default".into()), security_hub: false });
+    assert_eq!(named, Destinations { event_bus: Some("default".into()), ..Destinations::default() });
+    assert!(read(&[("PORTCULLIS_TOPIC_OCSF", "yes")]).unwrap().destinations.topic_ocsf);
+    let (role, ends) = (("PORTCULLIS_MEMBER_ROLE", "p"), ("PORTCULLIS_MEMBER_END_ROLE", "p-end"));
+    let ends = read(&[role, ends, ("PORTCULLIS_EXTERNAL_ID", "org-1")]).unwrap().member_end_role;
+    assert_eq!(ends, Some(MemberRole { name: "p-end".into(), external_id: Some("org-1".into()) }));
     let ambient = read(&[("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "AKIA")]).unwrap().ambient;
     assert_eq!(ambient, Ambient { region: Some(Region::parse("eu-west-1").unwrap()), credentials: true });
     assert_eq!(read(&[]).unwrap().ambient, Ambient::default());
@@ -113,6 +117,12 @@ fn a_value_that_does_not_parse_is_named_with_its_variable_and_what_is_accepted()
              as ./memory",
         ),
         ("PORTCULLIS_SECURITY_HUB", "true", "PORTCULLIS_SECURITY_HUB=`true`: expected yes or no"),
+        ("PORTCULLIS_TOPIC_OCSF", "true", "PORTCULLIS_TOPIC_OCSF=`true`: expected yes or no"),
+        (
+            "PORTCULLIS_MEMBER_END_ROLE",
+            "arn:x",
+            "PORTCULLIS_MEMBER_END_ROLE=`arn:x`: expected a role's name without a path: 1 to 64 letters, digits and _+=,.@-",
+        ),
         (
             "PORTCULLIS_EVENT_BUS",
             "a bus",

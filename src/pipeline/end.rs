@@ -18,7 +18,7 @@ use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::memory::{
     Entries, LARGEST_SAW, Memory, Waiver, closed_name, ended_name, ending_name, item_of, openings_of, written,
 };
-use portcullis_domain::opening::{self, Standing, standing};
+use portcullis_domain::opening::{self, Standing, TOO_LATE, standing};
 use portcullis_domain::rule::Rule;
 use tokio::time::Instant;
 
@@ -173,41 +173,62 @@ async fn carried_out(context: &Context, session: Session<'_>, order: &Order<'_>)
     };
     match known.look(session, waiver).await {
         Ok(facts) => known.carry_out(session, waiver, facts).await,
-        Err(error) => End::of(known.failed(waiver, &error.to_string())),
+        Err(why) => End::of(known.failed(waiver, &why)),
     }
 }
 
 impl End {
+    /// Nobody can tell which openings of an account and Region are over.
+    pub(super) fn unlisted(context: &Context, target: &AccountRegion, code: &str) -> Self {
+        Self::of(Finding::openings_not_known((&target.account, &target.region), context.now(), code))
+    }
+
     /// One that changed nothing.
     fn of(finding: Finding) -> Self {
         Self { finding, settlements: Vec::new(), taken: BTreeSet::new() }
     }
 }
 
-/// So young may an opening be that EC2 does not show its rules yet: an operator closes what was just opened.
-const YOUNG: SignedDuration = SignedDuration::from_mins(3);
+/// Until a change is this old, EC2 may not show it: only then something is believed to be gone.
+const SETTLING: SignedDuration = SignedDuration::from_secs(20);
 
-/// The pause before the first further look. It doubles.
+/// The pause before the first further look. It doubles, up to the longest.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// So often a young opening is looked at.
-const LOOKS: u32 = 5;
+/// The longest pause between two looks.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Known<'_> {
-    /// The group as EC2 shows it, once it shows what was just made.
-    async fn look(&self, session: Session<'_>, waiver: Option<&Waiver>) -> Result<Facts, AwsError> {
-        let is_young = waiver.is_some_and(|waiver| self.now.duration_since(waiver.from) < YOUNG);
-        let (mut pause, mut look) = (PAUSE, 1);
+    /// The group as EC2 shows it, once it shows what was just made, or would.
+    async fn look(&self, session: Session<'_>, waiver: Option<&Waiver>) -> Result<Facts, String> {
+        let mut pause = PAUSE;
         loop {
-            let facts = look_at(self.context, session, self.order).await?;
-            let is_shown = |id: &RuleId| facts.rules.iter().any(|rule| rule.id == *id);
-            let is_complete = waiver.is_none_or(|waiver| waiver.rules.iter().all(is_shown));
-            if is_complete || !is_young || look == LOOKS {
+            let facts = look_at(self.context, session, self.order).await.map_err(|error| error.to_string())?;
+            let may_come = waiver.and_then(|waiver| self.may_come_until(waiver, &facts));
+            if may_come.is_none_or(|until| until <= self.context.now()) {
                 return Ok(facts);
             }
+            if session.until() < Instant::now() + pause {
+                return Err("EC2 does not show yet what was opened, and there was no time to wait".to_owned());
+            }
             tokio::time::sleep(pause).await;
-            (pause, look) = (pause * 2, look + 1);
+            pause = LONGEST_PAUSE.min(pause * 2);
         }
+    }
+
+    /// Until when EC2 may show rules of the opening that a look lacks. Nothing where it lacks none.
+    fn may_come_until(&self, waiver: &Waiver, facts: &Facts) -> Option<Timestamp> {
+        let is_shown = |id: &RuleId| facts.rules.iter().any(|rule| rule.id == *id);
+        let made = if waiver.rules.is_empty() {
+            // An operator's command that stopped before it noted the rule may have made it until then.
+            let latest = waiver.until.saturating_sub(waiver.until.duration_since(waiver.from) / TOO_LATE).ok()?;
+            let is_open = !opening::ending(self.order.waiver, Some(waiver), facts).is_empty();
+            (!is_open).then(|| latest.min(self.now).max(waiver.from))
+        } else {
+            let is_complete = waiver.rules.iter().all(is_shown);
+            self.memory.noted.get(self.order.waiver).copied().filter(|_| !is_complete)
+        };
+        made.and_then(|made| made.checked_add(SETTLING).ok())
     }
 
     async fn carry_out(&self, session: Session<'_>, waiver: Option<&Waiver>, facts: Facts) -> End {
@@ -310,7 +331,8 @@ impl Known<'_> {
             opened_for: waiver.map(|waiver| waiver.reason.as_str()),
             by: self.order.by,
             rules,
-            gone: waiver.map_or(&none, |waiver| &waiver.rules),
+            // What was not looked at is not said to be gone.
+            gone: waiver.filter(|_| doubt.is_none()).map_or(&none, |waiver| &waiver.rules),
             doubt: doubt.as_deref(),
         };
         let mut finding = Finding::ended(&self.event(waiver, rules), &ended, self.context.settings.mode);
@@ -334,7 +356,7 @@ impl Known<'_> {
             return End::of(self.failed(None, &lost));
         }
         let claiming = opening::claiming(id, facts, self.now);
-        let mut settlements = if self.order.is_listed { vec![self.unlisted()] } else { Vec::new() };
+        let mut settlements = if self.order.is_listed { vec![self.unlisted(Entries::new())] } else { Vec::new() };
         let ended = self.memory.ended.get(id);
         if claiming.is_empty() {
             let why = match ended {
@@ -408,15 +430,21 @@ impl Known<'_> {
         remove.dedup();
         let mut set: Entries = written(&now).map(|now| (ended_name(id), now)).into_iter().collect();
         set.extend(revoked.iter().filter_map(|rule| Some((closed_name(rule), written(&now)?))));
-        let update = Update { set, remove, ttl: now.checked_add(KEPT).ok(), ..Update::default() };
+        // Other openings of the group may last for longer.
+        let mut left = self.memory.clone();
+        left.waivers.remove(id);
+        let ttl = now.checked_add(KEPT).ok().map(|usual| left.needed_until(usual));
+        let update = Update { set, remove, ttl, ..Update::default() };
         let of_group = Settlement::new(item_of(account, region, group), update);
-        vec![of_group, self.unlisted()]
+        // So that whoever closes it again is told.
+        let ended = written(&now).map(|now| (ended_name(id), now)).into_iter().collect();
+        vec![of_group, self.unlisted(ended)]
     }
 
-    /// Takes the opening from the list.
-    fn unlisted(&self) -> Settlement {
+    /// Takes the opening from the list, and writes these entries there.
+    fn unlisted(&self, set: Entries) -> Settlement {
         let key = openings_of(&self.location.account, &self.location.region);
-        Settlement::new(key, Update { remove: vec![self.order.waiver.to_owned()], ..Update::default() })
+        Settlement::new(key, Update { set, remove: vec![self.order.waiver.to_owned()], ..Update::default() })
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) struct Gate {
 /// Who holds the lease looks this many times from one opening to the next, at a pause between these two. EC2 refills 20
 /// looks a second, and the other deliveries of the fight need some.
 const LOOKS_A_GAP: u32 = 15;
-const HOLDERS_PACE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(250));
+const HOLDERS_PACE: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(250));
 
 /// Who holds the lease stays until nothing was open for some gaps, within these two.
 const QUIET_GAPS: u32 = 4;

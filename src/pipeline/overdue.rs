@@ -1,6 +1,7 @@
 //! The sweep's part in the ends of openings: what its schedule did not end, the next sweep does, in alert mode too.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use portcullis_domain::evidence::EndedBy;
@@ -14,6 +15,7 @@ use super::context::Context;
 use super::end::{End, Order, PATIENCE, end, named};
 use super::task::GroupTask;
 use crate::aws::AccountRegion;
+use crate::store::StoreError;
 
 /// So many openings of which only descriptions tell are looked into by a sweep of an account and Region. Each costs calls
 /// and may cost a message, and anybody may write descriptions.
@@ -33,13 +35,14 @@ async fn ended(context: &Context, task: &GroupTask<'_>, groups: &mut [Facts]) ->
     let (now, store) = (context.now(), &context.settings.memory);
     let AccountRegion { account, region } = task.target;
     let key = openings_of(account, region);
-    let until = task.session.until().min(Instant::now() + PATIENCE);
-    let listed = match store.read(&context.aws, &key, until).await {
+    let mut ends = Vec::new();
+    let listed = match listed(context, &key, task.session.until()).await {
         Ok(entries) => entries,
+        Err(_) if !store.is_some() => Entries::new(),
+        // Whether an opening is over cannot be told: somebody has to hear of it, and AWS tries again.
         Err(error) => {
-            if store.is_some() {
-                tracing::warn!(key, code = error.code(), "the list of openings was not read");
-            }
+            tracing::warn!(key, code = error.code(), "the list of openings was not read");
+            ends.push(End::unlisted(context, task.target, error.code()));
             Entries::new()
         }
     };
@@ -60,7 +63,6 @@ async fn ended(context: &Context, task: &GroupTask<'_>, groups: &mut [Facts]) ->
         described.truncate(MOST_DESCRIBED);
     }
     due.extend(described.into_iter().map(|(group, id)| (group, id, false)));
-    let mut ends = Vec::new();
     for (group, waiver, is_listed) in &due {
         let order =
             Order { target: task.target, group, waiver, by: EndedBy::Sweep, actor: None, is_listed: *is_listed };
@@ -72,4 +74,23 @@ async fn ended(context: &Context, task: &GroupTask<'_>, groups: &mut [Facts]) ->
         ends.push(end);
     }
     ends
+}
+
+/// The list is read so often, if the memory does not answer.
+const READS: u32 = 3;
+
+/// The pause before it is read again. It doubles.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The list of openings. Nobody waits for it: one error of the memory is no reason to fail.
+async fn listed(context: &Context, key: &str, until: Instant) -> Result<Entries, StoreError> {
+    let (mut pause, mut read) = (PAUSE, 1);
+    loop {
+        let until = until.min(Instant::now() + PATIENCE);
+        match context.settings.memory.read(&context.aws, key, until).await {
+            Err(StoreError::Table(_) | StoreError::Timeout) if read < READS => tokio::time::sleep(pause).await,
+            answer => return answer,
+        }
+        (pause, read) = (pause * 2, read + 1);
+    }
 }

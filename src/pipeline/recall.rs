@@ -62,6 +62,8 @@ pub(super) struct Recall {
     /// Those of them that an earlier attempt made, which came no further.
     left: BTreeSet<ClaimId>,
     pub(super) memory: Memory,
+    /// Whether whoever holds the lease had its time to close what was seen here.
+    pub(super) has_waited: bool,
 }
 
 impl Recall {
@@ -75,7 +77,9 @@ impl Recall {
         let (location, now) = (&facts.location, context.now());
         let mode = task.policy.mode(location, task.mode);
         let key = item_of(&location.account, &location.region, &location.group);
-        let mut update = Update { ttl: now.checked_add(KEPT).ok(), ..Update::default() };
+        // An instance that comes no further leaves the claim for the next delivery or sweep. What else is in the item is not
+        // known yet.
+        let mut update = Update { ttl_if_absent: now.checked_add(KEPT).ok(), ..Update::default() };
         let mut own = Vec::new();
         // A sweep that only looks has nothing to leave behind.
         let claims = |change: &&Change| change.call != Call::Sweep || mode == Mode::Enforce;
@@ -100,7 +104,7 @@ impl Recall {
             let left = left(&memory, task, &location.group, now);
             let others: Vec<ClaimId> = left.iter().filter(|id| !own.contains(id)).cloned().collect();
             own.extend(others);
-            Self { key, holder, own, left, memory }
+            Self { key, holder, own, left, memory, has_waited: false }
         })
     }
 
@@ -115,7 +119,7 @@ impl Recall {
         let memory = Memory::read(&context.settings.memory.read(&context.aws, &key, until).await?);
         let left = left(&memory, task, &location.group, context.now());
         let own = left.iter().cloned().collect();
-        Ok((!left.is_empty()).then_some(Self { key, holder: String::new(), own, left, memory }))
+        Ok((!left.is_empty()).then_some(Self { key, holder: String::new(), own, left, memory, has_waited: false }))
     }
 
     /// What an earlier attempt claimed of a change and came no further with. What alert mode claims takes nothing.
@@ -128,8 +132,7 @@ impl Recall {
 
     /// Writes down what is about to go, where the first look did not show it yet and the record does not list it.
     pub(super) async fn see(&mut self, context: &Context, task: &GroupTask<'_>, look: (&Facts, &Judgement)) {
-        let now = context.now();
-        let mut update = Update { ttl: now.checked_add(KEPT).ok(), ..Update::default() };
+        let mut update = Update { ttl: self.ttl(context.now()), ..Update::default() };
         for (n, change) in task.own_changes().iter().enumerate() {
             let id = ClaimId::of(change, &look.0.location.group);
             let claim = self.memory.claims.get(&id).filter(|claim| claim.saw.is_empty() && claim.left_out.is_none());

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use portcullis_domain::change::{Change, ChangedRules};
 use portcullis_domain::evidence::{Call, Reply};
 use portcullis_domain::facts::Facts;
+use portcullis_domain::finding::ExposureFinding;
 use portcullis_domain::ids::RuleId;
 use portcullis_domain::judge::{Attribution, Judgement, attributions};
 use portcullis_domain::plan::{plan, restoring};
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use super::context::Context;
 use super::evidence::Looks;
 use super::gate::Gate;
+use super::intake::outdated;
 use super::prefix_list::rests_on_a_list;
 use super::recall::Recall;
 use super::stand::Stand;
@@ -50,7 +52,7 @@ pub(super) async fn remediate(
         looks: Looks::new(context.shelf.is_there()),
         revoked_at: None,
         closed_at: None,
-        stand: Stand { recall, is_holder: false, renewed_at: Instant::now(), told: BTreeSet::new() },
+        stand: Stand::new(recall),
     };
     let (mut snapshot, mut permit) = (snapshot, permit);
     let is_unsettled = loop {
@@ -61,7 +63,7 @@ pub(super) async fn remediate(
             is_contested: mode == Mode::Enforce
                 && work.is_contested(&judgement)
                 && (task.is_fight && !work.stand.is_holder || !work.gate.is_quiet()),
-            is_behind: work.is_behind(&snapshot),
+            is_behind: work.is_behind(&snapshot) && !(work.stand.has_rested && work.is_held_by_another()),
         };
         if turn.recheck {
             work.gate.limit_next(RECHECK / 3);
@@ -70,11 +72,16 @@ pub(super) async fn remediate(
         let is_given_back =
             !work.has_a_call() && work.state.mode() == Mode::Enforce && !work.state.pending().is_empty();
         let mut again = turn.calls_for_another() || is_given_back;
-        if work.state.mode() == Mode::Enforce && work.has_a_call() {
+        let is_enforced = work.state.mode() == Mode::Enforce;
+        let has_waited_for_the_holder = is_enforced && work.has_a_call() && work.leave_to_the_holder(&snapshot).await;
+        if has_waited_for_the_holder && work.has_a_call() {
+            work.gate.limit_next(Duration::ZERO);
+            again = true;
+        } else if is_enforced && work.has_a_call() {
             // With the permit at hand before the look, no later look can be younger: where EC2 takes longer to answer than
             // a snapshot may be old, a revoke would otherwise never follow.
-            let has_waited = permit.is_none();
-            let Some(ready) = at_hand(task, permit.take()).await else {
+            let has_waited = permit.is_none() && !work.insists();
+            let Some(ready) = work.at_hand(permit.take()).await else {
                 work.state.give_up(Code::Timeout.as_str());
                 break turn.is_unsettled;
             };
@@ -98,8 +105,9 @@ pub(super) async fn remediate(
             work.gate.use_look();
         }
         // Whoever holds the lease looks on. A look in between would only take EC2's tokens.
-        if turn.is_unsettled && !turn.is_contested && work.is_held_by_another() {
-            work.gate.rest(task.until_it_settles(context));
+        let is_waiting = (turn.is_unsettled || turn.is_behind) && !turn.is_contested;
+        if is_waiting && work.is_held_by_another() && work.rest_beside_the_holder(&snapshot).await {
+            break false;
         }
         match work.look_again(&snapshot).await {
             Some(next) => snapshot = next,
@@ -202,7 +210,7 @@ impl Work<'_> {
         }
         let rules = self.state.to_revoke();
         let mut request = None;
-        let answer = match self.task.session.revoke(permit, &snapshot.facts.location.group, &rules).await {
+        let answer = match self.send(permit, snapshot, &rules).await {
             Ok(revoked) => {
                 self.revoked_at = Some(self.context.now());
                 request = revoked.request;
@@ -231,7 +239,7 @@ impl Work<'_> {
     }
 
     /// Whether another delivery has claimed rules that the look lacks.
-    fn is_behind(&self, snapshot: &Snapshot) -> bool {
+    pub(super) fn is_behind(&self, snapshot: &Snapshot) -> bool {
         let is_known = |rule: &RuleId| self.state.is_done(rule);
         let recall = self.stand.recall.as_ref();
         recall.is_some_and(|recall| recall.is_ahead_of(self.context, snapshot, is_known))
@@ -239,7 +247,7 @@ impl Work<'_> {
 
     /// Whether a change is young, and EC2 has not shown every rule that it names, as it made it or as another change at
     /// hand left it. The new entries of a prefix list were waited for before.
-    fn is_unsettled(&self, snapshot: &Snapshot) -> bool {
+    pub(super) fn is_unsettled(&self, snapshot: &Snapshot) -> bool {
         if !self.task.is_young(self.context, snapshot.observed_at) {
             return false;
         }
@@ -281,9 +289,18 @@ impl Work<'_> {
     }
 
     /// For each change, what is open although its own rules are gone.
-    fn left_open(&self, judgement: &Judgement) -> Vec<Vec<portcullis_domain::finding::ExposureFinding>> {
+    fn left_open(&self, judgement: &Judgement) -> Vec<Vec<ExposureFinding>> {
         let changes = self.task.own_changes().iter().enumerate();
         changes.map(|(n, change)| self.state.left_open(change, n, judgement, self.task.policy)).collect()
+    }
+
+    /// Whether a port is open that a record may have opened which is no longer believed. Such a record has nothing revoked,
+    /// but it fails as a young one does, where the function would revoke.
+    fn is_left_open_by_an_outdated(&self, open: &[Vec<ExposureFinding>], snapshot: &Snapshot) -> bool {
+        let (context, task) = (self.context, self.task);
+        let is_enforced = task.policy.mode(&snapshot.facts.location, context.settings.mode) == Mode::Enforce;
+        let mut changes = task.own_changes().iter().zip(open);
+        is_enforced && changes.any(|(change, open)| !open.is_empty() && outdated(context, change).is_some())
     }
 
     /// What is reported, over everything that any snapshot showed of what matters.
@@ -300,7 +317,8 @@ impl Work<'_> {
         if is_unsettled {
             judgement.undecided.push("EC2 does not show yet what the record says".to_owned());
         }
-        if let Some(why) = self.task.held_back.filter(|_| !self.state.pending().is_empty()) {
+        let is_held_back = !self.state.pending().is_empty() || self.is_left_open_by_an_outdated(&open, snapshot);
+        if let Some(why) = self.task.held_back.filter(|_| is_held_back) {
             judgement.undecided.push(why.to_owned());
         }
         let observed = self.state.observed().clone();
@@ -320,13 +338,5 @@ impl Work<'_> {
             done: self.state.finish(),
         };
         Remediated { remediation, looks: self.looks, observed, last: shown, is_holder, closed_by_others, gone }
-    }
-}
-
-/// The permit at hand, or else a new one; nothing when time runs out first.
-async fn at_hand<'a>(task: &GroupTask<'a>, permit: Option<Permit<'a>>) -> Option<Permit<'a>> {
-    match permit {
-        Some(permit) => Some(permit),
-        None => task.session.permit(task.target).await,
     }
 }

@@ -12,6 +12,7 @@ use super::describe;
 use super::recall::{RENEW, Recall};
 use super::remediate::Work;
 use super::task::{GroupTask, Snapshot};
+use crate::aws::{AwsError, Effect, Permit, Revoked};
 
 /// What the group's memory is to a remediation.
 pub(super) struct Stand<'a> {
@@ -23,6 +24,18 @@ pub(super) struct Stand<'a> {
     pub(super) renewed_at: Instant,
     /// The rules of which the others were told that they are closed.
     pub(super) told: BTreeSet<RuleId>,
+    /// Whether a revoke that EC2 refuses for want of a token is repeated at once.
+    insistence: Insistence,
+    /// Whether this invocation waited beside the holder for rules that its look lacks.
+    pub(super) has_rested: bool,
+}
+
+impl<'a> Stand<'a> {
+    /// That of an invocation that has only come.
+    pub(super) fn new(recall: &'a mut Option<Recall>) -> Self {
+        let (renewed_at, told) = (Instant::now(), BTreeSet::new());
+        Self { recall, is_holder: false, renewed_at, told, insistence: Insistence::default(), has_rested: false }
+    }
 }
 
 /// The holder closes what the others saw open within this time, or they do it themselves.
@@ -31,7 +44,116 @@ const WAIT: Duration = Duration::from_millis(1500);
 /// How often the others read what the holder has closed, at the soonest.
 const READ_EVERY: Duration = Duration::from_millis(150);
 
-impl Work<'_> {
+/// The holder repeats a revoke that EC2 refuses for want of a token, for this long after it asked for the look. Whoever
+/// replaces rules takes tokens from the same bucket, and who asks more seldom gets none. A rule that is replaced four
+/// times a second is there for little longer.
+const INSIST: Duration = Duration::from_millis(200);
+
+/// After this many revokes in a row that EC2 refused all the same, the holder waits for tokens as everybody does. While it
+/// repeated them, EC2 added some ten tokens. Who gets none of them has only made things worse: EC2 may count the calls that
+/// it refuses.
+const MOST_REFUSED: u32 = 10;
+
+/// How often repeating a refused revoke came to nothing.
+#[derive(Debug, Default)]
+struct Insistence {
+    refused: u32,
+}
+
+impl Insistence {
+    /// Takes in whether EC2 refused a revoke to the end.
+    const fn note(&mut self, is_refused: bool) {
+        self.refused = if is_refused { self.refused.saturating_add(1) } else { 0 };
+    }
+
+    const fn is_of_use(&self) -> bool {
+        self.refused < MOST_REFUSED
+    }
+}
+
+/// How often an invocation that waits beside the holder reads what is closed, at the soonest.
+const READ_BESIDE_EVERY: Duration = Duration::from_millis(400);
+
+/// Beside the holder, a rule that only another delivery names is waited for no longer: the holder has looked many times
+/// by then, and takes what appears between two looks.
+const BEHIND: Duration = Duration::from_secs(2);
+
+impl<'a> Work<'a> {
+    /// Whether a refused revoke is repeated at once.
+    pub(super) const fn insists(&self) -> bool {
+        self.stand.is_holder && self.stand.insistence.is_of_use()
+    }
+
+    /// The permit at hand, or else a new one; nothing when time runs out first.
+    pub(super) async fn at_hand(&self, permit: Option<Permit<'a>>) -> Option<Permit<'a>> {
+        match permit {
+            Some(permit) => Some(permit),
+            None if self.insists() => Some(self.task.session.permit_now(self.task.target)),
+            None => self.task.session.permit(self.task.target).await,
+        }
+    }
+
+    /// Sends a revoke of what a snapshot shows.
+    pub(super) async fn send(
+        &mut self,
+        permit: Permit<'_>,
+        snapshot: &Snapshot,
+        rules: &BTreeSet<RuleId>,
+    ) -> Result<Revoked, AwsError> {
+        let (session, group) = (self.task.session, &snapshot.facts.location.group);
+        let answer = match self.insists() {
+            true => session.revoke_insisting(permit, group, rules, snapshot.observed_at + INSIST).await,
+            false => session.revoke(permit, group, rules).await,
+        };
+        let is_refused = matches!(&answer, Err(error) if error.effect == Effect::NotYet);
+        self.stand.insistence.note(is_refused);
+        if is_refused && self.insists() {
+            self.gate.limit_next(Duration::ZERO);
+        }
+        answer
+    }
+
+    /// Leaves it to the holder, where there is one, to close what the snapshot shows. What it has not closed in its time is
+    /// closed here, after a look of now. Returns whether it was waited for.
+    pub(super) async fn leave_to_the_holder(&mut self, snapshot: &Snapshot) -> bool {
+        let context = self.context;
+        let may_wait = self.task.is_of_events() && !self.stand.is_holder;
+        let recall = self.stand.recall.as_mut().filter(|_| may_wait);
+        let may_wait = |recall: &&mut Recall| !recall.has_waited && recall.is_held_by_another(context.now());
+        let Some(recall) = recall.filter(may_wait) else { return false };
+        wait_for_the_holder(context, self.task, recall, snapshot).await;
+        self.state.close(recall.memory.closed_lately(context.now()));
+        true
+    }
+
+    /// Waits beside the holder for rules that the snapshot lacks: its own until they count as gone, those of others for a
+    /// moment. Returns whether all of them are closed, so that no other look is needed.
+    pub(super) async fn rest_beside_the_holder(&mut self, snapshot: &Snapshot) -> bool {
+        let (context, task, began) = (self.context, self.task, Instant::now());
+        let until = began + task.until_it_settles(context);
+        self.stand.has_rested = true;
+        loop {
+            let pause = READ_BESIDE_EVERY.mul_f64(1.0 + fastrand::f64());
+            if Instant::now() + pause >= until.min(task.session.until()) {
+                self.gate.rest(until.saturating_duration_since(Instant::now()));
+                return false;
+            }
+            tokio::time::sleep(pause).await;
+            let Some(recall) = self.stand.recall.as_mut() else { return false };
+            recall.read_again(context, until).await;
+            self.state.close(recall.memory.closed_lately(context.now()));
+            let is_held = recall.is_held_by_another(context.now());
+            let (is_unsettled, is_behind) = (self.is_unsettled(snapshot), self.is_behind(snapshot));
+            if !is_unsettled && !is_behind {
+                return true;
+            }
+            if !is_held || !is_unsettled && began.elapsed() >= BEHIND {
+                self.gate.limit_next(Duration::ZERO);
+                return false;
+            }
+        }
+    }
+
     /// Whether this invocation may stay while rules change: without a memory always, with one as the holder of the lease.
     /// Where somebody else holds it, what that one closed is taken in.
     pub(super) async fn stay(&mut self, snapshot: &Snapshot) -> bool {
@@ -89,6 +211,7 @@ pub(super) async fn wait_for_the_holder(
     recall: &mut Recall,
     snapshot: &Snapshot,
 ) -> bool {
+    recall.has_waited = true;
     let until = task.session.until().min(Instant::now() + WAIT);
     loop {
         let closed: BTreeSet<RuleId> = recall.memory.closed_lately(context.now()).into_iter().cloned().collect();
@@ -102,5 +225,21 @@ pub(super) async fn wait_for_the_holder(
         }
         tokio::time::sleep(pause).await;
         recall.read_again(context, until).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revoke_that_is_refused_again_and_again_is_repeated_no_more_until_one_succeeds() {
+        let mut insistence = Insistence::default();
+        (1..MOST_REFUSED).for_each(|_| insistence.note(true));
+        assert!(insistence.is_of_use());
+        insistence.note(true);
+        assert!(!insistence.is_of_use());
+        insistence.note(false);
+        assert!(insistence.is_of_use());
     }
 }

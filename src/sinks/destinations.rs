@@ -1,5 +1,5 @@
-//! Where findings go beside the log, the metrics and the topic: Security Hub and an EventBridge bus. Both are off unless they
-//! are set, and then nothing is made for them.
+//! Where findings go beside the log, the metrics and the topic: Security Hub and an EventBridge bus; and to the topic a second
+//! time, as OCSF events. All are off unless they are set, and then nothing is made for them.
 
 use futures_util::future::join;
 use jiff::Timestamp;
@@ -16,6 +16,8 @@ pub struct Destinations {
     pub event_bus: Option<String>,
     /// `PORTCULLIS_SECURITY_HUB`.
     pub security_hub: bool,
+    /// `PORTCULLIS_TOPIC_OCSF`: whether each finding goes to the topic a second time, as an OCSF event.
+    pub topic_ocsf: bool,
 }
 
 /// The destinations of one invocation.

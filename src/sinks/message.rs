@@ -5,6 +5,7 @@
 
 mod fight;
 mod help;
+pub mod ocsf;
 mod text;
 mod title;
 mod words;

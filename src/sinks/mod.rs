@@ -50,6 +50,11 @@ impl Sinks<'_> {
             let mut failures = 0;
             for finding in findings.filter(|finding| sns::is_published(finding) && news.has_room_for(finding)) {
                 failures += usize::from(!sns::publish(self.aws, topic, finding, until).await);
+                if self.others.destinations.topic_ocsf
+                    && let Some(message) = message::ocsf::of(finding, self.others.now)
+                {
+                    failures += usize::from(!sns::send(self.aws, topic, message, until).await);
+                }
             }
             failures
         };

@@ -59,6 +59,10 @@ fn expressions(update: &Update) -> ItemUpdate {
     if let Some(ttl) = update.ttl {
         set.push(format!("{} = {}", made.name(TTL), made.value(Attribute::N(ttl.as_second().to_string()))));
     }
+    if let Some(ttl) = update.ttl_if_absent.filter(|_| update.ttl.is_none()) {
+        let (name, ttl) = (made.name(TTL), made.value(Attribute::N(ttl.as_second().to_string())));
+        set.push(format!("{name} = if_not_exists({name}, {ttl})"));
+    }
     let remove: Vec<String> = update.remove.iter().map(|name| made.name(name)).collect();
     let add = update.add.iter();
     let add = add.map(|(name, more)| format!("{} {}", made.name(name), made.value(Attribute::N(more.to_string()))));

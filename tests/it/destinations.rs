@@ -14,6 +14,8 @@ use portcullis::pipeline::{self, Invocation};
 use portcullis::sinks::Destinations;
 use serde_json::{Value, json};
 
+mod topic_ocsf;
+
 use crate::harness::{ACCOUNT, REGION, Setup, Watch, enforcing, straight};
 
 const MEMBER: &str = "444455556666";
@@ -22,7 +24,7 @@ const IMPORT: &str = "BatchImportFindings";
 const PUT: &str = "PutEvents";
 
 fn both() -> Destinations {
-    Destinations { event_bus: Some(BUS.to_owned()), security_hub: true }
+    Destinations { event_bus: Some(BUS.to_owned()), security_hub: true, ..Destinations::default() }
 }
 
 async fn reporting(setup: Setup) -> Watch {
@@ -102,7 +104,7 @@ async fn without_the_settings_neither_is_called() {
 #[tokio::test(start_paused = true)]
 async fn where_security_hub_is_not_enabled_it_is_counted_and_nothing_fails() {
     let mut watch = enforcing().await;
-    watch.context.destinations = Destinations { security_hub: true, event_bus: None };
+    watch.context.destinations = Destinations { security_hub: true, ..Destinations::default() };
     let event = watch.open(&ssh());
     let answer = watch.deliver(&event).await;
     assert!(is_reverted(&answer.findings[0]) && answer.failed.is_empty());
@@ -259,7 +261,7 @@ async fn a_members_finding_goes_into_the_members_own_security_hub_in_alert_mode_
 async fn a_bus_in_another_region_is_called_there() {
     let mut watch = enforcing().await;
     let bus = "arn:aws:events:us-east-1:999988887777:event-bus/security";
-    watch.context.destinations = Destinations { event_bus: Some(bus.to_owned()), security_hub: false };
+    watch.context.destinations = Destinations { event_bus: Some(bus.to_owned()), ..Destinations::default() };
     let event = watch.open(&ssh());
     assert!(is_reverted(&watch.finding(&event).await));
     assert_eq!(watch.world.bus_events()[0].bus, bus);

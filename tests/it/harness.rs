@@ -139,6 +139,7 @@ pub(crate) struct Setup {
     pub(crate) evidence: bool,
     pub(crate) log_role: Option<LogRole>,
     pub(crate) end_role: Option<String>,
+    pub(crate) member_end_role: Option<MemberRole>,
     pub(crate) memory: Store,
     pub(crate) restores: bool,
 }
@@ -149,8 +150,21 @@ impl Default for Setup {
         let accounts = Accounts::Own;
         let (mode, memory, evidence) = (Mode::Enforce, Store::None, true);
         let (vpc, topic, restores) = (Vpc::Other, false, false);
-        let (member_role, log_role, end_role) = (None, None, None);
-        Self { mode, policy, vpc, topic, accounts, member_role, evidence, log_role, end_role, memory, restores }
+        let (member_role, log_role, end_role, member_end_role) = (None, None, None, None);
+        Self {
+            mode,
+            policy,
+            vpc,
+            topic,
+            accounts,
+            member_role,
+            evidence,
+            log_role,
+            end_role,
+            member_end_role,
+            memory,
+            restores,
+        }
     }
 }
 
@@ -191,6 +205,7 @@ impl Setup {
             .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
         let aws = Aws::load(loader, self.member_role, self.mode).await;
         let aws = aws.with_log_role(self.log_role).with_end_role(self.end_role);
+        let aws = aws.with_member_end_role(self.member_end_role);
         let place = EvidencePlace::S3 { bucket: EVIDENCE.to_owned(), prefix: String::new(), days: Some(400) };
         let shelf = if self.evidence { Shelf::at(Some(&place), &aws) } else { Shelf::None };
         let topic = self.topic.then(|| TOPIC.to_owned());

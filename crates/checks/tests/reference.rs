@@ -118,10 +118,13 @@ fn permissions() {
     let mut stack = template(TEMPLATE);
     // What people may do is not what the function may do.
     let operators = stack["Resources"].as_object_mut().unwrap().remove("OperatorPolicy").unwrap();
+    let mut member = template(MEMBER);
+    let operators_there = member["Resources"].as_object_mut().unwrap().remove("OperatorPolicy").unwrap();
     for (heading, resources) in [
         ("Permissions of the function's role", stack["Resources"].clone()),
         ("Permissions of operators", operators),
-        ("Permissions of the member's roles", template(MEMBER)["Resources"].clone()),
+        ("Permissions of operators in a member's account", operators_there),
+        ("Permissions of the member's roles", member["Resources"].clone()),
     ] {
         let mut found = Vec::new();
         statements(&resources, "", &mut found);

@@ -64,3 +64,32 @@ fn the_rules_on_the_bus_take_events_of_the_accounts_that_are_named() {
     assert_eq!(*names, json!(["HasAccounts", ["AnyAccount"], "FitsIntoPattern"]));
     assert!(hub["Resources"]["Rule"]["Properties"]["EventPattern"].get("account").is_none(), "its own are all its own");
 }
+
+/// What ends openings in a member's account may revoke and nothing else, for the hub's function alone; and nothing there can
+/// wake the function, or write to what it remembers.
+#[test]
+fn a_members_openings_are_ended_by_a_role_of_their_own_and_scheduled_by_nobody_there() {
+    let (hub, member) = (template(TEMPLATE), template(MEMBER));
+    let (role, usual) = (&member["Resources"]["EndRole"], &member["Resources"]["Role"]);
+    let trust = |role: &Value| role["Properties"]["AssumeRolePolicyDocument"].clone();
+    assert_eq!(trust(role), trust(usual), "the hub's function, with the external id");
+    let policies = role["Properties"]["Policies"].as_array().unwrap();
+    assert_eq!(policies.len(), 1);
+    let statements = policies[0]["PolicyDocument"]["Statement"].as_array().unwrap();
+    assert_eq!((statements.len(), &statements[0]["Action"]), (1, &json!("ec2:RevokeSecurityGroupIngress")));
+    // One name, as the hub makes it of its parameter and the member of its own.
+    assert_eq!(role["Properties"]["RoleName"], "${RoleName}-end");
+    let variables = &hub["Resources"]["Function"]["Properties"]["Environment"]["Variables"];
+    assert_eq!(variables["PORTCULLIS_MEMBER_END_ROLE"], json!(["EndsInMembers", "${MemberRole}-end", "AWS::NoValue"]));
+    assert_eq!(hub["Outputs"]["MemberEndRoleName"]["Value"], "${MemberRole}-end");
+    for (resource, condition) in [(role, "EndsOpenings"), (&member["Resources"]["OperatorPolicy"], "EndsOpenings")] {
+        assert_eq!(resource["Condition"], condition);
+    }
+    let needs = member["Conditions"]["EndsOpenings"].to_string();
+    assert!(needs.contains("NeedsRole") && needs.contains("Openings"), "{needs}");
+    assert_eq!(member["Parameters"]["Openings"]["Default"], "no");
+    let text = member["Resources"].to_string();
+    for never in ["scheduler", "lambda:", "dynamodb", "s3:", "iam:PassRole"] {
+        assert!(!text.contains(never), "{never}");
+    }
+}

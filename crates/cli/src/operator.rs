@@ -55,6 +55,16 @@ pub fn principal(arn: &str) -> String {
     role.unwrap_or_else(|| arn.to_owned())
 }
 
+/// The name of a session that a caller opens, by which CloudTrail tells who it was: the last part of their own name, as far
+/// as STS takes it (STS API Reference, AssumeRole, `RoleSessionName`: 2 to 64 of `[\w+=,.@-]`).
+#[must_use]
+pub fn session_name(arn: &str) -> String {
+    let takes = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    let last = arn.rsplit('/').next().unwrap_or_default();
+    let name: String = last.chars().map(|c| if takes(c) { c } else { '-' }).take(64).collect();
+    if name.len() < 2 { format!("portcullis-{name}") } else { name }
+}
+
 /// What the command line says about them.
 #[derive(Debug, Clone, Default)]
 pub struct Operator {

@@ -68,6 +68,8 @@ pub struct Memory {
     pub waivers: BTreeMap<String, Waiver>,
     /// The rules that were made under a waiver, as events and operators noted them. They are among the waiver's rules too.
     pub opened: BTreeMap<String, BTreeSet<RuleId>>,
+    /// When a rule was last noted under a waiver.
+    pub noted: BTreeMap<String, Timestamp>,
     /// The rules that an end is about to revoke, as a look showed them.
     pub ending: BTreeMap<String, Vec<Rule>>,
     /// The openings that were ended lately, and when.
@@ -179,8 +181,12 @@ impl Memory {
         } else if let Some(id) = entry.strip_prefix(name::WAIVER) {
             self.waivers.insert(id.to_owned(), read(value)?);
         } else if let Some(opened) = entry.strip_prefix(name::OPENED) {
-            read::<Timestamp>(value)?;
+            let at = read::<Timestamp>(value)?;
             let (waiver, rule) = opened.split_once('/')?;
+            if at > Timestamp::UNIX_EPOCH {
+                let last = self.noted.entry(waiver.to_owned()).or_insert(at);
+                *last = at.max(*last);
+            }
             self.opened.entry(waiver.to_owned()).or_default().insert(RuleId::parse(rule).ok()?);
         } else if let Some(waiver) = entry.strip_prefix(name::ENDING) {
             self.ending.insert(waiver.to_owned(), read(value)?);
@@ -208,8 +214,8 @@ impl Memory {
         self.claims.iter().for_each(|(id, claim)| _ = put(claim_name(id), written(claim)));
         self.waivers.iter().for_each(|(id, waiver)| _ = put(waiver_name(id), written(waiver)));
         for (waiver, rules) in &self.opened {
-            // The time that is written says nothing but that there is one.
-            rules.iter().for_each(|rule| _ = put(opened_name(waiver, rule), written(&Timestamp::UNIX_EPOCH)));
+            let at = self.noted.get(waiver).unwrap_or(&Timestamp::UNIX_EPOCH);
+            rules.iter().for_each(|rule| _ = put(opened_name(waiver, rule), written(at)));
         }
         self.ending.iter().for_each(|(waiver, rules)| _ = put(ending_name(waiver), written(rules)));
         self.ended.iter().for_each(|(waiver, at)| _ = put(ended_name(waiver), written(at)));

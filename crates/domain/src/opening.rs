@@ -27,6 +27,9 @@ const LONGEST: usize = 255;
 /// EventBridge Scheduler and the function read two clocks of AWS's. They differ by less.
 pub const CLOCKS: SignedDuration = SignedDuration::from_secs(5);
 
+/// An opening that has less than this part of its time left when everything is ready is not made.
+pub const TOO_LATE: i32 = 4;
+
 /// What a description says of its rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marker<'a> {

@@ -3,6 +3,8 @@
 //! Portcullis itself never opens anything: an operator does, with credentials of their own. What is decided here is which
 //! rules are missing, which calls put them back, and whether the policy forbids it.
 
+mod set_back;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -17,6 +19,8 @@ use crate::judge::judge;
 use crate::net::Cidr;
 use crate::policy::Policy;
 use crate::rule::{Rule, Source};
+
+pub use set_back::{SetBack, set_back, would_take};
 
 /// Tags that begin so are AWS's own: nobody else can set them (EC2 User Guide, "Tag restrictions").
 const AWS: &str = "aws:";
@@ -52,6 +56,11 @@ pub fn taken(evidence: &Evidence) -> Vec<Rule> {
 /// is not known of the others. Before a run of calls that opened a rule counts as before.
 #[must_use]
 pub fn former(evidence: &Evidence) -> (Vec<Rule>, BTreeMap<RuleId, String>) {
+    former_of(evidence, taken(evidence))
+}
+
+/// The same, of these rules.
+fn former_of(evidence: &Evidence, rules: Vec<Rule>) -> (Vec<Rule>, BTreeMap<RuleId, String>) {
     fn lawful(former: &Former) -> Result<&Was, String> {
         match former {
             Former::Unknown(why) => Err(why.clone()),
@@ -59,18 +68,18 @@ pub fn former(evidence: &Evidence) -> (Vec<Rule>, BTreeMap<RuleId, String>) {
             Former::Was(was) => Ok(was),
         }
     }
-    let (mut rules, mut unknown) = (Vec::new(), BTreeMap::new());
-    for rule in taken(evidence) {
+    let (mut former, mut unknown) = (Vec::new(), BTreeMap::new());
+    for rule in rules {
         let known = evidence.change().and_then(|change| change.former.get(&rule.id));
         match known.map(lawful) {
             Some(Ok(Was { permission, description, .. })) => {
-                rules.push(Rule { permission: permission.clone(), description: description.clone(), ..rule });
+                former.push(Rule { permission: permission.clone(), description: description.clone(), ..rule });
             }
             Some(Err(why)) => _ = unknown.insert(rule.id, why),
             None => _ = unknown.insert(rule.id, "no ModifySecurityGroupRules opened it".to_owned()),
         }
     }
-    (rules, unknown)
+    (former, unknown)
 }
 
 /// Which of the rules a group lacks. EC2 keeps no two rules with the same permission in a group, so a rule with the same

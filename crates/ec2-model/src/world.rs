@@ -96,6 +96,11 @@ impl World {
         std::mem::take(&mut self.state().records)
     }
 
+    /// The last call so far, where calls are kept.
+    pub fn last_call(&self) -> Option<Call> {
+        self.state().calls.last().cloned()
+    }
+
     /// All HTTP calls so far.
     pub fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()
@@ -292,6 +297,29 @@ impl World {
         let item = |item: &Item| item.iter().map(|(name, value)| (name.clone(), text(value))).collect();
         let table = state.tables.get(&(account.to_owned(), region.to_owned(), name.to_owned()));
         table.into_iter().flatten().map(|(key, attributes)| (key.clone(), item(attributes))).collect()
+    }
+
+    /// Writes texts into an item of a table, and takes attributes out of it.
+    pub fn change_item(
+        &self,
+        (account, region, name): (&str, &str, &str),
+        key: &str,
+        (set, remove): (&[(String, String)], &[String]),
+    ) {
+        let mut state = self.state();
+        let table = state.tables.entry((account.to_owned(), region.to_owned(), name.to_owned())).or_default();
+        let item = table.entry(key.to_owned()).or_default();
+        let key = ("pk".to_owned(), key.to_owned());
+        let texts = set.iter().chain([&key]).map(|(name, text)| (name.clone(), Attribute::S(text.clone())));
+        item.extend(texts);
+        item.retain(|name, _| !remove.contains(name));
+    }
+
+    /// Takes an item out of a table, as if it was lost.
+    pub fn lose_item(&self, account: &str, region: &str, name: &str, key: &str) {
+        if let Some(table) = self.state().tables.get_mut(&(account.to_owned(), region.to_owned(), name.to_owned())) {
+            table.remove(key);
+        }
     }
 
     /// Makes the organization: its management account, and its accounts with their states, `ACTIVE`, `SUSPENDED`,

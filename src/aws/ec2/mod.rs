@@ -20,7 +20,7 @@ pub use describe::{Description, Wanted};
 pub use interfaces::Interfaces;
 pub use modify::{MODIFY, NewValue};
 pub use prefix_lists::{KnownLists, ListAge, PrefixListState};
-pub use revoke::{Permit, REVOKE};
+pub use revoke::{Permit, REVOKE, Revoked};
 pub(super) use whole::OnlyWhole;
 
 use super::rate_limit::{Api, RateLimiter};

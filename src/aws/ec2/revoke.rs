@@ -7,7 +7,7 @@ use aws_sdk_ec2::config::Builder;
 use aws_sdk_ec2::operation::RequestId;
 use aws_sdk_ec2::types::RevokedSecurityGroupRule;
 use portcullis_domain::ids::{GroupId, RuleId};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::aws::rate_limit::{Api, RateLimiter};
 use crate::aws::{AccountRegion, AwsError, Effect, Session, within};
@@ -58,6 +58,35 @@ impl<'a> Session<'a> {
         let rate_limiter = &self.aws.rate_limiter;
         timeout_at(self.until, rate_limiter.take(target, Api::Revoke)).await.ok()?;
         Some(Permit { rate_limiter, target: target.clone(), used: false })
+    }
+
+    /// A permit without a wait, also where EC2's token bucket should be empty. For a revoke that insists.
+    #[must_use]
+    pub fn permit_now(&self, target: &AccountRegion) -> Permit<'a> {
+        let rate_limiter = &self.aws.rate_limiter;
+        // Only a token that was taken goes back.
+        let used = !rate_limiter.take_now(target, Api::Revoke);
+        Permit { rate_limiter, target: target.clone(), used }
+    }
+
+    /// Revokes ingress rules by id. While EC2 refuses the call for want of a token, it is repeated until `insist_until`.
+    /// EC2 adds a token every 200 ms, and whoever asks next has it (EC2 Developer Guide, "Request throttling").
+    ///
+    /// # Errors
+    /// Those of [`Self::revoke`].
+    pub async fn revoke_insisting(
+        &self,
+        permit: Permit<'_>,
+        group: &GroupId,
+        rules: &BTreeSet<RuleId>,
+        insist_until: Instant,
+    ) -> Result<Revoked, AwsError> {
+        let target = permit.target.clone();
+        let mut answer = self.revoke(permit, group, rules).await;
+        while matches!(&answer, Err(error) if error.effect == Effect::NotYet) && Instant::now() < insist_until {
+            answer = self.revoke(self.permit_now(&target), group, rules).await;
+        }
+        answer
     }
 
     /// Revokes ingress rules by id, and returns those that EC2 lists as revoked. Sent once: after a failure the caller

@@ -7,24 +7,25 @@ use super::Fight;
 use super::attacks::{Attack, Pace};
 use super::figures::{Outcome, assert_fought, in_parallel, table};
 use super::run::Travel;
-use crate::simulation::number;
+use crate::simulation::{first_seed, number};
 
 /// The command that repeats one seed and prints everything that happens.
 const AGAIN: &str =
     "cargo test --workspace --features ec2-model/serve --locked --test it adversary::bars::the -- --nocapture";
 
-/// All fights of `PORTCULLIS_SEEDS`, run once for all tests.
+/// All fights of `PORTCULLIS_SEEDS`, from `PORTCULLIS_FIRST_SEED` on, run once for all tests.
 fn all() -> &'static [Outcome] {
     static FOUGHT: OnceLock<Vec<Outcome>> = OnceLock::new();
     FOUGHT.get_or_init(|| {
         let (seeds, began) = (number("PORTCULLIS_SEEDS").unwrap_or(144), std::time::Instant::now());
         let count = usize::try_from(seeds).unwrap();
-        let outcomes = in_parallel(count, |n| Fight::draw(n as u64).fight(n as u64, false));
+        let first = first_seed();
+        let outcomes = in_parallel(count, |n| Fight::draw(first + n as u64).fight(first + n as u64, false));
         for memory in [false, true] {
             let of: Vec<Outcome> = outcomes.iter().filter(|outcome| outcome.memory == memory).cloned().collect();
             println!("{} a memory\n{}", if memory { "With" } else { "Without" }, table(&of));
         }
-        println!("{seeds} seeds in {:.1?}", began.elapsed());
+        println!("{seeds} seeds from {first} on in {:.1?}", began.elapsed());
         outcomes
     })
 }
@@ -40,7 +41,8 @@ fn worst(what: &str, of: impl Fn(&Outcome) -> Option<String>) {
     assert!(wrong.is_empty(), "{what} in {} of {} seeds", wrong.len(), all().len());
 }
 
-/// `PORTCULLIS_SEED` runs one fight and prints everything; `PORTCULLIS_SEEDS` is the number of fights.
+/// `PORTCULLIS_SEED` runs one fight and prints everything; `PORTCULLIS_SEEDS` is the number of fights, from
+/// `PORTCULLIS_FIRST_SEED` on.
 #[test]
 fn the_adversary_fights_every_way_it_knows() {
     if let Some(seed) = number("PORTCULLIS_SEED") {
@@ -144,8 +146,19 @@ fn a_rule_that_changes_faster_than_events_come_is_closed_without_a_memory() {
     assert_eq!(missed(false), 0);
 }
 
+/// `PORTCULLIS_MINUTE=replace,250,500` runs one of them and prints everything: replace or flip, the pace and the delay of
+/// events in milliseconds. With `PORTCULLIS_IDEAL` a watchman fights it.
 #[test]
 fn a_rule_that_changes_faster_than_events_come_is_closed() {
+    if let Ok(words) = std::env::var("PORTCULLIS_MINUTE") {
+        let [kind, every, late] = words.split(',').collect::<Vec<_>>()[..] else { panic!("PORTCULLIS_MINUTE={words}") };
+        let kind = if kind == "flip" { Attack::Flip } else { Attack::Replace };
+        let mut fight = minute(kind, every.parse().unwrap(), late.parse().unwrap());
+        fight.travel.memory = true;
+        fight.travel.ideal = std::env::var_os("PORTCULLIS_IDEAL").is_some();
+        println!("{:#?}", fight.fight(7, true));
+        return;
+    }
     assert_eq!(missed(true), 0);
 }
 
@@ -166,10 +179,10 @@ fn missed(memory: bool) -> usize {
         let most = if fight.pace.every >= 750 { 0.2_f64 } else { 0.5 };
         let share = outcome.share.unwrap_or(1.0);
         let met = share <= most && outcome.acknowledged.is_empty() && outcome.unseen == 0;
-        // Where the attacker's own revokes use up EC2's tokens, nobody meets the bar with what is left.
-        let is_possible = least + 0.1 <= most;
+        // Where the attacker's own revokes use up EC2's tokens, nobody closes much more than the watchman.
+        let is_fair = share <= most.max(least + 0.1) && outcome.acknowledged.is_empty() && outcome.unseen == 0;
         unmet += usize::from(!met);
-        missed += usize::from(!met && is_possible);
+        missed += usize::from(!is_fair);
         assert!(outcome.acknowledged.is_empty() || !memory, "{fight:?}: {:#?}", outcome.acknowledged);
         println!(
             "{:<8} every {:>4} ms, events {:>4} ms late: open {:>3.0} % (bar {:>2.0} %, a watchman {:>2.0} %), {} deliveries, left it open and did not fail: {}, unreported: {}, at once: {}, busy {} s, {} looks, {} revokes, {} of the memory, {} refused, {} failed, {} mails{}",
@@ -193,7 +206,10 @@ fn missed(memory: bool) -> usize {
             if met { "" } else { "  NOT MET" },
         );
     }
-    println!("{unmet} of {} fights miss the bar, {missed} of them although a watchman meets it well", fights.len());
+    println!(
+        "{unmet} of {} fights miss the bar, {missed} of them by more than ten points over the watchman's",
+        fights.len()
+    );
     missed
 }
 

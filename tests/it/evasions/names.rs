@@ -56,3 +56,22 @@ async fn an_envelope_of_another_account() {
     reported(&watch, &event, Undecided, None, &["tcp 22-22 0.0.0.0/0"]).await;
     assert!(watch.world.calls().is_empty());
 }
+
+/// What a record names by name is believed for five minutes. A port that it may have opened, and that is open, is no
+/// reason to call an older one done.
+#[tokio::test(start_paused = true)]
+async fn an_old_record_by_name_where_somebody_could_be_exempt() {
+    for (minutes, expected, says) in [(1, (Exposed, Failed), "StillOpen"), (6, (Exposed, None), "older than 5 minutes")]
+    {
+        let watch = Setup { vpc: Vpc::Default, policy: BREAK_GLASS, ..Setup::default() }.start().await;
+        watch.world.authorize(ACCOUNT, REGION, "web", &[tcp(22, EVERYONE)]).unwrap();
+        let mut event = watch.event();
+        event["detail"]["responseElements"] = json!({"_return": true});
+        watch.world.set_now(watch.world.now() + minutes * 60_000);
+        let answer = watch.deliver(&event).await;
+        let finding = &answer.findings[0];
+        assert_eq!(((finding.verdict, finding.outcome), watch.ingress().len()), (expected, 1), "{minutes} minutes");
+        assert!(finding.needs_retry() && !answer.failed.is_empty(), "{minutes} minutes: {finding:#?}");
+        assert!(finding.reason.contains(says), "{}", finding.reason);
+    }
+}

@@ -54,10 +54,67 @@ async fn an_end_that_is_refused_fails_each_time_and_is_told_and_the_waiver_stays
         assert!(!answer.failed.is_empty(), "AWS tries again");
         assert_eq!(watch.world.published().len(), attempt);
         assert!(subject(&watch).contains("OPENING NOT ENDED"));
-        assert_eq!((memory(&watch).waivers.len(), entries(&watch, &list()).len()), (1, 1));
+        assert_eq!((memory(&watch).waivers.len(), listed(&watch).len()), (1, 1));
     }
     assert_eq!(metric(&watch, "Failed"), 3, "an alarm hears it");
     watch.world.permit(ACCOUNT, "RevokeSecurityGroupIngress");
     assert_eq!(watch.finding(&end(&watch, ID)).await.outcome, Outcome::Reverted);
     assert!(watch.ingress().is_empty());
+}
+
+/// What was not looked at is not said to be gone.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_could_not_look_says_of_no_rule_that_it_is_gone() {
+    let watch = told().start().await;
+    opened(&watch, WIDE).await;
+    later(&watch, HOUR * 2);
+    watch.world.deny(ACCOUNT, "DescribeSecurityGroupRules");
+    let answer = watch.deliver(&end(&watch, ID)).await;
+    let finding = &answer.findings[0];
+    assert_eq!((finding.outcome, finding.rules.len()), (Outcome::Failed, 0), "{finding:#?}");
+    assert!(finding.reason.contains("DescribeSecurityGroupRules: UnauthorizedOperation"), "{}", finding.reason);
+}
+
+/// An operator closes what was just opened, and EC2 does not show it yet. Only after twenty seconds it is gone.
+#[tokio::test(start_paused = true)]
+async fn what_ec2_does_not_show_yet_is_waited_for_and_not_said_to_be_gone() {
+    for step in [Step::Opened, Step::Noted] {
+        for (looks, outcome, left) in [(9, Outcome::Reverted, 0), (1000, Outcome::AlreadyGone, 1)] {
+            let watch = told().start().await;
+            watch.world.set_visibility_lag(ec2_model::Lag::Calls(looks), ec2_model::Lag::None);
+            opened_up_to(&watch, OFFICE, step).await;
+            let begun = tokio::time::Instant::now();
+            let group = watch.group.parse().unwrap();
+            let (account, region) = (ACCOUNT.parse().unwrap(), REGION.parse().unwrap());
+            let request = portcullis::envelope::EndRequest { account, region, group, waiver: ID.to_owned() };
+            let invocation = portcullis::pipeline::Invocation {
+                identity: portcullis::aws::FunctionIdentity::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:p"),
+                deadline: begun + Duration::from_secs(60),
+            };
+            let findings = portcullis::pipeline::close(&watch.context, request, ONCALL, &invocation).await;
+            assert_eq!(findings[0].outcome, outcome, "{step:?} {looks}: {findings:#?}");
+            assert_eq!(watch.ingress().len(), left, "{step:?} {looks}");
+            assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+            assert!(
+                outcome == Outcome::Reverted || begun.elapsed() >= Duration::from_secs(20),
+                "{:?}",
+                begun.elapsed()
+            );
+        }
+    }
+    // Where there is no time to wait, nothing is said to be gone, and AWS tries again.
+    let watch = told().start().await;
+    watch.world.set_visibility_lag(ec2_model::Lag::Calls(1000), ec2_model::Lag::None);
+    let made = opened_up_to(&watch, OFFICE, Step::Waived).await;
+    later(&watch, HOUR * 2);
+    let rule: RuleId = "sgr-0a1b2c3d4e5f60718".parse().unwrap();
+    let noted = (opened_name(ID, &rule), written(&watch.context.now()).unwrap());
+    write(&watch, &item(&watch), Entries::from([noted])).await;
+    assert!(made.until <= watch.context.now());
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let identity = portcullis::aws::FunctionIdentity::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:p");
+    let invocation = portcullis::pipeline::Invocation { identity, deadline };
+    let answer = portcullis::pipeline::handle(&watch.context, &end(&watch, ID), &invocation).await;
+    assert_eq!(answer.findings[0].outcome, Outcome::Failed, "{:#?}", answer.findings);
+    assert!(answer.findings[0].reason.contains("there was no time to wait") && !answer.failed.is_empty());
 }

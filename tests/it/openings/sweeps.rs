@@ -43,7 +43,7 @@ async fn a_sweep_ends_what_its_schedule_did_not_in_every_mode_whatever_else_is_l
                 assert!(ended[0].reason.contains("by a sweep"), "{}", ended[0].reason);
                 assert_eq!(ends(&watch)[0].opening.as_ref().unwrap().ended_by, Some(EndedBy::Sweep));
                 assert!(memory(&watch).waivers.is_empty());
-                assert!(entries(&watch, &list()).is_empty(), "{lost:?}");
+                assert!(listed(&watch).is_empty(), "{lost:?}");
                 // And the schedule, where it comes after all, finds nothing to do.
                 let late = watch.finding(&end(&watch, ID)).await;
                 assert_eq!(judged(&late), (Verdict::Irrelevant, Outcome::None));
@@ -156,4 +156,42 @@ async fn who_only_looks_ends_nothing_and_is_told_what_is_overdue() {
     let overdue = answer.findings.iter().find(|finding| finding.is_of_end()).unwrap();
     assert_eq!(judged(overdue), (Verdict::Exempt, Outcome::WouldRevert), "{overdue:#?}");
     assert_eq!((watch.ingress().len(), memory(&watch).waivers.len()), (1, 1));
+}
+
+/// Without the list nobody can tell which openings are over: that is no reason to be silent.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_cannot_be_read_fails_the_sweep_where_somebody_hears_and_one_error_does_not() {
+    for (errors, is_known) in [(1, true), (2, true), (3, false)] {
+        for mode in [Mode::Enforce, Mode::Alert] {
+            let mut watch = Setup { mode, ..told() }.start().await;
+            let made = opened(&watch, OFFICE).await;
+            reworded(&watch, &made.rules[0], OFFICE, "for ever");
+            watch.open(&[Permission::tcp(22, WIDE)]);
+            later(&watch, HOUR * 2);
+            watch.start_anew(Setup { mode, ..told() }).await;
+            for nth in 0..errors {
+                let (status, code, message) = (500, "InternalServerError".to_owned(), "injected".to_owned());
+                let kind = ec2_model::FaultKind::ErrorBefore { status, code, message };
+                watch.world.inject(ec2_model::Fault { action: Some("GetItem".into()), nth, kind });
+            }
+            let answer = watch.deliver(&sweep()).await;
+            let what = format!("{errors} {mode:?}: {:#?}", answer.findings);
+            assert_eq!(answer.failed.is_empty(), is_known, "{what}");
+            let of_end = answer.findings.iter().find(|finding| finding.is_of_end()).unwrap();
+            if is_known {
+                assert_eq!(judged(of_end), (Verdict::Exempt, Outcome::Reverted), "{what}");
+                continue;
+            }
+            assert_eq!(judged(of_end), (Verdict::Undecided, Outcome::Failed), "{what}");
+            assert!(of_end.reason.contains("cannot be told: what was to end may be open still"), "{what}");
+            assert!(metric(&watch, "Undecided") > 0, "an alarm hears it: {what}");
+            let is_of_list = |message: &ec2_model::Published| message.message.contains("cannot be told");
+            assert!(!watch.world.published().iter().any(is_of_list), "a message for each Region would be too many");
+            let summary = answer.findings.iter().find_map(|finding| finding.sweep.as_ref());
+            assert_eq!(summary.map(|sweep| sweep.exposed), Some(1), "the rest was looked at: {what}");
+            // AWS delivers it again.
+            watch.deliver(&sweep()).await;
+            assert!(!watch.ingress().iter().any(|rule| rule.contains(OFFICE)), "{mode:?}: {:?}", watch.ingress());
+        }
+    }
 }

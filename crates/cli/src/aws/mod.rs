@@ -94,8 +94,18 @@ impl Clients {
 
     /// Those of a role in another account of the same partition, in the same Region.
     pub async fn assuming(&self, partition: &str, account: &AccountId, role: &MemberRole) -> Self {
-        let arn = format!("arn:{partition}:iam::{account}:role/{}", role.name);
-        let mut provider = AssumeRoleProvider::builder(arn).configure(&self.config).session_name("portcullis-operator");
+        self.assuming_as(partition, (account, role), "portcullis-operator").await
+    }
+
+    /// The same, in a session of this name, by which CloudTrail tells who it was.
+    pub async fn assuming_as(
+        &self,
+        partition: &str,
+        (account, role): (&AccountId, &MemberRole),
+        session: &str,
+    ) -> Self {
+        let arn = role.arn(partition, account);
+        let mut provider = AssumeRoleProvider::builder(arn).configure(&self.config).session_name(session);
         if let Some(id) = &role.external_id {
             provider = provider.external_id(id);
         }
@@ -103,6 +113,12 @@ impl Clients {
         // An identity cache of its own: that of the configuration may hold the operator's credentials.
         let config = self.config.clone().into_builder().credentials_provider(credentials);
         Self { config: config.identity_cache(aws_config::identity::IdentityCache::lazy().build()).build() }
+    }
+
+    /// The credentials themselves.
+    #[must_use]
+    pub fn credentials(&self) -> Option<SharedCredentialsProvider> {
+        self.config.credentials_provider()
     }
 
     /// Whose credentials these are.

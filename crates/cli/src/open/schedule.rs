@@ -6,6 +6,7 @@ use aws_sdk_scheduler::types::{
 use jiff::Timestamp;
 use portcullis::aws::AwsError;
 use portcullis::domain::facts::GroupLocation;
+use portcullis::domain::ids::{AccountId, GroupId, Region};
 use serde_json::json;
 
 /// Where schedules are made, and what they do.
@@ -89,6 +90,27 @@ impl Schedule {
             .send()
             .await;
         made.map(|_| ()).map_err(|error| ScheduleError { error: AwsError::from_sdk(call, &error) })
+    }
+
+    /// The group whose opening it ends; nothing where there is no such schedule, or it is none of ours.
+    ///
+    /// # Errors
+    /// [`ScheduleError`].
+    pub async fn group_of(&self, waiver: &str) -> Result<Option<GroupLocation>, ScheduleError> {
+        let asked = self.client.get_schedule().name(waiver).group_name(&self.group).send().await;
+        let schedule = match asked.map_err(|error| AwsError::from_sdk("GetSchedule", &error)) {
+            Ok(schedule) => schedule,
+            Err(error) if error.code.as_str() == "ResourceNotFoundException" => return Ok(None),
+            Err(error) => return Err(ScheduleError { error }),
+        };
+        let input = schedule.target().and_then(|target| target.input()).unwrap_or_default();
+        let input: serde_json::Value = serde_json::from_str(input).unwrap_or_default();
+        let text = |key: &str| input.pointer(&format!("/end/{key}")).and_then(serde_json::Value::as_str);
+        let group = || {
+            let (account, region) = (AccountId::parse(text("account")?).ok()?, Region::parse(text("region")?).ok()?);
+            Some(GroupLocation { account, region, group: GroupId::parse(text("group")?).ok()?, vpc: None })
+        };
+        Ok(group())
     }
 
     /// Deletes it. One that is gone, for it has fired, is deleted.

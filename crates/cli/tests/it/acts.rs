@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ec2_model::{Direction, Fault, FaultKind, Permission, Rule};
+use ec2_model::{Direction, Fault, FaultKind, Permission, Rule, RuleChange};
 use portcullis_domain::change::Call;
-use portcullis_domain::evidence::{Evidence, Taken};
+use portcullis_domain::evidence::{ActOutcome, Evidence, Kind, Taken};
 use portcullis_domain::finding::Action;
 use portcullis_domain::former::{Former, Was};
+use portcullis_domain::policy::Mode;
 use portcullis_domain::rule::{Source, Traffic};
 use serde_json::Value;
 
@@ -396,24 +397,26 @@ fn former_name(evidence: &Evidence) -> &'static str {
     if is_known { "known" } else { "unknown" }
 }
 
+/// What a rule was, as a sweep saw it.
+fn was(port: i64, source: &str) -> Former {
+    let traffic = Traffic::new("tcp".into(), Some(port), Some(port));
+    Former::Was(Was {
+        permission: portcullis_domain::rule::Permission { traffic, source: Source::Cidr(source.parse().unwrap()) },
+        description: Some("shop".to_owned()),
+        from: portcullis_domain::former::Source::Sweep,
+        as_of: "2026-11-21T09:00:00Z".parse().unwrap(),
+        exposes: false,
+        doubt: Some("no memory".to_owned()),
+        before: None,
+    })
+}
+
 #[test]
 fn undo_former_puts_back_what_the_rule_was_before_it_was_opened_judged_first() {
     let stage = stage();
     let web = stage.group(HUB, DUBLIN, "web", &[Permission::tcp(22, "0.0.0.0/0").described("mine")]);
     let place = swept(&stage, "acts-former");
     let act = id(&acts(&stage, &place)[0]);
-    let was = |port: i64, source: &str| {
-        let traffic = Traffic::new("tcp".into(), Some(port), Some(port));
-        Former::Was(Was {
-            permission: portcullis_domain::rule::Permission { traffic, source: Source::Cidr(source.parse().unwrap()) },
-            description: Some("shop".to_owned()),
-            from: portcullis_domain::former::Source::Sweep,
-            as_of: "2026-11-21T09:00:00Z".parse().unwrap(),
-            exposes: false,
-            doubt: Some("no memory".to_owned()),
-            before: None,
-        })
-    };
     let unknown = modified(&place, &act, Former::Unknown("no sweep has looked yet".to_owned()));
     let refused = undo(&stage, &place, unknown.to_str().unwrap(), &["--former"]);
     assert!(refused.code == 2 && refused.stderr.contains("no sweep has looked yet"), "{}", refused.stderr);
@@ -430,4 +433,75 @@ fn undo_former_puts_back_what_the_rule_was_before_it_was_opened_judged_first() {
     assert_eq!(there, [(443, "0.0.0.0/0".to_owned(), "shop".to_owned())]);
     let again = undo(&stage, &place, known.to_str().unwrap(), &["--former"]);
     assert!(again.code == 0 && again.stdout.contains("Nothing to do"), "{}", again.stdout);
+}
+
+/// The evidence of what a Modify made of this rule and alert mode left, as a file.
+fn would_have_closed(place: &Path, act: &str, rule: &str, former: Former) -> PathBuf {
+    let path = modified(place, act, former);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let was = Evidence::read(&text).unwrap().0.rules[0].rule.id.to_string();
+    let (mut evidence, _) = Evidence::read(&text.replace(&was, rule)).unwrap();
+    (evidence.kind, evidence.outcome) = (Kind::WouldClose, ActOutcome::WouldRevert);
+    evidence.rules.iter_mut().for_each(|taken| taken.action = Action::WouldRevoke);
+    evidence.looks.iter_mut().for_each(|look| (look.plan.mode, look.call) = (Mode::Alert, None));
+    std::fs::write(&path, evidence.document().unwrap()).unwrap();
+    path
+}
+
+/// Nothing was taken: the rule itself is set back and keeps its id, and only while it is what the act saw.
+#[test]
+fn undo_former_of_an_act_in_alert_mode_sets_the_rule_itself_back_while_nobody_has_changed_it() {
+    let stage = stage();
+    let web = stage.group(HUB, DUBLIN, "web", &[Permission::tcp(22, "0.0.0.0/0").described("mine")]);
+    let place = swept(&stage, "acts-former-alert");
+    let act = id(&acts(&stage, &place)[0]);
+    // The sweep has closed it. What follows is about one that is there still, as alert mode leaves it.
+    let open = |port: i32| Permission::tcp(port, "0.0.0.0/0").described("mine");
+    let rule = stage.world().authorize(HUB, DUBLIN, &web, &[open(22)]).unwrap().remove(0);
+    let becomes = |port: i32| {
+        let change = RuleChange { rule: rule.clone(), permission: open(port) };
+        stage.world().modify_rules(HUB, DUBLIN, &web, &[change]).unwrap();
+    };
+    let shown = || {
+        let ingress =
+            stage.world().rules(HUB, DUBLIN, &web).into_iter().filter(|it| it.direction == Direction::Ingress);
+        ingress.map(|it| (it.id, it.from_port, it.description.unwrap_or_default())).collect::<Vec<_>>()
+    };
+    let known = would_have_closed(&place, &act, &rule, was(443, "0.0.0.0/0"));
+    let known = known.to_str().unwrap();
+    let plain = undo(&stage, &place, known, &[]);
+    assert!(plain.code == 2 && plain.stderr.contains("--former sets a modified rule back"), "{}", plain.stderr);
+    let dry = undo(&stage, &place, known, &["--former", "--dry-run"]);
+    assert!(dry.code == 0 && dry.stdout.contains("set back: "), "{}{}", dry.stdout, dry.stderr);
+    let done = undo(&stage, &place, known, &["--former"]);
+    assert_eq!(done.code, 0, "{} {}", done.stdout, done.stderr);
+    assert!(done.stdout.contains(&format!("{rule} is what it was again")), "{}", done.stdout);
+    assert_eq!(shown(), [(rule.clone(), 443, "shop".to_owned())]);
+    let again = undo(&stage, &place, known, &["--former"]);
+    assert!(again.code == 0 && again.stdout.contains("Nothing to do"), "{}{}", again.stdout, again.stderr);
+    // Its evidence is judged again as any other's.
+    let all = acts(&stage, &place);
+    let undone = all.iter().find(|act| act["kind"] == "undo" && act["outcome"] == "put_back").unwrap();
+    let verified = stage.run(&[&["evidence", "verify", &id(undone)], &kept(&place)[..]].concat(), "");
+    assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
+    // Somebody has changed it since, or what it was is as forbidden as what it is, or nobody knows it.
+    for (former, port, code, part) in [
+        (was(443, "0.0.0.0/0"), 3389, 2, "somebody has changed it since the act"),
+        (was(3389, "0.0.0.0/0"), 22, 1, "Forbidden: tcp 3389 (rdp)"),
+        (Former::Unknown("no sweep has looked yet".to_owned()), 22, 2, "no sweep has looked yet"),
+    ] {
+        becomes(port);
+        let path = would_have_closed(&place, &act, &rule, former);
+        let ran = undo(&stage, &place, path.to_str().unwrap(), &["--former"]);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(ran.code == code && said.contains(part), "{part}: {} {said}", ran.code);
+        assert_eq!(shown().iter().map(|it| it.1).collect::<Vec<_>>(), [port], "{part}");
+    }
+    let path = would_have_closed(&place, &act, &rule, was(443, "0.0.0.0/0"));
+    stage.world().deny(HUB, "ModifySecurityGroupRules");
+    let denied = undo(&stage, &place, path.to_str().unwrap(), &["--former"]);
+    assert!(denied.code == 2 && denied.stderr.contains("UnauthorizedOperation"), "{}", denied.stderr);
+    stage.world().revoke(HUB, DUBLIN, &web, &[rule.as_str()]).unwrap();
+    let gone = undo(&stage, &place, path.to_str().unwrap(), &["--former"]);
+    assert!(gone.code == 2 && gone.stderr.contains("it is no longer there"), "{}", gone.stderr);
 }

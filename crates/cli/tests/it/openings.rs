@@ -2,7 +2,9 @@
 
 mod address;
 mod faults;
+mod found;
 mod function;
+mod members;
 pub(crate) mod stage;
 
 use jiff::{SignedDuration, Timestamp};

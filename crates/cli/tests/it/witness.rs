@@ -11,6 +11,7 @@
 //! name.
 
 mod moto;
+mod scheduler;
 
 use std::collections::BTreeSet;
 use std::process::Command;

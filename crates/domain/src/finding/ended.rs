@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{Action, Finding, Outcome, RuleFinding, Verdict};
+use super::{Action, Finding, MemoryState, Outcome, RuleFinding, Verdict};
 use crate::change::EventMetadata;
 use crate::evidence::{EndedBy, Taken};
 use crate::facts::GroupLocation;
-use crate::ids::RuleId;
+use crate::ids::{AccountId, Region, RuleId};
 use crate::policy::Mode;
 
 /// The call of such a finding.
@@ -76,6 +76,25 @@ impl Finding {
     pub fn not_ended(event: &EventMetadata, (location, verdict): (&GroupLocation, Verdict), why: String) -> Self {
         let finding = Self::plain(event, verdict, Outcome::None, Mode::Alert, why);
         Self { group: Some(location.group.to_string()), doubtful: false, ..finding }
+    }
+
+    /// The finding of a sweep that could not read which openings of an account and Region there are.
+    #[must_use]
+    pub fn openings_not_known((account, region): (&AccountId, &Region), now: Timestamp, code: &str) -> Self {
+        let event = EventMetadata {
+            time: Some(now),
+            account: Some(account.to_string()),
+            region: Some(region.to_string()),
+            call: Some(END.to_owned()),
+            ..EventMetadata::default()
+        };
+        let why = format!(
+            "the memory did not answer ({code}), so which openings of {account} {region} are over cannot be told: what was \
+             to end may be open still"
+        );
+        let finding = Self::plain(&event, Verdict::Undecided, Outcome::Failed, Mode::Alert, why);
+        // An alarm says it; a message for each account and Region would be one for each sweep that AWS tries again.
+        Self { memory: Some(MemoryState::Unavailable), is_told: true, ..finding }
     }
 
     /// Whether it is about the end of an opening.

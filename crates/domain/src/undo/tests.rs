@@ -104,3 +104,50 @@ fn what_a_rule_was_before_it_was_opened_is_put_back_where_it_is_known() {
     let why: Vec<&str> = unknown.values().map(String::as_str).collect();
     assert_eq!(why, ["no sweep", "no ModifySecurityGroupRules opened it"]);
 }
+
+/// What alert mode would have taken is there still: it is set back on the rule itself, and only while it is as the act saw it.
+#[test]
+fn what_an_act_in_alert_mode_would_have_taken_is_set_back_only_while_nobody_has_changed_it() {
+    use crate::evidence::tests::evidence;
+    use crate::former::Source as Origin;
+    use crate::judge::tests::permission;
+    use crate::policy::Mode;
+
+    let was = |value: &str| {
+        let (permission, from, as_of) = (permission(value), Origin::Sweep, now());
+        Former::Was(Was { permission, description: None, from, as_of, exposes: false, doubt: None, before: None })
+    };
+    let lines =
+        ["a tcp 22 0.0.0.0/0", "a tcp 22 ::/0", "a tcp 3389 0.0.0.0/0", "a tcp 3306 0.0.0.0/0", "a tcp 1433 ::/0"];
+    let case = Case::of(&lines);
+    let mut made = evidence(&case, Mode::Alert);
+    assert!(taken(&made).is_empty() && would_take(&made).len() == 5);
+    made.knew.changes[0].former = [
+        ("sgr-1", was("tcp 443 0.0.0.0/0")),
+        ("sgr-2", was("tcp 443 ::/0")),
+        ("sgr-3", was("tcp 8443 0.0.0.0/0")),
+        ("sgr-4", was("tcp 8080 0.0.0.0/0")),
+    ]
+    .map(|(id, former)| (id.parse().unwrap(), former))
+    .into();
+    let mut facts = case.facts.clone();
+    // The second is what it was again, the third was changed since, the fourth is gone.
+    facts.rules[1].permission = permission("tcp 443 ::/0");
+    facts.rules[2].permission = permission("tcp 3389 9.0.0.0/8");
+    facts.rules.remove(3);
+    let found = set_back(&made, &facts);
+    let rules: Vec<_> = found.rules.iter().map(|rule| (rule.id.as_str(), rule.permission.clone())).collect();
+    assert_eq!(rules, [("sgr-1", permission("tcp 443 0.0.0.0/0"))]);
+    assert_eq!(found.there.keys().map(RuleId::as_str).collect::<Vec<_>>(), ["sgr-2"]);
+    let why: Vec<(&str, &str)> = found.left_out.iter().map(|(id, why)| (id.as_str(), why.as_str())).collect();
+    let expected = [
+        ("sgr-3", "somebody has changed it since the act"),
+        ("sgr-4", "it is no longer there"),
+        ("sgr-5", "what it was before is not known: no ModifySecurityGroupRules opened it"),
+    ];
+    assert_eq!(why, expected);
+    // EC2 refuses two rules that are alike.
+    facts.rules[1].permission = permission("tcp 443 0.0.0.0/0");
+    let found = set_back(&made, &facts);
+    assert!(found.rules.is_empty() && found.left_out.values().any(|why| why.starts_with("sgr-2 is like that already")));
+}

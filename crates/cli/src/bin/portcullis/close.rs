@@ -1,16 +1,19 @@
 //! `portcullis close`: ends an opening now, with the operator's own credentials.
 
+mod found;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use found::Found;
 use portcullis::aws::AccountRegion;
 use portcullis::config::Accounts;
-use portcullis::domain::finding::{Action, Finding, Outcome};
+use portcullis::domain::finding::{Action, Finding, Outcome, Verdict};
 use portcullis::domain::ids::GroupId;
 use portcullis::domain::opening::is_waiver_id;
 use portcullis::domain::policy::Mode;
-use portcullis::domain::text::escaped;
+use portcullis::domain::text::{escaped, for_people};
 use portcullis::envelope::EndRequest;
 use portcullis::pipeline::{self, Context, Invocation, Settings};
 use portcullis::shelf::Shelf;
@@ -44,11 +47,14 @@ Examples:
 It revokes the rules of the opening, writes the evidence, ends the waiver, and deletes the schedule. It asks nothing: it only \
 closes. Closing twice is harmless. Rules that no opening made stay.
 
+A waiver that is not in the list of openings is looked for by its schedule, and by the descriptions of the Region's rules. \
+With a group it also closes what only the group's own memory knows.
+
 Connections that are open go on until they are closed.
 
 Needs what the stack's output OperatorPolicy allows.
 
-Exit status: 0 it is closed, or was already; 2 trouble: something may be open still.";
+Exit status: 0 it is closed, or was already; 2 trouble: something may be open still; 3 it cannot be told: it says what to do.";
 
 fn what(text: &str) -> Result<What, &'static str> {
     match GroupId::parse(text) {
@@ -72,29 +78,22 @@ pub(crate) fn run(arguments: &CloseArgs) -> io::Result<u8> {
 }
 
 async fn closed(what: &What, place: Place) -> io::Result<u8> {
-    let identity = &place.caller.identity;
-    let target = AccountRegion { account: identity.account.clone(), region: identity.region.clone() };
-    let listed = place.openings().all(&target.account, &target.region).await?;
-    let named: Vec<(String, GroupId)> = match what {
-        What::Waiver(id) => listed.into_iter().filter(|(it, _)| it == id).map(|(id, it)| (id, it.group)).collect(),
-        What::Group(group) => {
-            listed.into_iter().filter(|(_, it)| it.group == *group).map(|(id, it)| (id, it.group)).collect()
+    let target = place.target();
+    let named = match found::openings(what, &place, &target).await? {
+        Found::Openings(named) => named,
+        Found::Nothing(why) => {
+            println!("{why}");
+            return Ok(0);
+        }
+        Found::CannotTell(why) => {
+            eprintln!("portcullis: {why}");
+            return Ok(crate::UNDECIDED);
         }
     };
-    if named.is_empty() {
-        let AccountRegion { account, region } = &target;
-        match what {
-            What::Waiver(id) => {
-                println!("{id} is no opening in {account} {region}, or was ended before: nothing to do.")
-            }
-            What::Group(group) => println!("No opening of {group} in {account} {region}: nothing to do."),
-        }
-        return Ok(0);
-    }
-    let Place { aws, caller, store, kept, schedule, policy } = place;
+    let Place { aws, identity, caller, store, kept, schedule, policy, ends_here: _ } = place;
     let settings = Settings {
         mode: Mode::Enforce,
-        accounts: Accounts::Own,
+        accounts: Accounts::Listed([target.account.clone()].into()),
         topic: None,
         queue: None,
         memory: store,
@@ -113,15 +112,16 @@ async fn closed(what: &What, place: Place) -> io::Result<u8> {
     let shelf = kept.map_or(Shelf::None, |acts| acts.shelf);
     let policy = Arc::unwrap_or_clone(policy);
     let context = Context::new(aws, policy, settings, clock, out).with_shelf(shelf);
-    let mut is_trouble = false;
+    let (mut is_trouble, mut is_undecided) = (false, false);
     for (waiver, group) in named {
         let AccountRegion { account, region } = target.clone();
         let request = EndRequest { account, region, group, waiver: waiver.clone() };
-        let invocation = Invocation { identity: Some(caller.identity.clone()), deadline: Instant::now() + PATIENCE };
+        let invocation = Invocation { identity: Some(identity.clone()), deadline: Instant::now() + PATIENCE };
         let findings = pipeline::close(&context, request, &caller.arn, &invocation).await;
         findings.iter().for_each(told);
         let failed = findings.iter().any(Finding::needs_retry) || findings.is_empty();
         is_trouble |= failed;
+        is_undecided |= findings.iter().any(|finding| finding.verdict == Verdict::Undecided);
         if let (Some(schedule), false) = (&schedule, failed)
             && let Err(error) = schedule.delete(&waiver).await
         {
@@ -129,7 +129,11 @@ async fn closed(what: &What, place: Place) -> io::Result<u8> {
         }
     }
     lines.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|line| println!("{line}"));
-    Ok(if is_trouble { crate::TROUBLE } else { 0 })
+    Ok(match (is_trouble, is_undecided) {
+        (true, _) => crate::TROUBLE,
+        (false, true) => crate::UNDECIDED,
+        (false, false) => 0,
+    })
 }
 
 /// What became of an opening.
@@ -146,7 +150,7 @@ fn told(finding: &Finding) {
             println!("Connections that are open go on until they are closed.");
         }
         Outcome::AlreadyGone => println!("Closed {waiver} in {group}: no rule of it was there any more."),
-        Outcome::None => println!("{}.", escaped(&finding.reason)),
+        Outcome::None => println!("{}.", for_people(&finding.reason)),
         Outcome::Failed | Outcome::WouldRevert => eprintln!("portcullis: {}", finding.reason),
     }
 }

@@ -1,5 +1,6 @@
 //! `portcullis open`: opens a port of a group for a while, with the operator's own credentials.
 
+pub(crate) mod accounts;
 mod carry_out;
 pub(crate) mod place;
 mod shown;
@@ -71,6 +72,7 @@ pub(crate) const HELP: &str = "\
 Examples:
   portcullis open sg-0a1b2c3d4e5f60718 --port ssh --from me --for 2h --reason INC-123
   portcullis open sg-0a1b2c3d4e5f60718 --port 8000-8010 --from 203.0.113.0/24 --for 30m --reason \"load test\" --dry-run
+  portcullis open sg-0a1b2c3d4e5f60718 --port ssh --from me --for 2h --reason INC-123 --profile shop --hub-profile hub
   portcullis open --list
   portcullis close w-7q2m0a1b
 
@@ -82,7 +84,11 @@ The order is: the schedule, a waiver in the function's memory, the evidence of w
 that confirms it, the evidence of what was opened. So whatever stops the command leaves less open. The waiver covers what \
 your credentials open in this group, on these ports and from these sources; everything else is judged as ever.
 
-The stack must have been deployed with Openings=yes. With --memory and --evidence it does without the stack: then there is \
+The stack must have been deployed with Openings=yes. For a group in a member account, member.yaml too. Then give the \
+credentials of both accounts, --profile and --hub-profile; or those of the stack's account, and --account and --role for a \
+role of yours in the other. Schedule, waiver and evidence are the stack's; only the rule is made in the member's account.
+
+With --memory and --evidence it does without the stack: then there is \
 no schedule, and `portcullis sweep --enforce --memory …` ends what is over.
 
 --from me asks checkip.amazonaws.com, a service of AWS's, from which address you come. A source that the policy calls the \
@@ -134,6 +140,11 @@ async fn opened(arguments: &OpenArgs, place: &Place) -> io::Result<u8> {
     let (Some(group), Some(time), Some(reason)) = (&arguments.group, arguments.time, &arguments.reason) else {
         return Err(io::Error::other("GROUP, --for and --reason are required"));
     };
+    if !place.ends_here {
+        let why = "the stack ends no openings in other accounts: deploy it again with Openings=yes and MemberRole, and \
+                   member.yaml with Openings=yes; nothing was opened";
+        return Err(io::Error::other(why));
+    }
     let ports = ports(&arguments.ports, &place.policy).map_err(io::Error::other)?;
     let mut sources: Vec<Cidr> = Vec::new();
     for source in &arguments.sources {
@@ -150,11 +161,8 @@ async fn opened(arguments: &OpenArgs, place: &Place) -> io::Result<u8> {
         sources.iter().map(|block| Permission { traffic: traffic.clone(), source: Source::Cidr(*block) })
     });
     let permissions: Vec<Permission> = permissions.collect();
-    let session = place.aws.session(&place.caller.identity, Instant::now() + PATIENCE);
-    let target = AccountRegion {
-        account: place.caller.identity.account.clone(),
-        region: arguments.place.evidence.aws.operator().region.unwrap_or(place.caller.identity.region.clone()),
-    };
+    let session = place.aws.session(&place.identity, Instant::now() + PATIENCE);
+    let target = place.target();
     let name = name_of(session, &target, group).await?;
     let facts = look(place, session, &target, group).await?;
     let now = whole_second(place.now());
@@ -203,8 +211,9 @@ async fn name_of(session: Session<'_>, target: &AccountRegion, group: &GroupId) 
     names.get(group).cloned().ok_or_else(|| {
         let AccountRegion { account, region } = target;
         io::Error::other(format!(
-            "{group} is not in account {account}, Region {region}: open works in the account of your credentials, which must \
-             be the stack's, and another Region is named with --region; nothing was opened"
+            "{group} is not in account {account}, Region {region}: another Region is named with --region, another account with \
+             --account and --role, or by its own credentials and those of the stack's account with --hub-profile; nothing was \
+             opened"
         ))
     })
 }

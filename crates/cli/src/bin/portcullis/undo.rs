@@ -1,6 +1,7 @@
 //! `portcullis undo`: puts back what an act took away, with the operator's own credentials.
 
 mod back;
+mod set_back;
 mod waive;
 
 use std::io::{self, IsTerminal};
@@ -23,7 +24,7 @@ use portcullis_cli::{acts, policy_file, when};
 use tokio::time::Instant;
 
 use crate::arguments::EvidenceArgs;
-use back::Back;
+use back::{Back, How};
 pub(crate) use waive::{memory_of_environment, store_named};
 
 #[derive(clap::Args)]
@@ -72,7 +73,8 @@ The rules come back as they were, with their descriptions and tags, and with new
 begin with aws: cannot be put back; they are listed. What Terraform must import is printed.
 
 With --former each rule comes back as it was before the ModifySecurityGroupRules that opened it, as far as the act's evidence \
-knows that: 443 that was changed to 22 comes back as 443.
+knows that: 443 that was changed to 22 comes back as 443. Of an act in alert mode nothing is missing: then the rule itself \
+is set back, if it still is what the act saw, and keeps its id.
 
 First the group is judged with the rules in it. Where the policy forbids them, nothing is done and it says what forbids \
 them. With --waive a waiver is written to the function's memory: an exemption for this group, with a reason, your name and \
@@ -81,7 +83,8 @@ an end, at most the policy's `waivers.most`. When it has ended, the next sweep f
 The order is: the waiver, the evidence of what is about to be done, the calls, a look that confirms them, the evidence of \
 what was done. Doing it twice is doing it once.
 
-Needs ec2:DescribeSecurityGroupRules, ec2:AuthorizeSecurityGroupIngress and, for rules with tags, ec2:CreateTags; \
+Needs ec2:DescribeSecurityGroupRules, ec2:AuthorizeSecurityGroupIngress and, for rules with tags, ec2:CreateTags; for an \
+act in alert mode ec2:ModifySecurityGroupRules; \
 s3:GetObject and s3:PutObject on the evidence's bucket; for --waive dynamodb:UpdateItem on the table.
 
 Exit status: 0 the rules are there; 1 the policy forbids it: nothing was done; 2 trouble, or no yes.";
@@ -113,7 +116,12 @@ async fn undone(arguments: &UndoArgs, given: Option<Policy>) -> io::Result<u8> {
     }
     let kept = arguments.evidence.acts_if_named().await?;
     let evidence = acts::load(&arguments.act, kept.as_ref()).await?.whole()?;
-    let taken = if arguments.former { former_of(&evidence)? } else { rules_of(&evidence)? };
+    let would = arguments.former && evidence.outcome == ActOutcome::WouldRevert;
+    let taken = match (would, arguments.former) {
+        (true, _) => Vec::new(),
+        (false, true) => former_of(&evidence)?,
+        (false, false) => rules_of(&evidence)?,
+    };
     let policy = acts::policy_of(given.as_ref(), kept.as_ref(), &evidence.guard.policy).await?;
     let external_id = arguments.external_id.clone();
     let role = arguments.role.clone().map(|name| MemberRole { name, external_id });
@@ -135,8 +143,12 @@ async fn undone(arguments: &UndoArgs, given: Option<Policy>) -> io::Result<u8> {
         caller: &caller,
         evidence: &evidence,
         policy: &policy,
+        how: if would { How::InPlace } else { How::Anew },
     };
     let facts = back.look().await?;
+    if would {
+        return back.set_back(&facts).await;
+    }
     let missing = undo::missing(&taken, &facts);
     for (was, is) in &missing.there {
         eprintln!("{was} is there already, as {is}");
@@ -159,7 +171,9 @@ fn rules_of(evidence: &Evidence) -> io::Result<Vec<portcullis::domain::rule::Rul
         return Ok(taken);
     }
     let why = match evidence.outcome {
-        ActOutcome::WouldRevert => "nothing was taken away: it was in alert mode",
+        ActOutcome::WouldRevert => {
+            "nothing was taken away: it was in alert mode; --former sets a modified rule back to what it was"
+        }
         ActOutcome::Intended | ActOutcome::PutBack => "it is an undo itself",
         ActOutcome::Opened => "it opened a port: `portcullis close` with its waiver ends that",
         ActOutcome::Reverted | ActOutcome::AlreadyGone | ActOutcome::Failed => "it took no rule away",

@@ -106,7 +106,10 @@ impl Stack {
     }
 
     pub(super) fn listed(&self) -> Entries {
-        self.entries(&format!("openings#{ACCOUNT}/{REGION}"))
+        let mut list = self.entries(&format!("openings#{ACCOUNT}/{REGION}"));
+        // What was ended stays in it for a day.
+        list.retain(|name, _| !name.starts_with("ended#"));
+        list
     }
 
     pub(super) fn evidence(&self) -> Vec<Evidence> {
@@ -135,6 +138,13 @@ impl Stack {
 
     pub(super) fn run(&self, arguments: &[&str]) -> Ran {
         run(self.command(arguments), "")
+    }
+
+    /// The same, with more variables.
+    pub(super) fn run_with(&self, variables: &[(&str, String)], arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments);
+        command.envs(variables.iter().map(|(name, value)| (*name, value)));
+        run(command, "")
     }
 
     pub(super) fn open(&self, group: &str, more: &[&str]) -> Ran {

@@ -15,7 +15,7 @@ use portcullis::domain::memory::{
     Entries, Listed, Memory, Waiver, item_of, opened_name, openings_of, waiver_name, written,
 };
 use portcullis::domain::net::Cidr;
-use portcullis::domain::opening::{description, marker_of};
+use portcullis::domain::opening::{TOO_LATE, description, marker_of};
 use portcullis::domain::policy::Mode;
 use portcullis::domain::rule::Permission;
 use portcullis::domain::text::escaped;
@@ -48,9 +48,6 @@ const LOOKS: u32 = 6;
 
 /// The pause after the first of these looks. It doubles.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// An opening that has less than this part of its time left when everything is ready is not made.
-const TOO_LATE: i32 = 4;
 
 impl Opening<'_> {
     /// Makes it, and returns the exit status.
@@ -139,14 +136,17 @@ impl Opening<'_> {
         let entry =
             |name: String, value: Option<serde_json::Value>| Entries::from_iter(value.map(|value| (name, value)));
         let listed = entry(self.id.clone(), written(&listed));
-        if let Err(error) = openings.change(&key, (listed, Vec::new()), None).await {
+        let listed = match openings.change(&key, (listed, Vec::new())).await {
+            Ok(listed) => listed,
+            Err(error) => return Err(self.taken_back(nothing(&error)).await),
+        };
+        if let Err(error) = openings.waive(&self.item(), &self.id, &self.waiver).await {
             return Err(self.taken_back(nothing(&error)).await);
         }
-        let waiver = entry(waiver_name(&self.id), written(&self.waiver));
-        let kept = Memory { waivers: [(self.id.clone(), self.waiver.clone())].into(), ..Memory::default() };
-        let ttl = kept.needed_until(self.waiver.until);
-        if let Err(error) = openings.change(&self.item(), (waiver, Vec::new()), Some(ttl)).await {
-            return Err(self.taken_back(nothing(&error)).await);
+        // That an opening was ended is of use for a day.
+        let over = Memory::read(&listed).over(self.place.now());
+        if !over.is_empty() {
+            let _ = openings.change(&key, (Entries::new(), over)).await;
         }
         Ok(())
     }
@@ -162,8 +162,8 @@ impl Opening<'_> {
         let (location, openings) = (&self.facts.location, self.place.openings());
         let list = openings_of(&location.account, &location.region);
         let none = Entries::new;
-        let _ = openings.change(&self.item(), (none(), vec![waiver_name(&self.id)]), None).await;
-        let _ = openings.change(&list, (none(), vec![self.id.clone()]), None).await;
+        let _ = openings.change(&self.item(), (none(), vec![waiver_name(&self.id)])).await;
+        let _ = openings.change(&list, (none(), vec![self.id.clone()])).await;
         if let Some(schedule) = &self.place.schedule {
             let _ = schedule.delete(&self.id).await;
         }
@@ -218,11 +218,11 @@ impl Opening<'_> {
         let now = self.place.now();
         let entry = |rule: &RuleId| Some((opened_name(&self.id, rule), written(&now)?));
         let entries = rules.iter().filter_map(entry).collect();
-        self.place.openings().change(&self.item(), (entries, Vec::new()), None).await
+        self.place.openings().change(&self.item(), (entries, Vec::new())).await.map(|_| ())
     }
 
     async fn keep(&self, change: &Change, outcome: ActOutcome, rules: &BTreeSet<RuleId>) -> io::Result<()> {
-        let identity = &self.place.caller.identity;
+        let identity = &self.place.identity;
         let account = OpenAccount {
             guard: Guard {
                 version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -6,19 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use portcullis::aws::{Aws, Caller};
+use portcullis::aws::{AccountRegion, Aws, Caller, FunctionIdentity};
 use portcullis::config::EvidencePlace;
-use portcullis::domain::ids::Region;
-use portcullis::domain::policy::{Mode, Policy};
+use portcullis::domain::policy::Policy;
 use portcullis::store::Store;
 use portcullis_cli::acts::Acts;
-use portcullis_cli::aws::{Clients, advice};
+use portcullis_cli::aws::advice;
 use portcullis_cli::open::{Openings, Schedule, Stack};
-use portcullis_cli::operator::Operator;
 use portcullis_cli::policy_file;
 use tokio::time::Instant;
 
-use crate::arguments::{self, EvidenceArgs};
+use super::accounts::{AccountArgs, Sides};
+use crate::arguments::EvidenceArgs;
 use crate::undo::store_named;
 
 /// How long a command may take.
@@ -30,9 +29,8 @@ pub(crate) struct PlaceArgs {
     /// The stack of Portcullis: its outputs name all that is needed
     #[arg(long, value_name = "NAME", default_value = "portcullis")]
     stack: String,
-    /// The stack's Region [default: the group's]
-    #[arg(long, value_name = "CODE", value_parser = arguments::region)]
-    hub_region: Option<Region>,
+    #[command(flatten)]
+    accounts: AccountArgs,
     /// Without the stack: the memory, a table's name or a folder [default: the variable PORTCULLIS_MEMORY]
     #[arg(long, value_name = "TABLE|DIR")]
     memory: Option<String>,
@@ -46,11 +44,16 @@ pub(crate) struct PlaceArgs {
 /// What an opening is made and ended with.
 pub(crate) struct Place {
     pub(crate) aws: Aws,
+    /// The stack's account, and who the operator is there.
+    pub(crate) identity: FunctionIdentity,
+    /// Who changes the group's rules, in the group's account and Region.
     pub(crate) caller: Caller,
     pub(crate) store: Store,
     pub(crate) kept: Option<Acts>,
     pub(crate) schedule: Option<Schedule>,
     pub(crate) policy: Arc<Policy>,
+    /// Whether the stack ends openings in the group's account.
+    pub(crate) ends_here: bool,
 }
 
 impl PlaceArgs {
@@ -63,32 +66,27 @@ impl PlaceArgs {
     /// Finds it. `command` is the one whose help lists the permissions.
     pub(crate) async fn find(&self, given: Option<Policy>, command: &str) -> io::Result<Place> {
         let trouble = |why: String| io::Error::other(advice::with(&why, command));
-        let operator = self.evidence.aws.operator();
-        let own = Clients::of(&operator).await.map_err(io::Error::other)?;
-        let caller = own.caller().await.map_err(|error| io::Error::other(advice::on_caller(&error, command)))?;
+        let sides = self.accounts.sides(&self.evidence.aws.operator(), command).await?;
+        let aws = sides.aws().await?;
+        let Sides { hub, operator, identity, caller, .. } = sides;
         let memory = self.memory.clone().unwrap_or_else(crate::undo::memory_of_environment);
         if !memory.is_empty() {
-            return Ok(Place {
-                aws: operator.clients(None, Mode::Enforce).await.map_err(io::Error::other)?,
-                caller,
-                store: store_named(&memory),
-                kept: self.evidence.acts_if_named().await?,
-                schedule: None,
-                policy: given.unwrap_or_else(Policy::built_in).into(),
-            });
+            let kept = match self.evidence.place()? {
+                Some(place) => Some(Acts::at(&place, &operator).await?),
+                None => None,
+            };
+            let (store, policy) = (store_named(&memory), given.unwrap_or_else(Policy::built_in).into());
+            return Ok(Place { aws, identity, caller, store, kept, schedule: None, policy, ends_here: true });
         }
-        let hub = self.hub_region.clone().unwrap_or_else(|| caller.identity.region.clone());
-        let there = own.in_region(&hub);
-        let stack = Stack::find(&there, &self.stack).await.map_err(|error| trouble(error.to_string()))?;
+        let stack = Stack::find(&hub, &self.stack).await.map_err(|error| trouble(error.to_string()))?;
         let output = |name, advice| stack.output(name, advice).map(str::to_owned).map_err(io::Error::other);
         const UPDATE: &str = "deploy the stack again with Openings=yes";
         let schedule = Schedule {
-            client: there.scheduler(),
+            client: hub.scheduler(),
             group: output("ScheduleGroupName", UPDATE)?,
             role: output("SchedulerRoleArn", UPDATE)?,
             function: output("FunctionArn", UPDATE)?,
         };
-        let operator = Operator { region: Some(hub), ..operator };
         let own = || stack.optional("EvidenceLocation").and_then(EvidencePlace::parse);
         let place = match (self.evidence.place()?, own(), stack.parameter("EvidenceDays")) {
             (Some(place), ..) => Some(place),
@@ -100,14 +98,16 @@ impl PlaceArgs {
             Some(place) => Some(Acts::at(place, &operator).await?),
             None => None,
         };
-        let aws = operator.clients(None, Mode::Enforce).await.map_err(io::Error::other)?;
         let policy = match (given, stack.parameter("PolicyLocation")) {
             (Some(policy), _) => policy,
             (None, None) => Policy::built_in(),
             (None, Some(url)) => policy_file::read_with(url, &aws).await?,
         };
         let store = Store::Table(output("MemoryTableName", "the stack has no memory: deploy it again")?);
-        Ok(Place { aws, caller, store, kept, schedule: Some(schedule), policy: policy.into() })
+        let is_member = caller.identity.account != identity.account;
+        let ends_here = !is_member || stack.optional("MemberEndRoleName").is_some();
+        let (schedule, policy) = (Some(schedule), policy.into());
+        Ok(Place { aws, identity, caller, store, kept, schedule, policy, ends_here })
     }
 }
 
@@ -115,6 +115,12 @@ impl Place {
     /// The memory of openings.
     pub(crate) fn openings(&self) -> Openings<'_> {
         Openings { store: &self.store, aws: &self.aws, until: Instant::now() + PATIENCE }
+    }
+
+    /// The account and the Region of the group.
+    pub(crate) fn target(&self) -> AccountRegion {
+        let FunctionIdentity { account, region, .. } = self.caller.identity.clone();
+        AccountRegion { account, region }
     }
 
     /// AWS's time.

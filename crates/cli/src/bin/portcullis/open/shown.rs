@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use jiff::Timestamp;
+use portcullis::aws::AccountRegion;
 use portcullis::domain::evidence::words;
 use portcullis::domain::memory::Listed;
 use portcullis::domain::rule::Permission;
@@ -28,10 +29,10 @@ pub(super) fn what(permission: &Permission) -> String {
     escaped(&words(permission))
 }
 
-/// Shows the openings of the caller's account and Region.
+/// Shows the openings of the group's account and Region.
 pub(super) async fn list(place: &Place, format: Format, terminal: Terminal) -> io::Result<u8> {
-    let (account, region) = (&place.caller.identity.account, &place.caller.identity.region);
-    let all = place.openings().all(account, region).await?;
+    let AccountRegion { account, region } = &place.target();
+    let all = place.openings().list(account, region).await?.openings;
     let now = place.now();
     let mut out = io::stdout().lock();
     match format {

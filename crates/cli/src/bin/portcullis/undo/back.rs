@@ -34,6 +34,26 @@ pub(super) struct Back<'a> {
     pub(super) caller: &'a Caller,
     pub(super) evidence: &'a Evidence,
     pub(super) policy: &'a Policy,
+    pub(super) how: How,
+}
+
+/// How rules come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// As new rules.
+    Anew,
+    /// The rules that are there become what they were.
+    InPlace,
+}
+
+impl How {
+    /// What is done to the rules.
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Anew => "put back",
+            Self::InPlace => "set back",
+        }
+    }
 }
 
 /// EC2 is eventually consistent: the new rules are looked for this many times.
@@ -68,7 +88,11 @@ impl Back<'_> {
         }
         let rules = words::count(missing.rules.len(), "rule");
         let group = &self.evidence.location.group;
-        let question = format!("Put {rules} back into {group}, as {}? Type yes: ", escaped(&self.caller.arn));
+        let who = escaped(&self.caller.arn);
+        let question = match self.how {
+            How::Anew => format!("Put {rules} back into {group}, as {who}? Type yes: "),
+            How::InPlace => format!("Set {rules} of {group} back to what they were, as {who}? Type yes: "),
+        };
         if !self.arguments.yes && !confirmed(&question)? {
             eprintln!("portcullis: not confirmed: nothing was changed");
             return Ok(crate::TROUBLE);
@@ -79,7 +103,10 @@ impl Back<'_> {
         let paper = Paper { change: &change, facts, rules: &missing.rules, waiver, missing };
         // Opening never happens without evidence.
         self.keep(&paper, ActOutcome::Intended, &BTreeMap::new()).await?;
-        let failed = self.authorize(&missing.rules).await;
+        let failed = match self.how {
+            How::Anew => self.authorize(&missing.rules).await,
+            How::InPlace => self.modify(&missing.rules).await,
+        };
         let is = self.confirm(&missing.rules).await?;
         let is_done = missing.rules.iter().all(|rule| is.contains_key(&rule.id));
         let outcome = if is_done { ActOutcome::PutBack } else { ActOutcome::Failed };
@@ -100,7 +127,7 @@ impl Back<'_> {
     fn tell(&self, missing: &Missing, waiver: Option<&Named>) {
         println!("Act {} on {}", self.evidence.id, self.evidence.location.group);
         for rule in &missing.rules {
-            println!("  put back: {}", acts::rule(rule));
+            println!("  {}: {}", self.how.verb(), acts::rule(rule));
         }
         for (rule, tags) in &missing.tags_left_out {
             let tags: Vec<String> = tags.iter().map(|tag| escaped(tag)).collect();
@@ -186,7 +213,12 @@ impl Back<'_> {
             rules: paper.rules.iter().map(pair).collect(),
         };
         let rules = words::count(paper.rules.len(), "rule");
-        let verb = if outcome == ActOutcome::Intended { "is about to put" } else { "put" };
+        let verb = match (self.how, outcome) {
+            (How::Anew, ActOutcome::Intended) => "is about to put",
+            (How::Anew, _) => "put",
+            (How::InPlace, ActOutcome::Intended) => "is about to set",
+            (How::InPlace, _) => "set",
+        };
         let account = UndoAccount {
             guard,
             change: paper.change,
@@ -203,6 +235,10 @@ impl Back<'_> {
     /// What is there now, and what Terraform must know.
     fn told(&self, rules: &[Rule], is: &BTreeMap<RuleId, RuleId>) {
         let there: Vec<(&Rule, &RuleId)> = rules.iter().filter_map(|rule| Some((rule, is.get(&rule.id)?))).collect();
+        if self.how == How::InPlace {
+            there.iter().for_each(|(rule, _)| println!("{} is what it was again: {}", rule.id, acts::rule(rule)));
+            return;
+        }
         for (rule, new) in &there {
             println!("{} is there again, as {new}", rule.id);
         }

@@ -4,10 +4,10 @@ use std::io;
 
 use jiff::Timestamp;
 use portcullis::domain::facts::Facts;
-use portcullis::domain::memory::{Waiver, WaiverKind, item_of, waiver_name, written};
+use portcullis::domain::memory::{Waiver, WaiverKind, item_of};
 use portcullis::domain::policy::{Exemption, Policy};
-use portcullis::store::{Store, Update};
-use portcullis_cli::operator::explained;
+use portcullis::store::Store;
+use portcullis_cli::open::Openings;
 use tokio::time::Instant;
 
 use super::PATIENCE;
@@ -48,15 +48,9 @@ impl Back<'_> {
         let location = &self.evidence.location;
         let store = self.store()?;
         let key = item_of(&location.account, &location.region, &location.group);
-        let value = written(waiver).ok_or_else(|| io::Error::other("the waiver cannot be written as JSON"))?;
-        let update = Update { set: [(waiver_name(id), value)].into(), ..Update::default() };
-        let done = store.update(self.aws, &key, &update, Instant::now() + PATIENCE).await;
-        done.map(|_| ()).map_err(|error| {
-            io::Error::other(format!(
-                "the waiver was not written: {}; nothing was opened",
-                explained(&error.to_string())
-            ))
-        })
+        let openings = Openings { store: &store, aws: self.aws, until: Instant::now() + PATIENCE };
+        let done = openings.waive(&key, id, waiver).await;
+        done.map_err(|error| io::Error::other(format!("the waiver was not written: {error}; nothing was opened")))
     }
 
     fn store(&self) -> io::Result<Store> {
