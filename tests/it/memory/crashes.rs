@@ -126,7 +126,10 @@ async fn crash(case: &Case, restores: bool, (calls, has_effect): (usize, bool)) 
     let mut what = Crash::default();
     later(&watch, Duration::from_secs(60));
     let was_gone = gone(&before, &watch);
+    let then = rules(&watch);
     (case.meanwhile)(&watch);
+    // What the evidence of the first attempt says of these was so when it was written.
+    let touched = gone(&then, &watch);
     if case.is_swept_meanwhile {
         watch.start_anew(setup()).await;
         watch.deliver(&sweep()).await;
@@ -165,7 +168,7 @@ async fn crash(case: &Case, restores: bool, (calls, has_effect): (usize, bool)) 
         |id: &String| rules(&watch).get(id).zip(lawful.get(id)).is_some_and(|(is, was)| is_same(is, was));
     for act in acts.iter().flat_map(|act| &act.rules).filter(|taken| taken.action == Action::Restored) {
         let id = act.rule.id.to_string();
-        if !is_given_back(&id) && !by_others.contains(&id) {
+        if !is_given_back(&id) && !touched.contains(&id) {
             what.false_words.push(format!("{id} is restored in evidence, and is not what it was"));
         }
     }
