@@ -58,7 +58,11 @@ impl Aws {
     pub async fn update_item(&self, table: &str, key: &str, update: ItemUpdate) -> Result<Updated, AwsError> {
         let call = UPDATE_ITEM.operation;
         match self.dynamodb(UPDATE_ITEM, &update_request(table, key, update)).await? {
-            Ok(mut answer) => Ok(Updated::Done(attribute::item(call, answer.get_mut("Attributes"))?)),
+            Ok(mut answer) => match answer.get_mut("Attributes") {
+                // All that the item has now was asked for, and that is at least its key.
+                None => Err(AwsError::bad_answer(call, &"there are no Attributes in it")),
+                attributes => Ok(Updated::Done(attribute::item(call, attributes)?)),
+            },
             Err(error) => match item_of_refusal(&error) {
                 Some(mut item) => Ok(Updated::NotMet(attribute::item(call, item.as_mut())?)),
                 None => Err(AwsError::from_sdk(call, &error)),

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use portcullis_domain::finding::{Finding, SweepFinding};
 use portcullis_domain::memory::{DIGEST, DigestOrder, Entries, LEASE_HOLDER, LEASE_UNTIL, Waiting, written};
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::context::Context;
 use super::recall::{PATIENCE, Settlement};
@@ -24,8 +24,8 @@ const TOGETHER: SignedDuration = SignedDuration::from_mins(5);
 /// behind the places that are still to be swept.
 const TELL_AFTER: i32 = 300;
 
-/// An expression of DynamoDB has at most 4 KB.
-const MOST_REMOVED: usize = 100;
+/// An expression of DynamoDB has at most 4 KB. Each change is charged for the whole item, so that few are better than many.
+const MOST_REMOVED: usize = 500;
 
 /// Nobody needs an older part: the place has left it again each day since.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -88,17 +88,19 @@ fn lease(holder: String, context: &Context) -> Entries {
     entries.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-/// What waits. Nothing where there is no memory, or it does not answer: then each place tells for itself.
-pub(super) async fn waiting(context: &Context) -> Option<Waiting> {
+/// What waits.
+///
+/// # Errors
+/// [`StoreError::None`] where there is no memory.
+pub(super) async fn waiting(context: &Context) -> Result<Waiting, StoreError> {
     let until = Instant::now() + Duration::from_secs(1);
-    match context.settings.memory.read(&context.aws, DIGEST, until).await {
-        Ok(entries) => Some(Waiting::read(&entries)),
-        Err(StoreError::None) => None,
-        Err(error) => {
+    let read = context.settings.memory.read(&context.aws, DIGEST, until).await;
+    let read = read.map(|entries| Waiting::read(&entries));
+    read.inspect_err(|error| {
+        if !matches!(error, StoreError::None) {
             tracing::warn!(code = error.code(), "what waits to be told was not read");
-            None
         }
-    }
+    })
 }
 
 /// The message about everything that waits, where anything does.
@@ -128,9 +130,13 @@ pub(super) fn handed_out(context: &Context, order: DigestOrder) -> Option<Settle
 }
 
 /// Sends the last message of a sweep, which tells what its places have left. Where it is lost, the next sweep does it.
-pub(super) async fn tell_later(context: &Context, queue: &str) {
+pub(super) async fn tell_later(context: &Context, queue: &str, until: Instant) {
     let message = json!({"sweep": {"digest": DigestOrder::Tell.to_string()}}).to_string();
-    if let Err(error) = Box::pin(context.aws.enqueue_later(queue, message, TELL_AFTER)).await {
-        tracing::warn!(code = %error.code, "the sweep's last message was not sent: the next sweep tells what waits");
-    }
+    let sent = timeout_at(until, Box::pin(context.aws.enqueue_later(queue, message, TELL_AFTER))).await;
+    let code = match sent {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.code.to_string(),
+        Err(_) => "Timeout".to_owned(),
+    };
+    tracing::warn!(code, "the sweep's last message was not sent: the next sweep tells what waits");
 }

@@ -21,7 +21,7 @@ use super::recall::{PATIENCE, Settlement};
 use crate::aws::{AccountRegion, AwsError, FunctionIdentity, Session, within};
 use crate::config::Accounts;
 use crate::envelope::SweepRequest;
-use crate::store::Update;
+use crate::store::{StoreError, Update};
 
 /// This many accounts are asked for their Regions at a time.
 const MOST_ASKED_AT_ONCE: usize = 16;
@@ -44,7 +44,7 @@ pub(super) async fn run(
 ) {
     let mut batch = Batch::default();
     let done = match request.digest {
-        Some(DigestOrder::Tell) => Ok(tell(context).await),
+        Some(DigestOrder::Tell) => tell(context).await,
         Some(DigestOrder::News | DigestOrder::AllSince(_)) | None => {
             carry_out(context, scope, (&origin, request), result).await
         }
@@ -74,16 +74,22 @@ impl Done {
     }
 }
 
-/// Tells what places of sweeps have left.
-async fn tell(context: &Context) -> Done {
+/// Tells what places of sweeps have left. Where that cannot be read, the message has failed and comes again.
+async fn tell(context: &Context) -> Result<Done, (Outcome, String)> {
     let mut done = Done::default();
-    let waiting = digest::waiting(context).await;
-    done.add(waiting.and_then(|waiting| digest::told(context, &waiting)));
+    match digest::waiting(context).await {
+        Ok(waiting) => done.add(digest::told(context, &waiting)),
+        Err(StoreError::None) => {}
+        Err(error) => {
+            let why = format!("what places of the sweep left to be told cannot be read: {}", error.code());
+            return Err((Outcome::Failed, why));
+        }
+    }
     if done.findings.is_empty() {
         let nothing = "nothing of a sweep waits to be told".to_owned();
         done.findings.push(plain(context, Verdict::Irrelevant, Outcome::None, nothing));
     }
-    done
+    Ok(done)
 }
 
 fn plain(context: &Context, verdict: Verdict, outcome: Outcome, why: String) -> Finding {
@@ -286,7 +292,7 @@ async fn hand_out(
 ) -> Result<Done, (Outcome, String)> {
     let mut done = Done::default();
     // A part of a sweep does with the digest what the whole does.
-    let waiting = if digest.is_none() { digest::waiting(context).await } else { None };
+    let waiting = if digest.is_none() { digest::waiting(context).await.ok() } else { None };
     let order = digest.or_else(|| waiting.as_ref().map(|waiting| digest::order(context, waiting)));
     let message = |account: &AccountId, region: Option<&Region>| {
         let mut sweep = serde_json::Map::from_iter([("accounts".to_owned(), json!([account]))]);
@@ -311,10 +317,10 @@ async fn hand_out(
     }
     done.findings.push(plain(context, Verdict::Irrelevant, Outcome::None, why));
     if let Some((waiting, order)) = waiting.zip(order) {
-        digest::tell_later(context, queue).await;
+        digest::tell_later(context, queue, until).await;
         done.settlements.extend(digest::handed_out(context, order));
         // Meanwhile a place may have told it.
-        let waiting = if waiting.names().is_empty() { None } else { digest::waiting(context).await };
+        let waiting = if waiting.names().is_empty() { None } else { digest::waiting(context).await.ok() };
         done.add(waiting.and_then(|waiting| digest::told(context, &waiting)));
     }
     Ok(done)

@@ -24,8 +24,9 @@ const PART: &str = "part#";
 /// When everything that is open was last asked for.
 const DAILY_AT: &str = "daily_at";
 
-/// That further places had something to tell, which only the log has.
-const MORE: &str = "more";
+/// The beginning of what says that a further place had something to tell, which only the log has. Its second is in the name, so
+/// that whoever has told of it takes none that came later.
+const MORE: &str = "more#";
 
 /// A place names this many open groups at most.
 const MOST_LINES: usize = 10;
@@ -92,6 +93,14 @@ struct Part {
     lines: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     undecided_lines: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    nearly_open_lines: Vec<String>,
+}
+
+impl Part {
+    fn count_lines(&self) -> usize {
+        self.lines.len() + self.undecided_lines.len() + self.nearly_open_lines.len()
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
@@ -104,23 +113,27 @@ fn is_zero(number: &usize) -> bool {
 pub struct Waiting {
     /// The parts, by their names.
     parts: BTreeMap<String, Part>,
-    is_cut: bool,
+    /// The names of what stands for places of which nothing else is known: there was no room, or the part cannot be read.
+    more: Vec<String>,
     daily_at: Option<Timestamp>,
 }
 
 impl Waiting {
-    /// Reads the item. A part that cannot be read is none.
+    /// Reads the item. Of a part that cannot be read it is told that there is one.
     #[must_use]
     pub fn read(entries: &Entries) -> Self {
-        let part = |(name, value): (&String, &Value)| {
-            let part = name.starts_with(PART).then(|| Part::deserialize(value).ok());
-            part.flatten().map(|part| (name.clone(), part))
-        };
-        Self {
-            parts: entries.iter().filter_map(part).collect(),
-            is_cut: entries.contains_key(MORE),
-            daily_at: entries.get(DAILY_AT).and_then(|at| Timestamp::deserialize(at).ok()),
+        let daily_at = entries.get(DAILY_AT).and_then(|at| Timestamp::deserialize(at).ok());
+        let mut waiting = Self { daily_at, ..Self::default() };
+        for (name, value) in entries {
+            match Part::deserialize(value) {
+                Ok(part) if name.starts_with(PART) => {
+                    waiting.parts.insert(name.clone(), part);
+                }
+                _ if name.starts_with(PART) || name.starts_with(MORE) => waiting.more.push(name.clone()),
+                _ => {}
+            }
         }
+        waiting
     }
 
     /// What a place has to leave, in as much room as there is. The same findings of a place have the same name: a message that
@@ -128,9 +141,9 @@ impl Waiting {
     #[must_use]
     pub fn part(&self, place: &str, sweep: &SweepFinding, at: Timestamp) -> Entries {
         if self.parts.len() >= MOST_PARTS {
-            return written(&at).map(|at| (MORE.to_owned(), at)).into_iter().collect();
+            return Entries::from([(format!("{MORE}{}", at.as_second()), Value::from(1))]);
         }
-        let lines: usize = self.parts.values().map(|part| part.lines.len() + part.undecided_lines.len()).sum();
+        let lines: usize = self.parts.values().map(Part::count_lines).sum();
         let most = match lines {
             FULL_OF_LINES.. => 0,
             MANY_LINES.. => 1,
@@ -147,9 +160,13 @@ impl Waiting {
             new: sweep.new,
             lines: first(&sweep.open),
             undecided_lines: first(&sweep.undecided_groups),
+            nearly_open_lines: first(&sweep.nearly_open),
         };
-        let all = sweep.open.iter().chain(&sweep.undecided_groups).map(|line| line.as_bytes());
-        let name = format!("{PART}{place}#{:.16}", sha256(all));
+        // All that it says is in its name: whoever tells a part and removes it takes none that says something else.
+        let says = written(&Part { at: Timestamp::UNIX_EPOCH, ..part.clone() }).map(|part| part.to_string());
+        let lines = sweep.open.iter().chain(&sweep.undecided_groups).cloned().chain(sweep.open_lines());
+        let all: Vec<String> = says.into_iter().chain(lines).collect();
+        let name = format!("{PART}{place}#{:.16}", sha256(all.iter().map(String::as_bytes)));
         written(&part).map(|part| (name, part)).into_iter().collect()
     }
 
@@ -168,7 +185,7 @@ impl Waiting {
     /// The names of what goes when it was told.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.parts.keys().cloned().chain(self.is_cut.then(|| MORE.to_owned())).collect()
+        self.parts.keys().chain(&self.more).cloned().collect()
     }
 
     /// All of it in one summary. Of each place the latest part counts. Nothing where nothing waits.
@@ -182,7 +199,7 @@ impl Waiting {
                 *known = part;
             }
         }
-        if latest.is_empty() {
+        if latest.is_empty() && self.more.is_empty() {
             return None;
         }
         let accounts: BTreeSet<&str> = latest.keys().filter_map(|place| place.split(',').next()).collect();
@@ -199,8 +216,9 @@ impl Waiting {
         all.new = parts.iter().map(|part| part.new).sum();
         all.open = in_turn(parts.iter().map(|part| &part.lines));
         all.undecided_groups = in_turn(parts.iter().map(|part| &part.undecided_lines));
+        all.nearly_open = in_turn(parts.iter().map(|part| &part.nearly_open_lines));
         let open: usize = parts.iter().map(|part| part.open).sum();
-        all.digest = Some(DigestFinding { unnamed: open.saturating_sub(all.open.len()), more: self.is_cut });
+        all.digest = Some(DigestFinding { unnamed: open.saturating_sub(all.open.len()), more: !self.more.is_empty() });
         Some(all)
     }
 }

@@ -107,12 +107,48 @@ fn an_order_is_read_as_it_is_written() {
 }
 
 #[test]
-fn what_cannot_be_read_is_no_part() {
+fn of_what_cannot_be_read_it_is_told_that_it_is_there() {
     let mut entries = Entries::from([
         ("part#1,eu-west-1#0123456789abcdef".to_owned(), Value::from("nonsense")),
         ("daily_at".to_owned(), Value::from(7)),
     ]);
-    assert_eq!(Waiting::read(&entries), Waiting::default());
+    let waiting = Waiting::read(&entries);
+    let all = waiting.together().unwrap();
+    assert_eq!((all.places, all.count_open().1), (0, true));
+    assert_eq!(waiting.names(), ["part#1,eu-west-1#0123456789abcdef"], "it goes when that was told");
     left(&mut entries, "1,eu-west-2", &open(&["sg-1"]), 0);
-    assert_eq!(Waiting::read(&entries).together().map(|all| all.places), Some(1));
+    let all = Waiting::read(&entries).together().unwrap();
+    assert_eq!((all.places, all.count_open().1), (1, true));
+}
+
+/// Whoever tells what waits removes what he has read, by name.
+#[test]
+fn what_comes_after_the_item_was_read_stays_in_it() {
+    let place = "1,eu-west-1";
+    let mut entries = Entries::new();
+    let many: Vec<String> = (0..60).map(|n| format!("sg-{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    left(&mut entries, place, &open(&many), 0);
+    let names = Waiting::read(&entries).names();
+    // The lines that are kept are the same. Only the counts differ.
+    left(&mut entries, place, &SweepFinding { undecided: 51, ..open(&many) }, 1);
+    entries.retain(|name, _| !names.contains(name));
+    assert_eq!(Waiting::read(&entries).together().map(|all| all.undecided), Some(51));
+
+    let mut full = Entries::new();
+    (0..1500).for_each(|n| full.extend(Waiting::default().part(&format!("{n},eu-west-1"), &open(&["sg-1"]), now())));
+    left(&mut full, "1501,eu-west-1", &open(&["sg-1"]), 0);
+    let names = Waiting::read(&full).names();
+    left(&mut full, "1502,eu-west-1", &open(&["sg-1"]), 1);
+    full.retain(|name, _| !names.contains(name));
+    let all = Waiting::read(&full).together().unwrap();
+    assert_eq!((all.places, all.count_open().1), (0, true), "that there is more is told even where nothing else waits");
+}
+
+#[test]
+fn what_is_nearly_open_is_named() {
+    let mut entries = Entries::new();
+    let nearly_open = vec!["sg-9: tcp 22 (ssh)".to_owned()];
+    left(&mut entries, "1,eu-west-1", &SweepFinding { nearly_open: nearly_open.clone(), ..open(&["sg-1"]) }, 0);
+    assert_eq!(Waiting::read(&entries).together().unwrap().nearly_open, nearly_open);
 }
