@@ -193,3 +193,27 @@ fn what_the_stack_does_not_cover_is_refused_by_name_and_nothing_is_opened() {
     assert!(ran.code == 2 && ran.stderr.contains(&part), "{}", ran.stderr);
     assert!(stack.schedules().is_empty() && stack.rules(&web).is_empty());
 }
+
+/// One of them would change the group, and the waiver and the evidence would name the other.
+#[test]
+fn two_credentials_of_one_account_are_refused() {
+    let stack = Stack::new();
+    stack.world.allow_role(ACCOUNT, "OnCall", None);
+    let web = stack.group("web");
+    let open = [&["open", &web, "--yes"], &ASKED[..]].concat();
+    let file = profiles();
+    let dev = format!("[dev]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/OnCall\nsource_profile = hub\n");
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + &dev).unwrap();
+    let keys = [("AWS_SHARED_CREDENTIALS_FILE", file)];
+    let both = stack.run_with(&keys, &[&open[..], &["--profile", "dev", "--hub-profile", "hub"]].concat());
+    let why = format!(
+        "--profile and --hub-profile are both of account {ACCOUNT}, as arn:aws:sts::{ACCOUNT}:assumed-role/OnCall/"
+    );
+    assert!(both.code == 2 && both.stderr.contains(&why), "{}", both.stderr);
+    let role = stack.run_with(&keys, &[&open[..], &["--account", ACCOUNT, "--role", "OnCall"]].concat());
+    let why = format!("your credentials are those of account {ACCOUNT} already");
+    assert!(role.code == 2 && role.stderr.contains(&why), "{}", role.stderr);
+    assert!(!stack.called("AuthorizeSecurityGroupIngress") && !stack.called("UpdateItem"));
+    // The same credentials by two names are one.
+    is(&stack.run_with(&keys, &[&open[..], &["--profile", "hub", "--hub-profile", "hub"]].concat()), 0);
+}
