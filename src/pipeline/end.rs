@@ -355,7 +355,9 @@ impl Known<'_> {
         if let Some(lost) = self.doubt() {
             return End::of(self.failed(None, &lost));
         }
-        let claiming = opening::claiming(id, facts, self.now);
+        // Who closes wants to know of what is to end later, and each time.
+        let closes = self.order.by == EndedBy::Close;
+        let claiming = opening::claiming(id, facts, if closes { Timestamp::MAX } else { self.now });
         let mut settlements = if self.order.is_listed { vec![self.unlisted(Entries::new())] } else { Vec::new() };
         let ended = self.memory.ended.get(id);
         if claiming.is_empty() {
@@ -377,7 +379,7 @@ impl Known<'_> {
             "{what}, and these rules say of themselves that they were part of it: {rules}. Nothing was done, because \
              anybody who may write a description can have written that. Revoke them, or describe them otherwise"
         );
-        let verdict = if ended.is_some() { Verdict::Irrelevant } else { Verdict::Undecided };
+        let verdict = if ended.is_some() && !closes { Verdict::Irrelevant } else { Verdict::Undecided };
         if ended.is_none() && self.context.settings.memory.is_some() {
             let told = written(&self.now).map(|now| (ended_name(id), now));
             let update = Update { set: told.into_iter().collect(), ttl: self.ttl(), ..Update::default() };

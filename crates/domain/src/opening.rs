@@ -120,7 +120,7 @@ pub fn plan(id: &str, waiver: Option<&Waiver>, facts: &Facts) -> Plan {
     Plan { location: facts.location.clone(), mode: Mode::Enforce, cap: usize::MAX, steps }
 }
 
-/// The rules that say of themselves that they were part of an opening, and that it is over.
+/// The rules that say of themselves that they are part of an opening that is over at this time.
 #[must_use]
 pub fn claiming(id: &str, facts: &Facts, now: Timestamp) -> BTreeSet<RuleId> {
     let is_over = |rule: &&Rule| marker_of(rule).is_some_and(|marker| marker.waiver == id && marker.until <= now);

@@ -138,14 +138,18 @@ pub fn change(rules: &[Rule], facts: &Facts, by: &str, now: Timestamp) -> Change
     }
 }
 
+/// The group with the rules in it. A rule that is set back is no longer what it is now.
+fn with(facts: &Facts, rules: &[Rule]) -> Facts {
+    let others = facts.rules.iter().filter(|other| !rules.iter().any(|rule| rule.id == other.id));
+    facts.with_rules(others.chain(rules).cloned().collect())
+}
+
 /// What forbids that the rules are put back into the group: each port that would be open to the internet through one of
 /// them, and what cannot be decided about them. Nothing: they may be put back.
 #[must_use]
 pub fn forbidden((facts, rules): (&Facts, &[Rule]), change: &Change, policy: &Policy, now: Timestamp) -> Vec<String> {
     let ids: BTreeSet<&RuleId> = rules.iter().map(|rule| &rule.id).collect();
-    let others = facts.rules.iter().filter(|rule| !ids.contains(&rule.id));
-    let whole = facts.with_rules(others.chain(rules).cloned().collect());
-    let judgement = judge(&[change], &whole, policy, now);
+    let judgement = judge(&[change], &with(facts, rules), policy, now);
     let is_put_back = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| ids.contains(&judged.rule.id));
     let exposures = judgement.exposures.iter().filter(|exposure| exposure.rules.iter().any(is_put_back));
     let sentence = |exposure: ExposureFinding| {
@@ -167,8 +171,7 @@ pub fn waived(
     policy: &Policy,
     now: Timestamp,
 ) -> (Vec<String>, Vec<Cidr>) {
-    let whole = facts.with_rules(facts.rules.iter().chain(rules).cloned().collect());
-    let judgement = judge(&[change], &whole, policy, now);
+    let judgement = judge(&[change], &with(facts, rules), policy, now);
     let guards: BTreeSet<String> = judgement.exposures.iter().map(|exposure| exposure.guard.clone()).collect();
     let mut sources: BTreeSet<Cidr> = BTreeSet::new();
     for rule in rules {

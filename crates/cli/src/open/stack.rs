@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis::aws::AwsError;
+use portcullis::aws::{AccountRegion, AwsError};
 
 use crate::aws::Clients;
 
@@ -79,6 +79,48 @@ impl Stack {
     #[must_use]
     pub fn optional(&self, output: &str) -> Option<&str> {
         self.outputs.get(output).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether openings in a place end at their time and, where their schedule is lost, with a sweep. `own` is where the
+    /// stack is.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub fn ends(&self, place: &AccountRegion, own: &AccountRegion) -> Result<(), String> {
+        let AccountRegion { account, region } = place;
+        let covers = |value: &str, asked: &str| value == "*" || value.split(',').any(|one| one == asked);
+        let accounts = self.parameter("Accounts");
+        if !covers(accounts.unwrap_or(own.account.as_str()), account.as_str()) {
+            let value = match accounts {
+                Some(value) => format!("is {value}"),
+                None => format!("is empty: the stack's own account, {}", own.account),
+            };
+            let listed = accounts.unwrap_or(own.account.as_str());
+            return Err(format!(
+                "the stack `{}` may not act in account {account}, and would refuse to end the opening: its parameter Accounts \
+                 {value}; deploy it again with Accounts={listed},{account}",
+                self.name
+            ));
+        }
+        if *account != own.account && self.optional("MemberEndRoleName").is_none() {
+            let why = "the stack ends no openings in other accounts: deploy it again with Openings=yes and MemberRole, and \
+                       member.yaml with Openings=yes";
+            return Err(why.to_owned());
+        }
+        let regions = self.parameter("Regions");
+        if !covers(regions.unwrap_or(own.region.as_str()), region.as_str()) {
+            let value = match regions {
+                Some(value) => format!("is {value}"),
+                None => format!("is empty: the stack's own Region, {}", own.region),
+            };
+            let listed = regions.unwrap_or(own.region.as_str());
+            return Err(format!(
+                "the stack `{}` does not guard Region {region}, where no sweep would end an opening whose schedule is lost: \
+                 its parameter Regions {value}; deploy it again with Regions={listed},{region}",
+                self.name
+            ));
+        }
+        Ok(())
     }
 
     /// A parameter that is not empty.

@@ -12,7 +12,7 @@ use portcullis_domain::policy::Mode;
 use portcullis_domain::rule::{Source, Traffic};
 use serde_json::Value;
 
-use crate::cli::folder;
+use crate::cli::{folder, on_a_terminal_while};
 use crate::operator::{DUBLIN, HUB, Ran, Stage, stage};
 
 /// A sweep from the terminal that revokes everything that is open, with its evidence in a folder.
@@ -504,4 +504,41 @@ fn undo_former_of_an_act_in_alert_mode_sets_the_rule_itself_back_while_nobody_ha
     stage.world().revoke(HUB, DUBLIN, &web, &[rule.as_str()]).unwrap();
     let gone = undo(&stage, &place, path.to_str().unwrap(), &["--former"]);
     assert!(gone.code == 2 && gone.stderr.contains("it is no longer there"), "{}", gone.stderr);
+}
+
+/// Whoever is asked may take their time: what was judged before the question may not hold after it.
+#[test]
+fn undo_former_looks_and_judges_again_when_the_answer_is_yes() {
+    let stage = stage();
+    let web = stage.group(HUB, DUBLIN, "web", &[Permission::tcp(22, "0.0.0.0/0").described("mine")]);
+    let place = swept(&stage, "acts-former-asked");
+    let act = id(&acts(&stage, &place)[0]);
+    let open = |port: i32, source: &str| Permission::tcp(port, source).described("mine");
+    let rule = stage.world().authorize(HUB, DUBLIN, &web, &[open(22, "0.0.0.0/0")]).unwrap().remove(0);
+    // A part of the internet, and with the other half of the block too much of it.
+    let path = would_have_closed(&place, &act, &rule, was(22, "8.0.0.0/9"));
+    let asked = |meanwhile: &dyn Fn()| {
+        let mut command = stage.command(&[]);
+        command.args(["undo", path.to_str().unwrap(), "--former"]).args(kept(&place));
+        let (screen, out, code) = on_a_terminal_while(command, "yes\n", meanwhile);
+        (format!("{screen}{out}"), code)
+    };
+    let ports = || {
+        let ingress = rules(&stage, &web).into_iter().map(|(_, from, _, source, ..)| (from, source));
+        ingress.collect::<Vec<_>>()
+    };
+    let (said, code) = asked(&|| {
+        stage.world().authorize(HUB, DUBLIN, &web, &[open(22, "8.128.0.0/9")]).unwrap();
+    });
+    assert!(code == 1 && said.contains("Forbidden: tcp 22 (ssh) would be open"), "{code} {said}");
+    assert_eq!(ports(), [(22, "0.0.0.0/0".to_owned()), (22, "8.128.0.0/9".to_owned())]);
+    let other =
+        stage.world().rules(HUB, DUBLIN, &web).into_iter().find(|it| it.source.text() == "8.128.0.0/9").unwrap();
+    stage.world().revoke(HUB, DUBLIN, &web, &[other.id.as_str()]).unwrap();
+    let (said, code) = asked(&|| {
+        let change = RuleChange { rule: rule.clone(), permission: open(5432, "10.0.0.0/8") };
+        stage.world().modify_rules(HUB, DUBLIN, &web, &[change]).unwrap();
+    });
+    assert!(code == 2 && said.contains("somebody has changed it since you were asked"), "{code} {said}");
+    assert_eq!(ports(), [(5432, "10.0.0.0/8".to_owned())]);
 }

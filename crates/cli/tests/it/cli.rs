@@ -34,7 +34,16 @@ pub(crate) fn run(mut command: Command, stdin: &str) -> Ran {
 }
 
 /// What was written to the terminal and to standard output, and the exit status, of a command that asks on a terminal.
-pub(crate) fn on_a_terminal(mut command: Command, answer: &str) -> (String, String, i32) {
+pub(crate) fn on_a_terminal(command: Command, answer: &str) -> (String, String, i32) {
+    on_a_terminal_while(command, answer, || ())
+}
+
+/// The same, where something happens between the question and the answer.
+pub(crate) fn on_a_terminal_while(
+    mut command: Command,
+    answer: &str,
+    meanwhile: impl FnOnce(),
+) -> (String, String, i32) {
     use std::io::Read;
 
     let master = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap();
@@ -48,12 +57,13 @@ pub(crate) fn on_a_terminal(mut command: Command, answer: &str) -> (String, Stri
     let mut master = std::fs::File::from(master);
     let mut written = String::new();
     let mut bytes = [0; 4096];
-    let mut answered = false;
+    let mut meanwhile = Some(meanwhile);
     // At the end of the program its terminal is gone, which is an error to read.
     while let Ok(length @ 1..) = master.read(&mut bytes) {
         written.push_str(&String::from_utf8_lossy(&bytes[..length]));
-        if (written.contains("Type yes: ") || written.contains("Type internet: ")) && !answered {
-            answered = true;
+        let is_asked = written.contains("Type yes: ") || written.contains("Type internet: ");
+        if let Some(happens) = meanwhile.take_if(|_| is_asked) {
+            happens();
             master.write_all(answer.as_bytes()).unwrap();
         }
     }

@@ -151,3 +151,13 @@ fn what_an_act_in_alert_mode_would_have_taken_is_set_back_only_while_nobody_has_
     let found = set_back(&made, &facts);
     assert!(found.rules.is_empty() && found.left_out.values().any(|why| why.starts_with("sgr-2 is like that already")));
 }
+
+/// What the rule is until then is not waived.
+#[test]
+fn the_waiver_of_a_rule_that_is_set_back_names_what_it_becomes_and_not_what_it_is() {
+    let case = Case::of(&["a tcp 22 0.0.0.0/0"]);
+    let rules = Case::of(&["a tcp 3389 0.0.0.0/0"]).facts.rules;
+    let change = change(&rules, &case.facts, ALICE, now());
+    let (guards, sources) = waived((&case.facts, &rules), &change, &case.policy, now());
+    assert_eq!((guards, sources.len()), (vec!["rdp".to_owned()], 1));
+}

@@ -48,7 +48,7 @@ It revokes the rules of the opening, writes the evidence, ends the waiver, and d
 closes. Closing twice is harmless. Rules that no opening made stay.
 
 A waiver that is not in the list of openings is looked for by its schedule, and by the descriptions of the Region's rules. \
-With a group it also closes what only the group's own memory knows.
+With a group it also closes what only the group's own memory knows, and tells of what only its rules' descriptions name.
 
 Connections that are open go on until they are closed.
 

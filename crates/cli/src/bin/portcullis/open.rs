@@ -84,7 +84,8 @@ The order is: the schedule, a waiver in the function's memory, the evidence of w
 that confirms it, the evidence of what was opened. So whatever stops the command leaves less open. The waiver covers what \
 your credentials open in this group, on these ports and from these sources; everything else is judged as ever.
 
-The stack must have been deployed with Openings=yes. For a group in a member account, member.yaml too. Then give the \
+The stack must have been deployed with Openings=yes, and its parameters Accounts and Regions must cover the \
+group. A group in a member account needs Openings=yes in member.yaml too. Then give the \
 credentials of both accounts, --profile and --hub-profile; or those of the stack's account, and --account and --role for a \
 role of yours in the other. Schedule, waiver and evidence are the stack's; only the rule is made in the member's account.
 
@@ -140,10 +141,8 @@ async fn opened(arguments: &OpenArgs, place: &Place) -> io::Result<u8> {
     let (Some(group), Some(time), Some(reason)) = (&arguments.group, arguments.time, &arguments.reason) else {
         return Err(io::Error::other("GROUP, --for and --reason are required"));
     };
-    if !place.ends_here {
-        let why = "the stack ends no openings in other accounts: deploy it again with Openings=yes and MemberRole, and \
-                   member.yaml with Openings=yes; nothing was opened";
-        return Err(io::Error::other(why));
+    if let Err(why) = &place.ends_here {
+        return Err(io::Error::other(format!("{why}; nothing was opened")));
     }
     let ports = ports(&arguments.ports, &place.policy).map_err(io::Error::other)?;
     let mut sources: Vec<Cidr> = Vec::new();

@@ -76,3 +76,19 @@ fn a_rule_that_only_says_that_it_is_of_an_opening_is_told_and_left_alone() {
     );
     assert_eq!(stack.rules(&web).len(), 1);
 }
+
+/// By its group it is told as well: there is something to do.
+#[test]
+fn a_group_whose_rule_only_says_that_it_is_of_an_opening_is_told_and_left_alone() {
+    let stack = Stack::new();
+    let (web, id) = opened(&stack);
+    lose_schedule(&stack);
+    stack.world.lose_item(ACCOUNT, REGION, TABLE, &format!("{ACCOUNT}/{REGION}/{web}"));
+    // Whichever way, and each time.
+    for what in [&web, &id, &web] {
+        let ran = stack.run(&["close", what]);
+        let is_told = ran.stdout.contains(&id) && ran.stdout.contains("anybody who may write a description");
+        assert!(ran.code == 3 && is_told, "{what}: {} {}{}", ran.code, ran.stdout, ran.stderr);
+    }
+    assert_eq!(stack.rules(&web).len(), 1);
+}

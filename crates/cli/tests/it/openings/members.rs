@@ -35,6 +35,8 @@ fn profiles() -> String {
 fn organisation() -> (Stack, String) {
     let stack = Stack::new();
     stack.set("MemberEndRoleName", "portcullis-end");
+    stack.set("Accounts", &format!("{ACCOUNT},{MEMBER}"));
+    stack.set("Regions", &format!("{REGION},{OHIO}"));
     stack.world.allow_role(MEMBER, "OnCall", Some("oncall-1"));
     let group = stack.world.create_group(MEMBER, OHIO, "theirs", Vpc::Other);
     (stack, group)
@@ -139,4 +141,79 @@ fn what_is_missing_in_either_account_is_said_and_nothing_is_opened() {
         let ran = stack.run_with(&alone, &[&["open", &group, "--yes"], &ASKED[..], &odd].concat());
         assert!(ran.code == 2 && ran.stderr.contains(part), "{odd:?}: {}", ran.stderr);
     }
+}
+
+/// What the stack would refuse to end, or no sweep would find, is not opened.
+#[test]
+fn what_the_stack_does_not_cover_is_refused_by_name_and_nothing_is_opened() {
+    for (name, value, part) in [
+        (
+            "Accounts",
+            "",
+            "Accounts is empty: the stack's own account, 111122223333; deploy it again with \
+                          Accounts=111122223333,444455556666",
+        ),
+        (
+            "Accounts",
+            "111122223333",
+            "may not act in account 444455556666, and would refuse to end the opening: its \
+                                      parameter Accounts is 111122223333; deploy",
+        ),
+        (
+            "Regions",
+            "",
+            "does not guard Region us-east-2, where no sweep would end an opening whose schedule is lost: its \
+                         parameter Regions is empty: the stack's own Region, eu-west-1; deploy it again with \
+                         Regions=eu-west-1,us-east-2",
+        ),
+        ("Regions", "eu-west-1,us-east-1", "parameter Regions is eu-west-1,us-east-1; deploy"),
+    ] {
+        for way in WAYS {
+            let (stack, group) = organisation();
+            stack.set(name, value);
+            let ran = run(&stack, way, &[&["open", &group, "--yes"], &ASKED[..]].concat());
+            let is_said = ran.stderr.contains(part) && ran.stderr.contains("nothing was opened");
+            assert!(ran.code == 2 && is_said, "{way:?} {name}={value}: {}", ran.stderr);
+            assert!(stack.schedules().is_empty() && rules(&stack, &group) == 0, "{way:?} {name}={value}");
+            // What is open already is closed all the same.
+            is(&run(&stack, way, &["close", &group]), 0);
+        }
+    }
+    for name in ["Accounts", "Regions"] {
+        let (stack, group) = organisation();
+        stack.set(name, "*");
+        is(&run(&stack, Way::Profiles, &[&["open", &group, "--yes"], &ASKED[..]].concat()), 0);
+    }
+    // The stack's own account, where a list leaves it out.
+    let stack = Stack::new();
+    stack.set("Accounts", MEMBER);
+    let web = stack.group("web");
+    let ran = stack.open(&web, &ASKED);
+    let part = format!("Accounts is {MEMBER}; deploy it again with Accounts={MEMBER},{ACCOUNT}; nothing was opened");
+    assert!(ran.code == 2 && ran.stderr.contains(&part), "{}", ran.stderr);
+    assert!(stack.schedules().is_empty() && stack.rules(&web).is_empty());
+}
+
+/// One of them would change the group, and the waiver and the evidence would name the other.
+#[test]
+fn two_credentials_of_one_account_are_refused() {
+    let stack = Stack::new();
+    stack.world.allow_role(ACCOUNT, "OnCall", None);
+    let web = stack.group("web");
+    let open = [&["open", &web, "--yes"], &ASKED[..]].concat();
+    let file = profiles();
+    let dev = format!("[dev]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/OnCall\nsource_profile = hub\n");
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + &dev).unwrap();
+    let keys = [("AWS_SHARED_CREDENTIALS_FILE", file)];
+    let both = stack.run_with(&keys, &[&open[..], &["--profile", "dev", "--hub-profile", "hub"]].concat());
+    let why = format!(
+        "--profile and --hub-profile are both of account {ACCOUNT}, as arn:aws:sts::{ACCOUNT}:assumed-role/OnCall/"
+    );
+    assert!(both.code == 2 && both.stderr.contains(&why), "{}", both.stderr);
+    let role = stack.run_with(&keys, &[&open[..], &["--account", ACCOUNT, "--role", "OnCall"]].concat());
+    let why = format!("your credentials are those of account {ACCOUNT} already");
+    assert!(role.code == 2 && role.stderr.contains(&why), "{}", role.stderr);
+    assert!(!stack.called("AuthorizeSecurityGroupIngress") && !stack.called("UpdateItem"));
+    // The same credentials by two names are one.
+    is(&stack.run_with(&keys, &[&open[..], &["--profile", "hub", "--hub-profile", "hub"]].concat()), 0);
 }

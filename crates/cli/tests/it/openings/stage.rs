@@ -168,7 +168,7 @@ fn stacks(body: &str, outputs: &BTreeMap<String, String>) -> Response {
             "<Type>Sender</Type><Code>ValidationError</Code><Message>Stack with id other does not exist</Message>";
         return xml(400, format!("<ErrorResponse><Error>{error}</Error><RequestId>r</RequestId></ErrorResponse>"));
     }
-    let is_parameter = |name: &str| name == "PolicyLocation" || name == "EvidenceDays";
+    let is_parameter = |name: &str| ["PolicyLocation", "EvidenceDays", "Accounts", "Regions"].contains(&name);
     let member = |what: &str, name: &str, value: &str| {
         format!("<member><{what}Key>{name}</{what}Key><{what}Value>{value}</{what}Value></member>")
     };

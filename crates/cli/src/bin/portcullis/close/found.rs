@@ -6,6 +6,7 @@ use std::io;
 
 use portcullis::aws::{AccountRegion, KnownLists, ListAge, Wanted};
 use portcullis::domain::change::Resource;
+use portcullis::domain::facts::Facts;
 use portcullis::domain::ids::GroupId;
 use portcullis::domain::opening::marker_of;
 use portcullis_cli::operator::explained;
@@ -33,6 +34,9 @@ pub(super) async fn openings(what: &What, place: &Place, target: &AccountRegion)
         What::Group(group) => {
             let mut ids: BTreeSet<String> = listed.filter(|(_, of)| of == group).map(|(id, _)| id).collect();
             ids.extend(place.openings().of_group(account, region, group).await?);
+            let facts = look(Resource::Group(group.clone()), place, target).await?;
+            let rules = facts.iter().filter(|facts| facts.location.group == *group).flat_map(|facts| &facts.rules);
+            ids.extend(rules.filter_map(marker_of).map(|marker| marker.waiver.to_owned()));
             if ids.is_empty() {
                 return Ok(Found::Nothing(format!("No opening of {group} in {account} {region}: nothing to do.")));
             }
@@ -85,11 +89,16 @@ async fn unlisted(id: &str, place: &Place, target: &AccountRegion) -> io::Result
 
 /// The groups with a rule that says that it is part of the opening.
 async fn groups_that_name(id: &str, place: &Place, target: &AccountRegion) -> io::Result<BTreeSet<GroupId>> {
+    let groups = look(Resource::Region, place, target).await?.into_iter();
+    let names = groups.filter(|facts| facts.rules.iter().filter_map(marker_of).any(|marker| marker.waiver == id));
+    Ok(names.map(|facts| facts.location.group).collect())
+}
+
+/// Groups as EC2 shows them now.
+async fn look(resource: Resource, place: &Place, target: &AccountRegion) -> io::Result<Vec<Facts>> {
     let session = place.aws.session(&place.identity, Instant::now() + PATIENCE);
     let (lists, nothing) = (KnownLists::default(), |_: &_| false);
     let wanted = Wanted { vpc: false, prefix_list_of: &nothing, lists: (&lists, ListAge::Known), now: place.now() };
-    let looked = session.describe(target, &Resource::Region, wanted).await;
-    let groups = looked.map_err(|error| io::Error::other(explained(&error.to_string())))?.groups.into_iter();
-    let names = groups.filter(|facts| facts.rules.iter().filter_map(marker_of).any(|marker| marker.waiver == id));
-    Ok(names.map(|facts| facts.location.group).collect())
+    let looked = session.describe(target, &resource, wanted).await;
+    Ok(looked.map_err(|error| io::Error::other(explained(&error.to_string())))?.groups)
 }

@@ -65,11 +65,25 @@ impl AccountArgs {
         };
         if self.hub_profile.is_some() {
             let hub = Clients::of(&there).await.map_err(io::Error::other)?;
-            let identity = who(&hub).await?.identity;
+            let Caller { identity, arn, .. } = who(&hub).await?;
+            if identity.account == first.identity.account && arn != first.arn {
+                // One of them would change the group, and the waiver and the evidence would name the other.
+                return Err(io::Error::other(format!(
+                    "--profile and --hub-profile are both of account {}, as {} and as {arn}: where the group and the stack are \
+                     in one account, give --profile alone; nothing was done",
+                    identity.account, first.arn
+                )));
+            }
             return Ok(Sides { hub, operator: there, identity, group: own, caller: first });
         }
         let (hub, identity) = (own.in_region(&region), first.identity.clone());
         let (group, caller) = match (&self.account, &self.role) {
+            (Some(account), Some(_)) if *account == identity.account => {
+                return Err(io::Error::other(format!(
+                    "your credentials are those of account {account} already: leave out --account and --role, or give the \
+                     role's own credentials with --profile; nothing was done"
+                )));
+            }
             (Some(account), Some(name)) => {
                 let role = MemberRole { name: name.clone(), external_id: self.external_id.clone() };
                 let session = session_name(&first.arn);

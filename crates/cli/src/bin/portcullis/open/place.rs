@@ -52,8 +52,8 @@ pub(crate) struct Place {
     pub(crate) kept: Option<Acts>,
     pub(crate) schedule: Option<Schedule>,
     pub(crate) policy: Arc<Policy>,
-    /// Whether the stack ends openings in the group's account.
-    pub(crate) ends_here: bool,
+    /// Whether openings end in the group's account and Region; else why not, and what to do.
+    pub(crate) ends_here: Result<(), String>,
 }
 
 impl PlaceArgs {
@@ -76,7 +76,7 @@ impl PlaceArgs {
                 None => None,
             };
             let (store, policy) = (store_named(&memory), given.unwrap_or_else(Policy::built_in).into());
-            return Ok(Place { aws, identity, caller, store, kept, schedule: None, policy, ends_here: true });
+            return Ok(Place { aws, identity, caller, store, kept, schedule: None, policy, ends_here: Ok(()) });
         }
         let stack = Stack::find(&hub, &self.stack).await.map_err(|error| trouble(error.to_string()))?;
         let output = |name, advice| stack.output(name, advice).map(str::to_owned).map_err(io::Error::other);
@@ -104,8 +104,12 @@ impl PlaceArgs {
             (None, Some(url)) => policy_file::read_with(url, &aws).await?,
         };
         let store = Store::Table(output("MemoryTableName", "the stack has no memory: deploy it again")?);
-        let is_member = caller.identity.account != identity.account;
-        let ends_here = !is_member || stack.optional("MemberEndRoleName").is_some();
+        let of_stack = AccountRegion {
+            account: identity.account.clone(),
+            region: operator.region.clone().unwrap_or_else(|| identity.region.clone()),
+        };
+        let FunctionIdentity { account, region, .. } = caller.identity.clone();
+        let ends_here = stack.ends(&AccountRegion { account, region }, &of_stack);
         let (schedule, policy) = (Some(schedule), policy.into());
         Ok(Place { aws, identity, caller, store, kept, schedule, policy, ends_here })
     }

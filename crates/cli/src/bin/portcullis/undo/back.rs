@@ -68,19 +68,18 @@ impl Back<'_> {
         let now = portcullis::now();
         let change = undo::change(&missing.rules, facts, &self.principal(), now);
         let mut why = undo::forbidden((facts, &missing.rules), &change, self.policy, now);
-        let mut waiver = None;
+        let (mut waiver, mut waiving) = (None, None);
         if !why.is_empty() {
             let needs = undo::waived((facts, &missing.rules), &change, self.policy, now);
             if let Some((named, exemptions)) = self.waiver(needs, facts, now)? {
-                why = undo::forbidden((facts, &missing.rules), &change, &self.policy_with(exemptions), now);
-                waiver = Some(named);
+                let policy = self.policy_with(exemptions);
+                why = undo::forbidden((facts, &missing.rules), &change, &policy, now);
+                (waiver, waiving) = (Some(named), Some(policy));
             }
         }
         self.tell(missing, waiver.as_ref());
         if !why.is_empty() {
-            why.iter().for_each(|why| println!("Forbidden: {}", escaped(why)));
-            println!("Nothing was done. {}", self.advice());
-            return Ok(crate::EXPOSED);
+            return Ok(self.refuse(&why));
         }
         if self.arguments.dry_run {
             println!("Nothing was done: --dry-run.");
@@ -93,10 +92,26 @@ impl Back<'_> {
             How::Anew => format!("Put {rules} back into {group}, as {who}? Type yes: "),
             How::InPlace => format!("Set {rules} of {group} back to what they were, as {who}? Type yes: "),
         };
-        if !self.arguments.yes && !confirmed(&question)? {
+        let now_shown;
+        let facts = if self.arguments.yes {
+            facts
+        } else if confirmed(&question)? {
+            // Whoever is asked may take their time.
+            now_shown = self.look().await?;
+            if !self.is_as_asked(&now_shown, &missing.rules) {
+                let why = "somebody has changed it since you were asked: nothing was changed; run the command again";
+                return Err(io::Error::other(format!("{group}: {why}")));
+            }
+            let policy = waiving.as_ref().unwrap_or(self.policy);
+            let why = undo::forbidden((&now_shown, &missing.rules), &change, policy, portcullis::now());
+            if !why.is_empty() {
+                return Ok(self.refuse(&why));
+            }
+            &now_shown
+        } else {
             eprintln!("portcullis: not confirmed: nothing was changed");
             return Ok(crate::TROUBLE);
-        }
+        };
         if let Some(waiver) = &waiver {
             self.write_waiver(waiver).await?;
         }
@@ -117,6 +132,21 @@ impl Back<'_> {
         }
         kept?;
         Ok(if is_done { 0 } else { crate::TROUBLE })
+    }
+
+    /// Whether these rules are still the ones to put back, or to set back.
+    fn is_as_asked(&self, facts: &Facts, rules: &[Rule]) -> bool {
+        match self.how {
+            How::Anew => undo::missing(rules, facts).there.is_empty(),
+            How::InPlace => undo::set_back(self.evidence, facts).rules == rules,
+        }
+    }
+
+    /// Says what forbids it; the exit status.
+    fn refuse(&self, why: &[String]) -> u8 {
+        why.iter().for_each(|why| println!("Forbidden: {}", escaped(why)));
+        println!("Nothing was done. {}", self.advice());
+        crate::EXPOSED
     }
 
     /// The principal by which CloudTrail knows the caller's rules: the role behind a session, for its name is anybody's.
