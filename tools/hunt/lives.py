@@ -3,7 +3,7 @@
 Usage: lives.py PROGRAM [WORLDS]. Each world is made from its seed: groups, rules, interfaces and instances, and the calls that
 make, change and remove them, in the shapes in which CloudTrail writes them. The views are those of --ddl, translated from
 Trino's SQL to DuckDB's; the tables below them are filled with the records themselves. So this is a witness of the views' text,
-and of its translation. No Athena and no Trino takes part.
+and of its translation. No Athena and no Trino takes part. What asks flow logs is asked about two formats of them.
 
 Exit status: 0 if every table has the same rows in both, in every world.
 """
@@ -24,6 +24,8 @@ import sqlglot
 ACCOUNT, REGION, DAY = "111122223333", "eu-west-1", datetime(2026, 11, 20, tzinfo=timezone.utc)
 FIELDS = ("version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
           " tcp-flags flow-direction")
+# The default format, which has neither of the last two.
+VERSION_2 = FIELDS.rsplit(" ", 2)[0]
 # The columns that both have.
 TABLES = {
     "rule_changes": "event_time event_id kind rule_id group_id group_name account_id region direction protocol from_port to_port"
@@ -38,40 +40,50 @@ TABLES = {
     "flow_logs": "start_time end_time interface_id src_addr dst_port protocol action log_status direction initiator",
 }
 HUNTS = ["rules-changed", "groups-attached", "unused-groups", "ssh-attempts", "coverage"]
+OF_FLOWS = {"flow_logs", "coverage", "ssh-attempts"}
 
 
 def main():
     program, worlds = Path(sys.argv[1]).resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 30
-    views, rows, different = translated(program), dict.fromkeys([*TABLES, *HUNTS], 0), 0
+    rows, different = dict.fromkeys([*TABLES, *HUNTS], 0), 0
     hunts = {name: query_of(program, name) for name in HUNTS}
-    for seed in range(worlds):
-        with tempfile.TemporaryDirectory() as folder:
-            world = World(seed)
-            logs = Path(folder) / "logs"
-            world.write(logs)
-            second = duckdb.connect()
-            world.load(second)
-            for name, view in views:
-                second.execute(f"CREATE VIEW {name} AS {view}")
-            for table, columns in TABLES.items():
-                names = columns.split()
-                asked = Path(folder) / "query.sql"
-                asked.write_text(f"SELECT {', '.join(names)} FROM {table}")
-                ours = sorted([json.dumps([row[name] for name in names]) for row in answer(program, asked, logs)])
-                theirs = sorted(json.dumps([plain(value) for value in row]) for row in
-                                second.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall())
-                rows[table] += len(ours)
-                different += told(seed, table, ours, theirs)
-            for name, sql in hunts.items():
-                result = second.execute(sql)
-                names = [column[0] for column in result.description]
-                theirs = [json.dumps([plain(value) for value in row]) for row in result.fetchall()]
-                ours = [json.dumps([row[name] for name in names]) for row in answer(program, name, logs)]
-                rows[name] += len(ours)
-                different += told(seed, name, ours, theirs)
+    for fields in (FIELDS, VERSION_2):
+        views = translated(program, fields)
+        asked = {*TABLES, *HUNTS} if fields == FIELDS else OF_FLOWS
+        for seed in range(worlds):
+            different += compared(program, (World(seed), fields), views, hunts, asked, rows)
     for name, count in rows.items():
         print(f"lives: {name:<20} {count:>6} rows in {worlds} worlds{'' if different else ', the same'}")
     return 1 if different or not all(rows.values()) else 0
+
+
+def compared(program, made, views, hunts, asked, rows):
+    """How many answers about a world are different. Adds to the rows of each."""
+    (world, fields), different = made, 0
+    with tempfile.TemporaryDirectory() as folder:
+        logs = Path(folder) / "logs"
+        world.write(logs, fields)
+        second = duckdb.connect()
+        world.load(second, fields)
+        for name, view in views:
+            second.execute(f"CREATE VIEW {name} AS {view}")
+        for table in (name for name in TABLES if name in asked):
+            names = TABLES[table].split()
+            query = Path(folder) / "query.sql"
+            query.write_text(f"SELECT {', '.join(names)} FROM {table}")
+            ours = sorted([json.dumps([row[name] for name in names]) for row in answer(program, query, logs)])
+            theirs = sorted(json.dumps([plain(value) for value in row]) for row in
+                            second.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall())
+            rows[table] += len(ours)
+            different += told(world.seed, table, ours, theirs)
+        for hunt in (name for name in hunts if name in asked):
+            result = second.execute(hunts[hunt])
+            names = [column[0] for column in result.description]
+            theirs = [json.dumps([plain(value) for value in row]) for row in result.fetchall()]
+            ours = [json.dumps([row[name] for name in names]) for row in answer(program, hunt, logs)]
+            rows[hunt] += len(ours)
+            different += told(world.seed, hunt, ours, theirs)
+    return different
 
 
 def told(seed, name, ours, theirs):
@@ -93,9 +105,9 @@ def plain(value):
     return value.strftime("%Y-%m-%dT%H:%M:%SZ") if hasattr(value, "strftime") else value
 
 
-def translated(program):
+def translated(program, fields):
     """The views of --ddl in DuckDB's SQL, in order."""
-    ddl = subprocess.run([program, "--ddl", "s3://logs", "--accounts", ACCOUNT, "--regions", REGION, "--flow-format", FIELDS],
+    ddl = subprocess.run([program, "--ddl", "s3://logs", "--accounts", ACCOUNT, "--regions", REGION, "--flow-format", fields],
                          check=True, stdout=subprocess.PIPE, text=True).stdout
     return [(name, in_duckdb(view)) for name, view in re.findall(r"CREATE OR REPLACE VIEW (\w+) AS\n(.*?);\n", ddl, re.DOTALL)]
 
@@ -117,7 +129,7 @@ class World:
     """Calls in order, a minute or more apart unless they are told not to be, and the flow logs of the same day."""
 
     def __init__(self, seed):
-        self.chance = random.Random(seed)
+        self.seed, self.chance = seed, random.Random(seed)
         self.records, self.second, self.ids = [], 0, 0
         self.groups, self.rules, self.interfaces, self.instances = {}, {}, {}, {}
         for _ in range(self.chance.randrange(3)):
@@ -378,14 +390,18 @@ class World:
             yield (f"2 {ACCOUNT} {interface} 198.51.100.{self.chance.randrange(4)} 10.9.9.9 {self.chance.randrange(1024, 1030)} "
                    f"{self.chance.choice([22, 443])} {protocol} 3 840 {start} {end} {action} OK {flags} {way}")
 
-    def write(self, folder):
+    def flow_lines(self, fields):
+        """The lines without the fields at the end that the format lacks."""
+        return [" ".join(line.split()[:len(fields.split())]) for line in self.lines]
+
+    def write(self, folder, fields):
         folder.mkdir()
         half = len(self.records) // 2
         for n, part in enumerate([self.records[half:], self.records[:half], self.records[-1:]]):
             (folder / f"{n}.json.gz").write_bytes(gzip.compress(json.dumps({"Records": part}).encode(), mtime=0))
-        (folder / "flows.log").write_text("\n".join([FIELDS, *self.lines, ""]))
+        (folder / "flows.log").write_text("\n".join([fields, *self.flow_lines(fields), ""]))
 
-    def load(self, second):
+    def load(self, second, fields):
         """The tables that --ddl would make over the files."""
         issuer = "STRUCT(\"type\" VARCHAR, principalid VARCHAR, arn VARCHAR, accountid VARCHAR, username VARCHAR)"
         session = f"STRUCT(attributes STRUCT(mfaauthenticated VARCHAR, creationdate VARCHAR), sessionissuer {issuer})"
@@ -403,11 +419,11 @@ class World:
                            [json.dumps({**dict.fromkeys(["principalid", "invokedby", "accesskeyid", "sessioncontext"]), **who}), *values,
                             "2026/11/20"])
         numbers = {"version", "srcport", "dstport", "protocol", "tcp-flags", "packets", "bytes", "start", "end"}
-        columns = ", ".join(f'"{name.replace("-", "_")}" {"BIGINT" if name in numbers else "VARCHAR"}' for name in FIELDS.split())
+        columns = ", ".join(f'"{name.replace("-", "_")}" {"BIGINT" if name in numbers else "VARCHAR"}' for name in fields.split())
         second.execute(f"CREATE TABLE vpc_flow_logs ({columns}, day VARCHAR)")
         # Hive reads what is no number in a column of numbers as NULL.
-        rows = [[None if word == "-" and name in numbers else word for name, word in zip(FIELDS.split(), line.split())] + ["2026/11/20"]
-                for line in self.lines]
+        rows = [[None if word == "-" and name in numbers else word for name, word in zip(fields.split(), line.split())] + ["2026/11/20"]
+                for line in self.flow_lines(fields)]
         second.executemany(f"INSERT INTO vpc_flow_logs VALUES ({', '.join('?' for _ in rows[0])})", rows)
 
 

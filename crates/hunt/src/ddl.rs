@@ -281,13 +281,17 @@ mod tests {
     }
 
     #[test]
-    fn the_direction_is_there_where_the_format_has_it() {
+    fn the_direction_is_told_where_the_format_has_it_and_null_elsewhere() {
         let with = |format: &str| Place { flow_format: Format::parse(format).unwrap(), ..place(Layout::Account) };
         let all = statements(&with("${protocol} ${tcp-flags} ${flow-direction} ${start} ${end}"));
         assert!(
             all.contains("flow_direction END AS direction") && all.contains("bitwise_and(tcp_flags, 18) = 2"),
             "{all}"
         );
-        assert!(!statements(&place(Layout::Account)).contains("flow_direction END AS direction"));
+        let without = statements(&with("${start} ${end}"));
+        assert!(!without.contains("flow_direction END AS direction"));
+        for column in ["CAST(NULL AS varchar) AS direction", "'unknown' END AS initiator"] {
+            assert!(without.contains(column), "ssh-attempts asks for it: {without}");
+        }
     }
 }
