@@ -410,14 +410,16 @@ class World:
         texts = ("eventtime eventsource eventname awsregion sourceipaddress useragent errorcode errormessage requestparameters"
                  " responseelements additionaleventdata eventid readonly eventtype recipientaccountid vpcendpointid day").split()
         second.execute(f"CREATE TABLE cloudtrail (useridentity {identity}, {', '.join(f'{name} VARCHAR' for name in texts)})")
-        for record in [*self.records, self.records[-1]]:
+        # Some records come twice, on one day or before and after midnight.
+        delivered = [("2026/11/20", self.records), ("2026/11/20", self.records[::3]), ("2026/11/21", self.records[1::2])]
+        for day, record in [(day, record) for day, records in delivered for record in records]:
             lower = {key.lower(): value for key, value in record.items()}
             who = {key.lower(): value for key, value in record["userIdentity"].items()}
             marks = ", ".join("?" for _ in texts)
             values = [text_of(lower.get(name)) for name in texts[:-1]]
             second.execute(f"INSERT INTO cloudtrail SELECT CAST(CAST(? AS JSON) AS {identity}), {marks}",
                            [json.dumps({**dict.fromkeys(["principalid", "invokedby", "accesskeyid", "sessioncontext"]), **who}), *values,
-                            "2026/11/20"])
+                            day])
         numbers = {"version", "srcport", "dstport", "protocol", "tcp-flags", "packets", "bytes", "start", "end"}
         columns = ", ".join(f'"{name.replace("-", "_")}" {"BIGINT" if name in numbers else "VARCHAR"}' for name in fields.split())
         second.execute(f"CREATE TABLE vpc_flow_logs ({columns}, day VARCHAR)")
