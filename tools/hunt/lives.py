@@ -130,7 +130,7 @@ class World:
 
     def __init__(self, seed):
         self.seed, self.chance = seed, random.Random(seed)
-        self.records, self.second, self.ids = [], 0, 0
+        self.records, self.second, self.ids, self.is_still = [], 0, 0, False
         self.groups, self.rules, self.interfaces, self.instances = {}, {}, {}, {}
         for _ in range(self.chance.randrange(3)):
             self.create_group()
@@ -149,7 +149,7 @@ class World:
         return self.chance.choice(things) if things else None
 
     def call(self, name, request, answer, **more):
-        self.second += self.chance.choice([1, 60, 61, 600])
+        self.second += 0 if self.is_still else self.chance.choice([1, 60, 61, 600])
         who = self.chance.choice(["ann", "bob", "deploy"])
         self.records.append({
             "eventVersion": "1.11", "eventTime": (DAY + timedelta(seconds=self.second)).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -161,7 +161,7 @@ class World:
 
     def step(self):
         kinds = {
-            "create_group": 3, "open": 6, "open_old": 3, "modify": 4, "close": 3, "close_like": 3, "close_unknown": 2, "delete_group": 1,
+            "create_group": 3, "open": 6, "open_old": 3, "modify": 4, "modify_twice": 2, "close": 3, "close_like": 3, "close_unknown": 2, "delete_group": 1,
             "create_interface": 2, "launch": 2, "attach": 2, "detach": 1, "set_groups": 3, "set_instance": 1, "terminate": 1,
             "delete_interface": 1, "tag": 2, "fail": 1,
         }
@@ -205,7 +205,12 @@ class World:
                       {"_return": True, "securityGroupRuleSet": {"items": rules}})
 
     def alike(self, group, egress, permission):
-        return any(known[:3] == (group, egress, permission) for known in self.rules.values())
+        """EC2 refuses a second rule that admits the same. TCP without ports is TCP to all ports."""
+        def meant(permission):
+            protocol, low, high, kind, source = permission
+            return (protocol, 0, 65535, kind, source) if (protocol, low) == ("tcp", None) else permission
+
+        return any(known[:2] == (group, egress) and meant(known[2]) == meant(permission) for known in self.rules.values())
 
     def asked(self, permission):
         """The form of requests, nested, or flat where that can say it."""
@@ -225,9 +230,18 @@ class World:
         self.rules[self.id("old")] = (group, False, permission, False)
         self.call("AuthorizeSecurityGroupIngress", {"groupId": group, **self.asked(permission)}, {"_return": True})
 
-    def modify(self):
-        rules = sorted(rule for rule, known in self.rules.items() if known[3])
-        if self.chance.random() < 0.15 and self.groups:
+    def modify_twice(self):
+        """In one second."""
+        rule, before = self.one(rule for rule, known in self.rules.items() if known[3]), len(self.records)
+        if rule:
+            self.modify(rule)
+            self.is_still = len(self.records) > before
+            self.modify(rule)
+            self.is_still = False
+
+    def modify(self, rule=None):
+        rules = [rule] if rule else sorted(rule for rule, known in self.rules.items() if known[3])
+        if not rule and self.chance.random() < 0.15 and self.groups:
             # Older than the records.
             rule, group, egress, permission = self.id("sgr"), self.one(self.groups), False, self.permission()
         elif rules:
