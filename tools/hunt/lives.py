@@ -3,7 +3,7 @@
 Usage: lives.py PROGRAM [WORLDS]. Each world is made from its seed: groups, rules, interfaces and instances, and the calls that
 make, change and remove them, in the shapes in which CloudTrail writes them. The views are those of --ddl, translated from
 Trino's SQL to DuckDB's; the tables below them are filled with the records themselves. So this is a witness of the views' text,
-and of its translation. No Athena and no Trino takes part.
+and of its translation. No Athena and no Trino takes part. What asks flow logs is asked about two formats of them.
 
 Exit status: 0 if every table has the same rows in both, in every world.
 """
@@ -24,6 +24,8 @@ import sqlglot
 ACCOUNT, REGION, DAY = "111122223333", "eu-west-1", datetime(2026, 11, 20, tzinfo=timezone.utc)
 FIELDS = ("version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
           " tcp-flags flow-direction")
+# The default format, which has neither of the last two.
+VERSION_2 = FIELDS.rsplit(" ", 2)[0]
 # The columns that both have.
 TABLES = {
     "rule_changes": "event_time event_id kind rule_id group_id group_name account_id region direction protocol from_port to_port"
@@ -38,40 +40,50 @@ TABLES = {
     "flow_logs": "start_time end_time interface_id src_addr dst_port protocol action log_status direction initiator",
 }
 HUNTS = ["rules-changed", "groups-attached", "unused-groups", "ssh-attempts", "coverage"]
+OF_FLOWS = {"flow_logs", "coverage", "ssh-attempts"}
 
 
 def main():
     program, worlds = Path(sys.argv[1]).resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 30
-    views, rows, different = translated(program), dict.fromkeys([*TABLES, *HUNTS], 0), 0
+    rows, different = dict.fromkeys([*TABLES, *HUNTS], 0), 0
     hunts = {name: query_of(program, name) for name in HUNTS}
-    for seed in range(worlds):
-        with tempfile.TemporaryDirectory() as folder:
-            world = World(seed)
-            logs = Path(folder) / "logs"
-            world.write(logs)
-            second = duckdb.connect()
-            world.load(second)
-            for name, view in views:
-                second.execute(f"CREATE VIEW {name} AS {view}")
-            for table, columns in TABLES.items():
-                names = columns.split()
-                asked = Path(folder) / "query.sql"
-                asked.write_text(f"SELECT {', '.join(names)} FROM {table}")
-                ours = sorted([json.dumps([row[name] for name in names]) for row in answer(program, asked, logs)])
-                theirs = sorted(json.dumps([plain(value) for value in row]) for row in
-                                second.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall())
-                rows[table] += len(ours)
-                different += told(seed, table, ours, theirs)
-            for name, sql in hunts.items():
-                result = second.execute(sql)
-                names = [column[0] for column in result.description]
-                theirs = [json.dumps([plain(value) for value in row]) for row in result.fetchall()]
-                ours = [json.dumps([row[name] for name in names]) for row in answer(program, name, logs)]
-                rows[name] += len(ours)
-                different += told(seed, name, ours, theirs)
+    for fields in (FIELDS, VERSION_2):
+        views = translated(program, fields)
+        asked = {*TABLES, *HUNTS} if fields == FIELDS else OF_FLOWS
+        for seed in range(worlds):
+            different += compared(program, (World(seed), fields), views, hunts, asked, rows)
     for name, count in rows.items():
         print(f"lives: {name:<20} {count:>6} rows in {worlds} worlds{'' if different else ', the same'}")
     return 1 if different or not all(rows.values()) else 0
+
+
+def compared(program, made, views, hunts, asked, rows):
+    """How many answers about a world are different. Adds to the rows of each."""
+    (world, fields), different = made, 0
+    with tempfile.TemporaryDirectory() as folder:
+        logs = Path(folder) / "logs"
+        world.write(logs, fields)
+        second = duckdb.connect()
+        world.load(second, fields)
+        for name, view in views:
+            second.execute(f"CREATE VIEW {name} AS {view}")
+        for table in (name for name in TABLES if name in asked):
+            names = TABLES[table].split()
+            query = Path(folder) / "query.sql"
+            query.write_text(f"SELECT {', '.join(names)} FROM {table}")
+            ours = sorted([json.dumps([row[name] for name in names]) for row in answer(program, query, logs)])
+            theirs = sorted(json.dumps([plain(value) for value in row]) for row in
+                            second.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall())
+            rows[table] += len(ours)
+            different += told(world.seed, table, ours, theirs)
+        for hunt in (name for name in hunts if name in asked):
+            result = second.execute(hunts[hunt])
+            names = [column[0] for column in result.description]
+            theirs = [json.dumps([plain(value) for value in row]) for row in result.fetchall()]
+            ours = [json.dumps([row[name] for name in names]) for row in answer(program, hunt, logs)]
+            rows[hunt] += len(ours)
+            different += told(world.seed, hunt, ours, theirs)
+    return different
 
 
 def told(seed, name, ours, theirs):
@@ -93,9 +105,9 @@ def plain(value):
     return value.strftime("%Y-%m-%dT%H:%M:%SZ") if hasattr(value, "strftime") else value
 
 
-def translated(program):
+def translated(program, fields):
     """The views of --ddl in DuckDB's SQL, in order."""
-    ddl = subprocess.run([program, "--ddl", "s3://logs", "--accounts", ACCOUNT, "--regions", REGION, "--flow-format", FIELDS],
+    ddl = subprocess.run([program, "--ddl", "s3://logs", "--accounts", ACCOUNT, "--regions", REGION, "--flow-format", fields],
                          check=True, stdout=subprocess.PIPE, text=True).stdout
     return [(name, in_duckdb(view)) for name, view in re.findall(r"CREATE OR REPLACE VIEW (\w+) AS\n(.*?);\n", ddl, re.DOTALL)]
 
@@ -117,8 +129,8 @@ class World:
     """Calls in order, a minute or more apart unless they are told not to be, and the flow logs of the same day."""
 
     def __init__(self, seed):
-        self.chance = random.Random(seed)
-        self.records, self.second, self.ids = [], 0, 0
+        self.seed, self.chance = seed, random.Random(seed)
+        self.records, self.second, self.ids, self.is_still = [], 0, 0, False
         self.groups, self.rules, self.interfaces, self.instances = {}, {}, {}, {}
         for _ in range(self.chance.randrange(3)):
             self.create_group()
@@ -137,7 +149,7 @@ class World:
         return self.chance.choice(things) if things else None
 
     def call(self, name, request, answer, **more):
-        self.second += self.chance.choice([1, 60, 61, 600])
+        self.second += 0 if self.is_still else self.chance.choice([1, 60, 61, 600])
         who = self.chance.choice(["ann", "bob", "deploy"])
         self.records.append({
             "eventVersion": "1.11", "eventTime": (DAY + timedelta(seconds=self.second)).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -149,7 +161,7 @@ class World:
 
     def step(self):
         kinds = {
-            "create_group": 3, "open": 6, "open_old": 3, "modify": 4, "close": 3, "close_like": 3, "close_unknown": 2, "delete_group": 1,
+            "create_group": 3, "open": 6, "open_old": 3, "modify": 4, "modify_twice": 2, "close": 3, "close_like": 3, "close_unknown": 2, "delete_group": 1,
             "create_interface": 2, "launch": 2, "attach": 2, "detach": 1, "set_groups": 3, "set_instance": 1, "terminate": 1,
             "delete_interface": 1, "tag": 2, "fail": 1,
         }
@@ -193,7 +205,12 @@ class World:
                       {"_return": True, "securityGroupRuleSet": {"items": rules}})
 
     def alike(self, group, egress, permission):
-        return any(known[:3] == (group, egress, permission) for known in self.rules.values())
+        """EC2 refuses a second rule that admits the same. TCP without ports is TCP to all ports."""
+        def meant(permission):
+            protocol, low, high, kind, source = permission
+            return (protocol, 0, 65535, kind, source) if (protocol, low) == ("tcp", None) else permission
+
+        return any(known[:2] == (group, egress) and meant(known[2]) == meant(permission) for known in self.rules.values())
 
     def asked(self, permission):
         """The form of requests, nested, or flat where that can say it."""
@@ -213,9 +230,18 @@ class World:
         self.rules[self.id("old")] = (group, False, permission, False)
         self.call("AuthorizeSecurityGroupIngress", {"groupId": group, **self.asked(permission)}, {"_return": True})
 
-    def modify(self):
-        rules = sorted(rule for rule, known in self.rules.items() if known[3])
-        if self.chance.random() < 0.15 and self.groups:
+    def modify_twice(self):
+        """In one second."""
+        rule, before = self.one(rule for rule, known in self.rules.items() if known[3]), len(self.records)
+        if rule:
+            self.modify(rule)
+            self.is_still = len(self.records) > before
+            self.modify(rule)
+            self.is_still = False
+
+    def modify(self, rule=None):
+        rules = [rule] if rule else sorted(rule for rule, known in self.rules.items() if known[3])
+        if not rule and self.chance.random() < 0.15 and self.groups:
             # Older than the records.
             rule, group, egress, permission = self.id("sgr"), self.one(self.groups), False, self.permission()
         elif rules:
@@ -378,14 +404,18 @@ class World:
             yield (f"2 {ACCOUNT} {interface} 198.51.100.{self.chance.randrange(4)} 10.9.9.9 {self.chance.randrange(1024, 1030)} "
                    f"{self.chance.choice([22, 443])} {protocol} 3 840 {start} {end} {action} OK {flags} {way}")
 
-    def write(self, folder):
+    def flow_lines(self, fields):
+        """The lines without the fields at the end that the format lacks."""
+        return [" ".join(line.split()[:len(fields.split())]) for line in self.lines]
+
+    def write(self, folder, fields):
         folder.mkdir()
         half = len(self.records) // 2
         for n, part in enumerate([self.records[half:], self.records[:half], self.records[-1:]]):
             (folder / f"{n}.json.gz").write_bytes(gzip.compress(json.dumps({"Records": part}).encode(), mtime=0))
-        (folder / "flows.log").write_text("\n".join([FIELDS, *self.lines, ""]))
+        (folder / "flows.log").write_text("\n".join([fields, *self.flow_lines(fields), ""]))
 
-    def load(self, second):
+    def load(self, second, fields):
         """The tables that --ddl would make over the files."""
         issuer = "STRUCT(\"type\" VARCHAR, principalid VARCHAR, arn VARCHAR, accountid VARCHAR, username VARCHAR)"
         session = f"STRUCT(attributes STRUCT(mfaauthenticated VARCHAR, creationdate VARCHAR), sessionissuer {issuer})"
@@ -394,20 +424,22 @@ class World:
         texts = ("eventtime eventsource eventname awsregion sourceipaddress useragent errorcode errormessage requestparameters"
                  " responseelements additionaleventdata eventid readonly eventtype recipientaccountid vpcendpointid day").split()
         second.execute(f"CREATE TABLE cloudtrail (useridentity {identity}, {', '.join(f'{name} VARCHAR' for name in texts)})")
-        for record in [*self.records, self.records[-1]]:
+        # Some records come twice, on one day or before and after midnight.
+        delivered = [("2026/11/20", self.records), ("2026/11/20", self.records[::3]), ("2026/11/21", self.records[1::2])]
+        for day, record in [(day, record) for day, records in delivered for record in records]:
             lower = {key.lower(): value for key, value in record.items()}
             who = {key.lower(): value for key, value in record["userIdentity"].items()}
             marks = ", ".join("?" for _ in texts)
             values = [text_of(lower.get(name)) for name in texts[:-1]]
             second.execute(f"INSERT INTO cloudtrail SELECT CAST(CAST(? AS JSON) AS {identity}), {marks}",
                            [json.dumps({**dict.fromkeys(["principalid", "invokedby", "accesskeyid", "sessioncontext"]), **who}), *values,
-                            "2026/11/20"])
+                            day])
         numbers = {"version", "srcport", "dstport", "protocol", "tcp-flags", "packets", "bytes", "start", "end"}
-        columns = ", ".join(f'"{name.replace("-", "_")}" {"BIGINT" if name in numbers else "VARCHAR"}' for name in FIELDS.split())
+        columns = ", ".join(f'"{name.replace("-", "_")}" {"BIGINT" if name in numbers else "VARCHAR"}' for name in fields.split())
         second.execute(f"CREATE TABLE vpc_flow_logs ({columns}, day VARCHAR)")
         # Hive reads what is no number in a column of numbers as NULL.
-        rows = [[None if word == "-" and name in numbers else word for name, word in zip(FIELDS.split(), line.split())] + ["2026/11/20"]
-                for line in self.lines]
+        rows = [[None if word == "-" and name in numbers else word for name, word in zip(fields.split(), line.split())] + ["2026/11/20"]
+                for line in self.flow_lines(fields)]
         second.executemany(f"INSERT INTO vpc_flow_logs VALUES ({', '.join('?' for _ in rows[0])})", rows)
 
 

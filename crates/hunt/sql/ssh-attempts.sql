@@ -1,6 +1,6 @@
 -- question: Which sources tried SSH, or another port, against which instances, and how often?
 -- needs: flow logs; for the names of instances CloudTrail or describe-instances
--- note: A record is no attempt: one long connection has a record every one to ten minutes. source_ports comes nearer.
+-- note: A record is no attempt: one long connection has a record every one to ten minutes. source_ports comes nearer. Where direction is empty, a connection that went out may be counted.
 -- param: port = 22; another port
 -- param: name = ''; only instances with this Name
 -- bars: src_addr, records

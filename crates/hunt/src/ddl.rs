@@ -67,19 +67,20 @@ pub fn statements(place: &Place) -> String {
     let mut all = vec![cloudtrail(place), flow::table(place)];
     for (name, query) in views(&place.flow_format, place.flow_files, place.flow_folders) {
         all.push(format!("CREATE OR REPLACE VIEW {name} AS\n{query};\n"));
-        if name == "ec2_calls" {
-            all.push(FEWER_READS.to_owned());
-        }
     }
+    all.push(KEPT.to_owned());
     all.join("\n")
 }
 
-/// The views below `ec2_calls` read it several times, and with it all of CloudTrail.
-const FEWER_READS: &str = "\
--- Each question about rules and interfaces reads all of CloudTrail, several times. A table of the calls that matter for them is
--- small, and costs it once; it holds what had been delivered by then. In place of the view above:
---   DROP VIEW ec2_calls
---   CREATE TABLE ec2_calls WITH (format = 'PARQUET') AS (the query of the view above)
+/// Athena puts in a view wherever it is named, and these are named more than once, at last over all of CloudTrail.
+const KEPT: &str = "\
+-- Athena puts in a view wherever it is named: rule_changes comes to 120 scans of all of CloudTrail, group_changes to 836, each with
+-- its own stages, and it may refuse that many (QUERY_HAS_TOO_MANY_STAGES). Tables of the views that are named more than once are
+-- small, and leave 22 and 4 scans of such tables. They hold what had been delivered when they were made. One after the other, for
+-- each NAME of ec2_calls, rule_facts, instance_interfaces, memberships:
+--   CREATE TABLE kept_NAME WITH (format = 'PARQUET') AS SELECT * FROM NAME
+--   DROP VIEW NAME
+--   CREATE VIEW NAME AS SELECT * FROM kept_NAME
 ";
 
 /// The views, by name, with their queries. They have the columns of the tables here. `day` is a partition: a query must bound
@@ -245,6 +246,18 @@ mod tests {
     }
 
     #[test]
+    fn views_that_are_named_more_than_once_can_be_kept_as_tables() {
+        let all = statements(&place(Layout::Account));
+        let (views, said) = all.rsplit_once(";\n").unwrap();
+        assert!(said.lines().all(|line| line.is_empty() || line.starts_with("--")), "{said}");
+        let (_, named) = said.split_once("NAME of ").unwrap();
+        for name in named.split_once(':').unwrap().0.split(", ") {
+            assert!(views.contains(&format!("VIEW {name} AS\n")), "{name}");
+            assert!(views.matches(&format!(" {name} ")).count() > 2, "{name} is named once");
+        }
+    }
+
+    #[test]
     fn the_folders_of_flow_logs_are_those_that_their_options_make() {
         let text =
             |hive, hours| statements(&Place { flow_folders: FlowFolders { hive, hours }, ..place(Layout::Account) });
@@ -281,13 +294,17 @@ mod tests {
     }
 
     #[test]
-    fn the_direction_is_there_where_the_format_has_it() {
+    fn the_direction_is_told_where_the_format_has_it_and_null_elsewhere() {
         let with = |format: &str| Place { flow_format: Format::parse(format).unwrap(), ..place(Layout::Account) };
         let all = statements(&with("${protocol} ${tcp-flags} ${flow-direction} ${start} ${end}"));
         assert!(
             all.contains("flow_direction END AS direction") && all.contains("bitwise_and(tcp_flags, 18) = 2"),
             "{all}"
         );
-        assert!(!statements(&place(Layout::Account)).contains("flow_direction END AS direction"));
+        let without = statements(&with("${start} ${end}"));
+        assert!(!without.contains("flow_direction END AS direction"));
+        for column in ["CAST(NULL AS varchar) AS direction", "'unknown' END AS initiator"] {
+            assert!(without.contains(column), "ssh-attempts asks for it: {without}");
+        }
     }
 }

@@ -127,9 +127,7 @@ pub(super) fn view(format: &Format, files: FlowFiles, folders: FlowFolders) -> S
     }
     let status = if format.has(Field::LogStatus) { "coalesce(nullif(log_status, '-'), 'OK')" } else { "'OK'" };
     columns.push(format!("{status} AS log_status"));
-    if format.has(Field::FlowDirection) {
-        columns.extend(who_began(format, status));
-    }
+    columns.extend(who_began(format, status));
     // The keys of the folders are there for those who bound them; all others bound the day.
     let day = if folders.hive {
         "year || '/' || month || '/' || date_of_month AS day, year, month, date_of_month"
@@ -141,8 +139,12 @@ pub(super) fn view(format: &Format, files: FlowFiles, folders: FlowFolders) -> S
     format!("SELECT {}\nFROM vpc_flow_logs", columns.join(",\n       "))
 }
 
-/// Which way the traffic went and who began, where the format says the one. Without it only the addresses of interfaces would.
+/// Which way the traffic went and who began. Without `${flow-direction}` only the addresses of interfaces would say it.
 fn who_began(format: &Format, status: &str) -> [String; 2] {
+    if !format.has(Field::FlowDirection) {
+        let began = format!("CASE WHEN {status} = 'OK' THEN 'unknown' END AS initiator");
+        return ["CAST(NULL AS varchar) AS direction".to_owned(), began];
+    }
     let is = |flags: u8| format!("bitwise_and(tcp_flags, 18) = {flags}");
     let began = match format.has(Field::TcpFlags) && format.has(Field::Protocol) {
         false => "'unknown'".to_owned(),

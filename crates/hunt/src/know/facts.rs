@@ -1,5 +1,6 @@
 //! Facts: what one call, or one line of a snapshot, says.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -157,4 +158,15 @@ pub struct Fact {
     pub region: Option<String>,
     /// Whether its time is certain: a record's is, a snapshot's only if someone said when it was taken.
     pub is_dated: bool,
+}
+
+impl Fact {
+    /// The order in which facts are followed. Records have whole seconds, so nothing tells which of two changes of rules in
+    /// one second came first: they are in the order of their events' ids, as in the views for Athena.
+    #[must_use]
+    pub fn followed(&self, other: &Self) -> Ordering {
+        let are_changes = [self, other].iter().all(|fact| matches!(fact.what, What::Modified { .. }));
+        let by_event = if are_changes { self.by.event.cmp(&other.by.event) } else { Ordering::Equal };
+        self.time.cmp(&other.time).then(by_event).then_with(|| self.cmp(other))
+    }
 }

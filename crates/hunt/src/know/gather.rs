@@ -46,7 +46,7 @@ pub fn gather(inputs: &Inputs) -> Knowledge {
     parts.into_iter().for_each(|part| all.add(part));
     // Two trails deliver an event twice, and so does a file that is there twice.
     let mut known = BTreeSet::new();
-    all.facts.sort();
+    all.facts.sort_by(Fact::followed);
     all.facts.retain(|fact| match &fact.by.event {
         Some(event) => known.insert((fact.account.clone(), event.clone())),
         None => true,

@@ -151,13 +151,13 @@ table_of_rules! {
 
 fn rule_changes(world: &World, rows: &mut Rows) {
     let knowledge = world.knowledge();
-    let mut of_id: HashMap<&str, Vec<&RuleLife>> = HashMap::new();
-    knowledge.rules.iter().for_each(|life| of_id.entry(&life.id).or_default().push(life));
+    // The lives of a rule are in order, also those of one second.
+    let mut last_of: HashMap<&str, &RuleLife> = HashMap::new();
     for life in &knowledge.rules {
         let name = knowledge.groups.get(&life.group).and_then(|group| group.name.as_deref());
         let is_modified = life.opened_how == "modified";
-        let before = |other: &&&RuleLife| is_modified && other.to == life.from && other.from != life.from;
-        let old = of_id.get(life.id.as_str()).into_iter().flatten().find(before).map(|old| &old.permission);
+        let before = last_of.insert(&life.id, life).filter(|before| is_modified && before.to == life.from);
+        let old = before.map(|before| &before.permission);
         let begin = life.from.map(|at| Change {
             at,
             kind: if is_modified { "modify" } else { "open" },

@@ -229,7 +229,7 @@ fn the_self_test_has_every_view_and_hunt_checked_and_reads_nothing() {
                 json!({"QueryExecution": {"Status": {"State": "SUCCEEDED"}, "Statistics": {"DataScannedInBytes": 0}}})
             }
             _ => {
-                json!({"ResultSet": {"Rows": [row(&[Some("true")])], "ResultSetMetadata": {"ColumnInfo": [{"Name": "Valid", "Type": "boolean"}]}}})
+                json!({"ResultSet": {"Rows": [row(&[Some("Fragment 0")])], "ResultSetMetadata": {"ColumnInfo": [{"Name": "Query Plan", "Type": "varchar"}]}}})
             }
         })
     };
@@ -238,7 +238,9 @@ fn the_self_test_has_every_view_and_hunt_checked_and_reads_nothing() {
     let (code, out, err) = ran(program(&url, &arguments));
     assert_eq!(code, 2, "{err}");
     let started = named(&calls, "StartQueryExecution");
-    assert!(started.iter().all(|call| call["QueryString"].as_str().unwrap().starts_with("EXPLAIN (TYPE VALIDATE)\n")));
+    assert!(
+        started.iter().all(|call| call["QueryString"].as_str().unwrap().starts_with("EXPLAIN (TYPE DISTRIBUTED)\n"))
+    );
     // Sixteen queries of views, eleven views that hunts read, eleven hunts.
     assert_eq!(started.len(), 38);
     let count = |begin: &str| out.lines().filter(|line| line.starts_with(begin)).count();

@@ -33,6 +33,27 @@ fn a_rule_lives_from_its_opening_over_its_changes_to_its_end() {
 }
 
 #[test]
+fn two_changes_of_one_second_follow_each_other() {
+    let mut logs = Logs::new();
+    let change = |event: &str, source: &str| {
+        let new = json!({"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIpv4": source});
+        let rules = json!({"SecurityGroupRuleId": "sgr-1", "SecurityGroupRule": new});
+        let mut record = modify(at("11:00"), "sg-1", rules);
+        record["eventID"] = event.into();
+        record
+    };
+    logs.trail(&[
+        open(at("10:00"), "sg-1", "sgr-1", (22, 22), "10.0.0.0/8"),
+        change("e-2", "10.1.0.0/16"),
+        change("e-1", "172.16.0.0/12"),
+    ]);
+    assert_eq!(
+        only(&logs.ask("rules-changed"), &["kind", "source", "old_source"]),
+        ["open 10.0.0.0/8 null", "modify 172.16.0.0/12 10.0.0.0/8", "modify 10.1.0.0/16 172.16.0.0/12"]
+    );
+}
+
+#[test]
 fn rules_without_ids_are_followed_by_what_they_admit() {
     let mut logs = Logs::new();
     let flat = json!({"groupId": "sg-1", "ipPermissions": {}, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIp": "1.2.3.4/0"});

@@ -1,9 +1,9 @@
 WITH lives AS (
-  SELECT r.*, lag(closed_at) OVER (PARTITION BY rule_id ORDER BY opened_at NULLS FIRST) AS before_closed_at,
-         lag(protocol) OVER (PARTITION BY rule_id ORDER BY opened_at NULLS FIRST) AS before_protocol,
-         lag(from_port) OVER (PARTITION BY rule_id ORDER BY opened_at NULLS FIRST) AS before_from_port,
-         lag(to_port) OVER (PARTITION BY rule_id ORDER BY opened_at NULLS FIRST) AS before_to_port,
-         lag(source) OVER (PARTITION BY rule_id ORDER BY opened_at NULLS FIRST) AS before_source
+  SELECT r.*, lag(closed_at) OVER (PARTITION BY rule_id ORDER BY n) AS before_closed_at,
+         lag(protocol) OVER (PARTITION BY rule_id ORDER BY n) AS before_protocol,
+         lag(from_port) OVER (PARTITION BY rule_id ORDER BY n) AS before_from_port,
+         lag(to_port) OVER (PARTITION BY rule_id ORDER BY n) AS before_to_port,
+         lag(source) OVER (PARTITION BY rule_id ORDER BY n) AS before_source
   FROM sg_rules r
 )
 SELECT opened_at AS event_time, opened_event AS event_id, CASE opened_how WHEN 'modified' THEN 'modify' ELSE 'open' END AS kind,

@@ -44,7 +44,7 @@ WITH ordered AS (
 ), ended AS (
   SELECT e.*, row_number() OVER (PARTITION BY rule_id, n ORDER BY event_time, step, event_id) AS place FROM ends e
 )
-SELECT l.rule_id, l.group_id, g.group_name, l.account_id, l.region, l.direction,
+SELECT l.rule_id, l.n, l.group_id, g.group_name, l.account_id, l.region, l.direction,
        TRY_CAST(nullif(split_part(l.traffic, '|', 1), '') AS INTEGER) AS protocol,
        CASE WHEN split_part(l.traffic, '|', 1) NOT IN ('1', '58')
             THEN TRY_CAST(nullif(split_part(l.traffic, '|', 2), '') AS INTEGER) END AS from_port,
