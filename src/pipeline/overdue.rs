@@ -14,47 +14,90 @@ use tokio::time::Instant;
 use super::context::Context;
 use super::end::{End, Order, PATIENCE, end, named};
 use super::task::GroupTask;
-use crate::aws::AccountRegion;
 use crate::store::StoreError;
 
 /// So many openings of which only descriptions tell are looked into by a sweep of an account and Region. Each costs calls
 /// and may cost a message, and anybody may write descriptions.
 const MOST_DESCRIBED: usize = 16;
 
+/// What is left to end where the list of openings was not read at once.
+pub(super) struct Unread {
+    error: StoreError,
+    /// The openings that rules' descriptions tell of.
+    described: Described,
+}
+
+/// Openings whose time has come by what rules' descriptions say, with their groups.
+type Described = Vec<(GroupId, String)>;
+
 /// Ends every opening of an account and Region whose time has come, for a sweep: those that the list names, and those
-/// that a rule's description tells of. The rules that are gone then are taken from what the sweep has seen.
+/// that a rule's description tells of. The rules that are gone then are taken from what the sweep has seen. What is open
+/// does not wait for the list: if it is not read at once, nothing is ended yet.
 pub(super) fn overdue<'a>(
     context: &'a Context,
     task: &'a GroupTask<'_>,
     groups: &'a mut [Facts],
-) -> BoxFuture<'a, Vec<End>> {
-    Box::pin(ended(context, task, groups))
+) -> BoxFuture<'a, Result<Vec<End>, Unread>> {
+    Box::pin(async move {
+        let described = described(context, groups);
+        match read(context, &key(task), task.session.until().min(Instant::now() + AT_ONCE)).await {
+            Ok(entries) => Ok(ended(context, task, (&entries, described), groups).await),
+            Err(_) if !context.settings.memory.is_some() => {
+                Ok(ended(context, task, (&Entries::new(), described), groups).await)
+            }
+            Err(error) => Err(Unread { error, described }),
+        }
+    })
 }
 
-async fn ended(context: &Context, task: &GroupTask<'_>, groups: &mut [Facts]) -> Vec<End> {
-    let (now, store) = (context.now(), &context.settings.memory);
-    let AccountRegion { account, region } = task.target;
-    let key = openings_of(account, region);
-    let mut ends = Vec::new();
-    let listed = match listed(context, &key, task.session.until()).await {
-        Ok(entries) => entries,
-        Err(_) if !store.is_some() => Entries::new(),
-        // Whether an opening is over cannot be told: somebody has to hear of it, and AWS tries again.
-        Err(error) => {
-            tracing::warn!(key, code = error.code(), "the list of openings was not read");
-            ends.push(End::unlisted(context, task.target, error.code()));
-            Entries::new()
-        }
+/// Reads the list again, when what is open was dealt with, and ends what has to be.
+pub(super) fn overdue_after_all<'a>(
+    context: &'a Context,
+    task: &'a GroupTask<'_>,
+    unread: Unread,
+) -> BoxFuture<'a, Vec<End>> {
+    Box::pin(async move {
+        let Unread { error, described } = unread;
+        let (entries, unlisted) = match read_again(context, &key(task), (task.session.until(), error)).await {
+            Ok(entries) => (entries, None),
+            // Whether an opening is over cannot be told: somebody has to hear of it, and AWS tries again.
+            Err(error) => {
+                tracing::warn!(key = key(task), code = error.code(), "the list of openings was not read");
+                (Entries::new(), Some(End::unlisted(context, task.target, error.code())))
+            }
+        };
+        let mut ends: Vec<End> = unlisted.into_iter().collect();
+        ends.extend(ended(context, task, (&entries, described), &mut []).await);
+        ends
+    })
+}
+
+fn key(task: &GroupTask<'_>) -> String {
+    openings_of(&task.target.account, &task.target.region)
+}
+
+fn described(context: &Context, groups: &[Facts]) -> Described {
+    let now = context.now();
+    let of_group = |facts: &Facts| {
+        let group = facts.location.group.clone();
+        opening::overdue(facts, now).into_iter().map(move |id| (group.clone(), id)).collect::<Described>()
     };
+    groups.iter().flat_map(of_group).collect()
+}
+
+async fn ended(
+    context: &Context,
+    task: &GroupTask<'_>,
+    (listed, mut described): (&Entries, Described),
+    groups: &mut [Facts],
+) -> Vec<End> {
+    let now = context.now();
+    let mut ends = Vec::new();
     let listed =
         listed.iter().filter_map(|(id, it)| Some((id.clone(), serde_json::from_value::<Listed>(it.clone()).ok()?)));
     let mut due: BTreeSet<(GroupId, String, bool)> =
         listed.filter(|(_, it)| it.until <= now).map(|(id, it)| (it.group, id, true)).collect();
-    let described = groups
-        .iter()
-        .flat_map(|facts| opening::overdue(facts, now).into_iter().map(|id| (facts.location.group.clone(), id)));
-    let described = described.filter(|(group, id)| !due.contains(&(group.clone(), id.clone(), true)));
-    let mut described: Vec<(GroupId, String)> = described.collect();
+    described.retain(|(group, id)| !due.contains(&(group.clone(), id.clone(), true)));
     if described.len() > MOST_DESCRIBED {
         tracing::warn!(
             count = described.len(),
@@ -76,21 +119,37 @@ async fn ended(context: &Context, task: &GroupTask<'_>, groups: &mut [Facts]) ->
     ends
 }
 
+/// What is open waits for the list no longer than for a claim.
+const AT_ONCE: Duration = Duration::from_millis(300);
+
 /// The list is read so often, if the memory does not answer.
 const READS: u32 = 3;
 
 /// The pause before it is read again. It doubles.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The list of openings. Nobody waits for it: one error of the memory is no reason to fail.
-async fn listed(context: &Context, key: &str, until: Instant) -> Result<Entries, StoreError> {
-    let (mut pause, mut read) = (PAUSE, 1);
-    loop {
-        let until = until.min(Instant::now() + PATIENCE);
-        match context.settings.memory.read(&context.aws, key, until).await {
-            Err(StoreError::Table(_) | StoreError::Timeout) if read < READS => tokio::time::sleep(pause).await,
-            answer => return answer,
+async fn read(context: &Context, key: &str, until: Instant) -> Result<Entries, StoreError> {
+    context.settings.memory.read(&context.aws, key, until).await
+}
+
+/// The list of openings, which was not read for this reason. One or two errors of the memory are no reason to fail, and
+/// nobody waits for it any more.
+async fn read_again(
+    context: &Context,
+    key: &str,
+    (until, mut error): (Instant, StoreError),
+) -> Result<Entries, StoreError> {
+    let mut pause = PAUSE;
+    for _ in 1..READS {
+        if !matches!(error, StoreError::Table(_) | StoreError::Timeout) {
+            break;
         }
-        (pause, read) = (pause * 2, read + 1);
+        tokio::time::sleep(pause).await;
+        match read(context, key, until.min(Instant::now() + PATIENCE)).await {
+            Ok(entries) => return Ok(entries),
+            Err(again) => error = again,
+        }
+        pause *= 2;
     }
+    Err(error)
 }

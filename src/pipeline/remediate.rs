@@ -74,10 +74,9 @@ pub(super) async fn remediate(
         let mut again = turn.calls_for_another() || is_given_back;
         let is_enforced = work.state.mode() == Mode::Enforce;
         let has_waited_for_the_holder = is_enforced && work.has_a_call() && work.leave_to_the_holder(&snapshot).await;
-        if has_waited_for_the_holder && work.has_a_call() {
-            work.gate.limit_next(Duration::ZERO);
-            again = true;
-        } else if is_enforced && work.has_a_call() {
+        // What the holder has not closed in its time is closed here, after a look of now.
+        let mut is_of_before = has_waited_for_the_holder && work.has_a_call();
+        if is_enforced && work.has_a_call() && !is_of_before {
             // With the permit at hand before the look, no later look can be younger: where EC2 takes longer to answer than
             // a snapshot may be old, a revoke would otherwise never follow.
             let has_waited = permit.is_none() && !work.insists();
@@ -85,14 +84,22 @@ pub(super) async fn remediate(
                 work.state.give_up(Code::Timeout.as_str());
                 break turn.is_unsettled;
             };
-            if snapshot.is_older_than(FRESH, rests_on_a_list(&judgement), has_waited) {
+            is_of_before = snapshot.is_older_than(FRESH, rests_on_a_list(&judgement), has_waited);
+            if is_of_before {
                 permit = Some(ready);
-                work.gate.limit_next(Duration::ZERO);
-                again = true;
             } else {
                 again = work.act(ready, (&snapshot, &judgement)).await
                     && (turn.calls_for_another() || !work.state.pending().is_empty() || work.is_left_open(&judgement));
             }
+        }
+        // Nobody leaves, to the holder or for want of looks, before what is to go was called for once.
+        if is_of_before {
+            work.gate.limit_next(Duration::ZERO);
+            match work.look_again(&snapshot).await {
+                Some(next) => snapshot = next,
+                None => break turn.is_unsettled,
+            }
+            continue;
         }
         // Who stays at the gate leaves when the looks are used up: others come with every event.
         if !again || (turn.is_contested && !is_given_back && work.gate.is_spent()) {
@@ -104,8 +111,8 @@ pub(super) async fn remediate(
         if turn.is_contested || work.revoked_at.is_some() && work.is_left_open(&judgement) {
             work.gate.use_look();
         }
-        // Whoever holds the lease looks on. A look in between would only take EC2's tokens.
-        let is_waiting = (turn.is_unsettled || turn.is_behind) && !turn.is_contested;
+        // Whoever holds the lease looks on. A look in between would only take EC2's tokens. What is re-checked needs one.
+        let is_waiting = (turn.is_unsettled || turn.is_behind) && !turn.is_contested && !turn.recheck;
         if is_waiting && work.is_held_by_another() && work.rest_beside_the_holder(&snapshot).await {
             break false;
         }
@@ -306,7 +313,8 @@ impl Work<'_> {
     }
 
     /// What is reported, over everything that any snapshot showed of what matters.
-    fn finish(self, snapshot: &Snapshot, is_unsettled: bool) -> Remediated {
+    fn finish(mut self, snapshot: &Snapshot, is_unsettled: bool) -> Remediated {
+        self.state.give_up_unless_known(Code::Timeout.as_str());
         let shown = self.state.left(&snapshot.facts);
         let last = self.task.judge(self.context, &shown);
         let open = self.left_open(&last);

@@ -84,7 +84,7 @@ pub(super) async fn handle(
     };
     let groups = looks.description.groups.len();
     let ends = match sweeps.is_empty() {
-        true => Vec::new(),
+        true => Ok(Vec::new()),
         false => overdue::overdue(context, &task, &mut looks.description.groups).await,
     };
     // What a sweep sees is what modified rules were before.
@@ -93,6 +93,10 @@ pub(super) async fn handle(
     let seen = seen.and_then(|at| former::Snapshot::of(target, &looks.description.groups, at));
     let RegionResult { findings: more, nearly_open, mut aftermath } = handle_groups(&task, &same, looks, permit).await;
     findings.extend(more);
+    let ends = match ends {
+        Ok(ends) => ends,
+        Err(unread) => overdue::overdue_after_all(context, &task, unread).await,
+    };
     if context.names_groups {
         name_groups(session, target, &mut findings).await;
     }

@@ -5,6 +5,7 @@ mod budget;
 mod calls;
 mod crashes;
 mod digest;
+mod holder;
 pub(crate) mod lost;
 mod news;
 mod one_gap;

@@ -242,6 +242,13 @@ impl RemediationState {
         code.clone_into(&mut self.error);
     }
 
+    /// Keeps this as the reason where nothing has given another: what failed says why.
+    pub fn give_up_unless_known(&mut self, code: &str) {
+        if self.error.is_empty() {
+            self.give_up(code);
+        }
+    }
+
     /// The mode that holds for the group.
     #[must_use]
     pub const fn mode(&self) -> Mode {

@@ -1,7 +1,13 @@
 //! The sweep ends what its schedule did not: in alert mode too, whatever became of the rules' descriptions and of the list
 //! of openings. What only a description says is told, and not touched.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ec2_model::{Fault, FaultKind};
+
 use super::*;
+use crate::harness::Between;
 
 /// What is lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,6 +164,19 @@ async fn who_only_looks_ends_nothing_and_is_told_what_is_overdue() {
     assert_eq!((watch.ingress().len(), memory(&watch).waivers.len()), (1, 1));
 }
 
+/// The first reads of the list of openings meet a fault.
+fn faults_of_the_list(watch: &Watch, count: usize, kind: FaultKind) -> Between {
+    let (world, left) = (watch.world.clone(), AtomicUsize::new(count));
+    Arc::new(move |request| {
+        let is_read = request.headers.iter().any(|(_, value)| value.ends_with(".GetItem"));
+        let is_of_list = is_read && String::from_utf8_lossy(&request.body).contains(&list());
+        if is_of_list && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+            world.inject(Fault::next("GetItem", kind.clone()));
+        }
+        (Duration::ZERO, world.handle(request))
+    })
+}
+
 /// Without the list nobody can tell which openings are over: that is no reason to be silent.
 #[tokio::test(start_paused = true)]
 async fn a_list_that_cannot_be_read_fails_the_sweep_where_somebody_hears_and_one_error_does_not() {
@@ -168,12 +187,10 @@ async fn a_list_that_cannot_be_read_fails_the_sweep_where_somebody_hears_and_one
             reworded(&watch, &made.rules[0], OFFICE, "for ever");
             watch.open(&[Permission::tcp(22, WIDE)]);
             later(&watch, HOUR * 2);
-            watch.start_anew(Setup { mode, ..told() }).await;
-            for nth in 0..errors {
-                let (status, code, message) = (500, "InternalServerError".to_owned(), "injected".to_owned());
-                let kind = ec2_model::FaultKind::ErrorBefore { status, code, message };
-                watch.world.inject(ec2_model::Fault { action: Some("GetItem".into()), nth, kind });
-            }
+            let (status, code, message) = (500, "InternalServerError".to_owned(), "injected".to_owned());
+            let kind = FaultKind::ErrorBefore { status, code, message };
+            let between = faults_of_the_list(&watch, errors, kind);
+            watch.start_behind(Setup { mode, ..told() }, between).await;
             let answer = watch.deliver(&sweep()).await;
             let what = format!("{errors} {mode:?}: {:#?}", answer.findings);
             assert_eq!(answer.failed.is_empty(), is_known, "{what}");
@@ -193,5 +210,51 @@ async fn a_list_that_cannot_be_read_fails_the_sweep_where_somebody_hears_and_one
             watch.deliver(&sweep()).await;
             assert!(!watch.ingress().iter().any(|rule| rule.contains(OFFICE)), "{mode:?}: {:?}", watch.ingress());
         }
+    }
+}
+
+/// There may be thousands of places, and each is tried three times.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_cannot_be_read_fails_the_sweep_and_sends_no_message() {
+    for mode in [Mode::Enforce, Mode::Alert] {
+        let watch = Setup { mode, ..told() }.start().await;
+        watch.open(&[Permission::tcp(443, "0.0.0.0/0")]);
+        watch.world.delete_table(ACCOUNT, REGION, TABLE);
+        for attempt in 1..=3 {
+            let answer = watch.deliver(&sweep()).await;
+            let what = format!("{mode:?} {attempt}: {:#?}", answer.findings);
+            assert!(!answer.failed.is_empty(), "{what}");
+            let of_end = answer.findings.iter().find(|finding| finding.is_of_end()).unwrap();
+            assert_eq!(judged(of_end), (Verdict::Undecided, Outcome::Failed), "{what}");
+            let summary = answer.findings.iter().find(|finding| finding.sweep.is_some()).unwrap();
+            assert_eq!(judged(summary), (Verdict::Safe, Outcome::None), "{what}");
+            assert_eq!(watch.world.published().len(), 0, "{what}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_open_does_not_wait_for_a_slow_list_and_what_is_over_is_ended_after_it() {
+    let setup = || Setup { policy: "version: 1\nsweep: {mode: enforce}", ..told() };
+    for slow in 1..=2 {
+        let mut watch = setup().start().await;
+        let made = opened(&watch, OFFICE).await;
+        // Only the list tells of it.
+        reworded(&watch, &made.rules[0], OFFICE, "for ever");
+        watch.open(&[Permission::tcp(22, WIDE)]);
+        later(&watch, HOUR * 2);
+        let between = faults_of_the_list(&watch, slow, FaultKind::Slow(Duration::from_secs(20)));
+        watch.start_behind(setup(), between).await;
+        let before = watch.world.calls().len();
+        let answer = watch.deliver(&sweep()).await;
+        assert!(answer.failed.is_empty(), "{slow}: {:#?}", answer.findings);
+        assert!(watch.ingress().is_empty(), "{slow}: {:?}", watch.ingress());
+        let calls: Vec<ec2_model::Call> = watch.world.calls().into_iter().skip(before).collect();
+        let is_read =
+            |call: &ec2_model::Call| call.action == "GetItem" && call.params.iter().any(|(_, value)| *value == list());
+        let reads: Vec<usize> = (0..calls.len()).filter(|n| is_read(&calls[*n])).collect();
+        let revoke = calls.iter().position(|call| call.action == "RevokeSecurityGroupIngress").unwrap();
+        assert_eq!(reads.len(), slow + 1, "{slow}");
+        assert!(reads[0] < revoke && revoke < reads[1], "{slow}: {revoke} {reads:?}");
     }
 }

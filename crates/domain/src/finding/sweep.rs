@@ -89,9 +89,10 @@ const LONGEST_REASON: usize = 200;
 impl SweepFinding {
     /// Takes in what was found in a place or a group, but for what is nearly open.
     pub fn note(&mut self, finding: &Finding) {
-        // The end of an opening is none of the groups that the sweep looked at. It is told by itself.
+        // The end of an opening is none of the groups that the sweep looked at. It is told by itself. That the list of
+        // openings was not read is about no group: it fails the delivery, and a summary for each place would be too many.
         if finding.is_of_end() {
-            self.failed += usize::from(finding.outcome == Outcome::Failed);
+            self.failed += usize::from(finding.outcome == Outcome::Failed && finding.group.is_some());
             return;
         }
         if finding.group.is_none() && finding.doubtful {
