@@ -257,6 +257,14 @@ mod tests {
         }
     }
 
+    /// Times are whole seconds: two lives of a rule may begin in one.
+    #[test]
+    fn the_lives_of_a_rule_are_ordered_by_their_place() {
+        let (_, changes) = FOLLOWED.iter().find(|(name, _)| *name == "rule_changes").unwrap();
+        let by_place = changes.matches(" OVER (PARTITION BY rule_id ORDER BY n)").count();
+        assert_eq!((by_place, changes.matches(" OVER (").count()), (5, 5), "{changes}");
+    }
+
     #[test]
     fn the_folders_of_flow_logs_are_those_that_their_options_make() {
         let text =
