@@ -142,15 +142,16 @@ impl<'a> At<'a> {
 
     /// A rule's one source, under the keys for IPv4, IPv6, prefix list and security group.
     pub(super) fn source(&self, fields: &Object<'_>, keys: [&str; 4]) -> Result<Source, String> {
-        let mut given = fields.iter().filter(|(key, value)| keys.contains(key) && !is_empty(value));
-        let one = given.next();
-        if let Some(((one, _), (other, _))) = one.zip(given.next()) {
+        // In this order, and not in the record's: what is said of a record does not depend on its spelling.
+        let mut given = keys.into_iter().filter(|key| !fields.get(key).is_none_or(is_empty));
+        let (one, other) = (given.next(), given.next());
+        if let Some((one, other)) = one.zip(other) {
             return Err(format!("{self} has both {one} and {other}, expected a rule's one source"));
         }
         let [v4, v6, prefix_list, group] = keys;
         match one {
-            Some((key, _)) if key == v4 || key == v6 => self.cidr(fields, key),
-            Some((key, _)) if key == prefix_list => self.prefix_list(fields, key),
+            Some(key) if key == v4 || key == v6 => self.cidr(fields, key),
+            Some(key) if key == prefix_list => self.prefix_list(fields, key),
             _ => Ok(match fields.get(group) {
                 Some(Json::String(id)) => Source::Group(escaped(id)),
                 Some(Json::Object(info)) => group_source(info, ["groupId", "groupName", "userId"]),
