@@ -9,9 +9,9 @@ use crate::rule::{Permission, Protocol, Source, Traffic};
 use crate::text::escaped;
 
 pub(super) fn read(request: &Part<'_>, response: &Part<'_>, unread: &mut Unread) -> Result<Described, String> {
-    let (listed, answered_group) = match response {
+    let mut listed = match response {
         Part::Given(fields) => answered_rules(fields, unread),
-        Part::Omitted | Part::Absent | Part::Unread => (Vec::new(), None),
+        Part::Omitted | Part::Absent | Part::Unread => Vec::new(),
     };
     let (group_id, group_name, mut asked) = match request {
         Part::Given(fields) => {
@@ -28,6 +28,7 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>, unread: &mut Unread)
         }
     };
     asked.all &= unread.is_nothing();
+    let answered_group = listed.iter_mut().find_map(|rule| rule.group.take());
     let resource = match (group_id.or(answered_group), group_name) {
         (Some(id), _) => Resource::Group(id),
         (None, Some(name)) => Resource::GroupName(name.to_owned()),
@@ -50,11 +51,11 @@ pub(super) fn read(request: &Part<'_>, response: &Part<'_>, unread: &mut Unread)
     let recorded_rules = asked.all.then(|| {
         // The answer is canonical and has the rules' ids. Permissions that were asked for and are missing from the
         // answer are kept too.
-        let mut recorded: Vec<_> = listed.into_iter().filter_map(|rule| Some((rule.id, rule.permission?))).collect();
-        let is_missing = |asked: &Permission| recorded.iter().all(|(_, permission)| permission != asked);
-        let missing: Vec<_> = asked.permissions.into_iter().filter(is_missing).collect();
-        recorded.extend(missing.into_iter().map(|permission| (None, permission)));
-        recorded
+        let listed: Vec<_> = listed.into_iter().filter_map(|rule| Some((rule.id, rule.permission?))).collect();
+        let is_missing = |asked: &Permission| listed.iter().all(|(_, permission)| permission != asked);
+        let missing = asked.permissions.into_iter().filter(is_missing).map(|permission| (None, permission));
+        let missing: Vec<_> = missing.collect();
+        listed.into_iter().chain(missing).collect()
     });
     Ok(Described { resource, changed_rules, recorded_rules, unread: None })
 }
@@ -68,6 +69,7 @@ struct Asked {
 /// A rule in the call's answer.
 struct Answered {
     id: Option<RuleId>,
+    group: Option<GroupId>,
     permission: Option<Permission>,
 }
 
@@ -146,12 +148,10 @@ impl Asked {
     }
 }
 
-/// The rules in the call's answer, and the group of the first that names one.
-fn answered_rules(response: &Object<'_>, unread: &mut Unread) -> (Vec<Answered>, Option<GroupId>) {
+fn answered_rules(response: &Object<'_>, unread: &mut Unread) -> Vec<Answered> {
     let whole = At::Part("responseElements");
     let set = whole.field("securityGroupRuleSet");
     let items = unread.or(list(response.get("securityGroupRuleSet"), &set), &[]);
-    let mut group: Option<GroupId> = None;
     let rule = |(n, item)| {
         let at = set.element(n);
         let fields = unread.or(object(item, &at).map(Some), None)?;
@@ -161,15 +161,13 @@ fn answered_rules(response: &Object<'_>, unread: &mut Unread) -> (Vec<Answered>,
         });
         let id = unread.or(at.rule_id(fields, "securityGroupRuleId").map(Some), None);
         let permission = unread.or(permission, None);
-        // An answer names one group with each of its rules: it is read once.
-        let named = fields.get("groupId").and_then(Json::as_str);
-        if named.is_none() || named != group.as_ref().map(GroupId::as_str) {
-            let named = unread.or(at.group_id(fields, "groupId"), None);
-            group = group.take().or(named);
-        }
-        Some(Answered { id, permission })
+        let group = unread.or(at.group_id(fields, "groupId"), None);
+        Some(Answered { id, group, permission })
     };
-    let rules = items.iter().enumerate().map(rule);
-    let rules = rules.map(|rule| rule.unwrap_or(Answered { id: None, permission: None })).collect();
-    (rules, group)
+    items
+        .iter()
+        .enumerate()
+        .map(rule)
+        .map(|rule| rule.unwrap_or(Answered { id: None, group: None, permission: None }))
+        .collect()
 }
