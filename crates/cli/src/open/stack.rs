@@ -88,39 +88,36 @@ impl Stack {
     /// Why not, and what to do.
     pub fn ends(&self, place: &AccountRegion, own: &AccountRegion) -> Result<(), String> {
         let AccountRegion { account, region } = place;
-        let covers = |value: &str, asked: &str| value == "*" || value.split(',').any(|one| one == asked);
-        let accounts = self.parameter("Accounts");
-        if !covers(accounts.unwrap_or(own.account.as_str()), account.as_str()) {
-            let value = match accounts {
-                Some(value) => format!("is {value}"),
-                None => format!("is empty: the stack's own account, {}", own.account),
-            };
-            let listed = accounts.unwrap_or(own.account.as_str());
-            return Err(format!(
-                "the stack `{}` may not act in account {account}, and would refuse to end the opening: its parameter Accounts \
-                 {value}; deploy it again with Accounts={listed},{account}",
+        self.covers(("Accounts", "account"), (account.as_str(), own.account.as_str())).map_err(|why| {
+            format!(
+                "the stack `{}` may not act in account {account}, and would refuse to end the opening: {why}",
                 self.name
-            ));
-        }
+            )
+        })?;
         if *account != own.account && self.optional("MemberEndRoleName").is_none() {
             let why = "the stack ends no openings in other accounts: deploy it again with Openings=yes and MemberRole, and \
                        member.yaml with Openings=yes";
             return Err(why.to_owned());
         }
-        let regions = self.parameter("Regions");
-        if !covers(regions.unwrap_or(own.region.as_str()), region.as_str()) {
-            let value = match regions {
-                Some(value) => format!("is {value}"),
-                None => format!("is empty: the stack's own Region, {}", own.region),
-            };
-            let listed = regions.unwrap_or(own.region.as_str());
-            return Err(format!(
+        self.covers(("Regions", "Region"), (region.as_str(), own.region.as_str())).map_err(|why| {
+            format!(
                 "the stack `{}` does not guard Region {region}, where no sweep would end an opening whose schedule is lost: \
-                 its parameter Regions {value}; deploy it again with Regions={listed},{region}",
+                 {why}",
                 self.name
-            ));
+            )
+        })
+    }
+
+    /// Whether a parameter that is a list, `*` for all, empty for the stack's own, has something in it.
+    fn covers(&self, (parameter, kind): (&str, &str), (asked, own): (&str, &str)) -> Result<(), String> {
+        let given = self.parameter(parameter);
+        let listed = given.unwrap_or(own);
+        if listed == "*" || listed.split(',').any(|one| one == asked) {
+            return Ok(());
         }
-        Ok(())
+        let value =
+            given.map_or_else(|| format!("is empty: the stack's own {kind}, {own}"), |value| format!("is {value}"));
+        Err(format!("its parameter {parameter} {value}; deploy it again with {parameter}={listed},{asked}"))
     }
 
     /// A parameter that is not empty.
