@@ -15,6 +15,7 @@ mod former;
 mod gate;
 mod give_back;
 mod group;
+mod insist;
 mod intake;
 mod journal;
 mod log_file;
