@@ -35,6 +35,7 @@ use crate::change::{Change, EventMetadata};
 use crate::facts::GroupLocation;
 use crate::finding::{Action, ExposureFinding, Verdict};
 use crate::memory::Waiver;
+use crate::omitted::is_zero;
 use crate::rule::Rule;
 
 /// The form of a document that this version writes.
@@ -213,11 +214,6 @@ pub struct Evidence {
     /// The opening that was made, or that ended. Only of the kinds `open` and `end`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<Opening>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
-fn is_zero(number: &usize) -> bool {
-    *number == 0
 }
 
 #[cfg(test)]

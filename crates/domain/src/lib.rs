@@ -17,6 +17,7 @@ pub mod json;
 pub mod judge;
 pub mod memory;
 pub mod net;
+mod omitted;
 pub mod opening;
 pub mod plan;
 pub mod policy;

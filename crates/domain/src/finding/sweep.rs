@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Finding, Outcome, Verdict};
 use crate::change::EventMetadata;
 use crate::memory::News;
+use crate::omitted::is_zero;
 use crate::policy::Mode;
 
 /// What a sweep came to.
@@ -61,11 +62,6 @@ pub struct DigestFinding {
     /// Whether further places had something to tell, which only the log has.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
-fn is_zero(number: &usize) -> bool {
-    *number == 0
 }
 
 /// A summary names this many groups of a kind. It counts them all.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::sweep::{DAILY, sha256};
 use super::{Entries, written};
 use crate::finding::{DigestFinding, MOST_NAMED, SweepFinding};
+use crate::omitted::is_zero;
 
 /// The key of the item.
 pub const DIGEST: &str = "digest";
@@ -101,11 +102,6 @@ impl Part {
     fn count_lines(&self) -> usize {
         self.lines.len() + self.undecided_lines.len() + self.nearly_open_lines.len()
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
-fn is_zero(number: &usize) -> bool {
-    *number == 0
 }
 
 /// What waits to be told.
