@@ -27,11 +27,11 @@ const TELL_AFTER: i32 = 300;
 /// An expression of DynamoDB has at most 4 KB. Each change is charged for the whole item, so that few are better than many.
 const MOST_REMOVED: usize = 500;
 
-/// Nobody needs an older part: the place has left it again each day since.
-const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// What a sweep keeps in the memory is kept so long. What stands open has been written again each day since.
+pub(super) const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// What is told, and what is written when it was published.
-pub(super) struct Told {
+/// The message, and what is written when it was published.
+pub(super) struct Digest {
     pub(super) finding: Finding,
     pub(super) settlements: Vec<Settlement>,
 }
@@ -41,14 +41,23 @@ pub(super) enum Left {
     /// It waits.
     Waits,
     /// It is told, with everything that waited.
-    Told(Box<Told>),
+    Told(Box<Digest>),
     /// It could not be left.
     Lost,
 }
 
+/// When something is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// Something has changed: as soon as it may be.
+    Now,
+    /// Nothing has changed: with the sweep's last message.
+    AtTheEnd,
+}
+
 /// Leaves what there is to tell of a place. News is told at once, with everything that waits, unless some was told a short
 /// time ago.
-pub(super) async fn leave(context: &Context, (place, sweep): (&str, &SweepFinding), is_news: bool) -> Left {
+pub(super) async fn leave(context: &Context, place: &str, sweep: &SweepFinding, when: When) -> Left {
     let (store, now) = (&context.settings.memory, context.now());
     // Nothing that closes a port waits for this.
     let until = Instant::now() + PATIENCE;
@@ -61,7 +70,7 @@ pub(super) async fn leave(context: &Context, (place, sweep): (&str, &SweepFindin
         Err(error) => return lost(error),
     };
     let update = Update { set: waiting.part(place, sweep, now), ttl: now.checked_add(KEPT).ok(), ..Update::default() };
-    if is_news {
+    if when == When::Now {
         let holder = format!("{:016x}", fastrand::u64(..));
         let condition = Condition::LeaseIsFree { holder: holder.clone(), now: now.as_millisecond() };
         let mut first = Update { condition: Some(condition), ..update.clone() };
@@ -104,7 +113,7 @@ pub(super) async fn waiting(context: &Context) -> Result<Waiting, StoreError> {
 }
 
 /// The message about everything that waits, where anything does.
-pub(super) fn told(context: &Context, waiting: &Waiting) -> Option<Told> {
+pub(super) fn told(context: &Context, waiting: &Waiting) -> Option<Digest> {
     let (together, now) = (waiting.together()?, context.now());
     let mode = context.settings.mode.min(context.policy.now().sweep().mode);
     let part = |names: &[String]| {
@@ -112,7 +121,7 @@ pub(super) fn told(context: &Context, waiting: &Waiting) -> Option<Told> {
         Settlement { waited: names.to_vec(), ..Settlement::new(DIGEST.to_owned(), update) }
     };
     let settlements = waiting.names().chunks(MOST_REMOVED).map(part).collect();
-    Some(Told { finding: Finding::swept(now, together, mode), settlements })
+    Some(Digest { finding: Finding::swept(now, together, mode), settlements })
 }
 
 /// What the places of a sweep leave to the digest.

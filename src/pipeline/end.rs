@@ -28,6 +28,7 @@ use super::intake::{Batch, Origin};
 use super::permission;
 use super::recall::Settlement;
 use super::revoking::Revoking;
+use super::task::SETTLING;
 use crate::aws::{AccountRegion, AwsError, KnownLists, ListAge, Session, Wanted};
 use crate::envelope::EndRequest;
 use crate::store::Update;
@@ -189,9 +190,6 @@ impl End {
     }
 }
 
-/// Until a change is this old, EC2 may not show it: only then something is believed to be gone.
-const SETTLING: SignedDuration = SignedDuration::from_secs(20);
-
 /// The pause before the first further look. It doubles, up to the longest.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -216,7 +214,7 @@ impl Known<'_> {
         }
     }
 
-    /// Until when EC2 may show rules of the opening that a look lacks. Nothing where it lacks none.
+    /// The time until which EC2 may still show rules of the opening that the look lacks. Nothing where the look has all of them.
     fn may_come_until(&self, waiver: &Waiver, facts: &Facts) -> Option<Timestamp> {
         let is_shown = |id: &RuleId| facts.rules.iter().any(|rule| rule.id == *id);
         let made = if waiver.rules.is_empty() {

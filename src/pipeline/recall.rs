@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::context::Context;
 use super::intake::outdated;
 use super::journal;
-use super::task::{GroupTask, Snapshot};
+use super::task::{GroupTask, SETTLING, Snapshot};
 use super::telling::Told;
 use crate::store::{Condition, StoreError, Update};
 
@@ -44,9 +44,6 @@ const LEASE: SignedDuration = SignedDuration::from_secs(3);
 
 /// A holder renews its lease this often.
 pub(super) const RENEW: Duration = Duration::from_secs(1);
-
-/// While a claim is younger, a rule that it names and EC2 does not show may be still to come.
-const SETTLING: SignedDuration = SignedDuration::from_secs(20);
 
 /// One update writes and removes at most this many entries: an expression has at most 4 KB.
 const MOST_ENTRIES: usize = 100;

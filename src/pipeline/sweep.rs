@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, stream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use portcullis_domain::change::{Change, EventMetadata};
 use portcullis_domain::finding::{Finding, MemoryState, Outcome, SweepFinding, Verdict};
 use portcullis_domain::ids::{AccountId, Region};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::batch::{self, DeliveryResult};
 use super::context::{Context, InvocationScope, work_until};
-use super::digest::{self, Left, Told};
+use super::digest::{self, Digest, KEPT, Left, When};
 use super::intake::{Batch, Origin};
 use super::permission;
 use super::recall::{PATIENCE, Settlement};
@@ -67,8 +67,8 @@ struct Done {
 }
 
 impl Done {
-    fn add(&mut self, told: Option<Told>) {
-        let Some(Told { finding, settlements }) = told else { return };
+    fn add(&mut self, digest: Option<Digest>) {
+        let Some(Digest { finding, settlements }) = digest else { return };
         self.findings.push(finding);
         self.settlements.extend(settlements);
     }
@@ -143,7 +143,8 @@ async fn carry_out(
     }
     let mut done = Done { findings: Vec::new(), settlements: settlement.into_iter().collect() };
     if request.digest.is_some() && !finding.is_told && !matches!(heard, Heard::Lost) {
-        done.add(Box::pin(leave(context, &place, &mut finding, !matches!(heard, Heard::Again))).await);
+        let when = if matches!(heard, Heard::Again) { When::AtTheEnd } else { When::Now };
+        done.add(Box::pin(leave(context, &place, &mut finding, when)).await);
     }
     done.findings.insert(0, finding);
     Ok(done)
@@ -151,12 +152,12 @@ async fn carry_out(
 
 /// Leaves what there is to tell of a place to the digest, and returns what is told now. A place that could not be looked at
 /// tells that itself, at once.
-async fn leave(context: &Context, place: &str, finding: &mut Finding, is_news: bool) -> Option<Told> {
+async fn leave(context: &Context, place: &str, finding: &mut Finding, when: When) -> Option<Digest> {
     let sweep = finding.sweep.clone()?;
     if !context.names_groups || !finding.is_news() || finding.needs_retry() {
         return None;
     }
-    match digest::leave(context, (place, &sweep), is_news).await {
+    match digest::leave(context, place, &sweep, when).await {
         Left::Lost => {
             finding.memory = Some(MemoryState::Unavailable);
             None
@@ -165,9 +166,9 @@ async fn leave(context: &Context, place: &str, finding: &mut Finding, is_news: b
             finding.is_told = true;
             None
         }
-        Left::Told(told) => {
+        Left::Told(digest) => {
             finding.is_told = true;
-            Some(*told)
+            Some(*digest)
         }
     }
 }
@@ -216,7 +217,7 @@ async fn news(
     let news = memory.note(Swept { open: &sweep.open_ports(), other: &other, unseen: &unseen, due_since }, now);
     sweep.note_news(&news);
     let heard = written(&memory).map(|memory| (SWEEP.to_owned(), memory)).into_iter().collect();
-    let update = Update { ttl: now.checked_add(SignedDuration::from_hours(30 * 24)).ok(), ..Update::default() };
+    let update = Update { ttl: now.checked_add(KEPT).ok(), ..Update::default() };
     let settlement = Settlement { heard, ..Settlement::new(key, update) };
     let word = match (news.is_changed, news.is_told) {
         (true, _) => Heard::News,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use portcullis_domain::change::{Call, Change, ChangedRules, Resource};
 use portcullis_domain::facts::Facts;
 use portcullis_domain::judge::{Judgement, judge_with_others};
@@ -65,7 +65,7 @@ impl Snapshot {
 }
 
 /// EC2 is eventually consistent: only when a change is this old does a rule that EC2 does not show count as gone.
-const SETTLING: Duration = Duration::from_secs(20);
+pub(super) const SETTLING: SignedDuration = SignedDuration::from_secs(20);
 
 impl<'a> GroupTask<'a> {
     pub(super) fn judge(&self, context: &Context, facts: &Facts) -> Judgement {
@@ -107,7 +107,8 @@ impl<'a> GroupTask<'a> {
     pub(super) fn until_it_settles(&self, context: &Context) -> Duration {
         let age = |change: &&Change| context.now().duration_since(change.event.time.unwrap_or(context.now()));
         let youngest = self.own_changes().iter().map(age).min().and_then(|age| Duration::try_from(age).ok());
-        SETTLING.saturating_sub(youngest.unwrap_or_default()) + Duration::from_millis(fastrand::u64(50..500))
+        SETTLING.unsigned_abs().saturating_sub(youngest.unwrap_or_default())
+            + Duration::from_millis(fastrand::u64(50..500))
     }
 
     /// Whether a change was so young when EC2 was asked that EC2 may not have shown it. A change without a time counts as
@@ -116,6 +117,6 @@ impl<'a> GroupTask<'a> {
         let then = context.now() - observed_at.elapsed();
         let age = |change: &&Change| change.event.time.map(|time| then.duration_since(time).unsigned_abs());
         let calls = self.own_changes().iter().filter(|change| change.call != Call::Sweep);
-        calls.map(age).any(|age| age.is_none_or(|age| age < SETTLING))
+        calls.map(age).any(|age| age.is_none_or(|age| age < SETTLING.unsigned_abs()))
     }
 }
