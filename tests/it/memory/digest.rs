@@ -277,3 +277,23 @@ async fn the_digest_is_a_finding_like_any_other_summary() {
         .collect();
     assert_eq!(attributes, BTreeSet::from([Some("would_revert".to_owned())]));
 }
+
+/// A place is named with a few lines only. Whoever has opened many groups before hides no further one behind them.
+#[tokio::test(start_paused = true)]
+async fn a_new_open_group_is_named_before_many_that_stood_open() {
+    let mut org = Org::start(told).await;
+    let (world, region) = (org.watch.world.clone(), Org::regions()[0]);
+    let decoy = |n: usize| {
+        let group = world.create_group(ACCOUNT, region, &format!("decoy{n:02}"), Vpc::Other);
+        world.authorize(ACCOUNT, region, &group, &[Permission::tcp(22, EVERYONE)]).unwrap();
+    };
+    (0..60).for_each(decoy);
+    let first = org.sweep().await.concat();
+    assert!(first.contains("decoy00") && !first.contains("decoy40"), "{first}");
+    org.hour();
+    let late = world.create_group(ACCOUNT, region, "zz-late", Vpc::Other);
+    world.authorize(ACCOUNT, region, &late, &[Permission::tcp(22, EVERYONE)]).unwrap();
+    let mails = org.sweep().await;
+    assert_eq!(mails.len(), 1, "{mails:#?}");
+    assert!(mails[0].contains(&late), "{mails:#?}");
+}
