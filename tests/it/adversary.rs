@@ -6,7 +6,7 @@
 mod arena;
 mod attacks;
 mod bars;
-mod figures;
+pub(crate) mod figures;
 mod instance;
 mod run;
 mod search;

@@ -13,16 +13,19 @@ mod policy;
 mod sweeps;
 mod waivers;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ec2_model::{Permission, Vpc};
+use ec2_model::{Permission, Reply, Vpc};
 use portcullis::domain::finding::{Finding, Outcome, Verdict};
 use portcullis::domain::memory::{Entries, Memory};
 use portcullis::domain::policy::Mode;
 use portcullis::store::Store;
 use serde_json::Value;
+use tokio::sync::Notify;
 
-use crate::harness::{ACCOUNT, REGION, Setup, TABLE, Watch, remembering};
+use crate::harness::{ACCOUNT, Between, REGION, Setup, TABLE, Watch, remembering};
 
 const EVERYONE: &str = "0.0.0.0/0";
 
@@ -34,6 +37,29 @@ fn judged(finding: &Finding) -> (Verdict, Outcome) {
 async fn alone(watch: &mut Watch, event: &Value) -> Finding {
     watch.start_anew(remembering()).await;
     watch.finding(event).await
+}
+
+/// A layer that lets `calls` calls pass. The next one hangs, after it had its effect or before. The model's clock goes on
+/// while calls are made, or stands.
+fn cut(watch: &Watch, clock_goes: bool, (calls, has_effect): (usize, bool)) -> (Between, Arc<Notify>) {
+    let (world, made, stopped) = (watch.world.clone(), AtomicUsize::new(0), Arc::new(Notify::new()));
+    let stops = Arc::clone(&stopped);
+    let (start, begun) = (world.now(), tokio::time::Instant::now());
+    let between: Between = Arc::new(move |request| {
+        if clock_goes {
+            world.set_now(start + i64::try_from(begun.elapsed().as_millis()).unwrap());
+        }
+        let n = made.fetch_add(1, Ordering::Relaxed);
+        if n < calls {
+            return (Duration::ZERO, world.handle(request));
+        }
+        if n == calls && has_effect {
+            world.handle(request);
+        }
+        stops.notify_one();
+        (Duration::from_secs(86_400), Reply::Lost)
+    });
+    (between, stopped)
 }
 
 /// Moves the clock.

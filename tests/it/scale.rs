@@ -131,9 +131,8 @@ async fn a_sweep_of_ten_thousand_rules_is_one_call_for_each_thousand() {
     assert_eq!(summary.exposed, GROUPS / ONE_OPEN_IN);
 }
 
-/// `PORTCULLIS_SCALE`: accounts, Regions, groups and rules of each group.
-fn size() -> [usize; 4] {
-    let mut size = [3, 2, 5, RULES];
+/// The numbers in `PORTCULLIS_SCALE`, and these where it has none.
+pub(crate) fn size<const N: usize>(mut size: [usize; N]) -> [usize; N] {
     let text = std::env::var("PORTCULLIS_SCALE").unwrap_or_default();
     let numbers = text.split(',').filter(|number| !number.is_empty());
     for (field, number) in size.iter_mut().zip(numbers) {
@@ -142,13 +141,15 @@ fn size() -> [usize; 4] {
     size
 }
 
-fn account(n: usize) -> String {
+/// The `n`th account of an organisation, of which the first is the function's own.
+pub(crate) fn account(n: usize) -> String {
     if n == 0 { ACCOUNT.to_owned() } else { format!("{:012}", 200_000_000_000 + n) }
 }
 
 #[tokio::test]
 async fn every_place_costs_the_same_calls_and_each_account_one_session() {
-    let [accounts, regions, groups, rules] = size();
+    // Accounts, Regions, groups and rules of each group.
+    let [accounts, regions, groups, rules] = size([3, 2, 5, RULES]);
     let watch = watch().await;
     let start = Instant::now();
     let (mut sweeping, mut total, mut each) = (Duration::ZERO, Calls::new(), BTreeMap::<Calls, usize>::new());
@@ -205,7 +206,8 @@ fn under_way(request: &Request) -> Duration {
 /// tokio's time moves only while a call is under way, so the result is the same on every machine.
 #[tokio::test(start_paused = true)]
 async fn orders_are_handed_out_several_batches_at_a_time() {
-    let accounts = size()[0].max(50);
+    let [accounts] = size([0]);
+    let accounts = accounts.max(50);
     let role = MemberRole { name: ROLE.into(), external_id: None };
     let world = World::new(7);
     world.set_now(portcullis::now().as_millisecond());

@@ -101,8 +101,8 @@ impl Outcome {
     }
 }
 
-/// Runs `count` fights on all processors. Returns the outcomes in their order.
-pub(super) fn in_parallel(count: usize, fight: impl Fn(usize) -> Outcome + Sync) -> Vec<Outcome> {
+/// Runs `count` fights or worlds on all processors. Returns the outcomes in their order.
+pub(crate) fn in_parallel<T: Send>(count: usize, fight: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {

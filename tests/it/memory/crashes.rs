@@ -5,43 +5,20 @@
 pub(super) mod cases;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ec2_model::{Direction, Reply};
+use ec2_model::Direction;
 use portcullis::domain::evidence::{ActOutcome, Evidence};
 use portcullis::domain::finding::{Action, RuleFinding};
 use portcullis::domain::rule::Rule;
 use serde_json::json;
-use tokio::sync::Notify;
 
 use super::*;
-use crate::harness::{Between, replayed};
+use crate::harness::replayed;
 use cases::{Case, cases, moved};
 
 /// A sweep of the tests' Region.
 fn sweep() -> Value {
     json!({"sweep": {"accounts": [ACCOUNT], "regions": [REGION]}})
-}
-
-/// A layer that lets `calls` calls pass. The next one hangs, after it had its effect or before.
-fn cut(watch: &Watch, calls: usize, has_effect: bool) -> (Between, Arc<Notify>) {
-    let (world, made, stopped) = (watch.world.clone(), AtomicUsize::new(0), Arc::new(Notify::new()));
-    let stops = Arc::clone(&stopped);
-    let (start, begun) = (world.now(), tokio::time::Instant::now());
-    let between: Between = Arc::new(move |request| {
-        world.set_now(start + i64::try_from(begun.elapsed().as_millis()).unwrap());
-        let n = made.fetch_add(1, Ordering::Relaxed);
-        if n < calls {
-            return (Duration::ZERO, world.handle(request));
-        }
-        if n == calls && has_effect {
-            world.handle(request);
-        }
-        stops.notify_one();
-        (Duration::from_secs(86_400), Reply::Lost)
-    });
-    (between, stopped)
 }
 
 type Rules = BTreeMap<String, ec2_model::Rule>;
@@ -115,7 +92,7 @@ async fn crash(case: &Case, restores: bool, (calls, has_effect): (usize, bool)) 
     let lawful = rules(&watch);
     let event = (case.open)(&watch);
     let before = rules(&watch);
-    let (between, stopped) = cut(&watch, calls, has_effect);
+    let (between, stopped) = cut(&watch, true, (calls, has_effect));
     watch.start_behind(setup(), between).await;
     let told_before = watch.world.published().len();
     tokio::select! {

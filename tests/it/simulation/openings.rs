@@ -27,6 +27,7 @@ use tokio::time::Instant;
 
 use super::scene::{HOME, MEMBER, Place, START};
 use super::{number, scene};
+use crate::adversary::figures::in_parallel;
 use crate::harness::{Between, Setup, TABLE, replayed};
 use people::{People, Step};
 use watch::{Rates, Watch, lock};
@@ -297,30 +298,18 @@ fn in_worlds_with_openings_waivers_and_former_values_nothing_outlives_its_end_an
     }
     let seeds = number("PORTCULLIS_OPENINGS").unwrap_or(90);
     let started = std::time::Instant::now();
-    let next = AtomicU64::new(0);
-    let (tally, bad) = (Mutex::new(BTreeMap::<String, usize>::new()), Mutex::new(BTreeMap::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
-            scope.spawn(|| {
-                while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds) {
-                    let (wrong, happened) = run(seed, false);
-                    for (what, count) in happened {
-                        *tally.lock().unwrap().entry(what).or_default() += count;
-                    }
-                    if let Some(first) = wrong.first() {
-                        println!(
-                            "seed {seed}: {first}\n  again: PORTCULLIS_SEED={seed} cargo test … simulation::openings"
-                        );
-                        bad.lock().unwrap().insert(seed, wrong);
-                    }
-                }
-            });
+    let worlds = in_parallel(usize::try_from(seeds).unwrap(), |n| run(n as u64, false));
+    let (mut tally, mut bad) = (BTreeMap::<String, usize>::new(), Vec::new());
+    for (seed, (wrong, happened)) in worlds.into_iter().enumerate() {
+        happened.into_iter().for_each(|(what, count)| *tally.entry(what).or_default() += count);
+        if let Some(first) = wrong.first() {
+            println!("seed {seed}: {first}\n  again: PORTCULLIS_SEED={seed} cargo test … simulation::openings");
+            bad.push(seed);
         }
-    });
-    let (tally, bad) = (tally.into_inner().unwrap(), bad.into_inner().unwrap());
+    }
     tally.iter().for_each(|(what, count)| println!("{count:>8} {what}"));
     println!("{seeds} worlds in {:.1?}", started.elapsed());
-    assert!(bad.is_empty(), "{} of {seeds} worlds went wrong: {:?}", bad.len(), bad.keys());
+    assert!(bad.is_empty(), "{} of {seeds} worlds went wrong: {:?}", bad.len(), bad);
     if seeds >= 90 {
         let happened =
             ["schedules lost", "events lost", "rules of openings revoked", "rules given back", "dead letters"];

@@ -4,24 +4,16 @@
 use portcullis::config::{Accounts, MemberRole};
 
 use super::*;
+use crate::scale::{self, account};
 
 const ROLE: &str = "PortcullisMember";
 
 /// A sweep takes so long from its first place to its last.
 const LASTS: Duration = Duration::from_secs(20 * 60);
 
+/// Accounts, Regions, and places with a port that stands open.
 fn size() -> [usize; 3] {
-    let mut size = [12, 4, 20];
-    let text = std::env::var("PORTCULLIS_SCALE").unwrap_or_default();
-    let numbers = text.split(',').filter(|number| !number.is_empty());
-    for (field, number) in size.iter_mut().zip(numbers) {
-        *field = number.trim().parse().unwrap();
-    }
-    size
-}
-
-fn account(n: usize) -> String {
-    if n == 0 { ACCOUNT.to_owned() } else { format!("{:012}", 200_000_000_000 + n) }
+    scale::size([12, 4, 20])
 }
 
 struct Figures {

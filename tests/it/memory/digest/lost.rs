@@ -1,11 +1,7 @@
 //! Messages that are lost, doubled and late, a memory and a topic that fail, and an invocation that stops at any of its calls:
 //! what a place found is told all the same, at the latest by the next sweep.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use ec2_model::{Fault, Reply};
-use tokio::sync::Notify;
+use ec2_model::Fault;
 
 use super::*;
 use crate::memory::lost::kinds;
@@ -187,24 +183,6 @@ enum Stops {
     Last,
 }
 
-/// A layer that lets `calls` calls pass. The next one hangs, after it had its effect or before.
-fn cut(org: &Org, calls: usize, has_effect: bool) -> (Between, Arc<Notify>) {
-    let (world, made, stopped) = (org.watch.world.clone(), AtomicUsize::new(0), Arc::new(Notify::new()));
-    let stops = Arc::clone(&stopped);
-    let between: Between = Arc::new(move |request| {
-        let n = made.fetch_add(1, Ordering::Relaxed);
-        if n < calls {
-            return (Duration::ZERO, world.handle(request));
-        }
-        if n == calls && has_effect {
-            world.handle(request);
-        }
-        stops.notify_one();
-        (Duration::from_secs(86_400), Reply::Lost)
-    });
-    (between, stopped)
-}
-
 /// One delivery stops at a call, and comes again ten minutes later, after all others. Nothing where it ends before.
 async fn crash(which: Stops, (calls, has_effect): (usize, bool)) -> Option<(Vec<String>, Vec<String>)> {
     fastrand::seed(1);
@@ -213,7 +191,7 @@ async fn crash(which: Stops, (calls, has_effect): (usize, bool)) -> Option<(Vec<
     let mut again = None;
     let mut is_over = false;
     let mut stopping = async |org: &mut Org, payload: Value| {
-        let (between, stopped) = cut(org, calls, has_effect);
+        let (between, stopped) = cut(&org.watch, false, (calls, has_effect));
         tokio::select! {
             biased;
             () = stopped.notified() => {}
