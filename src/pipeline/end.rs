@@ -197,7 +197,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Known<'_> {
-    /// The group as EC2 shows it, once it shows what was just made, or would.
+    /// The group as EC2 shows it. Waits until EC2 must show what was made just before.
     async fn look(&self, session: Session<'_>, waiver: Option<&Waiver>) -> Result<Facts, String> {
         let mut pause = PAUSE;
         loop {

@@ -1,9 +1,9 @@
 //! How often a remediation looks: pauses that grow while it waits for EC2, and short ones, a bounded number of times,
 //! while somebody changes rules under its eyes.
 //!
-//! Every event is an instance of its own, and none knows of the others. One look a second by thirty of them would be
-//! thirty looks a second, and EC2 refills 20. So an instance stays for [`MOST_LOOKS`] looks only, and chance spreads them:
-//! as the events come, so come the instances, and together they look that many times for each change.
+//! Every event is an instance of its own. Without a memory none knows of the others. One look a second by thirty of them
+//! would be thirty looks a second, and EC2 refills 20. So an instance stays for [`MOST_LOOKS`] looks only, and chance
+//! spreads them: as the events come, so come the instances, and together they look that many times for each change.
 
 use std::time::Duration;
 

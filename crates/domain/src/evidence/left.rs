@@ -38,7 +38,7 @@ impl LeftAct {
     #[must_use]
     pub fn of(claim: &Claim, others: &[&Change], seen: &Facts, (policy, mode): (&Policy, Mode)) -> Option<Self> {
         let again = Again::judged((claim, &claim.change), others, seen, (policy, mode));
-        // What is gone cannot be given its former value back.
+        // Rules that are gone are not restored.
         let given_up = again.plan.rules();
         again.left(claim, (claim.change.clone(), BTreeSet::new()), given_up)
     }

@@ -132,8 +132,8 @@ impl Waiting {
         waiting
     }
 
-    /// What a place has to leave, in as much room as there is. The same findings of a place have the same name: a message that
-    /// is delivered twice leaves one part.
+    /// What a place leaves. The more waits already, the fewer lines it has. The same findings of a place have the same name: a
+    /// message that is delivered twice leaves one part.
     #[must_use]
     pub fn part(&self, place: &str, sweep: &SweepFinding, at: Timestamp) -> Entries {
         if self.parts.len() >= MOST_PARTS {
