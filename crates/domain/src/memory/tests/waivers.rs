@@ -26,12 +26,13 @@ fn covers(waiver: &Waiver, (guard, source, maker): (&str, &str, Option<&str>), a
     let Ok(exemptions) = waiver.exemptions("w-1", &location(), &policy("{}"), now().max(at.min(after(119)))) else {
         return false;
     };
-    let policy = policy("{}").with_exemptions(exemptions);
+    let policy = policy("{}").with_waivers(exemptions);
     let blocks: [Cidr; 1] = [source.parse().unwrap()];
     let sources = PerFamily::each(|family| AddressSet::from_cidrs(family, &blocks));
     let makers: Vec<Vec<String>> = maker.into_iter().map(|maker| vec![maker.to_owned()]).collect();
     let (group, rule) = (location(), rule(9));
-    let candidate = Candidate { at: &group, rule: &rule, guard, sources: Some(&sources), makers: &makers };
+    let candidate =
+        Candidate { at: &group, rule: &rule, waiver: None, guard, sources: Some(&sources), makers: &makers };
     policy.exemption(candidate, at).is_some()
 }
 
