@@ -96,7 +96,7 @@ async fn what_is_opened_under_a_waiver_while_a_delivery_waits_is_let_be() {
     for (kind, is_marked) in [(WaiverKind::Open, true), (WaiverKind::Undo, false)] {
         let mut watch = remembering().start().await;
         let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
-        let own = watch.world.rules(ACCOUNT, REGION, &watch.group).into_iter().find(|it| it.from_port == Some(22));
+        let own = watch.world.rules(ACCOUNT, REGION, &watch.group).into_iter().find(|it| it.from_port == 22);
         watch.world.revoke(ACCOUNT, REGION, &watch.group, &[&own.unwrap().id]).unwrap();
         let waiver = Waiver { kind, ..waiver(&watch, 2) };
         let (world, group, looks) = (watch.world.clone(), watch.group.clone(), AtomicUsize::new(0));
@@ -114,7 +114,7 @@ async fn what_is_opened_under_a_waiver_while_a_delivery_waits_is_let_be() {
             (Duration::from_millis(5), world.handle(request))
         });
         watch.start_behind(remembering(), between).await;
-        let finding = alone(&watch, &event).await;
+        let finding = watch.finding(&event).await;
         assert_eq!(watch.ingress().len(), 1, "{kind:?}: {finding:#?}");
         assert_ne!(finding.outcome, Outcome::Reverted, "{finding:#?}");
     }
