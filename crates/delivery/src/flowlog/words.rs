@@ -66,10 +66,11 @@ mod tests {
             let rest = lines(text.as_bytes(), |words, line, is_ascii| {
                 assert_eq!(line.start, whole);
                 whole = line.end;
-                assert!(text[line.clone()].ends_with('\n') && (!is_ascii || text[line].is_ascii()));
+                let line = &text.as_bytes()[line];
+                assert!(line.ends_with(b"\n") && (!is_ascii || line.is_ascii()));
                 found.push(own(words));
             });
-            prop_assert!(rest.begin == whole && (!rest.is_ascii || text[whole..].is_ascii()));
+            prop_assert!(rest.begin == whole && (!rest.is_ascii || text.as_bytes()[whole..].is_ascii()));
             found.push(own(&rest.words));
             let expected: Vec<Vec<&[u8]>> =
                 text.split('\n').map(|line| line.split_ascii_whitespace().map(str::as_bytes).collect()).collect();
