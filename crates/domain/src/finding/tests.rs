@@ -276,3 +276,18 @@ fn what_failed_or_cannot_be_decided_is_tried_again_and_what_was_exposed_is_news(
         assert_eq!((found.needs_retry(), found.is_news()), (needs_retry, is_news), "{verdict:?} {outcome:?}");
     }
 }
+
+/// Rule 2 appeared while the function looked, and was revoked. Then rule 1 was changed by whoever made it: at the end
+/// nothing is open, and nothing of what was open is there as it was.
+#[test]
+fn a_rule_that_was_revoked_is_listed_though_its_port_is_closed_for_another_reason_by_then() {
+    let open = Case::of(&["a tcp 22 8.0.0.0/9", "a tcp 22 8.128.0.0/9"]);
+    let past = crate::state::PastExposure::of_look(&open.judge());
+    assert_eq!(past.len(), 1);
+    let closed = Case::of(&["a tcp 443 0.0.0.0/0", "old tcp 22 8.128.0.0/9"]);
+    let (judgement, mode) = (closed.judge(), Mode::Enforce);
+    let remediation = Remediation { judgement, done: done("sgr-2 revoked"), mode, done_at: None, past, open: vec![] };
+    let finding = Finding::judged(&closed.changes[0], 0, &remediation);
+    let expected = ("exposed reverted".to_owned(), "sgr-1 kept, sgr-2 revoked".to_owned());
+    assert_eq!(summary(&finding), expected, "{finding:#?}");
+}
