@@ -140,7 +140,7 @@ proof-z3: need-cargo .venv/proof/.installed
 proof-simulation: need-cargo
 	PORTCULLIS_FIRST_SEED=$(PROOF_FIRST) PORTCULLIS_SEEDS=$(PROOF_SEEDS) PORTCULLIS_OPENINGS=$(PROOF_SEEDS) \
 	  PORTCULLIS_PROOF_WHOLE=1 $(CARGO) test --profile proof $(WORKSPACE) --test it --quiet -- \
-	  --nocapture simulation:: adversary:: faults::every_pair deliveries::a_flood
+	  --nocapture simulation:: adversary:: faults::every deliveries::a_flood memory::crashes memory::digest
 
 # Two at a time, about an hour for everything. For one file: make mutants MUTANTS="--file crates/domain/src/net.rs".
 # Status 3 is a mutant that never ended and was stopped, which counts as caught.

@@ -13,6 +13,7 @@ use portcullis::domain::finding::{Outcome, Verdict};
 use serde_json::{Value, json};
 
 use crate::harness::{ACCOUNT, Between, REGION, Setup, Watch, enforcing, sqs};
+use crate::sample::is_whole;
 
 const KEY: &str = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/11/21/a b.json.gz";
 
@@ -125,8 +126,7 @@ fn ticking(world: &World) -> Between {
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_violations_ends_with_every_rule_gone_and_few_calls() {
     const EACH: usize = 20;
-    let whole = std::env::var_os("PORTCULLIS_PROOF_WHOLE").is_some();
-    let amount = if whole { 500 } else { 100 };
+    let amount = if is_whole() { 500 } else { 100 };
     let mut watch = enforcing().await;
     let world = watch.world.clone();
     let start = tokio::time::Instant::now();

@@ -26,6 +26,7 @@ mod openings;
 mod organisation;
 mod prefix_lists;
 mod remediation;
+mod sample;
 mod scale;
 mod simulation;
 mod sweep;

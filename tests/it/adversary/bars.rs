@@ -7,17 +7,19 @@ use super::Fight;
 use super::attacks::{Attack, Pace};
 use super::figures::{Outcome, assert_fought, in_parallel, table};
 use super::run::Travel;
+use crate::sample::is_whole;
 use crate::simulation::{first_seed, number};
 
 /// The command that repeats one seed and prints everything that happens.
 const AGAIN: &str =
     "cargo test --workspace --features ec2-model/serve --locked --test it adversary::bars::the -- --nocapture";
 
-/// All fights of `PORTCULLIS_SEEDS`, from `PORTCULLIS_FIRST_SEED` on, run once for all tests.
+/// All fights of `PORTCULLIS_SEEDS`, from `PORTCULLIS_FIRST_SEED` on, run once for all tests. Without it each attack is
+/// fought twice with a memory and twice without.
 fn all() -> &'static [Outcome] {
     static FOUGHT: OnceLock<Vec<Outcome>> = OnceLock::new();
     FOUGHT.get_or_init(|| {
-        let (seeds, began) = (number("PORTCULLIS_SEEDS").unwrap_or(144), std::time::Instant::now());
+        let (seeds, began) = (number("PORTCULLIS_SEEDS").unwrap_or(72), std::time::Instant::now());
         let count = usize::try_from(seeds).unwrap();
         let first = first_seed();
         let outcomes = in_parallel(count, |n| Fight::draw(first + n as u64).fight(first + n as u64, false));
@@ -133,9 +135,8 @@ const LATE: [u64; 3] = [500, 1_500, 5_000];
 
 /// Both kinds at every pace. With `PORTCULLIS_PROOF_WHOLE` each has every delay of events, else one of them.
 fn minutes() -> Vec<Fight> {
-    let whole = number("PORTCULLIS_PROOF_WHOLE").is_some();
     let pairs = [Attack::Flip, Attack::Replace].into_iter().flat_map(|kind| PACES.map(|every| (kind, every)));
-    let delays = |n: usize| if whole { LATE.to_vec() } else { vec![LATE[n % LATE.len()]] };
+    let delays = |n: usize| if is_whole() { LATE.to_vec() } else { vec![LATE[n % LATE.len()]] };
     let with_delays = |(n, (kind, every))| delays(n).into_iter().map(move |late| minute(kind, every, late));
     pairs.enumerate().flat_map(with_delays).collect()
 }

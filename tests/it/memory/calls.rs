@@ -2,7 +2,23 @@
 
 mod each;
 
+use ec2_model::Call;
+
 use super::*;
+
+/// A call in a word, with the kind of item or object that it is about.
+pub(super) fn word(call: &Call) -> String {
+    let about = match call.service.as_str() {
+        "dynamodb" => {
+            let key = call.params.iter().find(|(name, _)| name.starts_with("Key")).map_or("", |(_, key)| key.as_str());
+            let kind = key.split(['#', '/']).next().unwrap();
+            if kind == ACCOUNT { " group".to_owned() } else { format!(" {kind}") }
+        }
+        "s3" => format!(" {}", call.param("Key").unwrap().split('/').next().unwrap()),
+        _ => String::new(),
+    };
+    format!("{}{about}", call.action)
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_harmless_record_costs_no_call_a_safe_one_a_look_and_a_violation_two_calls_to_each() {

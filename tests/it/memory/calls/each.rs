@@ -3,7 +3,7 @@
 
 mod expected;
 
-use ec2_model::{Call, RuleChange};
+use ec2_model::RuleChange;
 use serde_json::json;
 
 use expected::{Calls, HANDED_OUT, MOVES, OPENS, OTHERS};
@@ -14,20 +14,6 @@ use crate::memory::crashes::cases::{Case, cases, moved};
 
 fn told() -> Setup {
     Setup { topic: true, ..remembering() }
-}
-
-/// A call in a word, with the kind of item or object that it is about.
-fn word(call: &Call) -> String {
-    let about = match call.service.as_str() {
-        "dynamodb" => {
-            let key = call.params.iter().find(|(name, _)| name.starts_with("Key")).map_or("", |(_, key)| key.as_str());
-            let kind = key.split(['#', '/']).next().unwrap();
-            if kind == ACCOUNT { " group".to_owned() } else { format!(" {kind}") }
-        }
-        "s3" => format!(" {}", call.param("Key").unwrap().split('/').next().unwrap()),
-        _ => String::new(),
-    };
-    format!("{}{about}", call.action)
 }
 
 /// The calls since so many of them.
