@@ -293,7 +293,7 @@ impl Recall {
         let is_set = |name: &String| update.set.contains_key(name) || heard.contains_key(name);
         let over: Vec<String> = over.filter(|name| !is_set(name) && !update.remove.contains(name)).collect();
         update.remove.extend(over);
-        Some(Settlement { heard, ..Settlement::new(self.key.clone(), update) })
+        Some(Settlement { here: heard.clone(), heard, ..Settlement::new(self.key.clone(), update) })
     }
 
     /// When nobody needs the item any more: a waiver must outlive its end.
@@ -348,12 +348,23 @@ pub(super) struct Settlement {
     /// Entries that waited to be told, and go when they were published.
     pub(super) waited: Vec<String>,
     pub(super) lease_of: Option<String>,
+    /// What this instance keeps of what was told, when it was published.
+    pub(super) here: Entries,
+    /// The memory does not answer, so nothing is written to it.
+    pub(super) is_for_here: bool,
 }
 
 impl Settlement {
     /// One that is written whether it was told or not.
     pub(super) fn new(key: String, update: Update) -> Self {
-        Self { key, update, heard: Entries::new(), waited: Vec::new(), lease_of: None }
+        let (heard, here) = (Entries::new(), Entries::new());
+        Self { key, update, heard, waited: Vec::new(), lease_of: None, here, is_for_here: false }
+    }
+
+    /// What this instance alone keeps, for the memory does not answer: what happened, and that it was told.
+    pub(super) fn for_here(key: String, Told { happened, heard }: Told) -> Self {
+        let update = Update { set: happened, ..Update::default() };
+        Self { here: heard, is_for_here: true, ..Self::new(key, update) }
     }
 
     /// Whether it takes an opening from the memory. Without evidence of its end it stays, and the next attempt writes that.
@@ -382,9 +393,16 @@ impl Settlement {
     /// Writes it. Whether that worked: what is not settled is judged again with the next change, and harms nobody. Where
     /// something was not published, nothing of it counts as told.
     pub(super) async fn write(mut self, context: &Context, is_published: bool, until: Instant) -> bool {
+        if self.is_for_here {
+            context.told_here.note(&self.key, &self.update.set, context.now());
+        }
         if is_published {
+            context.told_here.note(&self.key, &self.here, context.now());
             self.update.set.append(&mut self.heard);
             self.update.remove.append(&mut self.waited);
+        }
+        if self.is_for_here {
+            return true;
         }
         let until = until.min(Instant::now() + SETTLE_WITHIN);
         let store = &context.settings.memory;

@@ -11,6 +11,7 @@ mod news;
 mod one_gap;
 mod policy;
 mod sweeps;
+mod told_here;
 mod waivers;
 
 use std::sync::Arc;
