@@ -102,7 +102,7 @@ pub(super) async fn handle(
     if let Some(recall) = recall.as_mut().filter(|recall| waits && is_held(recall)) {
         // Whoever holds the lease closes what this look shows. If not, it is closed here, after a look of now.
         permit = None;
-        if !wait_for_the_holder(context, &with_others, recall, &snapshot).await {
+        if !wait_for_the_holder(context, &with_others, recall, &snapshot.facts).await {
             with_others.is_fight = !is_held(recall);
         }
     } else {

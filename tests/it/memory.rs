@@ -1,6 +1,7 @@
 //! What the function makes of its memory: a table of the model, or a folder. Every delivery goes to an instance of its
 //! own, so that nothing is known but what the memory holds.
 
+mod beside;
 mod budget;
 mod calls;
 mod crashes;
