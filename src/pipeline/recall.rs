@@ -12,7 +12,7 @@ use portcullis_domain::finding::Finding;
 use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::judge::{Exposure, Judgement, attributions};
 use portcullis_domain::memory::{
-    Claim, ClaimId, Entries, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, OPENINGS, Saw, claim_name,
+    Claim, ClaimId, DIGEST, Entries, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, OPENINGS, Saw, claim_name,
     closed_name, is_claim, is_ended_name, is_opened_name, item_of, written,
 };
 use portcullis_domain::policy::{Exemption, Mode, Policy};
@@ -338,6 +338,14 @@ fn at_stake((facts, judgement): (&Facts, &Judgement), n: usize) -> Saw {
     (rules, lists)
 }
 
+/// The key of what is kept of a finding's group.
+fn group_of(finding: &Finding) -> String {
+    [&finding.account, &finding.region, &finding.group].map(|part| part.as_deref().unwrap_or_default()).join("/")
+}
+
+/// The beginning of the keys of what sweeps keep. What follows says what they cover.
+pub(super) const SWEEPS: &str = "sweep#";
+
 /// What is still to be written when everything was told.
 #[derive(Debug, Clone)]
 pub(super) struct Settlement {
@@ -380,14 +388,19 @@ impl Settlement {
     /// Leaves the claims as they are, where it is about the group of a finding whose evidence is not written: the next
     /// attempt needs what they say.
     pub(super) fn held_back_for(mut self, finding: &Finding) -> Self {
-        let parts = [&finding.account, &finding.region, &finding.group].map(|part| part.as_deref().unwrap_or_default());
-        if self.key == parts.join("/") {
+        if self.key == group_of(finding) {
             self.update.remove.retain(|name| !is_claim(name));
             self.update.set.retain(|name, _| !is_claim(name));
         }
-        let [.., group] = parts;
+        let group = finding.group.as_deref().unwrap_or_default();
         self.update.remove.retain(|name| name.strip_prefix(journal::GROUP) != Some(group));
         self
+    }
+
+    /// Whether it says that a finding was told: what is kept of the finding's group, or what a sweep keeps, for a summary.
+    pub(super) fn is_about(&self, finding: &Finding) -> bool {
+        let is_of_sweep = self.key == DIGEST || self.key.starts_with(SWEEPS);
+        self.key == group_of(finding) || finding.sweep.is_some() && is_of_sweep
     }
 
     /// Writes it. Whether that worked: what is not settled is judged again with the next change, and harms nobody. Where

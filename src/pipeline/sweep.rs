@@ -17,7 +17,7 @@ use super::context::{Context, InvocationScope, work_until};
 use super::digest::{self, Digest, KEPT, Left, When};
 use super::intake::{Batch, Origin};
 use super::permission;
-use super::recall::{PATIENCE, Settlement};
+use super::recall::{PATIENCE, SWEEPS, Settlement};
 use super::telling::Told;
 use crate::aws::{AccountRegion, AwsError, FunctionIdentity, Session, within};
 use crate::config::Accounts;
@@ -207,7 +207,7 @@ async fn news(
     (scope, due_since): (&str, Option<Timestamp>),
     until: Instant,
 ) -> (Heard, Option<Settlement>) {
-    let (store, now, key) = (&context.settings.memory, context.now(), format!("sweep#{scope}"));
+    let (store, now, key) = (&context.settings.memory, context.now(), format!("{SWEEPS}{scope}"));
     if !store.is_some() {
         return (Heard::News, None);
     }

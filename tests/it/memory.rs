@@ -13,6 +13,7 @@ mod one_gap;
 mod policy;
 mod sweeps;
 mod told_here;
+mod unnamed;
 mod waivers;
 
 use std::sync::Arc;
