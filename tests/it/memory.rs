@@ -14,6 +14,7 @@ mod policy;
 mod sweeps;
 mod told_here;
 mod unnamed;
+mod waiting;
 mod waivers;
 
 use std::sync::Arc;
