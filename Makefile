@@ -138,8 +138,8 @@ proof-z3: need-cargo .venv/proof/.installed
 
 .PHONY: proof-simulation
 proof-simulation: need-cargo
-	PORTCULLIS_FIRST_SEED=$(PROOF_FIRST) PORTCULLIS_SEEDS=$(PROOF_SEEDS) PORTCULLIS_PROOF_WHOLE=1 \
-	  $(CARGO) test $(WORKSPACE) --test it --quiet -- \
+	PORTCULLIS_FIRST_SEED=$(PROOF_FIRST) PORTCULLIS_SEEDS=$(PROOF_SEEDS) PORTCULLIS_OPENINGS=$(PROOF_SEEDS) \
+	  PORTCULLIS_PROOF_WHOLE=1 $(CARGO) test --profile proof $(WORKSPACE) --test it --quiet -- \
 	  --nocapture simulation:: adversary:: faults::every_pair deliveries::a_flood
 
 # Two at a time, about an hour for everything. For one file: make mutants MUTANTS="--file crates/domain/src/net.rs".

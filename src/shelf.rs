@@ -221,8 +221,11 @@ pub async fn keep(
     let (document, its_policy) = earlier.unwrap_or_else(|| (made, Arc::clone(policy)));
     let mut id = evidence.id.clone();
     let written = async {
-        let is_there = shelf.put_act(&id, &document, (now, until)).await? == Put::Already || is_earlier;
-        unwritten.add_policy(shelf, &its_policy, (now, until)).await?;
+        // Both at once: an instance that comes no further leaves no evidence without the policy to judge it by.
+        let add_policy = unwritten.add_policy(shelf, &its_policy, (now, until));
+        let (added, put) = tokio::join!(add_policy, shelf.put_act(&id, &document, (now, until)));
+        let is_there = put? == Put::Already || is_earlier;
+        added?;
         if is_there && evidence.is_done() {
             // What was done now is not what is in the evidence that is there.
             let again = Evidence { id: evidence.again(), ..evidence.clone() };

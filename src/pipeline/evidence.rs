@@ -9,7 +9,7 @@ use portcullis_domain::evidence::{Account, Call, Evidence, Guard, LeftAct, Look,
 use portcullis_domain::facts::Facts;
 use portcullis_domain::finding::{Finding, Outcome, RuleFinding};
 use portcullis_domain::ids::RuleId;
-use portcullis_domain::memory::{Memory, Waiver};
+use portcullis_domain::memory::Waiver;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::policy::{Mode, Policy};
 use tokio::time::Instant;
@@ -37,17 +37,24 @@ pub(super) struct Looks {
     is_kept: bool,
     looks: Vec<Look>,
     left_out: usize,
+    /// The group's waivers that were known before the first look.
+    waivers: BTreeMap<String, Waiver>,
     /// Whether the last look of all is the last of `looks`.
     is_current: bool,
 }
 
 impl Looks {
-    pub(super) const fn new(is_kept: bool) -> Self {
-        Self { is_kept, looks: Vec::new(), left_out: 0, is_current: false }
+    pub(super) const fn new(is_kept: bool, waivers: BTreeMap<String, Waiver>) -> Self {
+        Self { is_kept, looks: Vec::new(), left_out: 0, waivers, is_current: false }
     }
 
-    /// Notes what was judged, and the plan that it led to.
-    pub(super) fn note(&mut self, facts: &Facts, (judged_at, given_up): (Timestamp, &BTreeSet<RuleId>), plan: Plan) {
+    /// Notes what was judged, with which waivers, and the plan that it led to.
+    pub(super) fn note(
+        &mut self,
+        (facts, waivers): (&Facts, &BTreeMap<String, Waiver>),
+        (judged_at, given_up): (Timestamp, &BTreeSet<RuleId>),
+        plan: Plan,
+    ) {
         self.is_current = self.is_kept && !plan.steps.is_empty();
         if !self.is_current {
             return;
@@ -56,7 +63,9 @@ impl Looks {
             self.looks.pop();
             self.left_out += 1;
         }
-        self.looks.push(Look::new(facts, judged_at, plan).with_given_up(given_up.clone()));
+        let before = self.looks.iter().rev().find_map(|look| look.waivers.as_ref()).unwrap_or(&self.waivers);
+        let news = (before != waivers).then(|| waivers.clone());
+        self.looks.push(Look::new(facts, judged_at, plan).with_given_up(given_up.clone()).with_waivers(news));
     }
 
     /// Notes what was called after the last look.
@@ -67,22 +76,12 @@ impl Looks {
     }
 }
 
-/// What the memory told.
-pub(super) struct Knew {
-    /// `none`, `ok` or `unavailable`.
-    memory: &'static str,
-    waivers: BTreeMap<String, Waiver>,
-}
-
-impl Knew {
-    /// What was read, or that the memory did not answer.
-    pub(super) fn of(memory: Option<&Memory>, is_lost: bool) -> Self {
-        let word = match memory {
-            Some(_) => "ok",
-            None if is_lost => "unavailable",
-            None => "none",
-        };
-        Self { memory: word, waivers: memory.map(|memory| memory.waivers.clone()).unwrap_or_default() }
+/// What evidence says of the memory: `none`, `ok` or `unavailable`.
+pub(super) const fn memory_in_a_word(is_read: bool, is_lost: bool) -> &'static str {
+    match (is_read, is_lost) {
+        (true, _) => "ok",
+        (false, true) => "unavailable",
+        (false, false) => "none",
     }
 }
 
@@ -90,7 +89,7 @@ impl Knew {
 pub(super) fn add(
     context: &Context,
     task: &GroupTask<'_>,
-    (done, knew): (&Remediated, Knew),
+    (done, memory): (&Remediated, &str),
     findings: &mut [Finding],
 ) {
     let account = Account {
@@ -98,8 +97,8 @@ pub(super) fn add(
         location: &done.remediation.judgement.location,
         changes: task.changes,
         own: task.own,
-        memory: knew.memory.to_owned(),
-        waivers: knew.waivers,
+        memory: memory.to_owned(),
+        waivers: done.looks.waivers.clone(),
         looks: &done.looks.looks,
         looks_left_out: done.looks.left_out,
         observed: &done.observed,
@@ -144,13 +143,13 @@ pub(super) fn add_left(
         for claim in recall.left(change, &location.group).collect::<Vec<_>>() {
             let others = recall.judged_with(claim);
             // A waiver that held then held then, whatever has become of it.
-            let (waived, _) = recall.waivers(claim.at, location, policy);
-            let policy = policy.with_exemptions(waived);
+            let waived = recall.waived(claim.at, location, policy);
+            let policy = waived.as_ref().unwrap_or(policy);
             // What the rules were before the call may be known better by now, or not any more.
             let filled = Change { former: change.former.clone(), ..claim.change.clone() };
-            let back = || LeftAct::given_back((claim, &filled), &others, seen, (&policy, mode));
+            let back = || LeftAct::given_back((claim, &filled), &others, seen, (policy, mode));
             let back = context.settings.restores.then(back).flatten();
-            let Some(left) = back.or_else(|| LeftAct::of(claim, &others, seen, (&policy, mode))) else { continue };
+            let Some(left) = back.or_else(|| LeftAct::of(claim, &others, seen, (policy, mode))) else { continue };
             left.note(finding);
             if !context.shelf.is_there() {
                 continue;

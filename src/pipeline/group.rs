@@ -10,7 +10,7 @@ use portcullis_domain::policy::{Mode, Policy};
 
 use super::budget::{self, Budget};
 use super::context::Context;
-use super::evidence::{self, Knew};
+use super::evidence;
 use super::former::{self, Found};
 use super::intake::{Tracked, outdated};
 use super::recall::{Recall, Settlement};
@@ -72,12 +72,8 @@ pub(super) async fn handle(
     };
     let Known { mut recall, is_lost, is_policy_stale, former } = known;
     let plain_policy = context.policy.now();
-    let (waived, refused) = match &recall {
-        Some(recall) => recall.waivers(context.now(), &location, &plain_policy),
-        None => Default::default(),
-    };
-    let with_waivers = (!waived.is_empty()).then(|| plain_policy.with_exemptions(waived));
-    let policy = with_waivers.as_ref().unwrap_or(&plain_policy);
+    let waived = recall.as_ref().and_then(|recall| recall.waived(context.now(), &location, &plain_policy));
+    let policy = waived.as_ref().unwrap_or(&plain_policy);
     let mode = policy.mode(&location, task.mode);
     let others = match &recall {
         Some(recall) if is_event => recall.co_defendants(context, mode),
@@ -129,15 +125,16 @@ pub(super) async fn handle(
         context.recent.note_closed(&location);
     }
     let mut findings = findings_of(with_others.own_changes(), &remediated, policy);
+    let refused = recall.as_ref().map(|recall| recall.refused(context.now(), &location, &plain_policy));
     for finding in &mut findings {
         finding.memory = is_lost.then_some(MemoryState::Unavailable);
         if finding.verdict == Verdict::Exposed {
-            refused.iter().for_each(|why| finding.reason.push_str(&format!("; {why}")));
+            refused.iter().flatten().for_each(|why| finding.reason.push_str(&format!("; {why}")));
         }
     }
     if context.shelf.is_there() {
-        let memory = recall.as_ref().map(|recall| &recall.memory);
-        evidence::add(context, &with_others, (&remediated, Knew::of(memory, is_lost)), &mut findings);
+        let memory = evidence::memory_in_a_word(recall.is_some(), is_lost);
+        evidence::add(context, &with_others, (&remediated, memory), &mut findings);
     }
     if let Some(recall) = &recall {
         // What this delivery saw is its own to tell.

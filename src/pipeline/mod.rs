@@ -33,6 +33,7 @@ mod sweep;
 mod task;
 mod telling;
 mod told_here;
+mod waived;
 
 use std::collections::BTreeSet;
 

@@ -12,10 +12,10 @@ use portcullis_domain::finding::Finding;
 use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::judge::{Exposure, Judgement, attributions};
 use portcullis_domain::memory::{
-    Claim, ClaimId, DIGEST, Entries, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, OPENINGS, Saw, claim_name,
-    closed_name, is_claim, is_ended_name, is_opened_name, item_of, written,
+    Claim, ClaimId, DIGEST, Entries, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, OPENINGS, Refused, Saw,
+    Waiver, claim_name, closed_name, exemptions, is_claim, is_ended_name, is_opened_name, item_of, written,
 };
-use portcullis_domain::policy::{Exemption, Mode, Policy};
+use portcullis_domain::policy::{Mode, Policy};
 use portcullis_domain::rule::{Rule, Source};
 use tokio::time::Instant;
 
@@ -193,18 +193,19 @@ impl Recall {
         others.filter(|other| other.at <= claim.at).map(|other| &other.change).collect()
     }
 
-    /// The exemptions of the waivers that the group has at a time, and why a waiver does not hold.
-    pub(super) fn waivers(&self, now: Timestamp, at: &GroupLocation, policy: &Policy) -> (Vec<Exemption>, Vec<String>) {
-        let (mut exemptions, mut refused) = (Vec::new(), Vec::new());
-        for (id, waiver) in &self.memory.waivers {
-            match waiver.exemptions(id, at, policy, now) {
-                Ok(more) => exemptions.extend(more),
-                // One that is over needs no word.
-                Err(portcullis_domain::memory::Refused::NotNow { .. }) => {}
-                Err(why) => refused.push(format!("waiver {id} does not hold: {why}")),
-            }
-        }
-        (exemptions, refused)
+    /// The policy with the waivers that the group has at a time, if there are any.
+    pub(super) fn waived(&self, now: Timestamp, at: &GroupLocation, policy: &Policy) -> Option<Policy> {
+        let exemptions = exemptions(&self.memory.waivers, (at, policy, now));
+        (!exemptions.is_empty()).then(|| policy.with_waivers(exemptions))
+    }
+
+    /// Why waivers do not hold. One that is over needs no word.
+    pub(super) fn refused(&self, now: Timestamp, at: &GroupLocation, policy: &Policy) -> Vec<String> {
+        let why = |(id, waiver): (&String, &Waiver)| match waiver.exemptions(id, at, policy, now) {
+            Ok(_) | Err(Refused::NotNow { .. }) => None,
+            Err(why) => Some(format!("waiver {id} does not hold: {why}")),
+        };
+        self.memory.waivers.iter().filter_map(why).collect()
     }
 
     /// Whether the group was closed a short time ago: who opens it again is fighting.

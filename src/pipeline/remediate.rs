@@ -24,6 +24,7 @@ use super::prefix_list::rests_on_a_list;
 use super::recall::Recall;
 use super::stand::Stand;
 use super::task::{GroupTask, Snapshot};
+use super::waived::Waived;
 use crate::aws::{Code, Permit, REVOKE};
 
 /// A revoke rests on a snapshot that is no older than this, prefix lists included, or on a look that it followed at once.
@@ -44,19 +45,23 @@ pub(super) async fn remediate(
 ) -> Remediated {
     let mode = task.policy.mode(&snapshot.facts.location, task.mode);
     let recheck_until = task.recheck_until.min(snapshot.observed_at + RECHECK);
+    let waived = Waived::new(task, recall.as_ref(), &snapshot);
     let mut work = Work {
         context,
         task,
         state: RemediationState::new(),
         gate: Gate::default(),
-        looks: Looks::new(context.shelf.is_there()),
+        looks: Looks::new(context.shelf.is_there(), waived.waivers.clone()),
         revoked_at: None,
         closed_at: None,
         stand: Stand::new(recall),
+        waived,
     };
     let (mut snapshot, mut permit) = (snapshot, permit);
     let is_unsettled = loop {
-        let judgement = work.judge(&snapshot, mode, cap);
+        let is_new = work.state.observe(&snapshot.facts);
+        work.learn_of_waivers(&snapshot).await;
+        let judgement = work.judge((&snapshot, is_new), mode, cap);
         let turn = Turn {
             is_unsettled: work.is_unsettled(&snapshot),
             recheck: mode == Mode::Enforce && Instant::now() < recheck_until && work.may_go_away(&judgement),
@@ -175,26 +180,26 @@ pub(super) struct Work<'a> {
     /// When a look first showed nothing open after one that did.
     closed_at: Option<Timestamp>,
     pub(super) stand: Stand<'a>,
+    pub(super) waived: Waived<'a>,
 }
 
 impl Work<'_> {
-    /// Takes in a snapshot and what is planned about it.
-    fn judge(&mut self, snapshot: &Snapshot, mode: Mode, cap: usize) -> Judgement {
-        let is_new = self.state.observe(&snapshot.facts);
+    /// Takes in what is planned about a snapshot, which may show a new rule.
+    fn judge(&mut self, (snapshot, is_new): (&Snapshot, bool), mode: Mode, cap: usize) -> Judgement {
         if let Some(recall) = self.stand.recall.as_ref().filter(|_| self.task.is_of_events()) {
             self.state.close(recall.memory.closed_lately(self.context.now()));
         }
         let (left, now) = (self.state.left(&snapshot.facts), self.context.now());
-        let judgement = self.task.judge_at(&left, now);
+        let judgement = self.task().judge_at(&left, now);
         self.state.remember(&judgement);
         // The cap is one for all looks.
         let cap = cap.saturating_sub(self.state.count_taken());
         let mut plan = plan(&judgement, mode, cap);
         if self.context.settings.restores {
-            plan = restoring(plan, &judgement, &left, self.state.given_up(), (self.task.policy, now));
+            plan = restoring(plan, &judgement, &left, self.state.given_up(), (&self.waived.policy, now));
         }
         self.state.adopt(&plan, &judgement);
-        self.looks.note(&left, (now, self.state.given_up()), plan);
+        self.looks.note((&left, &self.waived.waivers), (now, self.state.given_up()), plan);
         let is_closed = judgement.exposures.is_empty();
         self.gate.note(is_closed, is_new);
         self.closed_at = if is_closed { self.closed_at.or(Some(snapshot.facts.observed_at)) } else { None };
@@ -304,7 +309,7 @@ impl Work<'_> {
     /// For each change, what is open although its own rules are gone.
     fn left_open(&self, judgement: &Judgement) -> Vec<Vec<ExposureFinding>> {
         let changes = self.task.own_changes().iter().enumerate();
-        changes.map(|(n, change)| self.state.left_open(change, n, judgement, self.task.policy)).collect()
+        changes.map(|(n, change)| self.state.left_open(change, n, judgement, &self.waived.policy)).collect()
     }
 
     /// Whether a port is open that a record may have opened which is no longer believed. Such a record has nothing revoked,
@@ -320,14 +325,14 @@ impl Work<'_> {
     fn finish(mut self, snapshot: &Snapshot, is_unsettled: bool) -> Remediated {
         self.state.give_up_unless_known(Code::Timeout.as_str());
         let shown = self.state.left(&snapshot.facts);
-        let last = self.task.judge(self.context, &shown);
+        let last = self.task().judge(self.context, &shown);
         let open = self.left_open(&last);
         let whole = self.state.whole(&snapshot.facts);
         let own = attributions(self.task.changes, &whole);
         let ids = own.iter().flat_map(|own| own.rules.iter().filter_map(|n| Some(whole.rules.get(*n)?.id.clone())));
         let replaced = own.iter().flat_map(|own| own.replaced.iter().cloned());
         let reported = self.state.reported(&snapshot.facts, &ids.chain(replaced).collect());
-        let mut judgement = self.task.judge(self.context, &reported);
+        let mut judgement = self.task().judge(self.context, &reported);
         if is_unsettled {
             judgement.undecided.push("EC2 does not show yet what the record says".to_owned());
         }

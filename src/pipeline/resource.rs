@@ -188,6 +188,8 @@ async fn handle_groups(
                 let safe = format!("no guarded port is open to the internet in the Region: {count} groups looked at");
                 all.findings = same.finding(Verdict::Safe, Outcome::None, &safe);
             }
+            let safe = format!("this change opens no guarded port in the Region: {count} groups looked at");
+            same.add_safe(&mut all.findings, &safe);
             // A sweep reports what it found safe in its summary.
             let sweeps = sweeps_of(changes);
             all.findings.retain(|it| it.value.verdict != Verdict::Safe || !sweeps.contains(&it.origin.index));
@@ -247,7 +249,14 @@ async fn handle_list(
     }));
     findings.extend(prefix_list::gone_since(context, task, changes, open_before, &findings));
     let safe = "no guarded port is open to the internet through the prefix list in this account and Region";
-    if findings.is_empty() { same.finding(Verdict::Safe, Outcome::None, safe) } else { findings }
+    if findings.is_empty() {
+        return same.finding(Verdict::Safe, Outcome::None, safe);
+    }
+    same.add_safe(
+        &mut findings,
+        "this change opens no guarded port through the prefix list in this account and Region",
+    );
+    findings
 }
 
 /// Gives groups that are or were open their names, after all that was to be revoked is. Without an answer they have none.
@@ -278,6 +287,13 @@ impl Same<'_> {
     fn finding(&self, verdict: Verdict, outcome: Outcome, why: &str) -> Vec<Tracked<Finding>> {
         let finding = |change: &Tracked<Change>| change.with(self.plain(change, (verdict, outcome), why));
         self.changes.iter().map(finding).collect()
+    }
+
+    /// Every delivery gets an answer: those of the changes that led to no finding are safe.
+    fn add_safe(&self, findings: &mut Vec<Tracked<Finding>>, why: &str) {
+        let told: BTreeSet<usize> = findings.iter().map(|finding| finding.origin.index).collect();
+        let untold = self.changes.iter().filter(|change| !told.contains(&change.origin.index));
+        findings.extend(untold.map(|change| change.with(self.plain(change, (Verdict::Safe, Outcome::None), why))));
     }
 
     /// The account is none of the function's, or that cannot be told. That an account is refused is news once an hour, and

@@ -109,6 +109,7 @@ impl Work<'_> {
                 self.stand.is_holder = true;
                 self.stand.renewed_at = Instant::now();
                 self.stand.told.extend(closed);
+                self.waived.read_after(snapshot);
                 self.gate.hold(recall.gap(context.now()));
                 true
             }
@@ -137,6 +138,9 @@ impl Work<'_> {
             recall.hold(context, &news, until)
         );
         // Where somebody else took it when it was not renewed in time, both look on until they are done.
+        if held.is_some() {
+            self.waived.read_after(snapshot);
+        }
         if held == Some(true) {
             self.stand.renewed_at = Instant::now();
             self.stand.told.extend(news);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use ec2_model::{Permission, Vpc, World};
+use ec2_model::{Actor, Permission, Vpc, World};
 use flate2::{Compression, write::GzEncoder};
 use portcullis::domain::finding::{Outcome, Verdict};
 use serde_json::{Value, json};
@@ -169,4 +169,27 @@ async fn a_flood_of_violations_ends_with_every_rule_gone_and_few_calls() {
     let per_group = counts.values().sum::<usize>() as f64 / f64::from(amount);
     println!("{invocations} invocations, {:?}, {counts:?}: {per_group:.2} calls a group", start.elapsed());
     assert!(per_group <= 2.2, "{counts:?}");
+}
+
+/// Two records that name no group, one of them of an exempt role. What is open is exempt, and the other record is answered
+/// all the same.
+#[tokio::test(start_paused = true)]
+async fn every_record_of_a_region_is_answered() {
+    let policy = "version: 1\nexempt: [{reason: x, until: never, principals: ['arn:aws:iam::*:role/BreakGlass']}]";
+    let watch = Setup { policy, ..Setup::default() }.start().await;
+    let exempt = Actor::Role { role: "BreakGlass".into(), session: "jo".into() };
+    let events = [(exempt, "0.0.0.0/0"), (Actor::default(), "10.0.0.0/8")].map(|(actor, source)| {
+        watch.world.set_actor(actor);
+        let mut event = watch.open(&[Permission::tcp(22, source)]);
+        for part in ["requestParameters", "responseElements"] {
+            event["detail"][part] = json!({"reason": "requestParameters too large", "omitted": true});
+        }
+        event
+    });
+    let answer = watch.deliver(&sqs(&events.each_ref().map(Value::to_string))).await;
+    for event in events {
+        let id = event["detail"]["eventID"].as_str();
+        assert!(answer.findings.iter().any(|it| it.id.as_deref() == id), "{id:?}: {:#?}", answer.findings);
+    }
+    assert_eq!(watch.ingress().len(), 2);
 }

@@ -138,7 +138,7 @@ pub struct Knew {
     pub own: usize,
     /// The index of the change that this act is about.
     pub change: usize,
-    /// The group's waivers, by their ids.
+    /// The group's waivers, by their ids, as they were known before the first look. A look says where they had changed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub waivers: BTreeMap<String, Waiver>,
 }

@@ -28,7 +28,7 @@ pub use fight::{Close, Fight, FightKey, Telling, Told, tell};
 pub use opened::{Listed, OPENINGS, is_ended_name, is_opened_name, opened_name, openings_of};
 pub use sweep::{News, SweepMemory, Swept};
 pub use tool::Tool;
-pub use waiver::{Refused, Waiver, WaiverKind};
+pub use waiver::{Refused, Waiver, WaiverKind, exemptions};
 
 use crate::ids::{GroupId, RuleId};
 use crate::rule::Rule;

@@ -226,11 +226,13 @@ impl Policy {
         &self.budget
     }
 
-    /// The same policy with these exemptions as well, after its own. It keeps its hash, which is that of its text.
+    /// The same policy with these exemptions of waivers after its own, in place of those that it had. It keeps its hash,
+    /// which is that of its text.
     #[must_use]
-    pub fn with_exemptions(&self, more: impl IntoIterator<Item = Exemption>) -> Self {
+    pub fn with_waivers(&self, waivers: impl IntoIterator<Item = Exemption>) -> Self {
         let mut policy = self.clone();
-        policy.exemptions.extend(more);
+        policy.exemptions.retain(|exemption| exemption.waiver.is_none());
+        policy.exemptions.extend(waivers);
         policy
     }
 
@@ -263,10 +265,14 @@ impl Policy {
         by_principal.into_iter().any(|exemption| exemption.covers_but_for_makers(candidate, now))
     }
 
-    /// The exemption that covers a rule, if one does.
+    /// The exemption that covers a rule, if one does. A rule of an opening is exempt by its own waiver, though another one
+    /// may cover it as well: it ends with its own.
     #[must_use]
     pub fn exemption(&self, candidate: Candidate<'_>, now: Timestamp) -> Option<&Exemption> {
-        self.exemptions.iter().find(|exemption| exemption.covers(candidate, now))
+        let covers = |exemption: &&Exemption| exemption.covers(candidate, now);
+        let of_its_own =
+            |waiver| self.exemptions.iter().filter(move |it| it.waiver.as_deref() == Some(waiver)).find(covers);
+        candidate.waiver.and_then(of_its_own).or_else(|| self.exemptions.iter().find(covers))
     }
 }
 

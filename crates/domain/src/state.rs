@@ -197,8 +197,8 @@ impl RemediationState {
 
     /// Takes in the plan for the last look. What was pending and is not planned any more was closed by a change of the
     /// rule itself; after a look that left something undecided nobody can say that. A rule that still exposes a port, and
-    /// is not to go because the port is open without it, is kept. A plan in alert mode leaves the remediation in alert
-    /// mode.
+    /// is not to go because the port is open without it, is kept; so is one that a waiver has covered since. A plan in alert
+    /// mode leaves the remediation in alert mode.
     pub fn adopt(&mut self, plan: &Plan, judgement: &Judgement) {
         let planned = plan.rules();
         let is_decided = judgement.undecided.is_empty();
@@ -210,7 +210,9 @@ impl RemediationState {
             .iter()
             .flat_map(|exposure| exposure.rules.iter().filter_map(|n| Some(&judgement.rules.get(*n)?.rule.id)))
             .collect();
-        let dropped = self.pending.difference(&planned).filter(|id| !is_decided || !exposing.contains(id));
+        let is_exempt = |id: &RuleId| judgement.rules.iter().any(|it| it.rule.id == *id && it.exempt.is_some());
+        let is_kept = |id: &RuleId| exposing.contains(id) || is_exempt(id);
+        let dropped = self.pending.difference(&planned).filter(|id| !is_decided || !is_kept(id));
         let closed = dropped.map(|id| (id.clone(), action.clone()));
         self.done.extend(closed.collect::<Vec<_>>());
         self.pending = planned;

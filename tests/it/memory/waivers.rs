@@ -1,7 +1,10 @@
 //! A waiver in the group's memory: it covers what its principal made, and nothing else.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ec2_model::Actor;
 use portcullis::domain::memory::{Waiver, WaiverKind, waiver_name, written};
+use portcullis::domain::opening::description;
 use portcullis::store::Update;
 
 use super::*;
@@ -85,4 +88,34 @@ async fn a_waiver_in_a_memory_that_does_not_answer_covers_nothing() {
     watch.world.deny(ACCOUNT, "UpdateItem");
     let finding = opened(&mut watch, "oncall", Permission::tcp(22, "54.0.0.0/8")).await;
     assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::Reverted));
+}
+
+/// A delivery waits for a rule that EC2 does not show. Meanwhile an operator opens: waiver first, then the rule.
+#[tokio::test(start_paused = true)]
+async fn what_is_opened_under_a_waiver_while_a_delivery_waits_is_let_be() {
+    for (kind, is_marked) in [(WaiverKind::Open, true), (WaiverKind::Undo, false)] {
+        let mut watch = remembering().start().await;
+        let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+        let own = watch.world.rules(ACCOUNT, REGION, &watch.group).into_iter().find(|it| it.from_port == 22);
+        watch.world.revoke(ACCOUNT, REGION, &watch.group, &[&own.unwrap().id]).unwrap();
+        let waiver = Waiver { kind, ..waiver(&watch, 2) };
+        let (world, group, looks) = (watch.world.clone(), watch.group.clone(), AtomicUsize::new(0));
+        let between: Between = Arc::new(move |request| {
+            let is_look = request.body.starts_with(b"Action=DescribeSecurityGroupRules");
+            if is_look && looks.fetch_add(1, Ordering::SeqCst) == 5 {
+                let set = [(waiver_name("w-1234"), serde_json::to_string(&waiver).unwrap())];
+                world.change_item((ACCOUNT, REGION, TABLE), &format!("{ACCOUNT}/{REGION}/{group}"), (&set, &[]));
+                world.set_actor(Actor::Role { role: "oncall".into(), session: "jo".into() });
+                let words = description("w-1234", waiver.until, &waiver.reason);
+                let opened = Permission::tcp(22, "54.0.0.0/8");
+                let opened = if is_marked { opened.described(&words) } else { opened };
+                world.authorize(ACCOUNT, REGION, &group, &[opened]).unwrap();
+            }
+            (Duration::from_millis(5), world.handle(request))
+        });
+        watch.start_behind(remembering(), between).await;
+        let finding = watch.finding(&event).await;
+        assert_eq!(watch.ingress().len(), 1, "{kind:?}: {finding:#?}");
+        assert_ne!(finding.outcome, Outcome::Reverted, "{finding:#?}");
+    }
 }

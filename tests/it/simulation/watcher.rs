@@ -13,9 +13,9 @@ use answers::{any_fault, escaped, readable, values};
 use ec2_model::{Call, Fault, Reply, Request};
 use serde_json::Value;
 
-use super::Rates;
 use super::crash::{Crashes, Passes};
 use super::judge::{Change, ChangedRules, Lists, Rule, exposing};
+use super::rates::Rates;
 use super::scene::{HOME, MEMBER, Resource, Scene};
 use crate::harness::TABLE;
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::{Facts, GroupLocation};
 use crate::ids::{PrefixListId, RuleId};
+use crate::memory::Waiver;
 use crate::net::Cidr;
 use crate::plan::Plan;
 use crate::rule::Rule;
@@ -37,6 +38,9 @@ pub struct Look {
     /// Rules that are revoked and not given their former value back: that did not work before.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub given_up: BTreeSet<RuleId>,
+    /// The group's waivers, by their ids, where they were not those that were known before this look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waivers: Option<BTreeMap<String, Waiver>>,
     /// What was planned.
     pub plan: Plan,
     /// What was called.
@@ -121,6 +125,7 @@ impl Look {
             egress: facts.egress.clone(),
             prefix_lists: facts.prefix_lists.iter().map(list).collect(),
             given_up: BTreeSet::new(),
+            waivers: None,
             plan,
             call: None,
         }
@@ -130,6 +135,12 @@ impl Look {
     #[must_use]
     pub fn with_given_up(self, given_up: BTreeSet<RuleId>) -> Self {
         Self { given_up, ..self }
+    }
+
+    /// The same look, where these waivers were known, and others before it.
+    #[must_use]
+    pub fn with_waivers(self, waivers: Option<BTreeMap<String, Waiver>>) -> Self {
+        Self { waivers, ..self }
     }
 
     /// What was judged.

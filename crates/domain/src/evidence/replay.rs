@@ -13,6 +13,7 @@ use crate::finding::Action;
 use crate::ids::RuleId;
 use crate::json::Json;
 use crate::judge::judge_with_others;
+use crate::memory::exemptions;
 use crate::plan::{Plan, plan, restoring};
 use crate::policy::Policy;
 use crate::rule::Rule;
@@ -94,11 +95,10 @@ impl Evidence {
         }
     }
 
-    /// The policy with the waivers that held then.
-    fn with_waivers(&self, policy: &Policy, now: Timestamp) -> Policy {
-        let waivers = self.knew.waivers.iter();
-        let held = waivers.filter_map(|(id, waiver)| waiver.exemptions(id, &self.location, policy, now).ok());
-        policy.with_exemptions(held.flatten())
+    /// The policy with the waivers that were known at a look and held then.
+    fn with_waivers(&self, policy: &Policy, (n, now): (usize, Timestamp)) -> Policy {
+        let known = self.looks.iter().take(n + 1).rev().find_map(|look| look.waivers.as_ref());
+        policy.with_waivers(exemptions(known.unwrap_or(&self.knew.waivers), (&self.location, policy, now)))
     }
 
     /// What was put back must have been lawful with the group as it was.
@@ -117,17 +117,23 @@ impl Evidence {
     }
 
     fn check_look(&self, n: usize, look: &Look, (changes, policy): (&[&Change], &Policy)) -> Result<(), Mismatch> {
-        let policy = &self.with_waivers(policy, look.judged_at);
+        let policy = &self.with_waivers(policy, (n, look.judged_at));
         if let Some(opening) = &self.opening {
             self.check_opening(opening, (n, look), policy)?;
             return check_call(n, look);
         }
-        let facts = look.facts(&self.location);
+        // Whether the VPC was known may differ from look to look.
+        let location = &look.plan.location;
+        let (here, there) = (&self.location, location);
+        if (&here.account, &here.region, &here.group) != (&there.account, &there.region, &there.group) {
+            return Err(Mismatch::new(format!("looks[{n}].plan.location"), as_json(there), as_json(here)));
+        }
+        let facts = look.facts(location);
         if let Some(undo) = &self.undo {
             return self.check_put_back(undo, (n, &facts, look.judged_at), policy);
         }
         let judgement = judge_with_others((changes, self.knew.own), &facts, policy, look.judged_at);
-        let mode = policy.mode(&self.location, self.guard.mode);
+        let mode = policy.mode(location, self.guard.mode);
         let again = plan(&judgement, mode, look.plan.cap);
         let again = match self.guard.restores {
             true => restoring(again, &judgement, &facts, &look.given_up, (policy, look.judged_at)),

@@ -3,8 +3,9 @@ use crate::facts::Facts;
 use crate::finding::{Done, Finding};
 use crate::judge::judge;
 use crate::judge::tests::Case;
+use crate::memory::WaiverKind;
 use crate::net::Cidr;
-use crate::plan::plan;
+use crate::plan::{Plan, plan};
 use crate::policy::{Mode, Policy};
 use crate::state::Remediation;
 use std::collections::BTreeMap;
@@ -306,4 +307,39 @@ fn the_end_of_an_opening_judged_again_takes_the_same_rules_and_is_none_before_it
     let mut more = evidence;
     more.rules.push(Taken { rule: more.looks[0].rules[1].clone(), action: Action::Revoked });
     assert_eq!(place(&more), "rules[1]");
+}
+
+/// A waiver came between two looks, and the VPC was not known at the last one. Each look is judged by what was known at it.
+#[test]
+fn each_look_is_judged_again_with_the_waivers_and_the_vpc_that_were_known_at_it() {
+    let (mut evidence, policy) = usual();
+    let at = evidence.looks[0].judged_at;
+    let waiver = Waiver {
+        kind: WaiverKind::Open,
+        by: "arn:aws:iam::111122223333:role/oncall".to_owned(),
+        reason: "INC-123".to_owned(),
+        from: at - jiff::SignedDuration::from_secs(1),
+        until: at + jiff::SignedDuration::from_mins(10),
+        guards: vec!["ssh".to_owned()],
+        sources: vec!["0.0.0.0/0".parse().unwrap()],
+        rules: vec![evidence.looks[0].rules[0].id.clone()],
+    };
+    let waived = Look {
+        plan: Plan { steps: vec![], ..evidence.looks[0].plan.clone() },
+        call: None,
+        waivers: Some([("w-1234".to_owned(), waiver.clone())].into()),
+        ..evidence.looks[0].clone()
+    };
+    evidence.looks.push(waived);
+    assert!(evidence.replay(&policy).is_ok(), "{:?}", evidence.replay(&policy));
+    let mut all_along = evidence.clone();
+    all_along.knew.waivers.insert("w-1234".to_owned(), waiver);
+    assert_eq!(all_along.replay(&policy).unwrap_err().place, "looks[0].plan");
+    let mut never = evidence.clone();
+    never.looks[1].waivers = None;
+    assert_eq!(never.replay(&policy).unwrap_err().place, "looks[1].plan");
+    evidence.looks[0].plan.location.vpc = Some("vpc-1".parse().unwrap());
+    assert!(evidence.replay(&policy).is_ok(), "{:?}", evidence.replay(&policy));
+    evidence.looks[0].plan.location.group = "sg-2".parse().unwrap();
+    assert_eq!(evidence.replay(&policy).unwrap_err().place, "looks[0].plan.location");
 }

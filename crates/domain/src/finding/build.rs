@@ -26,10 +26,19 @@ impl Finding {
             |exposure: &&Exposure| exposure.rules.iter().any(|rule| attribution.rules.contains(rule) || is_new(rule));
         let exposures: Vec<&Exposure> =
             judgement.exposures.iter().filter(|exposure| exposure.standing || concerns(exposure)).collect();
+        let own = own_ids(attribution, judgement);
+        let is_told = |past: &&PastExposure| past.appeared || past.exposure.rules.iter().any(|id| own.contains(id));
+        let past: Vec<&PastExposure> = past.iter().filter(is_told).collect();
         let acted = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| done.contains_key(&judged.rule.id));
+        // A rule was revoked, and after that another one changed by itself: the port is closed, and the two are no exposure
+        // any more.
+        let of_past: BTreeSet<&RuleId> = past.iter().flat_map(|past| &past.exposure.rules).collect();
+        let is_of_past = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| of_past.contains(&judged.rule.id));
         let concerned: BTreeSet<usize> = exposures
             .iter()
-            .flat_map(|exposure| exposure.rules.iter().copied().filter(acted))
+            .flat_map(|exposure| exposure.rules.iter().copied())
+            .chain((0..judgement.rules.len()).filter(is_of_past))
+            .filter(acted)
             .chain(attribution.rules.iter().copied())
             .collect();
         let action = |rule: &Rule| done.get(&rule.id).cloned().unwrap_or(Action::Kept);
@@ -45,12 +54,12 @@ impl Finding {
         rules.extend(attribution.missing.iter().flatten().map(RuleFinding::gone));
         let mut exposures: Vec<ExposureFinding> =
             exposures.into_iter().map(|exposure| ExposureFinding::of(exposure, judgement)).collect();
-        let (own, of_now) = (own_ids(attribution, judgement), exposures.len());
-        let is_told = |past: &PastExposure, told: &[ExposureFinding]| {
+        let of_now = exposures.len();
+        let is_there = |past: &PastExposure, told: &[ExposureFinding]| {
             told.iter().any(|now| (&now.guard, &now.protocol, now.port) == past.key())
         };
-        for past in past.iter().filter(|past| past.appeared || past.exposure.rules.iter().any(|id| own.contains(id))) {
-            if !is_told(past, &exposures) {
+        for past in past {
+            if !is_there(past, &exposures) {
                 exposures.push(ExposureFinding { standing: false, ..past.exposure.clone() });
             }
         }

@@ -1,4 +1,7 @@
-use super::words::few_digits;
+mod json;
+mod sweep;
+mod texts;
+
 use super::*;
 use crate::change::ChangedRules;
 use crate::judge::tests::Case;
@@ -251,137 +254,6 @@ fn a_failure_of_one_change_is_no_failure_of_the_other() {
     assert_eq!(summary(&finding(&case, 1, became, Mode::Enforce)).0, "exposed reverted");
 }
 
-// The texts of a finding.
-
-#[test]
-fn a_run_of_ports_is_told_from_first_to_last() {
-    let case = Case::under("guard: [{name: app, protocol: udp, ports: [20-29]}]", &["a udp 22-25 ::/0"]);
-    let found = finding(&case, 0, "sgr-1 would_revoke", Mode::Alert);
-    assert!(found.reason.starts_with("udp 22-25 (app) is open to "), "{}", found.reason);
-    let exposure = &found.exposures[0];
-    assert_eq!((exposure.port, exposure.to_port, exposure.protocol.as_str()), (22, Some(25), "udp"));
-}
-
-#[test]
-fn a_count_too_long_to_read_is_rounded_in_the_reason_and_exact_beside_it() {
-    let found = finding(&Case::of(&["a tcp 22 2600::/32"]), 0, "", Mode::Alert);
-    assert_eq!(found.reason, "tcp 22 (ssh) is open to 7.9e28 public addresses");
-    assert_eq!(found.exposures[0].public_addresses, "79228162514264337593543950336");
-    assert_eq!(few_digits("999999999999999"), "999999999999999");
-    assert_eq!(few_digits("1000000000000000"), "1.0e15");
-}
-
-#[test]
-fn each_source_and_each_exemption_is_told_once() {
-    let lines = ["a tcp 22-23 0.0.0.0/0", "a tcp 22 8.0.0.0/8", "old tcp 20-25 8.0.0.0/8"];
-    let found = finding(&Case::of(&lines), 0, "", Mode::Enforce);
-    assert_eq!(found.exposures[0].sources, ["0.0.0.0/0", "8.0.0.0/8"]);
-    let policy = "exempt: [{reason: B, until: never, guard: [ssh]}, {reason: A, until: never, guard: [mysql]}]";
-    let lines = ["a tcp 22 0.0.0.0/0", "a tcp 3306 0.0.0.0/0", "a tcp 22 ::/0", "old tcp 22 8.0.0.0/8"];
-    assert_eq!(finding(&Case::under(policy, &lines), 0, "", Mode::Enforce).reason, "exempt: A; B");
-}
-
-#[test]
-fn what_a_principal_is_exempt_for_is_news_and_other_exemptions_are_not() {
-    let line = ["a tcp 22 0.0.0.0/0"];
-    let mut case = Case::under("", &line);
-    case.changes[0].event.actor = Some("arn:aws:iam::111122223333:role/BreakGlass".to_owned());
-    for (keys, exempt_by) in [
-        ("principals: ['arn:aws:iam::111122223333:role/BreakGlass']", Some(ExemptBy::Principal)),
-        ("guard: [ssh]", None),
-    ] {
-        let policy = format!("version: 1\nexempt: [{{reason: SEC-1, until: never, {keys}}}]");
-        case.policy = crate::policy::Policy::parse(&policy).unwrap();
-        let found = finding(&case, 0, "", Mode::Enforce);
-        assert_eq!(
-            (found.verdict, found.exempt_by, found.is_news()),
-            (Verdict::Exempt, exempt_by, exempt_by.is_some())
-        );
-        let json = serde_json::to_value(&found).unwrap();
-        assert_eq!(json.get("exempt_by").and_then(|by| by.as_str()), exempt_by.map(ExemptBy::as_str));
-    }
-    // A rule that is narrow needs no exemption.
-    let policy = "exempt: [{reason: SEC-1, until: never, principals: ['arn:aws:iam::111122223333:role/BreakGlass']}]";
-    let mut narrow = Case::under(policy, &["a tcp 22 8.8.8.8/32"]);
-    narrow.changes[0].event.actor = case.changes[0].event.actor.clone();
-    assert_eq!(finding(&narrow, 0, "", Mode::Enforce).exempt_by, None);
-}
-
-/// The first change's record, filled in.
-fn recorded(mut case: Case) -> Case {
-    let text = |text: &str| Some(text.to_owned());
-    case.changes[0].event = EventMetadata {
-        id: text("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"),
-        time: Some("2026-11-21T10:00:00Z".parse().unwrap()),
-        account: text("111122223333"),
-        region: text("eu-west-1"),
-        call: text("AuthorizeSecurityGroupIngress"),
-        actor: text("arn:aws:iam::111122223333:user/jo"),
-        issuer: None,
-        source_ip: text("198.51.100.7"),
-        user_agent: text("aws-cli/2.31"),
-    };
-    case
-}
-
-#[test]
-fn the_json_of_a_finding_is_the_documented_one() {
-    let case = recorded(Case::of(&["a tcp 22 0.0.0.0/0"]));
-    let found = finding(&case, 0, "sgr-1 revoked", Mode::Enforce);
-    let golden = concat!(
-        r#"{"schema":1,"id":"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee","time":"2026-11-21T10:00:00Z","#,
-        r#""account":"111122223333","region":"eu-west-1","group":"sg-0123456789abcdef0","#,
-        r#""call":"AuthorizeSecurityGroupIngress","actor":"arn:aws:iam::111122223333:user/jo","#,
-        r#""source_ip":"198.51.100.7","user_agent":"aws-cli/2.31","#,
-        r#""verdict":"exposed","outcome":"reverted","mode":"enforce","#,
-        r#""exposures":[{"guard":"ssh","protocol":"tcp","port":22,"rules":["sgr-1"],"sources":["0.0.0.0/0"],"#,
-        r#""public_addresses":"3702258432"}],"#,
-        r#""rules":[{"id":"sgr-1","protocol":"tcp","from_port":22,"to_port":22,"source":"0.0.0.0/0","#,
-        r#""action":"revoked"}],"#,
-        r#""reason":"tcp 22 (ssh) was open to 3702258432 public addresses"}"#,
-    );
-    assert_eq!(serde_json::to_string(&found).unwrap(), golden);
-}
-
-#[test]
-fn keys_that_say_nothing_are_left_out_and_those_that_say_something_are_there() {
-    let lines = ["old tcp 22-25 8.0.0.0/8", "a -1 - 9.0.0.0/9", "a tcp 20-30 0.0.0.0/0"];
-    let case = with_missing(Case::under("guard: [{name: app, protocol: tcp, ports: [22-25]}]", &lines), &["sgr-9"]);
-    let found = finding(&case, 0, "sgr-3 failed:UnauthorizedOperation", Mode::Enforce);
-    let json = serde_json::to_value(&found).unwrap();
-    assert_eq!(
-        json["exposures"],
-        serde_json::json!([{"guard": "app", "protocol": "tcp", "port": 22, "to_port": 25, "standing": true,
-            "rules": ["sgr-1", "sgr-2", "sgr-3"], "sources": ["0.0.0.0/0", "8.0.0.0/8", "9.0.0.0/9"],
-            "public_addresses": "3702258432"}])
-    );
-    assert_eq!(
-        json["rules"],
-        serde_json::json!([
-            {"id": "sgr-2", "protocol": "-1", "from_port": null, "to_port": null, "source": "9.0.0.0/9",
-                "action": "kept"},
-            {"id": "sgr-3", "protocol": "tcp", "from_port": 20, "to_port": 30, "source": "0.0.0.0/0",
-                "action": "failed", "error": "UnauthorizedOperation"},
-            {"id": "sgr-9", "protocol": null, "from_port": null, "to_port": null, "source": null,
-                "action": "already_gone"},
-        ])
-    );
-    assert_eq!(json["id"], serde_json::Value::Null, "what the record does not say is null, not missing");
-}
-
-#[test]
-fn a_plain_finding_rests_on_the_record_alone() {
-    let event = recorded(Case::of(&[])).changes[0].event.clone();
-    let found = Finding::plain(&event, Verdict::Irrelevant, Outcome::None, Mode::Alert, "why".to_owned());
-    let json = serde_json::to_value(&found).unwrap();
-    assert_eq!(json["verdict"], "irrelevant");
-    assert_eq!(
-        (&json["group"], &json["mode"], &json["reason"]),
-        (&serde_json::Value::Null, &"alert".into(), &"why".into())
-    );
-    assert_eq!((&json["exposures"], &json["rules"]), (&serde_json::json!([]), &serde_json::json!([])));
-}
-
 #[test]
 fn what_failed_or_cannot_be_decided_is_tried_again_and_what_was_exposed_is_news() {
     use Outcome::{AlreadyGone, Failed, Reverted, WouldRevert};
@@ -405,140 +277,17 @@ fn what_failed_or_cannot_be_decided_is_tried_again_and_what_was_exposed_is_news(
     }
 }
 
+/// Rule 2 appeared while the function looked, and was revoked. Then rule 1 was changed by whoever made it: at the end
+/// nothing is open, and nothing of what was open is there as it was.
 #[test]
-fn a_sweeps_summary_counts_what_it_is_told_and_is_never_safe_of_what_was_not_seen() {
-    let plain = |verdict, outcome, group: Option<&str>| {
-        let event = EventMetadata { account: Some("1".into()), region: Some("r".into()), ..EventMetadata::default() };
-        let plain = Finding::plain(&event, verdict, outcome, Mode::Enforce, "why".to_owned());
-        Finding { group: group.map(str::to_owned), ..plain }
-    };
-    let sum = |findings: &[Finding]| {
-        let mut summary = SweepFinding { accounts: 1, places: 2, groups: 9, ..SweepFinding::default() };
-        findings.iter().for_each(|finding| summary.note(finding));
-        let finding = Finding::swept(crate::judge::tests::NOW.parse().unwrap(), summary.clone(), Mode::Enforce);
-        (summary, finding)
-    };
-    use {Outcome as O, Verdict as V};
-    let reverted = plain(V::Exposed, O::Reverted, Some("sg-1"));
-    let open = plain(V::Exposed, O::WouldRevert, Some("sg-2"));
-    let failed = plain(V::Exposed, O::Failed, Some("sg-3"));
-    let undecided = plain(V::Undecided, O::None, Some("sg-4"));
-    let unseen = plain(V::Undecided, O::Failed, None);
-    let safe = plain(V::Safe, O::None, Some("sg-5"));
-    let (summary, finding) = sum(&[
-        reverted.clone(),
-        reverted.clone(),
-        open.clone(),
-        failed.clone(),
-        undecided.clone(),
-        unseen.clone(),
-        safe.clone(),
-    ]);
-    assert_eq!((summary.exposed, summary.reverted, summary.failed, summary.undecided), (4, 2, 1, 1));
-    assert_eq!(summary.open, ["1 r sg-2", "1 r sg-3"]);
-    assert_eq!(summary.undecided_groups, ["1 r sg-4: why"]);
-    assert_eq!(summary.unreachable, ["1 r: why"]);
-    assert_eq!(finding.time, Some(crate::judge::tests::NOW.parse().unwrap()));
-    assert_eq!((finding.call.as_deref(), finding.sweep.as_ref()), (Some("Sweep"), Some(&summary)));
-    assert_eq!((finding.verdict, finding.outcome, finding.doubtful), (V::Exposed, O::Failed, true));
-    assert_eq!(
-        finding.reason,
-        "sweep of 2 Regions of 1 account: 9 groups looked at, 4 exposed, 2 reverted, 1 failed, 1 undecided; open: 1 r sg-2, 1 r sg-3; cannot be decided: 1 r sg-4: why; not looked at: 1 r: why"
-    );
-    let gone = plain(V::Exposed, O::AlreadyGone, Some("sg-6"));
-    let standing = ExposureFinding {
-        guard: "ssh".to_owned(),
-        protocol: "tcp".to_owned(),
-        port: 22,
-        to_port: None,
-        rules: vec![],
-        sources: vec![],
-        public_addresses: "1".to_owned(),
-        standing: true,
-    };
-    let still_open = Finding { exposures: vec![standing], ..reverted.clone() };
-    assert_eq!([&gone, &still_open, &open, &safe].map(Finding::is_open), [false, true, true, false]);
-    assert_eq!(sum(&[gone.clone(), still_open]).0.open, ["1 r sg-1: tcp 22 (ssh)"], "others keep it open");
-    for (findings, verdict, outcome, doubtful) in [
-        (vec![gone], V::Exposed, O::AlreadyGone, false),
-        (vec![], V::Safe, O::None, false),
-        (vec![safe], V::Safe, O::None, false),
-        (vec![open.clone()], V::Exposed, O::WouldRevert, false),
-        (vec![open, reverted.clone()], V::Exposed, O::Reverted, false),
-        (vec![reverted, failed], V::Exposed, O::Failed, false),
-        (vec![undecided], V::Undecided, O::None, false),
-        (vec![unseen], V::Undecided, O::Failed, true),
-    ] {
-        let (_, finding) = sum(&findings);
-        assert_eq!((finding.verdict, finding.outcome, finding.doubtful), (verdict, outcome, doubtful), "{findings:#?}");
-        assert_eq!(finding.needs_retry(), outcome == O::Failed);
-        assert_eq!(finding.is_news(), verdict != V::Safe);
-    }
-}
-
-#[test]
-fn a_sweeps_summary_names_the_first_fifty_open_groups_and_counts_them_all() {
-    let open = |n: usize| Finding {
-        group: Some(format!("sg-{n}")),
-        ..Finding::plain(&EventMetadata::default(), Verdict::Exposed, Outcome::WouldRevert, Mode::Alert, String::new())
-    };
-    let mut summary = SweepFinding::default();
-    (1..=51).for_each(|n| summary.note(&open(n)));
-    assert_eq!((summary.exposed, summary.open.len(), summary.open.last().unwrap().as_str()), (51, 50, "sg-50"));
-}
-
-#[test]
-fn a_group_that_a_sweep_cannot_decide_is_not_tried_again_and_is_told() {
-    let found = |call: &str, group: Option<&str>, outcome| {
-        let event = EventMetadata { call: Some(call.to_owned()), ..EventMetadata::default() };
-        let plain = Finding::plain(&event, Verdict::Undecided, outcome, Mode::Enforce, String::new());
-        Finding { group: group.map(str::to_owned), ..plain }
-    };
-    for (call, group, outcome, needs_retry) in [
-        ("Sweep", Some("sg-1"), Outcome::None, false),
-        ("Sweep", Some("sg-1"), Outcome::Failed, true),
-        ("Sweep", None, Outcome::None, true),
-        ("AuthorizeSecurityGroupIngress", Some("sg-1"), Outcome::None, true),
-    ] {
-        let found = found(call, group, outcome);
-        assert_eq!((found.needs_retry(), found.is_news()), (needs_retry, true), "{call} {group:?} {outcome:?}");
-    }
-}
-
-#[test]
-fn a_sweeps_summary_names_what_is_nearly_open_and_why_a_group_is_undecided_at_most_fifty_each() {
-    let case = Case::of(&["a tcp 22 8.0.0.0/9"]);
-    let mut found = finding(&case, 0, "", Mode::Alert);
-    (found.account, found.region) = (Some("1".to_owned()), Some("r".to_owned()));
-    let nearly: Vec<String> = found.nearly_open().collect();
-    assert_eq!(nearly, ["1 r sg-0123456789abcdef0: tcp 22 (ssh) at 50 % of the limit"]);
-    (found.doubtful, found.reason) = (true, "x".repeat(1000));
-    let mut summary = SweepFinding::default();
-    (0..60).for_each(|_| {
-        summary.note(&found);
-        summary.note_nearly_open(&nearly);
-    });
-    assert_eq!((summary.nearly_open.len(), summary.undecided_groups.len(), summary.undecided), (50, 50, 60));
-    assert!(summary.undecided_groups[0].len() < 250);
-    let told = Finding::swept(crate::judge::tests::NOW.parse().unwrap(), summary, Mode::Alert).reason;
-    assert!(told.contains("; nearly open: 1 r sg-0123456789abcdef0: tcp 22 (ssh) at 50 % of the limit, "), "{told}");
-}
-
-#[test]
-fn a_finding_can_be_read_back() {
-    let case = Case::of(&["a tcp 22 0.0.0.0/0", "old -1 - 10.0.0.0/8", "a tcp 443 pl-1", "a icmp 3-22 sg-1"]);
-    for became in ["sgr-1 revoked", "sgr-1 failed:UnauthorizedOperation", "sgr-1 would_revoke", ""] {
-        let mut case = with_missing(case.clone(), &["sgr-9"]);
-        case.facts.rules[0].description = Some("vpn".to_owned());
-        case.facts.rules[0].tags.insert("team".to_owned(), "web".to_owned());
-        let written = finding(&case, 0, became, Mode::Enforce);
-        let text = serde_json::to_string(&written).unwrap();
-        let read: Finding = serde_json::from_str(&text).unwrap();
-        assert_eq!(read, written, "{text}");
-        assert_eq!(serde_json::to_string(&read).unwrap(), text);
-        assert!(text.contains(r#""description":"vpn","tags":{"team":"web"}"#), "{text}");
-    }
-    let summary = SweepFinding { groups: 3, exposed: 1, open: vec!["x".to_owned()], ..SweepFinding::default() };
-    let written = Finding::swept("2026-11-21T10:00:00Z".parse().unwrap(), summary, Mode::Alert);
-    assert_eq!(serde_json::from_str::<Finding>(&serde_json::to_string(&written).unwrap()).unwrap(), written);
+fn a_rule_that_was_revoked_is_listed_though_its_port_is_closed_for_another_reason_by_then() {
+    let open = Case::of(&["a tcp 22 8.0.0.0/9", "a tcp 22 8.128.0.0/9"]);
+    let past = crate::state::PastExposure::of_look(&open.judge());
+    assert_eq!(past.len(), 1);
+    let closed = Case::of(&["a tcp 443 0.0.0.0/0", "old tcp 22 8.128.0.0/9"]);
+    let (judgement, mode) = (closed.judge(), Mode::Enforce);
+    let remediation = Remediation { judgement, done: done("sgr-2 revoked"), mode, done_at: None, past, open: vec![] };
+    let finding = Finding::judged(&closed.changes[0], 0, &remediation);
+    let expected = ("exposed reverted".to_owned(), "sgr-1 kept, sgr-2 revoked".to_owned());
+    assert_eq!(summary(&finding), expected, "{finding:#?}");
 }

@@ -9,6 +9,7 @@ use super::{AppliedExemption, JudgedRule};
 use crate::change::{Call, Change, ChangedRules};
 use crate::facts::{Facts, PrefixLists};
 use crate::net::{AddressSet, Cidr, Family, PerFamily};
+use crate::opening::marker_of;
 use crate::policy::{Candidate, Policy, ProtectedPort};
 use crate::rule::{Permission, Reach, Rule, Source};
 
@@ -162,7 +163,8 @@ impl<'a> RuleInGroup<'a> {
 
     fn candidate<'c>(&'c self, guard: &'c ProtectedPort, makers: &'c [Vec<String>]) -> Candidate<'c> {
         let (at, rule) = (&self.facts.location, &self.rule.id);
-        Candidate { at, rule, guard: &guard.name, sources: self.sources.as_ref().ok(), makers }
+        let waiver = marker_of(self.rule).map(|marker| marker.waiver);
+        Candidate { at, rule, waiver, guard: &guard.name, sources: self.sources.as_ref().ok(), makers }
     }
 
     /// Whether the record of a call does not say which rules it made, and somebody may have made this one lawfully whom the

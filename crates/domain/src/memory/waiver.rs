@@ -1,5 +1,8 @@
 //! A waiver: an exemption that lives in a group's memory. It is for one group, and has a reason, a name and an end.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +86,18 @@ pub enum Refused {
     /// The policy lets others have waivers, and not this principal.
     #[error("`{0}` is not among the policy's `waivers.by`")]
     NotAllowed(String),
+}
+
+/// The exemptions that waivers are, as far as they hold. Those that hold for longest come first: a rule that more than one
+/// covers is lawful until the last of them ends.
+#[must_use]
+pub fn exemptions(
+    waivers: &BTreeMap<String, Waiver>,
+    (at, policy, now): (&GroupLocation, &Policy, Timestamp),
+) -> Vec<Exemption> {
+    let mut all: Vec<(&String, &Waiver)> = waivers.iter().collect();
+    all.sort_by_key(|(_, waiver)| Reverse(waiver.until));
+    all.into_iter().filter_map(|(id, waiver)| waiver.exemptions(id, at, policy, now).ok()).flatten().collect()
 }
 
 impl Waiver {

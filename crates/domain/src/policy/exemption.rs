@@ -44,6 +44,8 @@ pub struct Candidate<'a> {
     pub at: &'a GroupLocation,
     /// The rule's id.
     pub rule: &'a RuleId,
+    /// The waiver that its description names.
+    pub waiver: Option<&'a str>,
     /// The guard's name. An exemption may be for one service only.
     pub guard: &'a str,
     /// All addresses that the rule admits, not only the public ones. `None` if they could not be looked up. Then no

@@ -41,7 +41,8 @@ impl Case {
         let makers: &[Vec<String>] = &makers.iter().map(owned).collect::<Vec<_>>();
         let policy = policy(&format!("version: 1\nexempt:\n  - {{reason: SEC-1, {keys}}}"));
         let rule = RuleId::parse("sgr-1").unwrap();
-        let candidate = Candidate { at: &self.at(), rule: &rule, guard: "ssh", sources: Some(&self.sources), makers };
+        let candidate =
+            Candidate { at: &self.at(), rule: &rule, waiver: None, guard: "ssh", sources: Some(&self.sources), makers };
         policy.exemption(candidate, now.parse().unwrap()).is_some()
     }
 }
@@ -340,7 +341,7 @@ fn an_exemption_by_source_does_not_hold_for_sources_that_could_not_be_looked_up(
     let case = Case::new();
     let policy = policy("version: 1\nexempt: [{reason: x, until: never, sources: [0.0.0.0/0, '::/0']}]");
     let rule = RuleId::parse("sgr-1").unwrap();
-    let candidate = Candidate { at: &case.at(), rule: &rule, guard: "ssh", sources: None, makers: &[] };
+    let candidate = Candidate { at: &case.at(), rule: &rule, waiver: None, guard: "ssh", sources: None, makers: &[] };
     assert!(policy.exemption(candidate, NOW.parse().unwrap()).is_none());
 }
 

@@ -157,3 +157,13 @@ fn what_others_made_and_took_back_meanwhile_is_not_reported() {
     let reported = state.reported(&look(&[8]), &ids(&[2]));
     assert_eq!(reported.rules.iter().map(|rule| rule.id.clone()).collect::<BTreeSet<_>>(), ids(&[1, 8]));
 }
+
+/// The waiver came after the look that planned to revoke the rule. Nobody closed it, and it is there.
+#[test]
+fn a_pending_rule_that_a_waiver_covers_by_now_is_not_said_to_be_gone() {
+    let waived = Policy::parse("version: 1\nexempt: [{reason: x, until: never, sources: [0.0.0.0/0]}]").unwrap();
+    let mut state = planned(&[1]);
+    state.answer(lost());
+    state.adopt(&plan(&[]), &judge(&[], &look(&[1]), &waived, Timestamp::UNIX_EPOCH));
+    assert_eq!(words(state.finish()), Vec::<String>::new());
+}

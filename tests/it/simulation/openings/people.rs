@@ -72,7 +72,7 @@ pub(super) struct People {
     pub(super) tally: BTreeMap<String, usize>,
 }
 
-const DEEDS: [&str; 14] = [
+const DEEDS: [&str; 15] = [
     "opens for a while",
     "opens for a while",
     "opens for a while",
@@ -83,6 +83,7 @@ const DEEDS: [&str; 14] = [
     "widens an opening",
     "rewords an opening",
     "says that a lawful rule is an opening's",
+    "moves a lawful rule",
     "moves a lawful rule",
     "loses a list",
     "closes a rule",
@@ -106,7 +107,12 @@ impl People {
             let Place { account, region } = &places[n % 2];
             (n % 2, world.create_group(account, region, &format!("g{n}"), Vpc::Other))
         });
-        let groups = groups.collect();
+        let groups: Vec<(usize, String)> = groups.collect();
+        // Each group has a rule that somebody may move to a port where it exposes something.
+        for (port, (place, group)) in (8000..).zip(&groups) {
+            let (Place { account, region }, web) = (&places[*place], Permission::tcp(port, "0.0.0.0/0"));
+            world.authorize(account, region, group, &[web]).unwrap();
+        }
         world.take_records();
         let lag = ec2_model::Lag::Millis(lag);
         world.set_visibility_lag(lag, lag);

@@ -53,8 +53,9 @@ impl Watcher {
         let claimed = hand.claimed.get(group).cloned();
         let by_id = |change: &&Change| !matches!(change.changed_rules, ChangedRules::Asked(_));
         let of_young: Option<Vec<Change>> = claimed.as_ref().map(|all| all.iter().filter(by_id).cloned().collect());
-        let alone_or_not = claimed.is_some().then(Vec::new);
-        let together: Vec<Vec<Change>> = [Some(left), claimed, of_young, alone_or_not].into_iter().flatten().collect();
+        // Where nothing is open without the delivery's own changes, those of others do not matter.
+        let together: Vec<Vec<Change>> =
+            [Some(left), claimed, of_young, Some(Vec::new())].into_iter().flatten().collect();
         let may_go = |n: usize, look: &Look, changes: &[Change]| {
             // A rule appeared if the first look did not show it, or if some look showed it differently, unless a lawful
             // caller may have made it.
@@ -102,8 +103,8 @@ impl Watcher {
         }
         let unlawful = exposing(before, &self.scene.lists(place));
         // EC2 has no conditional revoke. So a rule that is lawful now may be revoked only if something has changed
-        // since the look.
-        let unseen = seen != (self.scene.versions[place].0, others) || self.rates.lag > 0;
+        // since the look. Of two looks under way at a time, for a group and for its whole Region, one is of before.
+        let unseen = seen != (self.scene.versions[place].0, others) || self.rates.lag > 0 || !alone;
         for rule in removed.iter().filter(|rule| !unlawful.contains(&rule.id)) {
             match unseen {
                 true => self.scene.count("rules made lawful between look and write"),

@@ -26,12 +26,13 @@ fn covers(waiver: &Waiver, (guard, source, maker): (&str, &str, Option<&str>), a
     let Ok(exemptions) = waiver.exemptions("w-1", &location(), &policy("{}"), now().max(at.min(after(119)))) else {
         return false;
     };
-    let policy = policy("{}").with_exemptions(exemptions);
+    let policy = policy("{}").with_waivers(exemptions);
     let blocks: [Cidr; 1] = [source.parse().unwrap()];
     let sources = PerFamily::each(|family| AddressSet::from_cidrs(family, &blocks));
     let makers: Vec<Vec<String>> = maker.into_iter().map(|maker| vec![maker.to_owned()]).collect();
     let (group, rule) = (location(), rule(9));
-    let candidate = Candidate { at: &group, rule: &rule, guard, sources: Some(&sources), makers: &makers };
+    let candidate =
+        Candidate { at: &group, rule: &rule, waiver: None, guard, sources: Some(&sources), makers: &makers };
     policy.exemption(candidate, at).is_some()
 }
 
@@ -94,4 +95,34 @@ fn a_waiver_that_the_policy_does_not_allow_covers_nothing_and_says_why() {
     assert!(is_refused(|waiver| waiver.by = "oncall".to_owned()));
     assert!(is_refused(|waiver| waiver.from = after(1)));
     assert!(is_refused(|waiver| waiver.until = waiver.from));
+}
+
+/// An opening's rule ends with its own opening, and a rule that several waivers cover is lawful until the last one ends.
+#[test]
+fn a_rule_is_exempt_by_the_waiver_that_its_description_names_or_else_by_the_one_that_holds_for_longest() {
+    let opening = |minutes| Waiver { kind: WaiverKind::Open, until: after(minutes), ..waiver() };
+    let waivers = [("w-aaaa", 30), ("w-bbbb", 90), ("w-cccc", 60)].map(|(id, until)| (id.to_owned(), opening(until)));
+    let exemptions = exemptions(&waivers.into(), (&location(), &policy("{}"), now()));
+    let policy = policy("{}").with_waivers(exemptions);
+    let sources = PerFamily::each(|family| AddressSet::from_cidrs(family, &["203.0.113.7/32".parse().unwrap()]));
+    let (at, rule, makers) = (location(), rule(9), [vec![BY.to_owned()]]);
+    let by = |waiver, guard| {
+        let candidate = Candidate { at: &at, rule: &rule, waiver, guard, sources: Some(&sources), makers: &makers };
+        policy.exemption(candidate, now()).and_then(|exemption| exemption.waiver.clone())
+    };
+    assert_eq!(by(Some("w-cccc"), "ssh").as_deref(), Some("w-cccc"));
+    assert_eq!(by(Some("w-0000"), "ssh").as_deref(), Some("w-bbbb"), "nobody knows that one");
+    assert_eq!(by(None, "ssh").as_deref(), Some("w-bbbb"));
+    assert_eq!(by(Some("w-cccc"), "rdp"), None, "a name makes nothing lawful");
+}
+
+#[test]
+fn the_waivers_that_a_policy_had_give_way_to_those_that_are_known_now() {
+    let of = |id: &str| waiver().exemptions(id, &location(), &policy("{}"), now()).unwrap();
+    let ids = |policy: &Policy| policy.exemptions().iter().filter_map(|it| it.waiver.clone()).collect::<Vec<_>>();
+    let own = "version: 1\nexempt: [{reason: x, until: never, sources: [9.0.0.0/8]}]";
+    let before = Policy::parse(own).unwrap().with_waivers(of("w-1111"));
+    let after = before.with_waivers(of("w-2222"));
+    assert_eq!((ids(&before), ids(&after)), (vec!["w-1111".to_owned()], vec!["w-2222".to_owned()]));
+    assert_eq!(after.exemptions().len(), 2, "the policy's own stay");
 }

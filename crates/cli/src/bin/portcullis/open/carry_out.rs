@@ -59,7 +59,7 @@ impl Opening<'_> {
         let rules = rules_to_open(&self.opens);
         let mut change = change(&rules, &self.facts, &self.waiver.by, now);
         change.event.call = Some("Open".to_owned());
-        let why = forbidden((&self.facts, &rules), &change, &policy.with_exemptions(exemptions), now);
+        let why = forbidden((&self.facts, &rules), &change, &policy.with_waivers(exemptions), now);
         self.tell();
         if !why.is_empty() {
             why.iter().for_each(|why| println!("Forbidden: {}", escaped(why)));

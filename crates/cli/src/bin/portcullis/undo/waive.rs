@@ -69,7 +69,7 @@ impl Back<'_> {
 
     /// The policy with the waiver.
     pub(super) fn policy_with(&self, exemptions: Vec<Exemption>) -> Policy {
-        self.policy.with_exemptions(exemptions)
+        self.policy.with_waivers(exemptions)
     }
 }
 
