@@ -71,7 +71,7 @@ witness: need-cargo .venv/witness/.installed
 	  $(CARGO) test $(WORKSPACE) --test it -- --ignored $(OUTSIDE)
 
 .PHONY: doctor
-doctor: function-and-cli .venv/demo/.installed ## Break a stack in 37 ways: does the doctor name each?
+doctor: function-and-cli .venv/demo/.installed ## Break a stack in 43 ways: does the doctor name each?
 	.venv/demo/bin/python tools/doctor/check.py $(PROGRAMS) \
 	  $(if $(MEMBERS),--members $(MEMBERS))
 

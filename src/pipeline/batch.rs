@@ -10,6 +10,7 @@ use super::evidence;
 use super::intake::{Batch, Tracked};
 use super::recall::Settlement;
 use super::resource::{self, ResourceResult};
+use crate::sinks::Reported;
 use crate::sinks::metrics::{self, Counts, Trouble};
 
 /// This many resources are worked on at a time: EC2's token buckets hold 50 revokes and 100 describes.
@@ -53,7 +54,8 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
         let own = done.findings.iter_mut().map(|finding| &mut finding.value);
         evidence::keep_all(context, own, scope.report_until()).await;
         let findings = done.findings.iter().map(|finding| &finding.value);
-        let failures = context.sinks_with(scope.session).report(findings, &scope.news, scope.report_until()).await;
+        let Reported { failures, unnamed } =
+            context.sinks_with(scope.session).report(findings, &scope.news, scope.report_until()).await;
         let aftermath = std::mem::take(&mut done.aftermath);
         let unkept: Vec<&Finding> =
             done.findings.iter().map(|it| &it.value).filter(|it| it.is_without_evidence).collect();
@@ -61,9 +63,12 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
             |settlement: Settlement| unkept.iter().fold(settlement, |it, finding| it.held_back_for(finding));
         let is_lost = unkept.iter().any(|finding| finding.is_of_end());
         let settle = aftermath.settlements.into_iter().filter(|it| !(is_lost && it.ends_an_opening())).map(held_back);
+        let unnamed = &unnamed;
         let settle = settle.map(|settlement| async move {
             let notes_an_opening = settlement.notes_an_opening();
-            (settlement.write(context, failures == 0, scope.report_until()).await, notes_an_opening)
+            // What was only counted is news the next time.
+            let is_told = failures == 0 && !unnamed.iter().any(|finding| settlement.is_about(finding));
+            (settlement.write(context, is_told, scope.report_until()).await, notes_an_opening)
         });
         let settled: Vec<(bool, bool)> = stream::iter(settle).buffer_unordered(MOST_AT_ONCE).collect().await;
         if settled.contains(&(false, true)) {

@@ -10,6 +10,7 @@ use super::former::KnownValues;
 use super::permission::RefusedAccounts;
 use super::prefix_list::OpenThroughLists;
 use super::recent::RecentChanges;
+use super::told_here::ToldHere;
 use crate::aws::{Aws, FunctionIdentity, KnownLists, Session};
 use crate::config::Accounts;
 use crate::live_policy::LivePolicy;
@@ -46,6 +47,8 @@ pub struct Context {
     pub(super) recent: RecentChanges,
     /// What calls made of rules.
     pub(super) values: KnownValues,
+    /// What this instance has told.
+    pub(super) told_here: ToldHere,
     /// Whose events were refused a short time ago.
     pub(super) refused: RefusedAccounts,
 }
@@ -75,7 +78,7 @@ impl Context {
         let (shelf, unwritten, recent) = (Shelf::None, Unwritten::default(), RecentChanges::default());
         let (refused, destinations) = (RefusedAccounts::default(), Destinations::default());
         let policy = LivePolicy::fixed(policy);
-        let values = KnownValues::default();
+        let (values, told_here) = (KnownValues::default(), ToldHere::default());
         Self {
             aws,
             policy,
@@ -89,6 +92,7 @@ impl Context {
             unwritten,
             recent,
             values,
+            told_here,
             refused,
         }
     }

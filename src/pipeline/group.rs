@@ -5,7 +5,7 @@ use portcullis_domain::change::{Change, Resource};
 use portcullis_domain::facts::{Facts, GroupLocation};
 use portcullis_domain::finding::{Action, Finding, MemoryState, Verdict};
 use portcullis_domain::judge::Judgement;
-use portcullis_domain::memory::{Entries, Memory, WaiverKind, opened_name, written};
+use portcullis_domain::memory::{Entries, Memory, WaiverKind, item_of, opened_name, written};
 use portcullis_domain::policy::{Mode, Policy};
 
 use super::budget::{self, Budget};
@@ -98,7 +98,7 @@ pub(super) async fn handle(
     if let Some(recall) = recall.as_mut().filter(|recall| waits && is_held(recall)) {
         // Whoever holds the lease closes what this look shows. If not, it is closed here, after a look of now.
         permit = None;
-        if !wait_for_the_holder(context, &with_others, recall, &snapshot).await {
+        if !wait_for_the_holder(context, &with_others, recall, &snapshot.facts).await {
             with_others.is_fight = !is_held(recall);
         }
     } else {
@@ -141,8 +141,10 @@ pub(super) async fn handle(
         let seen = remediated.last.with_rules(remediated.observed.values().cloned().collect());
         evidence::add_left(context, (&with_others, &plain_policy), (recall, &seen), &mut findings);
     }
-    let settle = |recall: &Recall| settlement_of(context, task, (&remediated, stands), recall, &mut findings);
-    let settlement = recall.as_ref().and_then(settle);
+    let settlement = match &recall {
+        Some(recall) => settlement_of(context, task, (&remediated, stands), recall, &mut findings),
+        None => is_lost.then(|| told_here(context, task, &remediated, &mut findings)),
+    };
     GroupResult { findings, revoked, settlement, is_policy_stale }
 }
 
@@ -178,6 +180,16 @@ fn settlement_of(
     }
     let settlement = recall.settlement(now, (gone, stands), told)?;
     Some(if *is_holder { recall.release(settlement) } else { settlement })
+}
+
+/// The memory does not answer. What this instance has told of the group itself, it marks and remembers.
+fn told_here(context: &Context, task: &GroupTask<'_>, remediated: &Remediated, findings: &mut [Finding]) -> Settlement {
+    let Remediated { remediation, last, .. } = remediated;
+    let GroupLocation { account, region, group, .. } = &last.location;
+    let key = item_of(account, region, group);
+    let memory = Memory::read(&context.told_here.of(&key));
+    let told = telling::tell(findings, (task.changes, remediation), (&memory, Gate::Free), context.now());
+    Settlement::for_here(key, told)
 }
 
 /// The rules of the changes that an opening's waiver covers, for its end to take them. Sweeps know them by that too.

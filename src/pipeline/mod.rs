@@ -32,6 +32,7 @@ mod stand;
 mod sweep;
 mod task;
 mod telling;
+mod told_here;
 mod waived;
 
 use std::collections::BTreeSet;

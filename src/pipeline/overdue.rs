@@ -9,11 +9,12 @@ use portcullis_domain::facts::Facts;
 use portcullis_domain::ids::GroupId;
 use portcullis_domain::memory::{Entries, Listed, openings_of};
 use portcullis_domain::opening;
+use portcullis_domain::rule::Rule;
 use tokio::time::Instant;
 
 use super::context::Context;
 use super::end::{End, Order, PATIENCE, end, named};
-use super::task::GroupTask;
+use super::task::{GroupTask, Snapshot};
 use crate::store::StoreError;
 
 /// So many openings of which only descriptions tell are looked into by a sweep of an account and Region. Each costs calls
@@ -30,23 +31,47 @@ pub(super) struct Unread {
 /// Openings whose time has come by what rules' descriptions say, with their groups.
 type Described = Vec<(GroupId, String)>;
 
-/// Ends every opening of an account and Region whose time has come, for a sweep: those that the list names, and those
-/// that a rule's description tells of. The rules that are gone then are taken from what the sweep has seen. What is open
-/// does not wait for the list: if it is not read at once, nothing is ended yet.
-pub(super) fn overdue<'a>(
+/// The openings of an account and Region whose time has come, each with its group, and whether the list names it.
+#[derive(Default)]
+pub(super) struct Due(BTreeSet<(GroupId, String, bool)>);
+
+impl Due {
+    /// Whether an opening of the group is to be ended.
+    pub(super) fn has(&self, group: &GroupId) -> bool {
+        self.0.iter().any(|(due, ..)| due == group)
+    }
+}
+
+/// Which openings of an account and Region a sweep has to end: those that the list names, and those that a rule's
+/// description tells of. What is open does not wait for the list: if it is not read at once, nothing is ended yet.
+pub(super) fn due<'a>(
     context: &'a Context,
     task: &'a GroupTask<'_>,
-    groups: &'a mut [Facts],
-) -> BoxFuture<'a, Result<Vec<End>, Unread>> {
+    groups: &'a [Facts],
+) -> BoxFuture<'a, Result<Due, Unread>> {
     Box::pin(async move {
         let described = described(context, groups);
         match read(context, &key(task), task.session.until().min(Instant::now() + AT_ONCE)).await {
-            Ok(entries) => Ok(ended(context, task, (&entries, described), groups).await),
-            Err(_) if !context.settings.memory.is_some() => {
-                Ok(ended(context, task, (&Entries::new(), described), groups).await)
-            }
+            Ok(entries) => Ok(Due::of(context, &entries, described)),
+            Err(_) if !context.settings.memory.is_some() => Ok(Due::of(context, &Entries::new(), described)),
             Err(error) => Err(Unread { error, described }),
         }
+    })
+}
+
+/// Ends them. The rules that are gone then are taken from what the sweep has seen of their groups. An end may wait for the
+/// memory and for EC2, so it comes when the other groups are done.
+pub(super) fn ended<'a>(
+    context: &'a Context,
+    task: &'a GroupTask<'_>,
+    due: Due,
+    snapshots: &'a mut [Snapshot],
+) -> BoxFuture<'a, Vec<End>> {
+    Box::pin(async move {
+        let ends = end_all(context, task, due).await;
+        let is_taken = |rule: &Rule| ends.iter().any(|end| end.taken.contains(&rule.id));
+        snapshots.iter_mut().for_each(|snapshot| snapshot.facts.rules.retain(|rule| !is_taken(rule)));
+        ends
     })
 }
 
@@ -67,7 +92,7 @@ pub(super) fn overdue_after_all<'a>(
             }
         };
         let mut ends: Vec<End> = unlisted.into_iter().collect();
-        ends.extend(ended(context, task, (&entries, described), &mut []).await);
+        ends.extend(end_all(context, task, Due::of(context, &entries, described)).await);
         ends
     })
 }
@@ -85,35 +110,33 @@ fn described(context: &Context, groups: &[Facts]) -> Described {
     groups.iter().flat_map(of_group).collect()
 }
 
-async fn ended(
-    context: &Context,
-    task: &GroupTask<'_>,
-    (listed, mut described): (&Entries, Described),
-    groups: &mut [Facts],
-) -> Vec<End> {
-    let now = context.now();
-    let mut ends = Vec::new();
-    let listed =
-        listed.iter().filter_map(|(id, it)| Some((id.clone(), serde_json::from_value::<Listed>(it.clone()).ok()?)));
-    let mut due: BTreeSet<(GroupId, String, bool)> =
-        listed.filter(|(_, it)| it.until <= now).map(|(id, it)| (it.group, id, true)).collect();
-    described.retain(|(group, id)| !due.contains(&(group.clone(), id.clone(), true)));
-    if described.len() > MOST_DESCRIBED {
-        tracing::warn!(
-            count = described.len(),
-            "more descriptions tell of openings that are over than are looked into"
-        );
-        described.truncate(MOST_DESCRIBED);
+impl Due {
+    fn of(context: &Context, listed: &Entries, mut described: Described) -> Self {
+        let now = context.now();
+        let listed =
+            listed.iter().filter_map(|(id, it)| Some((id.clone(), serde_json::from_value::<Listed>(it.clone()).ok()?)));
+        let mut due: BTreeSet<(GroupId, String, bool)> =
+            listed.filter(|(_, it)| it.until <= now).map(|(id, it)| (it.group, id, true)).collect();
+        described.retain(|(group, id)| !due.contains(&(group.clone(), id.clone(), true)));
+        if described.len() > MOST_DESCRIBED {
+            tracing::warn!(
+                count = described.len(),
+                "more descriptions tell of openings that are over than are looked into"
+            );
+            described.truncate(MOST_DESCRIBED);
+        }
+        due.extend(described.into_iter().map(|(group, id)| (group, id, false)));
+        Self(due)
     }
-    due.extend(described.into_iter().map(|(group, id)| (group, id, false)));
+}
+
+async fn end_all(context: &Context, task: &GroupTask<'_>, Due(due): Due) -> Vec<End> {
+    let mut ends = Vec::new();
     for (group, waiver, is_listed) in &due {
         let order =
             Order { target: task.target, group, waiver, by: EndedBy::Sweep, actor: None, is_listed: *is_listed };
         let mut end = end(context, task.session, &order).await;
         end.finding = Box::pin(named(context, task.session, task.target, end.finding)).await;
-        for facts in groups.iter_mut().filter(|facts| facts.location.group == *group) {
-            facts.rules.retain(|rule| !end.taken.contains(&rule.id));
-        }
         ends.push(end);
     }
     ends

@@ -12,8 +12,8 @@ use portcullis_domain::finding::Finding;
 use portcullis_domain::ids::{GroupId, RuleId};
 use portcullis_domain::judge::{Exposure, Judgement, attributions};
 use portcullis_domain::memory::{
-    Claim, ClaimId, Entries, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, OPENINGS, Refused, Saw, Waiver,
-    claim_name, closed_name, exemptions, is_claim, is_ended_name, is_opened_name, item_of, written,
+    Claim, ClaimId, DIGEST, Entries, LEASE_HOLDER, LEASE_UNTIL, Lease, MOST_CLAIMS, Memory, OPENINGS, Refused, Saw,
+    Waiver, claim_name, closed_name, exemptions, is_claim, is_ended_name, is_opened_name, item_of, written,
 };
 use portcullis_domain::policy::{Mode, Policy};
 use portcullis_domain::rule::{Rule, Source};
@@ -294,7 +294,7 @@ impl Recall {
         let is_set = |name: &String| update.set.contains_key(name) || heard.contains_key(name);
         let over: Vec<String> = over.filter(|name| !is_set(name) && !update.remove.contains(name)).collect();
         update.remove.extend(over);
-        Some(Settlement { heard, ..Settlement::new(self.key.clone(), update) })
+        Some(Settlement { here: heard.clone(), heard, ..Settlement::new(self.key.clone(), update) })
     }
 
     /// When nobody needs the item any more: a waiver must outlive its end.
@@ -339,6 +339,14 @@ fn at_stake((facts, judgement): (&Facts, &Judgement), n: usize) -> Saw {
     (rules, lists)
 }
 
+/// The key of what is kept of a finding's group.
+fn group_of(finding: &Finding) -> String {
+    [&finding.account, &finding.region, &finding.group].map(|part| part.as_deref().unwrap_or_default()).join("/")
+}
+
+/// The beginning of the keys of what sweeps keep. What follows says what they cover.
+pub(super) const SWEEPS: &str = "sweep#";
+
 /// What is still to be written when everything was told.
 #[derive(Debug, Clone)]
 pub(super) struct Settlement {
@@ -349,12 +357,23 @@ pub(super) struct Settlement {
     /// Entries that waited to be told, and go when they were published.
     pub(super) waited: Vec<String>,
     pub(super) lease_of: Option<String>,
+    /// What this instance keeps of what was told, when it was published.
+    pub(super) here: Entries,
+    /// The memory does not answer, so nothing is written to it.
+    pub(super) is_for_here: bool,
 }
 
 impl Settlement {
     /// One that is written whether it was told or not.
     pub(super) fn new(key: String, update: Update) -> Self {
-        Self { key, update, heard: Entries::new(), waited: Vec::new(), lease_of: None }
+        let (heard, here) = (Entries::new(), Entries::new());
+        Self { key, update, heard, waited: Vec::new(), lease_of: None, here, is_for_here: false }
+    }
+
+    /// What this instance alone keeps, for the memory does not answer: what happened, and that it was told.
+    pub(super) fn for_here(key: String, Told { happened, heard }: Told) -> Self {
+        let update = Update { set: happened, ..Update::default() };
+        Self { here: heard, is_for_here: true, ..Self::new(key, update) }
     }
 
     /// Whether it takes an opening from the memory. Without evidence of its end it stays, and the next attempt writes that.
@@ -370,22 +389,34 @@ impl Settlement {
     /// Leaves the claims as they are, where it is about the group of a finding whose evidence is not written: the next
     /// attempt needs what they say.
     pub(super) fn held_back_for(mut self, finding: &Finding) -> Self {
-        let parts = [&finding.account, &finding.region, &finding.group].map(|part| part.as_deref().unwrap_or_default());
-        if self.key == parts.join("/") {
+        if self.key == group_of(finding) {
             self.update.remove.retain(|name| !is_claim(name));
             self.update.set.retain(|name, _| !is_claim(name));
         }
-        let [.., group] = parts;
+        let group = finding.group.as_deref().unwrap_or_default();
         self.update.remove.retain(|name| name.strip_prefix(journal::GROUP) != Some(group));
         self
+    }
+
+    /// Whether it says that a finding was told: what is kept of the finding's group, or what a sweep keeps, for a summary.
+    pub(super) fn is_about(&self, finding: &Finding) -> bool {
+        let is_of_sweep = self.key == DIGEST || self.key.starts_with(SWEEPS);
+        self.key == group_of(finding) || finding.sweep.is_some() && is_of_sweep
     }
 
     /// Writes it. Whether that worked: what is not settled is judged again with the next change, and harms nobody. Where
     /// something was not published, nothing of it counts as told.
     pub(super) async fn write(mut self, context: &Context, is_published: bool, until: Instant) -> bool {
+        if self.is_for_here {
+            context.told_here.note(&self.key, &self.update.set, context.now());
+        }
         if is_published {
+            context.told_here.note(&self.key, &self.here, context.now());
             self.update.set.append(&mut self.heard);
             self.update.remove.append(&mut self.waited);
+        }
+        if self.is_for_here {
+            return true;
         }
         let until = until.min(Instant::now() + SETTLE_WITHIN);
         let store = &context.settings.memory;

@@ -6,9 +6,11 @@ use portcullis_domain::finding::{Finding, MOST_NAMED, Verdict};
 use portcullis_domain::judge::is_unlawful_by_itself;
 
 use super::context::Context;
+use super::end::End;
 use super::evidence;
 use super::group::{self, GroupResult};
 use super::intake::Tracked;
+use super::overdue::{self, Due};
 use super::recall::Settlement;
 use super::task::{GroupTask, Snapshot};
 
@@ -21,6 +23,8 @@ pub(super) struct RegionResult {
     pub(super) nearly_open: Vec<String>,
     /// What the memory is to keep, and whether the policy cannot be read any more.
     pub(super) aftermath: Aftermath,
+    /// The openings that a sweep ended.
+    pub(super) ends: Vec<End>,
 }
 
 /// What is left to do when everything was told.
@@ -53,46 +57,88 @@ impl RegionResult {
     }
 }
 
-/// Handles one group after the other: the cap on revocations is one for all of them.
+/// Handles one group after the other: the cap on revocations is one for all of them. The groups in which an opening is to be
+/// ended come last, when it was ended.
 pub(super) async fn handle(
     context: &Context,
     task: &GroupTask<'_>,
     changes: &[Tracked<Change>],
-    snapshots: impl Iterator<Item = Snapshot>,
+    (snapshots, due): (impl Iterator<Item = Snapshot>, Due),
 ) -> RegionResult {
-    let sweep = task.policy.sweep();
-    let cap = usize::try_from(sweep.max_revocations).unwrap_or(usize::MAX);
-    let (mut left, mut left_for_event) = (cap, cap);
-    // A record that does not name the group makes every group a candidate, as in a sweep, and the sweep's mode holds. It
-    // does not hold for a group that can be the record's own: there it is an event like any other, within the same cap.
-    let is_event = task.changes.iter().any(|change| change.call != Call::Sweep);
-    let sweep_task = GroupTask { mode: task.mode.min(sweep.mode), ..*task };
-    let (mut all, mut last) = (RegionResult::default(), GroupResult::default());
+    let (mut round, mut to_end) = (Round::new(context, task, changes), Vec::new());
     for snapshot in snapshots {
+        match due.has(&snapshot.facts.location.group) {
+            true => to_end.push(snapshot),
+            false => round.take(snapshot).await,
+        }
+    }
+    round.keep_evidence().await;
+    let ends = overdue::ended(context, task, due, &mut to_end).await;
+    for snapshot in to_end {
+        round.take(snapshot).await;
+    }
+    round.keep_evidence().await;
+    let Round { mut all, last, .. } = round;
+    all.add(changes, last);
+    RegionResult { ends, ..all }
+}
+
+/// A round through the groups of a Region.
+struct Round<'a> {
+    context: &'a Context,
+    task: &'a GroupTask<'a>,
+    /// The same task, with no more done than a sweep may do.
+    sweep_task: GroupTask<'a>,
+    changes: &'a [Tracked<Change>],
+    is_event: bool,
+    /// How many rules may still be revoked, as in a sweep.
+    left: usize,
+    /// And for a record that does not name its group.
+    left_for_event: usize,
+    all: RegionResult,
+    /// The last group, whose evidence is not written yet.
+    last: GroupResult,
+}
+
+impl<'a> Round<'a> {
+    fn new(context: &'a Context, task: &'a GroupTask<'a>, changes: &'a [Tracked<Change>]) -> Self {
+        let sweep = task.policy.sweep();
+        let cap = usize::try_from(sweep.max_revocations).unwrap_or(usize::MAX);
+        // A record that does not name the group makes every group a candidate, as in a sweep, and the sweep's mode holds. It
+        // does not hold for a group that can be the record's own: there it is an event like any other, within the same cap.
+        let is_event = task.changes.iter().any(|change| change.call != Call::Sweep);
+        let sweep_task = GroupTask { mode: task.mode.min(sweep.mode), ..*task };
+        let (all, last) = (RegionResult::default(), GroupResult::default());
+        Self { context, task, sweep_task, changes, is_event, left: cap, left_for_event: cap, all, last }
+    }
+
+    async fn take(&mut self, snapshot: Snapshot) {
+        let Self { context, task, sweep_task, changes, is_event, left, left_for_event, all, last } = self;
         // The evidence of one group is written while the next is handled: the next group's close does not wait for it, and
         // no more than one group's evidence is held.
         let kept = evidence::keep_all(context, &mut last.findings, task.session.until());
         let handled = async {
-            if is_event && may_be_the_events(context, task, &snapshot.facts) {
-                let fits = task.count_steps(context, &snapshot.facts) <= left_for_event;
-                let event_task = if fits { *task } else { task.held_back(PAST_THE_CAP) };
-                let result = group::handle(context, &event_task, snapshot, None, left_for_event).await;
-                left_for_event = left_for_event.saturating_sub(result.revoked);
+            if *is_event && may_be_the_events(context, task, &snapshot.facts) {
+                let fits = task.count_steps(context, &snapshot.facts) <= *left_for_event;
+                let event_task = if fits { **task } else { task.held_back(PAST_THE_CAP) };
+                let result = group::handle(context, &event_task, snapshot, None, *left_for_event).await;
+                *left_for_event = left_for_event.saturating_sub(result.revoked);
                 result
             } else {
-                let result = group::handle(context, &sweep_task, snapshot, None, left).await;
-                left = left.saturating_sub(result.revoked);
+                let result = group::handle(context, sweep_task, snapshot, None, *left).await;
+                *left = left.saturating_sub(result.revoked);
                 result
             }
         };
         // Boxed, for the two together would be large on the stack.
         let ((), mut result) = tokio::join!(kept, Box::pin(handled));
         evidence::add_records(changes, &mut result.findings);
-        all.add(changes, std::mem::replace(&mut last, result));
+        all.add(changes, std::mem::replace(last, result));
     }
-    evidence::keep_all(context, &mut last.findings, task.session.until()).await;
-    all.add(changes, last);
-    all
+
+    async fn keep_evidence(&mut self) {
+        evidence::keep_all(self.context, &mut self.last.findings, self.task.session.until()).await;
+    }
 }
 
 /// Whether the record can be about this group: a single rule of it exposes a guarded port, and nobody can have made that

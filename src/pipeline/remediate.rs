@@ -116,9 +116,8 @@ pub(super) async fn remediate(
         if turn.is_contested || work.revoked_at.is_some() && work.is_left_open(&judgement) {
             work.gate.use_look();
         }
-        // Whoever holds the lease looks on. A look in between would only take EC2's tokens. What is re-checked needs one.
-        let is_waiting = (turn.is_unsettled || turn.is_behind) && !turn.is_contested && !turn.recheck;
-        if is_waiting && work.is_held_by_another() && work.rest_beside_the_holder(&snapshot).await {
+        // Whoever holds the lease looks on. A look in between would only take EC2's tokens.
+        if turn.is_waiting() && work.is_held_by_another() && work.rest_beside_the_holder(&snapshot).await {
             break false;
         }
         match work.look_again(&snapshot).await {
@@ -161,6 +160,11 @@ struct Turn {
 impl Turn {
     const fn calls_for_another(&self) -> bool {
         self.is_unsettled || self.recheck || self.is_contested || self.is_behind
+    }
+
+    /// Whether rules that are still to come are all that is waited for. What is re-checked, or contested, needs a look.
+    const fn is_waiting(&self) -> bool {
+        (self.is_unsettled || self.is_behind) && !self.is_contested && !self.recheck
     }
 }
 
@@ -353,5 +357,20 @@ impl Work<'_> {
             done: self.state.finish(),
         };
         Remediated { remediation, looks: self.looks, observed, last: shown, is_holder, closed_by_others, gone }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_turn_that_waits_for_rules_to_come_and_for_nothing_else_needs_no_look() {
+        for n in 0..16_u8 {
+            let [is_unsettled, recheck, is_contested, is_behind] = [1, 2, 4, 8].map(|bit| n & bit != 0);
+            let turn = Turn { is_unsettled, recheck, is_contested, is_behind };
+            // Unsettled, behind, or both.
+            assert_eq!(turn.is_waiting(), [1, 8, 9].contains(&n), "{n:04b}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::context::{Context, InvocationScope};
 use super::describe::FirstLooks;
 use super::intake::{Tracked, group_name};
 use super::journal::Journal;
+use super::overdue::Due;
 use super::region::{self, Aftermath, RegionResult};
 use super::task::{GroupTask, Snapshot};
 use super::{describe, former, group, overdue, permission, prefix_list};
@@ -75,7 +76,7 @@ pub(super) async fn handle(
         held_back,
     };
     let same = Same { context, resource, changes: &changes };
-    let (mut looks, permit) = match describe_with_permit(context, &task, resource).await {
+    let (looks, permit) = match describe_with_permit(context, &task, resource).await {
         Ok(described) => described,
         Err(why) => {
             findings.extend(same.finding(Verdict::Undecided, Outcome::Failed, &why));
@@ -83,20 +84,21 @@ pub(super) async fn handle(
         }
     };
     let groups = looks.description.groups.len();
-    let ends = match sweeps.is_empty() {
-        true => Ok(Vec::new()),
-        false => overdue::overdue(context, &task, &mut looks.description.groups).await,
+    let due = match sweeps.is_empty() {
+        true => Ok(Due::default()),
+        false => overdue::due(context, &task, &looks.description.groups).await,
     };
+    let (due, unread) = due.map_or_else(|unread| (Due::default(), Some(unread)), |due| (due, None));
     // What a sweep sees is what modified rules were before.
     let is_kept = !sweeps.is_empty() && matches!(resource, Resource::Region) && context.shelf.is_there();
     let seen = looks.description.groups.first().map(|facts| facts.observed_at).filter(|_| is_kept);
     let seen = seen.and_then(|at| former::Snapshot::of(target, &looks.description.groups, at));
-    let RegionResult { findings: more, nearly_open, mut aftermath } = handle_groups(&task, &same, looks, permit).await;
+    let RegionResult { findings: more, nearly_open, mut aftermath, mut ends } =
+        handle_groups(&task, &same, looks, (permit, due)).await;
     findings.extend(more);
-    let ends = match ends {
-        Ok(ends) => ends,
-        Err(unread) => overdue::overdue_after_all(context, &task, unread).await,
-    };
+    if let Some(unread) = unread {
+        ends.extend(overdue::overdue_after_all(context, &task, unread).await);
+    }
     if context.names_groups {
         name_groups(session, target, &mut findings).await;
     }
@@ -152,7 +154,7 @@ async fn handle_groups(
     task: &GroupTask<'_>,
     same: &Same<'_>,
     looks: FirstLooks,
-    permit: Option<Permit<'_>>,
+    (permit, due): (Option<Permit<'_>>, Due),
 ) -> RegionResult {
     let Same { context, resource, changes } = *same;
     let description = looks.description;
@@ -179,8 +181,7 @@ async fn handle_groups(
         Resource::PrefixList(_) => handle_list(task, same, FirstLooks { description, ..looks }, &mut aftermath).await,
         Resource::Region => {
             let journal = Box::pin(Journal::open(context, task, resource, &description.groups)).await;
-            let mut snapshots = Snapshot::each(description);
-            let mut all = Box::pin(region::handle(context, task, changes, snapshots.by_ref())).await;
+            let mut all = Box::pin(region::handle(context, task, changes, (Snapshot::each(description), due))).await;
             let left = Box::pin(journal.close(context, task, changes, &mut all.aftermath)).await;
             all.findings.extend(left);
             if all.findings.is_empty() {
@@ -195,7 +196,7 @@ async fn handle_groups(
             return all;
         }
     };
-    RegionResult { findings, nearly_open: Vec::new(), aftermath }
+    RegionResult { findings, aftermath, ..RegionResult::default() }
 }
 
 /// Handles the groups that refer to a prefix list. Where EC2 does not show what was added to it, how far the list is counts:

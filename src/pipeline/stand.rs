@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use portcullis_domain::facts::Facts;
 use portcullis_domain::ids::RuleId;
 use tokio::time::Instant;
 
@@ -60,7 +61,7 @@ impl Work<'_> {
         let recall = self.stand.recall.as_mut().filter(|_| may_wait);
         let may_wait = |recall: &&mut Recall| !recall.has_waited && recall.is_held_by_another(context.now());
         let Some(recall) = recall.filter(may_wait) else { return false };
-        wait_for_the_holder(context, self.task, recall, snapshot).await;
+        wait_for_the_holder(context, self.task, recall, &self.state.left(&snapshot.facts)).await;
         self.state.close(recall.memory.closed_lately(context.now()));
         true
     }
@@ -94,7 +95,8 @@ impl Work<'_> {
     }
 
     /// Whether this invocation may stay while rules change: without a memory always, with one as the holder of the lease.
-    /// Where somebody else holds it, what that one closed is taken in.
+    /// Where somebody else holds it, what that one closed is taken in, and only who has nothing left to do may leave: what
+    /// EC2 refused to revoke here may be nobody else's. What was revoked here is waited for by nobody.
     pub(super) async fn stay(&mut self, snapshot: &Snapshot) -> bool {
         if self.stand.is_holder {
             return true;
@@ -112,9 +114,9 @@ impl Work<'_> {
                 true
             }
             Some(false) => {
-                wait_for_the_holder(context, self.task, recall, snapshot).await;
+                wait_for_the_holder(context, self.task, recall, &self.state.left(&snapshot.facts)).await;
                 self.state.close(recall.memory.closed_lately(context.now()));
-                false
+                !self.state.pending().is_empty()
             }
             // Without an answer it stays for some looks, as without a memory.
             None => true,
@@ -147,19 +149,19 @@ impl Work<'_> {
     }
 }
 
-/// Waits until the holder has closed what the look shows open, or it is clear that it will not. Whether all is closed.
+/// Waits until the holder has closed what a look shows open, or it is clear that it will not. Whether all is closed.
 pub(super) async fn wait_for_the_holder(
     context: &Context,
     task: &GroupTask<'_>,
     recall: &mut Recall,
-    snapshot: &Snapshot,
+    facts: &Facts,
 ) -> bool {
     recall.has_waited = true;
     let until = task.session.until().min(Instant::now() + WAIT);
     loop {
         let closed: BTreeSet<RuleId> = recall.memory.closed_lately(context.now()).into_iter().cloned().collect();
-        let left = snapshot.facts.rules.iter().filter(|rule| !closed.contains(&rule.id)).cloned().collect();
-        if task.judge(context, &snapshot.facts.with_rules(left)).exposures.is_empty() {
+        let left = facts.rules.iter().filter(|rule| !closed.contains(&rule.id)).cloned().collect();
+        if task.judge(context, &facts.with_rules(left)).exposures.is_empty() {
             return true;
         }
         let pause = READ_EVERY.mul_f64(1.0 + fastrand::f64());

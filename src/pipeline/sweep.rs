@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use portcullis_domain::change::{Change, EventMetadata};
 use portcullis_domain::finding::{Finding, MemoryState, Outcome, SweepFinding, Verdict};
 use portcullis_domain::ids::{AccountId, Region};
-use portcullis_domain::memory::{DigestOrder, SweepMemory, Swept, written};
+use portcullis_domain::memory::{DigestOrder, Entries, SweepMemory, Swept, written};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
@@ -17,7 +17,8 @@ use super::context::{Context, InvocationScope, work_until};
 use super::digest::{self, Digest, KEPT, Left, When};
 use super::intake::{Batch, Origin};
 use super::permission;
-use super::recall::{PATIENCE, Settlement};
+use super::recall::{PATIENCE, SWEEPS, Settlement};
+use super::telling::Told;
 use crate::aws::{AccountRegion, AwsError, FunctionIdentity, Session, within};
 use crate::config::Accounts;
 use crate::envelope::SweepRequest;
@@ -137,12 +138,15 @@ async fn carry_out(
     let (heard, settlement) = news(context, &mut summary, (&place, due_since), session.until()).await;
     let mut finding = Finding::swept(now, summary, context.settings.mode.min(context.policy.now().sweep().mode));
     match heard {
-        Heard::Lost => finding.memory = Some(MemoryState::Unavailable),
+        Heard::Lost { was_told } => {
+            finding.memory = Some(MemoryState::Unavailable);
+            finding.is_told = was_told && !finding.needs_retry() && finding.outcome != Outcome::Reverted;
+        }
         Heard::Old => finding.is_told = !finding.needs_retry() && finding.outcome != Outcome::Reverted,
         Heard::News | Heard::Again => {}
     }
     let mut done = Done { findings: Vec::new(), settlements: settlement.into_iter().collect() };
-    if request.digest.is_some() && !finding.is_told && !matches!(heard, Heard::Lost) {
+    if request.digest.is_some() && !finding.is_told && !matches!(heard, Heard::Lost { .. }) {
         let when = if matches!(heard, Heard::Again) { When::AtTheEnd } else { When::Now };
         done.add(Box::pin(leave(context, &place, &mut finding, when)).await);
     }
@@ -189,7 +193,10 @@ enum Heard {
     /// All of it was told before.
     Old,
     /// The memory did not answer.
-    Lost,
+    Lost {
+        /// This instance has told it before.
+        was_told: bool,
+    },
 }
 
 /// Says what is new since the last sweep of the same places, and whether that is told: when something has changed, and once
@@ -200,25 +207,37 @@ async fn news(
     (scope, due_since): (&str, Option<Timestamp>),
     until: Instant,
 ) -> (Heard, Option<Settlement>) {
-    let (store, now, key) = (&context.settings.memory, context.now(), format!("sweep#{scope}"));
+    let (store, now, key) = (&context.settings.memory, context.now(), format!("{SWEEPS}{scope}"));
     if !store.is_some() {
         return (Heard::News, None);
     }
-    let Ok(entries) = store.read(&context.aws, &key, until.min(Instant::now() + PATIENCE)).await else {
-        return (Heard::Lost, None);
+    let read = store.read(&context.aws, &key, until.min(Instant::now() + PATIENCE)).await;
+    let known = |entries: &Entries| -> SweepMemory {
+        entries.get(SWEEP).and_then(|known| serde_json::from_value(known.clone()).ok()).unwrap_or_default()
     };
-    let mut memory: SweepMemory =
-        entries.get(SWEEP).and_then(|known| serde_json::from_value(known.clone()).ok()).unwrap_or_default();
+    let here = known(&context.told_here.of(&key));
+    let is_lost = read.is_err();
+    // The memory may not have taken what this instance told.
+    let mut memory = read.map(|entries| known(&entries)).unwrap_or_default().or_newer(here);
     let counts = [sweep.exposed, sweep.reverted, sweep.failed, sweep.undecided].map(|count| count.to_string());
     let undecided = sweep.undecided_groups.iter().cloned();
     // A port that is open to others than before has changed.
     let other: Vec<String> = [counts.join(" ")].into_iter().chain(undecided).chain(sweep.open_lines()).collect();
     let unseen: Vec<&str> = sweep.unreachable.iter().filter_map(|why| Some(why.split_once(':')?.0)).collect();
     let news = memory.note(Swept { open: &sweep.open_ports(), other: &other, unseen: &unseen, due_since }, now);
+    let entry = |memory: &SweepMemory| -> Entries {
+        written(memory).map(|memory| (SWEEP.to_owned(), memory)).into_iter().collect()
+    };
+    let here = entry(&memory.without_ports());
+    if is_lost {
+        // What is new cannot be told: what earlier sweeps found open is not known here.
+        let told = Told { heard: here, ..Told::default() };
+        return (Heard::Lost { was_told: !news.is_told }, Some(Settlement::for_here(key, told)));
+    }
     sweep.note_news(&news);
-    let heard = written(&memory).map(|memory| (SWEEP.to_owned(), memory)).into_iter().collect();
+    let heard = entry(&memory);
     let update = Update { ttl: now.checked_add(KEPT).ok(), ..Update::default() };
-    let settlement = Settlement { heard, ..Settlement::new(key, update) };
+    let settlement = Settlement { heard, here, ..Settlement::new(key, update) };
     let word = match (news.is_changed, news.is_told) {
         (true, _) => Heard::News,
         (false, true) => Heard::Again,

@@ -120,3 +120,50 @@ impl<'a> GroupTask<'a> {
         calls.map(age).any(|age| age.is_none_or(|age| age < SETTLING.unsigned_abs()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portcullis_domain::facts::GroupLocation;
+
+    use super::*;
+
+    const AGE: Duration = Duration::from_secs(1);
+
+    /// A snapshot that was asked for so many milliseconds ago, with lists that were read then.
+    fn snapshot(asked: u64, lists: u64) -> Snapshot {
+        let location = GroupLocation {
+            account: "111122223333".parse().unwrap(),
+            region: "eu-west-1".parse().unwrap(),
+            group: "sg-1".parse().unwrap(),
+            vpc: None,
+        };
+        let ago = |millis| Instant::now() - Duration::from_millis(millis);
+        let facts = Facts::of_rules(location, Vec::new(), Timestamp::UNIX_EPOCH);
+        Snapshot { facts, observed_at: ago(asked), lists_read_at: ago(lists) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_is_too_old_where_something_was_waited_for_after_it_or_its_lists_are_of_before() {
+        tokio::time::advance(Duration::from_secs(60)).await;
+        for (asked, lists, with_lists, has_waited, is_too_old) in [
+            // A revoke that follows a look at once rests on it, however long EC2 took to answer.
+            (0, 0, false, false, false),
+            (30_000, 30_000, false, false, false),
+            (30_000, 30_000, true, false, false),
+            // Where something was waited for after it, for a second.
+            (1_000, 1_000, false, true, false),
+            (1_001, 1_001, false, true, true),
+            (1_001, 1_001, true, true, true),
+            // Lists that were read before the look, for a second too, where they matter.
+            (0, 1_000, true, false, false),
+            (0, 1_001, true, false, true),
+            (0, 1_001, false, false, false),
+            (0, 1_001, false, true, false),
+            // Lists that were read in the look are as old as it is.
+            (5_000, 4_000, true, false, false),
+        ] {
+            let found = snapshot(asked, lists).is_older_than(AGE, with_lists, has_waited);
+            assert_eq!(found, is_too_old, "asked {asked}, lists {lists}, with {with_lists}, waited {has_waited}");
+        }
+    }
+}

@@ -39,16 +39,34 @@ pub struct Sinks<'a> {
     pub others: Others<'a>,
 }
 
+/// What came of reporting.
+#[derive(Debug)]
+pub struct Reported<'a> {
+    /// How many messages could not be sent.
+    pub failures: usize,
+    /// The findings that are news and are only counted in a message: nobody was told of them by name.
+    pub unnamed: Vec<&'a Finding>,
+}
+
 impl Sinks<'_> {
-    /// Writes findings to the log, which cannot fail, and publishes those that are news. How many could not be published.
-    /// Past a number of them they are only counted in `news`.
-    pub async fn report(&self, findings: impl Iterator<Item = &Finding> + Clone, news: &News, until: Instant) -> usize {
+    /// Writes findings to the log, which cannot fail, and publishes those that are news. Past a number of them they are only
+    /// counted in `news`.
+    pub async fn report<'a>(
+        &self,
+        findings: impl Iterator<Item = &'a Finding> + Clone,
+        news: &News,
+        until: Instant,
+    ) -> Reported<'a> {
         findings.clone().for_each(|finding| (self.out)(&log::line(finding)));
         let others = self.others.send(self.aws, self.out, findings.clone(), until);
         let to_topic = async {
-            let Some(topic) = self.topic else { return 0 };
-            let mut failures = 0;
-            for finding in findings.filter(|finding| sns::is_published(finding) && news.has_room_for(finding)) {
+            let (mut failures, mut unnamed) = (0, Vec::new());
+            let Some(topic) = self.topic else { return (failures, unnamed) };
+            for finding in findings.filter(|finding| sns::is_published(finding)) {
+                if !news.has_room_for(finding) {
+                    unnamed.push(finding);
+                    continue;
+                }
                 failures += usize::from(!sns::publish(self.aws, topic, finding, until).await);
                 if self.others.destinations.topic_ocsf
                     && let Some(message) = message::ocsf::of(finding, self.others.now)
@@ -56,9 +74,9 @@ impl Sinks<'_> {
                     failures += usize::from(!sns::send(self.aws, topic, message, until).await);
                 }
             }
-            failures
+            (failures, unnamed)
         };
-        let (not_published, not_sent) = join(to_topic, others).await;
-        not_published + not_sent
+        let ((not_published, unnamed), not_sent) = join(to_topic, others).await;
+        Reported { failures: not_published + not_sent, unnamed }
     }
 }

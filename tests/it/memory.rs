@@ -1,6 +1,7 @@
 //! What the function makes of its memory: a table of the model, or a folder. Every delivery goes to an instance of its
 //! own, so that nothing is known but what the memory holds.
 
+mod beside;
 mod budget;
 mod calls;
 mod crashes;
@@ -11,6 +12,9 @@ mod news;
 mod one_gap;
 mod policy;
 mod sweeps;
+mod told_here;
+mod unnamed;
+mod waiting;
 mod waivers;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@ mod faults;
 mod kept;
 mod living;
 mod members;
+mod order;
 mod sweeps;
 mod times;
 

@@ -2,6 +2,7 @@
 
 mod eventual_consistency;
 mod facts;
+mod fresh;
 mod two_deliveries;
 mod failures;
 mod lawful;

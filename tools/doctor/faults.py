@@ -3,7 +3,8 @@
 import json
 from collections import namedtuple
 
-from stage import ELSEWHERE, EVIDENCE, LOGS, MEMORY, POLICY, REGION, STACK
+from openings import delete_schedules, forget_role, forget_schedule, leave_open, refuse_the_end
+from stage import ACCOUNT, ELSEWHERE, EVIDENCE, LOGS, MEMORY, POLICY, REGION, STACK
 
 # `breaks` makes it, and answers what mends it.
 Fault = namedtuple("Fault", "name told breaks")
@@ -201,6 +202,11 @@ FAULTS = [
     Fault("the policy is not there", [("policy", WRONG, "s3://{}/{}".format(*POLICY))], delete_policy),
     Fault("the memory is deleted", [("memory", WRONG, MEMORY)], delete_memory),
     Fault("the evidence's bucket is deleted", [("evidence", WRONG, f"s3://{EVIDENCE}/portcullis")], delete_evidence),
+    Fault("the group of schedules is deleted", [("schedules", WRONG, STACK)], delete_schedules),
+    Fault("an opening has lost its schedule", [("opening", WRONG, "w-1a2b3c4d")],
+          lambda it: forget_schedule(it, "w-1a2b3c4d")),
+    Fault("an opening is past its end", [("opening", WRONG, "w-5e6f7a8b")],
+          lambda it: leave_open(it, it.client, (ACCOUNT, REGION), "w-5e6f7a8b")),
     Fault("nobody is subscribed", [("topic", WRONG, "{Topic}")], unsubscribe),
     Fault("a dead letter", [("dead letters", WRONG, "FunctionDeadLetters")], leave_dead_letter),
     Fault("the sweep's queue is not read", [("queue reader", WRONG, "SweepQueueReader")], stop_reading),
@@ -222,8 +228,8 @@ FAULTS = [
 ]
 
 
-def of_member(stage, region=ELSEWHERE):
-    return stage.of(stage.members[-1], "events", region)
+def of_member(stage, region=ELSEWHERE, service="events"):
+    return stage.of(stage.members[-1], service, region)
 
 
 def close_bus(stage):
@@ -260,6 +266,13 @@ MEMBER_FAULTS = [
           lambda it: disable_rule(events(it), f"{TAMPER}-members", EventBusName=STACK)),
     Fault("the bus takes nothing from the members", [("bus", WRONG, STACK)], close_bus),
     Fault("a member's role cannot be assumed", [("member", "cannot_tell", "")], lock_out),
+    Fault("a member's opening is past its end", [("opening", WRONG, "w-9c0d1e2f")],
+          lambda it: leave_open(it, lambda service: of_member(it, ELSEWHERE, service), (it.members[-1], ELSEWHERE),
+                                "w-9c0d1e2f")),
+    Fault("the end of an opening fails", [("opening", WRONG, "w-3a4b5c6d")],
+          lambda it: refuse_the_end(it, it.members[-1], "w-3a4b5c6d")),
+    Fault("the function does not know the role for ends", [("end role", WRONG, "{EndRole}")],
+          lambda it: forget_role(it, "PORTCULLIS_END_ROLE")),
     # This stays in the log.
     Fault("the function cannot assume a member's role", [("member role", WRONG, "{last}")], refuse_the_function),
 ]

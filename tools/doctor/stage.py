@@ -173,7 +173,7 @@ class One(Stage):
         self.put_evidence()
         self.put_memory()
         template = (ROOT / "template.yaml").read_text(encoding="utf-8")
-        self.deploy(template, PolicyLocation="s3://{}/{}".format(*POLICY), LogBucket=LOGS, Mode="enforce")
+        self.deploy(template, PolicyLocation="s3://{}/{}".format(*POLICY), LogBucket=LOGS, Mode="enforce", Openings="yes")
         self.notify(True)
         self.subscription = self.subscribe()
         self.tell_of_iam()
@@ -231,6 +231,7 @@ class Hub(Stage):
             MemberRole="portcullis",
             ExternalId="gate-7f3a",
             Regions=f"{REGION},{ELSEWHERE}",
+            Openings="yes",
         )
         self._organization = stage.ORGANIZATION
         self.open_bus()

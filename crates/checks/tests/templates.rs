@@ -93,3 +93,28 @@ fn a_members_openings_are_ended_by_a_role_of_their_own_and_scheduled_by_nobody_t
         assert!(!text.contains(never), "{never}");
     }
 }
+
+/// One policy serves many teams: the tag of each names its account. Without the parameter nothing is narrowed.
+#[test]
+fn operators_waive_and_open_in_the_account_of_their_tag_where_the_parameter_asks_for_it() {
+    let hub = template(TEMPLATE);
+    let policy = &hub["Resources"]["OperatorPolicy"]["Properties"]["PolicyDocument"]["Statement"];
+    let condition = |sid: &str| {
+        let one = policy.as_array().unwrap().iter().find(|one| one["Sid"] == sid).unwrap();
+        assert_eq!((&one["Condition"][0], &one["Condition"][2]), (&json!("HasOperatorTag"), &json!("AWS::NoValue")));
+        one["Condition"][1].clone()
+    };
+    const TAG: &str = "${!aws:PrincipalTag/${OperatorTag}}";
+    let keys = [format!("{TAG}/*"), format!("openings#{TAG}/*")];
+    let expected = json!({"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}});
+    assert_eq!(condition("Remember"), expected);
+    assert_eq!(condition("OpenAndClose"), json!({"StringEquals": {"aws:ResourceAccount": TAG}}));
+    assert_eq!(hub["Parameters"]["OperatorTag"]["Default"], "");
+    assert!(takes(&hub, "OperatorTag", "team-account") && takes(&hub, "OperatorTag", "x:y/z"));
+    assert!(!takes(&hub, "OperatorTag", "a}b") && !takes(&hub, "OperatorTag", "a*"));
+    // These are the keys: `111122223333/eu-west-1/sg-…` and `openings#111122223333/eu-west-1`.
+    let (account, region) = ("111122223333".parse().unwrap(), "eu-west-1".parse().unwrap());
+    let list = portcullis_domain::memory::openings_of(&account, &region);
+    let item = portcullis_domain::memory::item_of(&account, &region, &"sg-1".parse().unwrap());
+    assert!(list.starts_with("openings#111122223333/") && item.starts_with("111122223333/"));
+}

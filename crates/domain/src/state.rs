@@ -27,6 +27,9 @@ use crate::rule::Rule;
 use past::PortKey;
 use restored::Restores;
 
+/// Why a rule was not revoked that had to go, until a look left open whether it has to.
+const UNDECIDED: &str = "Undecided";
+
 /// What is known of a call's effect after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -199,7 +202,9 @@ impl RemediationState {
     pub fn adopt(&mut self, plan: &Plan, judgement: &Judgement) {
         let planned = plan.rules();
         let is_decided = judgement.undecided.is_empty();
-        let action = if is_decided { Action::AlreadyGone } else { Action::Failed { error: self.error.clone() } };
+        // What a call failed with says more.
+        let error = if self.error.is_empty() { UNDECIDED.to_owned() } else { self.error.clone() };
+        let action = if is_decided { Action::AlreadyGone } else { Action::Failed { error } };
         let exposing: BTreeSet<&RuleId> = judgement
             .exposures
             .iter()
@@ -373,3 +378,5 @@ impl Default for RemediationState {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod undecided;

@@ -3,6 +3,7 @@
 //! Portcullis itself never opens anything: an operator does, with credentials of their own. What is decided here is which
 //! rules are missing, which calls put them back, and whether the policy forbids it.
 
+mod gone;
 mod set_back;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use crate::net::Cidr;
 use crate::policy::Policy;
 use crate::rule::{Rule, Source};
 
+pub use gone::{Now, already_gone, now};
 pub use set_back::{SetBack, set_back, would_take};
 
 /// Tags that begin so are AWS's own: nobody else can set them (EC2 User Guide, "Tag restrictions").
@@ -45,11 +47,15 @@ pub struct PutBackCall {
     pub rules: Vec<Rule>,
 }
 
-/// The rules that an act took away: those that were revoked, and those that were gone when it came to revoke them.
+/// The rules that an act took away: those that EC2 confirmed as revoked. What was gone when the act came to revoke it is
+/// none of them ([`already_gone`]).
 #[must_use]
 pub fn taken(evidence: &Evidence) -> Vec<Rule> {
-    let is_gone = |action: &Action| matches!(action, Action::Revoked | Action::AlreadyGone);
-    evidence.rules.iter().filter(|taken| is_gone(&taken.action)).map(|taken| taken.rule.clone()).collect()
+    with_action(evidence, &Action::Revoked)
+}
+
+fn with_action(evidence: &Evidence, action: &Action) -> Vec<Rule> {
+    evidence.rules.iter().filter(|taken| taken.action == *action).map(|taken| taken.rule.clone()).collect()
 }
 
 /// The rules that an act took away, each as it was before the change that opened it, with the tags that it had; and why that

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::*;
 
 /// Another instance holds the lease for a minute, and does nothing.
-async fn held_by_another(watch: &Watch) {
+pub(super) async fn held_by_another(watch: &Watch) {
     let lease = Lease { holder: "another".to_owned(), until: watch.context.now() + Duration::from_secs(60) };
     let set = Memory { lease: Some(lease), ..Memory::default() }.entries();
     let (key, update) = (format!("{ACCOUNT}/{REGION}/{}", watch.group), Update { set, ..Update::default() });

@@ -7,6 +7,7 @@ use portcullis::domain::evidence::{ActOutcome, ConfirmedBy, Evidence, Reply};
 use portcullis::domain::finding::{Action, ExposureFinding, RuleFinding};
 use portcullis::domain::rule::{Rule, Source};
 use portcullis::domain::text::{escaped, escaped_up_to};
+use portcullis::domain::undo;
 
 use crate::words;
 
@@ -78,7 +79,7 @@ fn write(evidence: &Evidence, out: &mut String) -> std::fmt::Result {
     )?;
     writeln!(out, "  as version {} of Portcullis reads it.", escaped(&evidence.guard.version))?;
     section(out, "What you can do")?;
-    if evidence.outcome == ActOutcome::Reverted || evidence.outcome == ActOutcome::AlreadyGone {
+    if !undo::taken(evidence).is_empty() {
         writeln!(out, "  portcullis undo {}", evidence.id)?;
         writeln!(out, "      puts the rules back, where the policy lets them be")?;
     }

@@ -26,7 +26,9 @@ calls! {
     DESCRIBE_ALARMS "DescribeAlarms" "cloudwatch:DescribeAlarms";
     GET_METRIC_DATA "GetMetricData" "cloudwatch:GetMetricData";
     DESCRIBE_TABLE "DescribeTable" "dynamodb:DescribeTable";
+    GET_ITEM "GetItem" "dynamodb:GetItem";
     DESCRIBE_REGIONS "DescribeRegions" "ec2:DescribeRegions";
+    DESCRIBE_RULES "DescribeSecurityGroupRules" "ec2:DescribeSecurityGroupRules";
     DESCRIBE_EVENT_BUS "DescribeEventBus" "events:DescribeEventBus";
     LIST_RULES "ListRules" "events:ListRules";
     LIST_TARGETS "ListTargetsByRule" "events:ListTargetsByRule";
@@ -39,6 +41,8 @@ calls! {
     GET_NOTIFICATION "GetBucketNotificationConfiguration" "s3:GetBucketNotification";
     GET_OBJECT "GetObject" "s3:GetObject";
     HEAD_BUCKET "HeadBucket" "s3:ListBucket";
+    GET_SCHEDULE_GROUP "GetScheduleGroup" "scheduler:GetScheduleGroup";
+    LIST_SCHEDULES "ListSchedules" "scheduler:ListSchedules";
     LIST_SUBSCRIPTIONS "ListSubscriptionsByTopic" "sns:ListSubscriptionsByTopic";
     GET_QUEUE_ATTRIBUTES "GetQueueAttributes" "sqs:GetQueueAttributes";
     ASSUME_ROLE "AssumeRole" "sts:AssumeRole";

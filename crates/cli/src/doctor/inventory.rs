@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use portcullis_domain::ids::{AccountId, Region};
+use portcullis_domain::ids::{AccountId, GroupId, Region};
 use portcullis_domain::policy::Mode;
 use serde_json::{Value, json};
 
@@ -133,6 +133,49 @@ pub struct Hub {
     pub sweeps: Option<Seen<Sweeps>>,
     /// How log files are announced, where the stack reads them.
     pub log_files: Option<LogFiles>,
+    /// Openings, where the stack makes them.
+    pub openings: Option<Openings>,
+}
+
+/// Openings that end by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Openings {
+    /// The group of their schedules.
+    pub group: String,
+    /// The names of the schedules; `None` within where there is no such group.
+    pub schedules: Seen<Option<BTreeSet<String>>>,
+    /// The openings that the memory lists. Nothing where there is no memory to ask.
+    pub listed: Option<Seen<Vec<Opening>>>,
+    /// The ends that did not succeed, by the function's own words: where and why, by the waiver.
+    pub failed: Seen<BTreeMap<String, (AccountId, Region, String)>>,
+}
+
+/// An opening that the memory lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// The account of its group.
+    pub account: AccountId,
+    /// The Region of its group.
+    pub region: Region,
+    /// Its group.
+    pub group: GroupId,
+    /// The id of its waiver.
+    pub waiver: String,
+    /// When it ends.
+    pub until: Timestamp,
+    /// What is left of it.
+    pub left: Left,
+}
+
+/// What is left of an opening.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// Its end is still to come, or has just come.
+    NotDue,
+    /// It is past its end, and so many of its rules are there.
+    Rules(Seen<usize>),
+    /// It is past its end, and nobody could look into its account.
+    NotLookedAt,
 }
 
 /// A resource of a stack.

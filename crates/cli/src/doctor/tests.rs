@@ -2,6 +2,7 @@
 
 mod faults;
 mod looks;
+mod openings;
 mod unreadable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -153,6 +154,8 @@ fn healthy() -> Inventory {
         ("BusArn", bus()),
         ("LogGroupName", "portcullis-LogGroup".to_owned()),
         ("LogQueueArn", queue_arn("LogQueue")),
+        ("ScheduleGroupName", "portcullis".to_owned()),
+        ("MemberEndRoleName", "portcullis-end".to_owned()),
     ]);
     let rules = rules(&resources, "*");
     let invokers = ["portcullis-Rule", "portcullis/portcullis-BusRule", "portcullis-SweepRule"];
@@ -160,6 +163,8 @@ fn healthy() -> Inventory {
         ("PORTCULLIS_MODE", "enforce".to_owned()),
         ("PORTCULLIS_TOPIC_ARN", topic()),
         ("PORTCULLIS_POLICY", "s3://policies/policy.yaml".to_owned()),
+        ("PORTCULLIS_END_ROLE", format!("arn:aws:iam::{HUB}:role/portcullis-EndRole")),
+        ("PORTCULLIS_MEMBER_END_ROLE", "portcullis-end".to_owned()),
     ]);
     let alarms = resources.values().filter(|resource| resource.kind == "AWS::CloudWatch::Alarm");
     let alarm = Alarm { enabled: true, actions: vec![topic()], raised: None };
@@ -197,6 +202,7 @@ fn healthy() -> Inventory {
         swept: Ok(Some(at("2026-11-26T09:05:00Z"))),
         sweeps: Some(Ok(Sweeps { since: at("2026-11-26T07:45:00Z"), places: 12, unreachable: BTreeSet::new() })),
         log_files: Some(LogFiles::Bucket("org-trail".to_owned(), Ok([queue_arn("LogQueue")].into()))),
+        openings: Some(openings::healthy()),
         resources: Ok(resources),
     };
     let stack =
@@ -258,6 +264,7 @@ fn a_healthy_hub_with_members_gives_no_fault() {
         "member role",
         "memory",
         "mode",
+        "openings",
         "policy",
         "queue reader",
         "rule",
@@ -277,7 +284,7 @@ fn one_account_without_an_organisation_is_healthy_too() {
     inventory.members = None;
     let hub = inventory.hub.as_mut().unwrap();
     (hub.bus, hub.sweeps, hub.log_files, hub.memory, hub.evidence) = (None, None, None, None, None);
-    hub.abroad = None;
+    (hub.abroad, hub.openings) = (None, None);
     hub.resources.as_mut().unwrap().retain(|id, _| {
         !(id.contains("Bus") || id.starts_with("Log") && id != "LogGroup") && id != "TamperMembersRule"
     });

@@ -1,5 +1,6 @@
 //! Openings that end by themselves, as an operator makes and closes them.
 
+mod events;
 mod from;
 mod ports;
 mod schedule;
@@ -17,6 +18,7 @@ use portcullis::domain::memory::{
 use portcullis::store::{Store, StoreError, Update};
 use tokio::time::Instant;
 
+pub use events::{Events, Forwarding};
 pub use from::{ADDRESS_SERVICE, AddressError, From, address};
 pub use ports::{Ports, ports};
 pub use schedule::{Schedule, ScheduleError};

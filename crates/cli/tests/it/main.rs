@@ -16,6 +16,7 @@ mod cli;
 mod corpus;
 mod drill;
 mod golden;
+mod gone;
 mod history;
 mod hunt;
 mod mails;

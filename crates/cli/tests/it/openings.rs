@@ -1,6 +1,7 @@
 //! `portcullis open` and `close`: the real command line against the model over loopback, with a stack beside it.
 
 mod address;
+mod events;
 mod faults;
 mod found;
 mod function;

@@ -51,6 +51,21 @@ pub struct News {
 }
 
 impl SweepMemory {
+    /// The same, with what `other` last told, where that is newer.
+    #[must_use]
+    pub fn or_newer(self, other: Self) -> Self {
+        match self.told_at < other.told_at {
+            true => Self { told: other.told, told_at: other.told_at, ..self },
+            false => self,
+        }
+    }
+
+    /// What was told alone: the ports can be many.
+    #[must_use]
+    pub fn without_ports(&self) -> Self {
+        Self { open: BTreeMap::new(), ..self.clone() }
+    }
+
     /// Takes in a sweep. Something that changed is told, and everything once a day.
     pub fn note(&mut self, swept: Swept<'_>, now: Timestamp) -> News {
         let Swept { open, other, unseen, due_since } = swept;

@@ -7,7 +7,7 @@ use crate::judge::tests::permission;
 use crate::plan::Step;
 use crate::policy::Policy;
 
-fn id(n: usize) -> RuleId {
+pub(super) fn id(n: usize) -> RuleId {
     RuleId::parse(&format!("sgr-{n}")).unwrap()
 }
 
@@ -25,23 +25,23 @@ fn location() -> GroupLocation {
 }
 
 /// A look that shows these rules, each open to everyone.
-fn look(numbers: &[usize]) -> Facts {
+pub(super) fn look(numbers: &[usize]) -> Facts {
     let rule = |n: &usize| Rule::new(id(*n), permission("tcp 22 0.0.0.0/0"));
     Facts::of_rules(location(), numbers.iter().map(rule).collect(), Timestamp::UNIX_EPOCH)
 }
 
-fn plan(numbers: &[usize]) -> Plan {
+pub(super) fn plan(numbers: &[usize]) -> Plan {
     let steps = numbers.iter().map(|n| Step::Revoke(id(*n))).collect();
     Plan { location: location(), mode: Mode::Enforce, cap: usize::MAX, steps }
 }
 
 /// What a look that shows these rules is judged to be.
-fn judged(numbers: &[usize]) -> Judgement {
+pub(super) fn judged(numbers: &[usize]) -> Judgement {
     judge(&[], &look(numbers), &Policy::built_in(), Timestamp::UNIX_EPOCH)
 }
 
 /// A remediation that has seen these rules and plans to revoke all of them.
-fn planned(numbers: &[usize]) -> RemediationState {
+pub(super) fn planned(numbers: &[usize]) -> RemediationState {
     let mut state = RemediationState::new();
     state.observe(&look(numbers));
     state.adopt(&plan(numbers), &judged(numbers));

@@ -90,7 +90,7 @@ async fn closed(what: &What, place: Place) -> io::Result<u8> {
             return Ok(crate::UNDECIDED);
         }
     };
-    let Place { aws, identity, caller, store, kept, schedule, policy, ends_here: _ } = place;
+    let Place { aws, identity, caller, store, kept, schedule, policy, ends_here: _, .. } = place;
     let settings = Settings {
         mode: Mode::Enforce,
         accounts: Accounts::Listed([target.account.clone()].into()),

@@ -156,6 +156,7 @@ async fn opened(arguments: &OpenArgs, place: &Place) -> io::Result<u8> {
         }
     }
     place.tell_clock();
+    place.tell_events().await;
     let permissions = ports.traffic.iter().flat_map(|traffic| {
         sources.iter().map(|block| Permission { traffic: traffic.clone(), source: Source::Cidr(*block) })
     });

@@ -16,9 +16,9 @@ use portcullis::domain::evidence::{ActOutcome, Evidence, Kind};
 use portcullis::domain::facts::Facts;
 use portcullis::domain::judge::needs_prefix_list;
 use portcullis::domain::policy::{Mode, Policy};
-use portcullis::domain::rule::Permission;
+use portcullis::domain::rule::{Permission, Rule};
 use portcullis::domain::text::escaped;
-use portcullis::domain::undo;
+use portcullis::domain::undo::{self, Now};
 use portcullis_cli::operator::explained;
 use portcullis_cli::{acts, policy_file, when};
 use tokio::time::Instant;
@@ -71,6 +71,9 @@ Examples:
 
 The rules come back as they were, with their descriptions and tags, and with new ids: EC2 gives no id twice. Tags that \
 begin with aws: cannot be put back; they are listed. What Terraform must import is printed.
+
+A rule that was gone before the act could revoke it (already_gone) is not put back: somebody else may have closed it. \
+What the group has of it now is shown.
 
 With --former each rule comes back as it was before the ModifySecurityGroupRules that opened it, as far as the act's evidence \
 knows that: 443 that was changed to 22 comes back as 443. Of an act in alert mode nothing is missing: then the rule itself \
@@ -149,6 +152,11 @@ async fn undone(arguments: &UndoArgs, given: Option<Policy>) -> io::Result<u8> {
     if would {
         return back.set_back(&facts).await;
     }
+    let gone = undo::already_gone(&evidence);
+    tell_gone(&gone, &facts);
+    if taken.is_empty() {
+        return Err(io::Error::other(format!("{}: there is nothing to undo: it took no rule away", evidence.id)));
+    }
     let missing = undo::missing(&taken, &facts);
     for (was, is) in &missing.there {
         eprintln!("{was} is there already, as {is}");
@@ -160,14 +168,30 @@ async fn undone(arguments: &UndoArgs, given: Option<Policy>) -> io::Result<u8> {
     back.put(&facts, &missing).await
 }
 
-/// The rules that the act took away.
-fn rules_of(evidence: &Evidence) -> io::Result<Vec<portcullis::domain::rule::Rule>> {
+/// What the group has now of the rules that were gone before the act could revoke them. They are not put back.
+fn tell_gone(gone: &[Rule], facts: &Facts) {
+    for rule in gone {
+        let now = match undo::now(rule, facts) {
+            Now::Same(same) => format!("the group has it as {same}"),
+            Now::Changed(now) => format!("it is now {}", acts::rule(&now)),
+            Now::Nothing => "the group has no such rule".to_owned(),
+        };
+        eprintln!(
+            "portcullis: {} was gone before the act could revoke it, and whose doing that was is not known: {now}. It is \
+             not put back",
+            acts::rule(rule)
+        );
+    }
+}
+
+/// The rules that the act took away. None of an act whose rules were gone before it could revoke them.
+fn rules_of(evidence: &Evidence) -> io::Result<Vec<Rule>> {
     let taken = undo::taken(evidence);
     if evidence.kind == Kind::End {
         let why = "it is the end of an opening: `portcullis open` opens it again";
         return Err(io::Error::other(format!("{}: there is nothing to undo: {why}", evidence.id)));
     }
-    if !taken.is_empty() {
+    if !taken.is_empty() || !undo::already_gone(evidence).is_empty() {
         return Ok(taken);
     }
     let why = match evidence.outcome {
@@ -182,8 +206,10 @@ fn rules_of(evidence: &Evidence) -> io::Result<Vec<portcullis::domain::rule::Rul
 }
 
 /// What the rules that the act took away were before they were opened.
-fn former_of(evidence: &Evidence) -> io::Result<Vec<portcullis::domain::rule::Rule>> {
-    rules_of(evidence)?;
+fn former_of(evidence: &Evidence) -> io::Result<Vec<Rule>> {
+    if rules_of(evidence)?.is_empty() {
+        return Ok(Vec::new());
+    }
     let (rules, unknown) = undo::former(evidence);
     let why = unknown.iter().map(|(rule, why)| format!("what {rule} was before is not known: {}", escaped(why)));
     let why: Vec<String> = why.collect();

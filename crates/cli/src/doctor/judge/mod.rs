@@ -6,6 +6,7 @@ mod function;
 mod lines;
 mod log_files;
 mod members;
+mod openings;
 mod queues;
 mod stack;
 mod sweep;
@@ -43,6 +44,7 @@ pub fn judge(inventory: &Inventory) -> Vec<Check> {
         queues::judge(&scene, resources, &mut lines);
         sweep::judge(&scene, resources, &mut lines);
         log_files::judge(&scene, resources, &mut lines);
+        openings::judge(&scene, resources, &mut lines);
         events::tamper(&scene, resources, &mut lines);
         alarms::judge(&scene, resources, &mut lines);
     }

@@ -62,6 +62,8 @@ pub(super) async fn hub(scene: &Scene<'_>) -> Hub {
         swept,
         sweeps,
         log_files,
+        // They are looked for in the members too.
+        openings: None,
     }
 }
 

@@ -5,6 +5,7 @@ mod events;
 mod function;
 mod hub;
 mod members;
+mod openings;
 mod stack;
 mod trails;
 
@@ -68,6 +69,8 @@ pub async fn look(wanted: &Wanted) -> Result<(Inventory, usize), String> {
         inventory.members = members::members(&scene, &enabled, &regions).await;
         inventory.hub = Some(hub);
         inventory.regions = regions;
+        let openings = openings::openings(&scene, &inventory).await;
+        inventory.hub.iter_mut().for_each(|hub| hub.openings.clone_from(&openings));
     }
     Ok((inventory, ask.counted()))
 }

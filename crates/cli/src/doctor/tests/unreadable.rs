@@ -1,7 +1,7 @@
 //! What cannot be told.
 
 use super::*;
-use crate::doctor::inventory::CallError;
+use crate::doctor::inventory::{CallError, Left};
 use crate::doctor::{Api, CALLS, Counts};
 
 fn denied(call: &'static str) -> CallError {
@@ -28,6 +28,9 @@ fn refuse(inventory: &mut Inventory, call: &'static str) {
         }
         "DescribeAlarms" => hub.alarms = Err(error),
         "GetMetricData" => hub.swept = Err(error),
+        "GetItem" => hub.openings.as_mut().unwrap().listed = Some(Err(error)),
+        "DescribeSecurityGroupRules" => openings::overdue(hub, Left::Rules(Err(error))),
+        "GetScheduleGroup" | "ListSchedules" => hub.openings.as_mut().unwrap().schedules = Err(error),
         "DescribeTable" => hub.memory = Some(("portcullis".to_owned(), Store::Unreadable(error))),
         "DescribeRegions" | "AssumeRole" => member.seen.get_mut(&account(MEMBER)).unwrap().enabled = Err(error),
         "DescribeEventBus" => hub.bus = Some(Err(error)),
@@ -161,6 +164,7 @@ fn each_call_is_made_somewhere_and_nothing_is_called_but_through_it() {
         include_str!("../look/function.rs"),
         include_str!("../look/hub.rs"),
         include_str!("../look/members.rs"),
+        include_str!("../look/openings.rs"),
     ]
     .concat();
     let names =

@@ -7,11 +7,11 @@ use super::*;
 
 const MEMBER: &str = "444455556666";
 const OHIO: &str = "us-east-2";
-const ASKED: [&str; 8] = ["--port", "ssh", "--from", OFFICE, "--for", "2h", "--reason", "INC-123"];
+pub(super) const ASKED: [&str; 8] = ["--port", "ssh", "--from", OFFICE, "--for", "2h", "--reason", "INC-123"];
 
 /// How the operator comes into both accounts.
 #[derive(Debug, Clone, Copy)]
-enum Way {
+pub(super) enum Way {
     /// With a profile for each.
     Profiles,
     /// From the hub's account, by a role of theirs in the member's.
@@ -32,7 +32,7 @@ fn profiles() -> String {
 }
 
 /// A stack that ends openings in members, and a group of a member in another Region.
-fn organisation() -> (Stack, String) {
+pub(super) fn organisation() -> (Stack, String) {
     let stack = Stack::new();
     stack.set("MemberEndRoleName", "portcullis-end");
     stack.set("Accounts", &format!("{ACCOUNT},{MEMBER}"));
@@ -42,7 +42,7 @@ fn organisation() -> (Stack, String) {
     (stack, group)
 }
 
-fn run(stack: &Stack, way: Way, arguments: &[&str]) -> Ran {
+pub(super) fn run(stack: &Stack, way: Way, arguments: &[&str]) -> Ran {
     let place: &[&str] = match way {
         Way::Profiles => &["--profile", "member", "--hub-profile", "hub"],
         Way::Role => &["--account", MEMBER, "--role", "OnCall", "--external-id", "oncall-1"],

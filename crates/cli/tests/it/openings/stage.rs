@@ -9,7 +9,7 @@ use ec2_model::{Direction, Reply, Request, Response, Rule, Vpc, World, control};
 use jiff::SignedDuration;
 use portcullis_domain::evidence::Evidence;
 use portcullis_domain::memory::{Entries, Memory};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::{Ran, aws_variables, on_a_terminal, run};
 use crate::loopback;
@@ -56,6 +56,9 @@ impl Stack {
             let body = String::from_utf8_lossy(&request.body).into_owned();
             if body.contains("Action=DescribeStacks") {
                 return Reply::Answer(stacks(&body, &described.lock().unwrap()));
+            }
+            if request.headers.iter().any(|(_, value)| value == "AWSEvents.DescribeRule") {
+                return Reply::Answer(rule(&body, &described.lock().unwrap()));
             }
             let date = (portcullis::now() + ahead).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
             match inner(request) {
@@ -156,6 +159,21 @@ impl Stack {
     }
 }
 
+/// EventBridge's answer about a rule: its state is set as that of `rule NAME`, or `DENIED`.
+fn rule(body: &str, outputs: &BTreeMap<String, String>) -> Response {
+    let asked: Value = serde_json::from_str(body).unwrap();
+    let name = asked["Name"].as_str().unwrap();
+    let (status, answer) = match outputs.get(&format!("rule {name}")).map(String::as_str) {
+        None => {
+            (400, json!({"__type": "ResourceNotFoundException", "message": format!("Rule {name} does not exist.")}))
+        }
+        Some("DENIED") => (400, json!({"__type": "AccessDeniedException", "message": "not authorized"})),
+        Some(state) => (200, json!({"Name": name, "State": state})),
+    };
+    let headers = vec![("content-type".to_owned(), "application/x-amz-json-1.1".to_owned())];
+    Response { status, headers, body: answer.to_string().into_bytes() }
+}
+
 /// CloudFormation's answer, or that there is no such stack.
 fn stacks(body: &str, outputs: &BTreeMap<String, String>) -> Response {
     let xml = |status: u16, text: String| Response {
@@ -168,7 +186,8 @@ fn stacks(body: &str, outputs: &BTreeMap<String, String>) -> Response {
             "<Type>Sender</Type><Code>ValidationError</Code><Message>Stack with id other does not exist</Message>";
         return xml(400, format!("<ErrorResponse><Error>{error}</Error><RequestId>r</RequestId></ErrorResponse>"));
     }
-    let is_parameter = |name: &str| ["PolicyLocation", "EvidenceDays", "Accounts", "Regions"].contains(&name);
+    const PARAMETERS: [&str; 6] = ["PolicyLocation", "EvidenceDays", "Accounts", "Regions", "MemberRole", "LogBucket"];
+    let is_parameter = |name: &str| PARAMETERS.contains(&name);
     let member = |what: &str, name: &str, value: &str| {
         format!("<member><{what}Key>{name}</{what}Key><{what}Value>{value}</{what}Value></member>")
     };

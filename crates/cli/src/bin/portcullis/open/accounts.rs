@@ -44,7 +44,7 @@ pub(super) struct Sides {
     /// Who that is.
     pub(super) identity: FunctionIdentity,
     /// Clients in the group's account and Region.
-    group: Clients,
+    pub(super) group: Clients,
     /// Who changes the group's rules.
     pub(super) caller: Caller,
 }

@@ -12,7 +12,7 @@ use portcullis::domain::policy::Policy;
 use portcullis::store::Store;
 use portcullis_cli::acts::Acts;
 use portcullis_cli::aws::advice;
-use portcullis_cli::open::{Openings, Schedule, Stack};
+use portcullis_cli::open::{Events, Openings, Schedule, Stack};
 use portcullis_cli::policy_file;
 use tokio::time::Instant;
 
@@ -54,6 +54,8 @@ pub(crate) struct Place {
     pub(crate) policy: Arc<Policy>,
     /// Whether openings end in the group's account and Region; else why not, and what to do.
     pub(crate) ends_here: Result<(), String>,
+    /// How events come to the function from there.
+    events: Events,
 }
 
 impl PlaceArgs {
@@ -68,7 +70,7 @@ impl PlaceArgs {
         let trouble = |why: String| io::Error::other(advice::with(&why, command));
         let sides = self.accounts.sides(&self.evidence.aws.operator(), command).await?;
         let aws = sides.aws().await?;
-        let Sides { hub, operator, identity, caller, .. } = sides;
+        let Sides { hub, operator, identity, caller, group } = sides;
         let memory = self.memory.clone().unwrap_or_else(crate::undo::memory_of_environment);
         if !memory.is_empty() {
             let kept = match self.evidence.place()? {
@@ -76,7 +78,8 @@ impl PlaceArgs {
                 None => None,
             };
             let (store, policy) = (store_named(&memory), given.unwrap_or_else(Policy::built_in).into());
-            return Ok(Place { aws, identity, caller, store, kept, schedule: None, policy, ends_here: Ok(()) });
+            let (schedule, ends_here, events) = (None, Ok(()), Events::Come);
+            return Ok(Place { aws, identity, caller, store, kept, schedule, policy, ends_here, events });
         }
         let stack = Stack::find(&hub, &self.stack).await.map_err(|error| trouble(error.to_string()))?;
         let output = |name, advice| stack.output(name, advice).map(str::to_owned).map_err(io::Error::other);
@@ -109,9 +112,11 @@ impl PlaceArgs {
             region: operator.region.clone().unwrap_or_else(|| identity.region.clone()),
         };
         let FunctionIdentity { account, region, .. } = caller.identity.clone();
-        let ends_here = stack.ends(&AccountRegion { account, region }, &of_stack);
+        let of_group = AccountRegion { account, region };
+        let ends_here = stack.ends(&of_group, &of_stack);
+        let events = Events::of(&stack, (&of_group, &of_stack), || group.eventbridge());
         let (schedule, policy) = (Some(schedule), policy.into());
-        Ok(Place { aws, identity, caller, store, kept, schedule, policy, ends_here })
+        Ok(Place { aws, identity, caller, store, kept, schedule, policy, ends_here, events })
     }
 }
 
@@ -141,6 +146,13 @@ impl Place {
         let how = if ahead.is_positive() { "ahead of" } else { "behind" };
         let ahead = SignedDuration::from_secs(ahead.abs().as_secs());
         eprintln!("portcullis: this machine's clock is {ahead:#} {how} AWS's: AWS's time is used");
+    }
+
+    /// Says where the function does not hear of what is called in the group's account and Region.
+    pub(crate) async fn tell_events(&self) {
+        if let Some(why) = self.events.warning().await {
+            eprintln!("portcullis: {why}");
+        }
     }
 
     /// The principal by which CloudTrail knows the caller's rules.
