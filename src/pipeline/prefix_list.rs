@@ -78,6 +78,7 @@ pub(super) fn gone_since(
         }
         let remediation = Remediation {
             judgement: task.judge(context, &facts.with_rules(Vec::new())),
+            own: task.own,
             past: PastExposure::of_look(&task.judge(context, &facts)),
             open: Vec::new(),
             done: Done::new(),

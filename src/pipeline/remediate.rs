@@ -350,6 +350,7 @@ impl Work<'_> {
         }
         let remediation = Remediation {
             judgement,
+            own: self.task.own,
             past: self.state.past(),
             open,
             mode: self.state.mode(),

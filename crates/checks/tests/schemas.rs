@@ -292,7 +292,7 @@ fn findings(event: &[u8], policy: &Policy) -> Vec<Finding> {
     let became = actions().into_iter().map(|action| planned.iter().map(|id| (id.clone(), action.clone())).collect());
     let judged = became.map(|done: Done| {
         let (judgement, past, open) = (judgement.clone(), Vec::new(), Vec::new());
-        let remediation = Remediation { judgement, past, open, done, mode: Mode::Enforce, done_at: Some(now) };
+        let remediation = Remediation { judgement, own: 1, past, open, done, mode: Mode::Enforce, done_at: Some(now) };
         Finding::judged(&change, 0, &remediation)
     });
     judged.collect()
@@ -336,7 +336,8 @@ fn every_piece_of_evidence_keeps_to_the_schema() {
         for action in actions() {
             let done: Done = planned.rules().into_iter().map(|id| (id, action.clone())).collect();
             let (judgement, past, open) = (judgement.clone(), Vec::new(), Vec::new());
-            let remediation = Remediation { judgement, past, open, done, mode: Mode::Enforce, done_at: Some(now) };
+            let remediation =
+                Remediation { judgement, own: 1, past, open, done, mode: Mode::Enforce, done_at: Some(now) };
             let record: Value = serde_json::from_slice::<Value>(&event).unwrap()["detail"].clone();
             let finding = Finding::judged(&change, 0, &remediation);
             let Some(evidence) = account.of(&finding, 0, Some(record)) else { continue };

@@ -215,7 +215,11 @@ fn judge_change(change: &Change, policy: &Policy, now: Timestamp) -> Finding {
     }
     let judged = |judgement, done| {
         let (past, open) = (Vec::new(), Vec::new());
-        Finding::judged(change, 0, &Remediation { judgement, past, open, done, mode: Mode::Alert, done_at: None })
+        Finding::judged(
+            change,
+            0,
+            &Remediation { judgement, own: 1, past, open, done, mode: Mode::Alert, done_at: None },
+        )
     };
     if change.call != Call::Authorize {
         // The rules of all other calls may be egress rules.

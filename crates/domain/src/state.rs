@@ -62,6 +62,8 @@ pub enum Answer {
 pub struct Remediation {
     /// The judgement of the group as it is reported.
     pub judgement: Judgement,
+    /// How many of the changes that were judged are the delivery's own. Nobody else tells what it did about the others'.
+    pub own: usize,
     /// What earlier looks showed open: for each port, its first exposure, with the rules that later looks added.
     pub past: Vec<PastExposure>,
     /// For each change, what is still open at the end although the change's own rules are gone or altered. The delivery

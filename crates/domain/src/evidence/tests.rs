@@ -31,7 +31,8 @@ pub(crate) fn evidence(case: &Case, mode: Mode) -> Evidence {
     };
     let call = (mode == Mode::Enforce).then_some(call);
     let looks = [Look { call, ..Look::new(&facts, now, plan) }];
-    let remediation = Remediation { judgement, done, mode, done_at: Some(now), past: vec![], open: vec![] };
+    let remediation =
+        Remediation { judgement, own: usize::MAX, done, mode, done_at: Some(now), past: vec![], open: vec![] };
     let finding = Finding::judged(changes[0], 0, &remediation);
     let observed: BTreeMap<_, _> = facts.rules.iter().map(|rule| (rule.id.clone(), rule.clone())).collect();
     let guard = Guard {

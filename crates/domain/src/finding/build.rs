@@ -16,18 +16,23 @@ impl Finding {
     /// What became of the `n`th change in a group that was looked at.
     #[must_use]
     pub fn judged(change: &Change, n: usize, remediation: &Remediation) -> Self {
-        let Remediation { judgement, done, mode, done_at, past, open } = remediation;
+        let Remediation { judgement, own: _, done, mode, done_at, past, open } = remediation;
         let unattributed = Attribution::default();
         let attribution = judgement.attributions.get(n).unwrap_or(&unattributed);
         let open: &[ExposureFinding] = open.get(n).map(Vec::as_slice).unwrap_or_default();
         // What this change has a part in, what appeared between two looks, and what stands without any change.
         let is_new = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| judged.appeared);
-        let concerns =
-            |exposure: &&Exposure| exposure.rules.iter().any(|rule| attribution.rules.contains(rule) || is_new(rule));
+        // What others made was judged with it, and is told by nobody else where it was acted upon here.
+        let of_others = acted_of_others(remediation);
+        let is_of_others = |n: &usize| judgement.rules.get(*n).is_some_and(|it| of_others.contains(&it.rule.id));
+        let has_a_part = |n: &usize| attribution.rules.contains(n) || is_new(n) || is_of_others(n);
+        let concerns = |exposure: &&Exposure| exposure.rules.iter().any(has_a_part);
         let exposures: Vec<&Exposure> =
             judgement.exposures.iter().filter(|exposure| exposure.standing || concerns(exposure)).collect();
         let own = own_ids(attribution, judgement);
-        let is_told = |past: &&PastExposure| past.appeared || past.exposure.rules.iter().any(|id| own.contains(id));
+        let is_told = |past: &&PastExposure| {
+            past.appeared || past.exposure.rules.iter().any(|id| own.contains(id) || of_others.contains(id))
+        };
         let past: Vec<&PastExposure> = past.iter().filter(is_told).collect();
         let acted = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| done.contains_key(&judged.rule.id));
         // A rule was revoked, and after that another one changed by itself: the port is closed, and the two are no exposure
@@ -97,6 +102,15 @@ impl Finding {
         }
         finding
     }
+}
+
+/// The rules that something was done about and that none of the delivery's own changes made.
+fn acted_of_others(remediation: &Remediation) -> BTreeSet<&RuleId> {
+    let Remediation { judgement, own, done, .. } = remediation;
+    let acted = |id: &RuleId| matches!(done.get(id), Some(Action::Revoked | Action::Restored | Action::Failed { .. }));
+    let is_own = |n: &usize| judgement.attributions.iter().take(*own).any(|own| own.rules.contains(n));
+    let rules = judgement.rules.iter().enumerate().filter(|(n, judged)| acted(&judged.rule.id) && !is_own(n));
+    rules.map(|(_, judged)| &judged.rule.id).collect()
 }
 
 /// The ids of the change's rules, whatever has become of them.

@@ -27,8 +27,15 @@ fn done(became: &str) -> Done {
 }
 
 fn finding(case: &Case, n: usize, became: &str, mode: Mode) -> Finding {
-    let remediation =
-        Remediation { judgement: case.judge(), done: done(became), mode, done_at: None, past: vec![], open: vec![] };
+    let remediation = Remediation {
+        judgement: case.judge(),
+        own: usize::MAX,
+        done: done(became),
+        mode,
+        done_at: None,
+        past: vec![],
+        open: vec![],
+    };
     Finding::judged(&case.changes[n], n, &remediation)
 }
 
@@ -286,8 +293,34 @@ fn a_rule_that_was_revoked_is_listed_though_its_port_is_closed_for_another_reaso
     assert_eq!(past.len(), 1);
     let closed = Case::of(&["a tcp 443 0.0.0.0/0", "old tcp 22 8.128.0.0/9"]);
     let (judgement, mode) = (closed.judge(), Mode::Enforce);
-    let remediation = Remediation { judgement, done: done("sgr-2 revoked"), mode, done_at: None, past, open: vec![] };
+    let remediation =
+        Remediation { judgement, own: 1, done: done("sgr-2 revoked"), mode, done_at: None, past, open: vec![] };
     let finding = Finding::judged(&closed.changes[0], 0, &remediation);
     let expected = ("exposed reverted".to_owned(), "sgr-1 kept, sgr-2 revoked".to_owned());
     assert_eq!(summary(&finding), expected, "{finding:#?}");
+}
+
+/// The second change is another delivery's, which was told that its port was open anyway. By now it is not, and this delivery
+/// revokes both.
+#[test]
+fn what_another_delivery_made_and_this_one_revoked_is_told_by_this_one() {
+    let case = Case::of(&["a tcp 3389 0.0.0.0/0", "b tcp 22 0.0.0.0/0"]);
+    assert_eq!(case.changes.len(), 2);
+    let done = done("sgr-1 revoked, sgr-2 revoked");
+    let of = |own| {
+        let remediation = Remediation {
+            judgement: case.judge(),
+            own,
+            done: done.clone(),
+            mode: Mode::Enforce,
+            done_at: None,
+            past: vec![],
+            open: vec![],
+        };
+        let finding = Finding::judged(&case.changes[0], 0, &remediation);
+        let guards: Vec<String> = finding.exposures.iter().map(|exposure| exposure.guard.clone()).collect();
+        (summary(&finding).1, guards.join(" "))
+    };
+    assert_eq!(of(2), ("sgr-1 revoked".to_owned(), "rdp".to_owned()), "the other has a finding of its own");
+    assert_eq!(of(1), ("sgr-1 revoked, sgr-2 revoked".to_owned(), "ssh rdp".to_owned()));
 }

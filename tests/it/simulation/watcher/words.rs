@@ -1,9 +1,6 @@
 //! What the function says: never report falsely, never lose a signal.
 
-use std::collections::BTreeSet;
-
-use portcullis::domain::finding::{Action, Finding};
-use portcullis::domain::ids::RuleId;
+use portcullis::domain::finding::Finding;
 use portcullis::pipeline::Answer;
 use serde_json::Value;
 
@@ -65,14 +62,8 @@ impl Watcher {
                 self.wrong(format!("needs another delivery and asks for none: {id}"));
             }
             let Some(record) = self.scene.records.get(id).cloned() else { continue };
-            // The instance remembers a change of which a rule stays in what is open without it.
-            let keeps_a_rule = |finding: &&&Finding| {
-                let kept = finding.rules.iter().filter(|rule| rule.action == Action::Kept).map(|rule| &rule.id);
-                let kept: BTreeSet<&RuleId> = kept.collect();
-                let mut standing = finding.exposures.iter().filter(|exposure| exposure.standing);
-                standing.any(|exposure| exposure.rules.iter().any(|rule| kept.contains(rule)))
-            };
-            for finding in reported.iter().filter(keeps_a_rule) {
+            for finding in reported.iter().filter(|finding| finding.exposures.iter().any(|exposure| exposure.standing))
+            {
                 let group = finding.group.clone().unwrap_or_default();
                 self.unsettled.entry((function, group)).or_default().push(record.change.clone());
             }

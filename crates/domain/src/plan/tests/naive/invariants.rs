@@ -168,7 +168,7 @@ proptest! {
         let case = world.case(Form::Odd);
         let judgement = case.judge();
         let done: Done = planned(&case).into_iter().map(|id| (id, Action::Revoked)).collect();
-        let remediation = Remediation { judgement: judgement.clone(), done: done.clone(), mode: Mode::Enforce, done_at: None, past: vec![], open: vec![] };
+        let remediation = Remediation { judgement: judgement.clone(), own: usize::MAX, done: done.clone(), mode: Mode::Enforce, done_at: None, past: vec![], open: vec![] };
         let standing = judgement.exposures.iter().filter(|exposure| exposure.standing).count();
         for (n, change) in case.changes.iter().enumerate() {
             let finding = Finding::judged(change, n, &remediation);
