@@ -222,7 +222,7 @@ hunt-test: need-cargo ## Check and test the hunts (minutes the first time)
 	  $(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked --test it -- --ignored browser::)
 	$(if $(PORTCULLIS_TEST_RECORDS),$(HUNT_CARGO) test --manifest-path crates/hunt/Cargo.toml --locked --test it -- \
 	  --ignored corpus::)
-	$(HUNT_CARGO) test --package portcullis-delivery --features every --locked -- every:: flowlog:: skip::
+	$(HUNT_CARGO) test --package portcullis-delivery --features every --locked -- every:: flowlog:: marks:: places:: skip::
 
 .PHONY: hunt-portable
 hunt-portable: need-cargo .venv/hunt/.installed ## Hold the hunts' SQL to Trino and DuckDB: WORLDS=30

@@ -162,7 +162,8 @@ class World:
     def step(self):
         kinds = {
             "create_group": 3, "open": 6, "open_old": 3, "modify": 4, "modify_twice": 2, "close": 3, "close_like": 3, "close_unknown": 2, "delete_group": 1,
-            "create_interface": 2, "launch": 2, "attach": 2, "detach": 1, "set_groups": 3, "set_instance": 1, "terminate": 1,
+            "create_interface": 2, "launch": 2, "attach": 2, "detach": 1, "set_groups": 3, "set_groups_twice": 2, "set_instance": 1,
+            "terminate": 1,
             "delete_interface": 1, "tag": 2, "fail": 1,
         }
         getattr(self, self.chance.choices(list(kinds), list(kinds.values()))[0])()
@@ -357,6 +358,21 @@ class World:
             self.call("ModifyNetworkInterfaceAttribute", {"networkInterfaceId": interface, "groupSet": self.some_groups()}, {"_return": True})
             self.call("ModifyNetworkInterfaceAttribute", {"networkInterfaceId": interface, "sourceDestCheck": {"value": False}},
                       {"_return": True})
+
+    def set_groups_twice(self):
+        """In one second, or three times, by the interface or by its instance."""
+        interface = self.one(self.interfaces)
+        if not interface or not self.groups:
+            return
+        at = self.interfaces[interface]
+        for _ in range(self.chance.choice([2, 2, 3])):
+            target = {"networkInterfaceId": interface}
+            if at and self.chance.random() < 0.4:
+                target = {"instanceId": at[0]}
+            name = "ModifyInstanceAttribute" if "instanceId" in target else "ModifyNetworkInterfaceAttribute"
+            self.call(name, {**target, "groupSet": self.some_groups()}, {"_return": True})
+            self.is_still = True
+        self.is_still = False
 
     def set_instance(self):
         instance = self.one(self.instances)

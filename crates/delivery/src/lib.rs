@@ -6,5 +6,8 @@
 
 pub mod documents;
 pub mod envelope;
+#[cfg(feature = "every")]
 pub mod flowlog;
 pub mod logfile;
+#[cfg(feature = "every")]
+mod marks;

@@ -10,6 +10,8 @@
 mod around;
 #[cfg(feature = "every")]
 mod every;
+#[cfg(feature = "every")]
+mod places;
 mod scan;
 #[cfg(feature = "every")]
 mod skip;
@@ -19,7 +21,9 @@ use portcullis_domain::json::{self, Json};
 use serde_json::Value;
 
 #[cfg(feature = "every")]
-pub use every::{Event, Identity, Places, Text, every, every_with};
+pub use every::{Event, Identity, Text, every, every_with};
+#[cfg(feature = "every")]
+pub use places::Places;
 pub use scan::{Scanner, scan};
 pub use unzip::{Scratch, Unzip};
 

@@ -3,6 +3,7 @@
 pub mod attribute;
 mod compiled;
 pub mod coverage;
+mod large;
 mod parquet_file;
 mod table;
 pub mod usage;
@@ -35,29 +36,44 @@ fn is_wanted(source: &Source, window: &Wanted) -> bool {
     may_hold_flows(source.kind) && window.may_be_in_file_of(source.delivered())
 }
 
-/// Gives the records of a file to `each`, and notes in the tally what the file came to. `each` says whether it wants more.
-/// A file whose name shows that none of its records can be in the window is passed over.
-pub fn read(inputs: &Inputs, file: usize, window: &Wanted, scratch: &mut Scratch, each: impl FnMut(&Flow<'_>) -> bool) {
-    let Some(source) = inputs.sources.get(file) else { return };
-    let mut taking = Taking { tally: FileTally::default(), goes_on: true, each };
+/// Gives the records of a file to `each`, with a place for what is found, and notes in the tally what the file came to. `each`
+/// says whether it wants more. A large file is read by all threads: the other ones have places of their own, from `fresh`, which
+/// are returned. A file whose name shows that none of its records can be in the window is passed over.
+pub fn read<S: Send>(
+    (inputs, file, window): (&Inputs, usize, &Wanted),
+    scratch: &mut Scratch,
+    place: &mut S,
+    fresh: impl Fn() -> S + Sync,
+    each: impl Fn(&mut S, &Flow<'_>) -> bool + Sync,
+) -> Vec<S> {
+    let Some(source) = inputs.sources.get(file) else { return Vec::new() };
+    let mut others = Vec::new();
+    let mut taking = Taking { tally: FileTally::default(), goes_on: true, each: |flow: &Flow<'_>| each(place, flow) };
     if !window.may_be_in_file_of(source.delivered()) {
         taking.tally.passed_over = true;
-        return inputs.tally.add(file, taking.tally);
+        inputs.tally.add(file, taking.tally);
+        return others;
     }
     let read = match source.kind {
+        Kind::FlowLog if large::is_large(source, inputs.threads) => {
+            large::read(source, inputs, (&fresh, &each)).map(|read| {
+                (taking.tally, others) = read;
+            })
+        }
         Kind::FlowLog => of_text(source, inputs.flow_format.clone(), scratch, &mut taking),
         Kind::Parquet => of_parquet(source, scratch, &mut taking),
         Kind::Json => match of_json(source, inputs.flow_format.as_ref(), scratch, &mut taking) {
             // What is no flow log is read by others.
-            Ok(false) | Err(_) => return,
+            Ok(false) | Err(_) => return others,
             Ok(true) => Ok(()),
         },
-        Kind::Trail | Kind::Other => return,
+        Kind::Trail | Kind::Other => return others,
     };
     if let Err(error) = read {
         taking.tally.bad(&error.to_string());
     }
     inputs.tally.add(file, taking.tally);
+    others
 }
 
 struct Taking<F> {
@@ -67,6 +83,7 @@ struct Taking<F> {
 }
 
 impl<F: FnMut(&Flow<'_>) -> bool> Taking<F> {
+    #[inline]
     fn take(&mut self, flow: Result<&Flow<'_>, impl std::fmt::Display>) {
         match flow {
             Ok(flow) => {
@@ -79,11 +96,21 @@ impl<F: FnMut(&Flow<'_>) -> bool> Taking<F> {
             Err(why) => self.tally.bad(&why.to_string()),
         }
     }
+}
+
+impl FileTally {
+    /// What is told of a text in which there were these fields that are not known.
+    fn note_text(&mut self, source: &Source, unknown: &[String]) {
+        self.note_unknown(unknown);
+        if source.is_called(".parquet") {
+            self.notes.push("it is called Parquet and is text: it was read as text".to_owned());
+        }
+    }
 
     fn note_unknown(&mut self, unknown: &[String]) {
         if !unknown.is_empty() {
             let names = unknown.join(", ");
-            self.tally.notes.push(format!("fields that are not known here are passed over: {names}"));
+            self.notes.push(format!("fields that are not known here are passed over: {names}"));
         }
     }
 }
@@ -104,10 +131,7 @@ fn of_text<F: FnMut(&Flow<'_>) -> bool>(
         None => reader.finish(|flow| taking.take(flow)),
         Some(why) => taking.tally.bad(&why),
     }
-    taking.note_unknown(reader.unknown_fields());
-    if source.is_called(".parquet") {
-        taking.tally.notes.push("it is called Parquet and is text: it was read as text".to_owned());
-    }
+    taking.tally.note_text(source, reader.unknown_fields());
     Ok(())
 }
 
@@ -118,7 +142,7 @@ fn of_parquet<F: FnMut(&Flow<'_>) -> bool>(
 ) -> io::Result<()> {
     let outcome = parquet_file::read(source, scratch, |flow| taking.take(flow.as_ref()))?;
     (taking.tally.bytes, taking.tally.text) = (outcome.bytes, outcome.text);
-    taking.note_unknown(&outcome.unknown);
+    taking.tally.note_unknown(&outcome.unknown);
     if let Some(why) = outcome.error {
         taking.tally.bad(&why);
     } else if !source.name().contains(".parquet") {

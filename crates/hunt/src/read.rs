@@ -96,6 +96,9 @@ pub fn with_text<T>(
     Ok((each(&text, error), size))
 }
 
+/// A file of so many bytes is not read as a whole.
+pub(crate) const LARGE: u64 = 8 << 20;
+
 /// Gives a file's plain text to `each` in pieces. Returns how many bytes the file has, and the error if it is damaged.
 ///
 /// # Errors
@@ -108,7 +111,7 @@ pub fn in_pieces(
     let mut file = std::fs::File::open(source.local()?)?;
     let size = file.metadata()?.len();
     // A file that fits is unzipped by the faster of the two unzippers.
-    if size < 8 << 20 {
+    if size < LARGE {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         if let Some(text) = logfile::plain(&bytes, scratch) {

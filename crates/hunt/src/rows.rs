@@ -138,6 +138,16 @@ impl Builder {
         }
     }
 
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Text(_) => Kind::Text,
+            Self::Int(_) => Kind::Int,
+            Self::Long(_) => Kind::Long,
+            Self::Bool(_) => Kind::Bool,
+            Self::Time(_) => Kind::Time,
+        }
+    }
+
     /// A value of another kind than the column's is absent.
     fn push(&mut self, cell: Cell<'_>) {
         match (self, cell) {
@@ -193,6 +203,13 @@ impl Rows {
         let (columns, wanted): (Vec<Column>, Vec<_>) =
             wanted.map(|(n, column)| (column, (n, Builder::new(column.1)))).unzip();
         Self { schema: schema(&columns), wanted, rows: 0, bytes: 0 }
+    }
+
+    /// No rows yet, of the same columns.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        let wanted = self.wanted.iter().map(|(n, builder)| (*n, Builder::new(builder.kind()))).collect();
+        Self { schema: self.schema(), wanted, rows: 0, bytes: 0 }
     }
 
     /// Whether the column of this index is wanted.

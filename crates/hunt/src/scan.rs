@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
@@ -13,10 +14,10 @@ use portcullis_delivery::logfile::Scratch;
 
 use crate::rows::{Column, Rows};
 
-/// Where the rows of a file go. It says whether the engine still wants any.
-pub(crate) type Emit<'a> = dyn FnMut(&mut Rows) -> bool + 'a;
+/// Where the rows of a file go, from any thread. It says whether the engine still wants any.
+pub(crate) type Emit<'a> = dyn Fn(&mut Rows) -> bool + Sync + 'a;
 /// Reads the file of this number into rows, and hands them over where they fill a batch.
-pub(crate) type Read = dyn Fn(usize, &mut Scratch, &mut Rows, &mut Emit<'_>) + Send + Sync;
+pub(crate) type Read = dyn Fn(usize, &mut Scratch, &mut Rows, &Emit<'_>) + Send + Sync;
 
 struct Part {
     schema: SchemaRef,
@@ -43,15 +44,15 @@ impl PartitionStream for Part {
         let mut rows = Rows::new(self.columns, self.projection.as_deref());
         builder.spawn_blocking(move || {
             let mut scratch = Scratch::default();
-            let mut wanted = true;
-            let mut emit = |rows: &mut Rows| {
-                wanted = wanted && sender.blocking_send(rows.take().map_err(Into::into)).is_ok();
-                wanted
+            let is_unwanted = AtomicBool::new(false);
+            let emit = |rows: &mut Rows| {
+                let is_sent = sender.blocking_send(rows.take().map_err(Into::into)).is_ok();
+                is_unwanted.fetch_or(!is_sent, Ordering::Relaxed);
+                is_sent
             };
             for file in files {
-                read(file, &mut scratch, &mut rows, &mut emit);
-                // One last time for what fills no batch.
-                if rows.is_full() && !emit(&mut rows) {
+                read(file, &mut scratch, &mut rows, &emit);
+                if is_unwanted.load(Ordering::Relaxed) {
                     return Ok(());
                 }
             }

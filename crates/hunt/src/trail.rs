@@ -42,12 +42,11 @@ impl Wanted {
 
     /// Where in a text something stands that only a wanted record has. `None`: any record may be wanted.
     fn places(&self, text: &[u8]) -> Option<Places> {
-        let words: Vec<String> = match &self.names {
-            Some(names) => names.iter().map(|name| format!("\"{name}\"")).collect(),
-            None if self.failed => vec!["\"errorCode\"".to_owned()],
-            None => return None,
-        };
-        Places::of(words.iter().map(String::as_str), text)
+        match &self.names {
+            Some(names) => Places::of_calls(names, text),
+            None if self.failed => Places::of_key("errorCode", text),
+            None => None,
+        }
     }
 
     /// Whether a record is wanted.

@@ -115,7 +115,8 @@ async fn what_is_opened_under_a_waiver_while_a_delivery_waits_is_let_be() {
         });
         watch.start_behind(remembering(), between).await;
         let finding = watch.finding(&event).await;
-        assert_eq!(watch.ingress().len(), 1, "{kind:?}: {finding:#?}");
+        let calls: Vec<String> = watch.world.calls().into_iter().map(|call| call.action).collect();
+        assert_eq!(watch.ingress().len(), 1, "{kind:?}: {calls:?}: {finding:#?}");
         assert_ne!(finding.outcome, Outcome::Reverted, "{finding:#?}");
     }
 }

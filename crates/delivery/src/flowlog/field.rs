@@ -10,7 +10,7 @@ macro_rules! fields {
         pub enum Field { $($field),+ }
 
         impl Field {
-            const ALL: &[(&'static str, Self)] = &[$(($name, Self::$field)),+];
+            pub(super) const ALL: &[(&'static str, Self)] = &[$(($name, Self::$field)),+];
             /// How many there are.
             pub(super) const COUNT: usize = Self::ALL.len();
         }

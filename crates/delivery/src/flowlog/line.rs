@@ -2,9 +2,11 @@
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
+use std::ops::Range;
 
 use super::field::{Field, Format, NOWHERE, Places};
-use super::words::{address, number, v4, words};
+use super::values::Word;
+use super::words::{Span, lines};
 
 /// A line that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,9 +32,15 @@ pub enum Row {
 /// A record. Its texts borrow from the line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Flow<'a> {
-    words: Vec<&'a [u8]>,
+    /// The text that the line is in.
+    text: &'a [u8],
+    words: Vec<Span>,
+    /// Words of values that were in no line.
+    values: Vec<&'a [u8]>,
     /// Which word each field is.
     places: Places,
+    /// How many words stand before the first field.
+    before: usize,
     /// What it is about.
     pub row: Row,
     /// When it begins, in seconds since 1970.
@@ -61,8 +69,11 @@ impl<'a> Flow<'a> {
     /// A place for the records of one text, in one format. It is filled again for each line.
     pub(super) const fn empty(places: Places) -> Self {
         Self {
+            text: &[],
             words: Vec::new(),
+            values: Vec::new(),
             places,
+            before: 0,
             row: Row::Traffic,
             start: 0,
             end: 0,
@@ -82,30 +93,50 @@ impl<'a> Flow<'a> {
     /// # Errors
     /// Why it is no record in this format.
     pub fn parse(line: &'a str, format: &Format) -> Result<Self, &'static str> {
-        let mut flow = Self::empty(format.places());
-        flow.fill(line.as_bytes(), line.len(), format.fields.len()).map(|()| flow)
+        let (mut flow, mut words) = (Self::empty(format.places()), Vec::new());
+        let rest = lines(line.as_bytes(), |more, _, _| words.append(more));
+        words.extend(rest.words);
+        flow.fill(line.as_bytes(), (&mut words, 0..line.len(), true), format.fields.len()).map(|()| flow)
     }
 
-    /// Reads the first line of a text, which has this many bytes, with or without its end, and this many fields.
-    pub(super) fn fill(&mut self, text: &'a [u8], length: usize, fields: usize) -> Result<(), &'static str> {
-        // CloudWatch Logs puts the time of the record before it when it exports.
-        self.fill_with(text, length, fields).or_else(|why| match time_before(text.get(..length).unwrap_or_default()) {
-            Some(time) => self.fill_with(text.get(time..).unwrap_or_default(), length - time, fields),
-            None => Err(why),
+    /// Reads a line of a text in a format of so many fields: the line's words, which are taken, where it is in the text, and
+    /// whether it is ASCII for certain.
+    #[inline]
+    pub(super) fn fill(
+        &mut self,
+        text: &'a [u8],
+        (words, line, is_ascii): (&mut Vec<Span>, Range<usize>, bool),
+        fields: usize,
+    ) -> Result<(), &'static str> {
+        self.text = text;
+        std::mem::swap(&mut self.words, words);
+        self.before = 0;
+        if !is_ascii && text.get(line).is_none_or(|line| std::str::from_utf8(line).is_err()) {
+            return Err("it is no UTF-8");
+        }
+        self.read_words(fields).or_else(|why| {
+            // CloudWatch Logs puts the time of the record before it when it exports.
+            if !self.has_time_before() {
+                return Err(why);
+            }
+            self.before = 1;
+            self.read_words(fields)
         })
     }
 
-    fn fill_with(&mut self, text: &'a [u8], length: usize, fields: usize) -> Result<(), &'static str> {
-        self.words.clear();
-        let is_ascii = words(text, length, |word| self.words.push(word));
-        if !is_ascii && text.get(..length).is_none_or(|line| std::str::from_utf8(line).is_err()) {
-            return Err("it is no UTF-8");
-        }
-        match self.words.len().cmp(&fields) {
+    #[inline]
+    fn read_words(&mut self, fields: usize) -> Result<(), &'static str> {
+        match (self.words.len() - self.before).cmp(&fields) {
             Ordering::Less => Err("it has fewer fields than its format"),
             Ordering::Equal => self.read(),
             Ordering::Greater => Err("it has more fields than its format"),
         }
+    }
+
+    /// Whether the first word is a time that CloudWatch Logs has put before the record.
+    fn has_time_before(&self) -> bool {
+        let first = self.words.first().and_then(|(from, to)| self.text.get(*from..*to)).unwrap_or_default();
+        first.len() >= 20 && first.ends_with(b"Z") && first.get(10) == Some(&b'T')
     }
 
     /// A record of fields that were not in a line, such as a Parquet file's. An empty text is no value.
@@ -115,19 +146,20 @@ impl<'a> Flow<'a> {
     pub fn of_fields(fields: impl IntoIterator<Item = (Field, &'a str)>) -> Result<Self, &'static str> {
         let (fields, values): (Vec<_>, Vec<_>) = fields.into_iter().map(|(field, value)| (Some(field), value)).unzip();
         let mut flow = Self::empty(Format { fields }.places());
-        flow.words = values.into_iter().map(str::as_bytes).collect();
+        flow.values = values.into_iter().map(str::as_bytes).collect();
         flow.read().map(|()| flow)
     }
 
     /// Reads what is no text.
+    #[inline]
     fn read(&mut self) -> Result<(), &'static str> {
-        self.row = match self.word(Field::LogStatus) {
+        self.row = match self.raw(Field::LogStatus) {
             b"" | b"OK" => Row::Traffic,
             b"NODATA" => Row::NoData,
             b"SKIPDATA" => Row::SkipData,
             _ => return Err("its log-status is not OK, NODATA or SKIPDATA"),
         };
-        if !matches!(self.word(Field::Action), b"" | b"ACCEPT" | b"REJECT") {
+        if !matches!(self.raw(Field::Action), b"" | b"ACCEPT" | b"REJECT") {
             return Err("its action is not ACCEPT or REJECT");
         }
         let (Some(start), Some(end)) = (seconds(self.word(Field::Start)), seconds(self.word(Field::End))) else {
@@ -139,64 +171,73 @@ impl<'a> Flow<'a> {
         }
         address_in(self.word(Field::SrcAddr), &mut self.src, "its srcaddr is no address")?;
         address_in(self.word(Field::DstAddr), &mut self.dst, "its dstaddr is no address")?;
-        self.src_port = number_in(self.word(Field::SrcPort), "its srcport is no port")?;
-        self.dst_port = number_in(self.word(Field::DstPort), "its dstport is no port")?;
-        self.protocol = number_in(self.word(Field::Protocol), "its protocol is no number of a protocol")?;
-        self.packets = number_in(self.word(Field::Packets), "its packets are no number")?;
-        self.bytes = number_in(self.word(Field::Bytes), "its bytes are no number")?;
-        self.tcp_flags = number_in(self.word(Field::TcpFlags), "its tcp-flags are no number")?;
+        self.src_port = number(self.word(Field::SrcPort), "its srcport is no port")?;
+        self.dst_port = number(self.word(Field::DstPort), "its dstport is no port")?;
+        self.protocol = number(self.word(Field::Protocol), "its protocol is no number of a protocol")?;
+        self.packets = number(self.word(Field::Packets), "its packets are no number")?;
+        self.bytes = number(self.word(Field::Bytes), "its bytes are no number")?;
+        self.tcp_flags = number(self.word(Field::TcpFlags), "its tcp-flags are no number")?;
         Ok(())
     }
 
+    /// The word of a field. `-` is empty.
     #[inline(always)]
-    fn word(&self, field: Field) -> &'a [u8] {
+    fn word(&self, field: Field) -> Word<'a> {
+        let nothing = Word { text: &[], from: 0, to: 0 };
         let place = self.places.get(field as usize).copied().unwrap_or(NOWHERE);
-        self.words.get(usize::from(place)).copied().filter(|word| *word != b"-").unwrap_or_default()
+        let word = match self.words.get(usize::from(place) + self.before) {
+            Some((from, to)) => Word { text: self.text, from: *from, to: *to },
+            None => match self.values.get(usize::from(place)) {
+                Some(value) => Word { text: value, from: 0, to: value.len() },
+                None => return nothing,
+            },
+        };
+        if word.bytes() == b"-" { nothing } else { word }
+    }
+
+    /// The bytes of a field. `-` is none.
+    #[must_use]
+    #[inline]
+    pub fn raw(&self, field: Field) -> &'a [u8] {
+        self.word(field).bytes()
     }
 
     /// The text of a field. `-` is none.
     #[must_use]
+    #[inline]
     pub fn text(&self, field: Field) -> Option<&'a str> {
-        std::str::from_utf8(self.word(field)).ok().filter(|text| !text.is_empty())
+        std::str::from_utf8(self.raw(field)).ok().filter(|text| !text.is_empty())
     }
 
     /// Whether security groups and network ACLs let it pass. `None`: no traffic.
     #[must_use]
+    #[inline]
     pub fn accepted(&self) -> Option<bool> {
-        let action = self.word(Field::Action);
+        let action = self.raw(Field::Action);
         (!action.is_empty()).then_some(action == b"ACCEPT")
     }
 }
 
 /// Until the year 2200; some tools write milliseconds.
-fn seconds(word: &[u8]) -> Option<i64> {
-    number(word).filter(|seconds| *seconds < 7_258_118_400)?.try_into().ok()
+#[inline]
+fn seconds(word: Word<'_>) -> Option<i64> {
+    word.number().filter(|seconds| *seconds < 7_258_118_400)?.try_into().ok()
 }
 
-#[inline]
-fn number_in<T: TryFrom<u64>>(word: &[u8], why: &'static str) -> Result<Option<T>, &'static str> {
-    match number(word).map(T::try_from) {
+#[inline(always)]
+fn number<T: TryFrom<u64>>(word: Word<'_>, why: &'static str) -> Result<Option<T>, &'static str> {
+    match word.number().map(T::try_from) {
         Some(Ok(number)) => Ok(Some(number)),
         None if word.is_empty() => Ok(None),
         _ => Err(why),
     }
 }
 
-#[inline]
-fn address_in(word: &[u8], own: &mut Option<IpAddr>, why: &'static str) -> Result<(), &'static str> {
-    // Nearly all are of this family. It is put in its place at once, because the whole of both is no small thing to move.
-    if let Some(address) = v4(word) {
-        *own = Some(IpAddr::V4(address));
+#[inline(always)]
+fn address_in(word: Word<'_>, place: &mut Option<IpAddr>, why: &'static str) -> Result<(), &'static str> {
+    if word.is_empty() {
+        *place = None;
         return Ok(());
     }
-    *own = address(word);
-    if own.is_none() && !word.is_empty() { Err(why) } else { Ok(()) }
-}
-
-/// How many bytes a time takes that CloudWatch Logs has put before a record.
-fn time_before(line: &[u8]) -> Option<usize> {
-    let begin = line.iter().position(|byte| *byte > b' ')?;
-    let length = line.get(begin..)?.iter().position(|byte| *byte <= b' ')?;
-    let time = line.get(begin..begin + length)?;
-    (time.len() >= 20 && time.ends_with(b"Z") && time.get(10) == Some(&b'T')).then_some(begin + length)
+    if word.address_into(place) { Ok(()) } else { Err(why) }
 }

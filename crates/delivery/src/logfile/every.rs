@@ -8,12 +8,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use memchr::{memchr3, memmem};
+use memchr::memchr3;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Error;
+use super::places::Places;
 use super::skip::object_end;
 
 /// A text, as tolerant as CloudTrail's records need: a number or a bool counts as its text, null and everything else as
@@ -167,52 +168,15 @@ pub fn every<'a>(text: &'a [u8], mut report: impl FnMut(Result<Event<'a>, Error>
     each(text, all, |found| found.transpose().into_iter().for_each(&mut report));
 }
 
-/// The same, but parses only the records in which one of the words occurs. All others are `None`: where they end is known, and
+/// The same, but parses only the records in which one of the places is. All others are `None`: where they end is known, and
 /// nothing else of them.
-pub fn every_with<'a>(text: &'a [u8], words: &Places, report: impl FnMut(Result<Option<Event<'a>>, Error>)) {
-    let mut places = words.0.iter().copied().peekable();
-    let has_word = |record: Range<usize>| {
+pub fn every_with<'a>(text: &'a [u8], places: &Places, report: impl FnMut(Result<Option<Event<'a>>, Error>)) {
+    let mut places = places.iter().peekable();
+    let has_place = |record: Range<usize>| {
         while places.next_if(|place| *place < record.start).is_some() {}
         places.peek().is_some_and(|place| *place < record.end)
     };
-    each(text, Some(has_word), report);
-}
-
-/// How many bytes are searched for all words, before the next ones are.
-const SEARCHED: usize = 64 << 10;
-
-/// Where words occur in a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Places(Vec<usize>);
-
-impl Places {
-    /// All places of all words. `None`: the text has a letter that is written as `\\u00…`, so any word may be anywhere.
-    /// CloudTrail writes `<`, `>` and `&` so, and no letter.
-    #[must_use]
-    pub fn of<'w>(words: impl IntoIterator<Item = &'w str>, text: &[u8]) -> Option<Self> {
-        let words: Vec<_> = words.into_iter().map(|word| (memmem::Finder::new(word), word.len())).collect();
-        let (escape, mut places) = (memmem::Finder::new(b"\\u00"), Vec::new());
-        // All words are searched for in one piece after the other, which stays in the processor's nearest memory meanwhile.
-        for base in (0..text.len()).step_by(SEARCHED) {
-            let piece =
-                |length: usize| text.get(base..(base + SEARCHED + length - 1).min(text.len())).unwrap_or_default();
-            let is_letter = |at: usize| matches!(text.get(base + at + 4), Some(b'4'..=b'7'));
-            if escape.find_iter(piece(4)).any(is_letter) {
-                return None;
-            }
-            for (word, length) in words.iter().filter(|(_, length)| *length > 0) {
-                places.extend(word.find_iter(piece(*length)).map(|at| base + at));
-            }
-        }
-        places.sort_unstable();
-        Some(Self(places))
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
+    each(text, Some(has_place), report);
 }
 
 fn each<'a>(
@@ -223,8 +187,9 @@ fn each<'a>(
     let Some(mut at) = memchr::memchr(b'[', text).map(|bracket| bracket + 1) else {
         return report(Err(Error::EndsEarly { length: text.len() }));
     };
-    // serde_json checks each string by itself in bytes. In a text that has been checked it need not.
-    let checked = std::str::from_utf8(text).ok();
+    // serde_json checks each string by itself in bytes. In a text that has been checked it need not. Where few records are
+    // parsed, only these are checked.
+    let checked = if is_wanted.is_none() { std::str::from_utf8(text).ok() } else { None };
     loop {
         at = behind(text, at, |byte| byte.is_ascii_whitespace() || byte == b',');
         match text.get(at) {
@@ -232,17 +197,22 @@ fn each<'a>(
             Some(b']') => break,
             Some(_) => {}
         }
+        let mut record = text.get(at..).unwrap_or_default();
+        let mut checked = checked.and_then(|checked| checked.get(at..));
         if let (Some(is_wanted), Some(b'{')) = (&mut is_wanted, text.get(at))
             && let Some(end) = object_end(text, at)
-            && !is_wanted(at..end)
         {
-            report(Ok(None));
-            at = end;
-            continue;
+            if !is_wanted(at..end) {
+                report(Ok(None));
+                at = end;
+                continue;
+            }
+            record = text.get(at..end).unwrap_or_default();
+            checked = std::str::from_utf8(record).ok();
         }
         let parsed = match checked {
-            Some(checked) => first(serde_json::Deserializer::from_str(checked.get(at..).unwrap_or_default())),
-            None => first(serde_json::Deserializer::from_slice(text.get(at..).unwrap_or_default())),
+            Some(checked) => first(serde_json::Deserializer::from_str(checked)),
+            None => first(serde_json::Deserializer::from_slice(record)),
         };
         match parsed {
             Ok((event, length)) => {
@@ -387,39 +357,22 @@ mod tests {
     }
 
     #[test]
-    fn only_records_with_a_word_are_parsed_wherever_the_word_is_not() {
-        let text = br#"{"Records":[{"eventID":"1","a":"x"},{"eventID":"2"},{"eventID":"}3{","b":{"c":"\"x"}},{"eventID":},{"eventID":"5"}]}"#;
-        let read = |words: &[&str]| {
+    fn only_records_with_a_place_are_parsed() {
+        let text = br#"{"Records":[{"eventID":"1","x":"x"},{"eventID":"2"},{"eventID":"}3{","b":{"c":"\"x"}},{"eventID":},{"eventID":"5"}]}"#;
+        let read = |key: &str| {
             let mut found = Vec::new();
-            every_with(text, &Places::of(words.iter().copied(), text).unwrap(), |event| {
+            every_with(text, &Places::of_key(key, text).unwrap(), |event| {
                 found
                     .push(event.map(|event| event.map(|event| event.event_id.get().unwrap().to_owned())).map_err(drop));
             });
             found
         };
         let some = |id: &str| Ok(Some(id.to_owned()));
-        assert_eq!(read(&["x"]), [some("1"), Ok(None), some("}3{"), Ok(None), Ok(None)]);
-        assert_eq!(read(&["5", "\"2\""]), [Ok(None), some("2"), Ok(None), Ok(None), some("5")]);
-        assert_eq!(read(&["eventID"]), [some("1"), some("2"), some("}3{"), Err(()), some("5")]);
-        assert!(Places::of(["nothing"], text).unwrap().is_empty() && read(&[]) == vec![Ok(None); 5]);
-    }
-
-    #[test]
-    fn a_word_is_found_once_wherever_the_pieces_of_the_search_end() {
-        for word in ["needle", "n", "\"a longer needle\""] {
-            for at in (SEARCHED - word.len() - 2..SEARCHED + 2).chain([0, 2 * SEARCHED - 3]) {
-                let mut text = vec![b'.'; 2 * SEARCHED + 40];
-                text[at..at + word.len()].copy_from_slice(word.as_bytes());
-                assert_eq!(Places::of([word, "other"], &text), Some(Places(vec![at])), "{word} at {at}");
-            }
-        }
-        for (escape, is_letter) in [("\\u0041", true), ("\\u007a", true), ("\\u003c", false), ("\\u00e9", false)] {
-            for at in SEARCHED - 8..SEARCHED + 2 {
-                let mut text = vec![b'.'; 2 * SEARCHED];
-                text[at..at + 6].copy_from_slice(escape.as_bytes());
-                assert_eq!(Places::of(["x"], &text).is_none(), is_letter, "{escape} at {at}");
-            }
-        }
+        // A text that looks like the key makes no difference to what is found, only to what is parsed.
+        assert_eq!(read("x"), [some("1"), Ok(None), some("}3{"), Ok(None), Ok(None)]);
+        assert_eq!(read("c"), [Ok(None), Ok(None), some("}3{"), Ok(None), Ok(None)]);
+        assert_eq!(read("eventID"), [some("1"), some("2"), some("}3{"), Err(()), some("5")]);
+        assert!(Places::of_key("nothing", text).unwrap().is_empty() && read("nothing") == vec![Ok(None); 5]);
     }
 
     proptest! {
@@ -435,7 +388,7 @@ mod tests {
             text.truncate(text.len().min(cut));
             let mut reports = 0;
             every(&text, |_| reports += 1);
-            if let Some(places) = Places::of(["2"], &text) {
+            if let Some(places) = Places::of_key("eventID", &text) {
                 every_with(&text, &places, |_| reports += 1);
             }
             prop_assert!(reports <= 2 * (text.len() + 2));

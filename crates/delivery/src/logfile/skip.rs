@@ -1,21 +1,9 @@
 //! Finds where an object ends without parsing it: by its braces outside of strings, 64 bytes at a time.
 
-/// How many bytes are looked at together: a bit for each of them fits into a register.
-const GROUP: usize = 64;
-/// Moves the low bits of eight bytes into one byte.
-const GATHER: u64 = 0x0102_0408_1020_4080;
+use crate::marks::{GROUP, Group};
+
 /// Every second bit, from the first.
 const EVEN: u64 = 0x5555_5555_5555_5555;
-
-/// A bit for each byte of a group that is this one.
-fn is(group: &[u8; GROUP], byte: u8) -> u64 {
-    // The compiler compares many bytes at once where the answers are bytes.
-    let mut same = [0; GROUP];
-    same.iter_mut().zip(group).for_each(|(same, own)| *same = u8::from(*own == byte));
-    let (eights, _) = same.as_chunks::<8>();
-    let gathered = |eight: &[u8; 8]| u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56;
-    eights.iter().enumerate().fold(0, |bits, (n, eight)| bits | gathered(eight) << (8 * n))
-}
 
 /// For each bit whether an odd number of bits is set up to it.
 fn is_odd(mut bits: u64) -> u64 {
@@ -51,11 +39,11 @@ impl State {
     }
 
     /// The bit at which the object ends, if it ends in the group.
-    fn end(&mut self, group: &[u8; GROUP]) -> Option<u32> {
-        let quotes = is(group, b'"') & !self.escaped(is(group, b'\\'));
+    fn end(&mut self, group: &Group) -> Option<u32> {
+        let quotes = group.is(b'"') & !self.escaped(group.is(b'\\'));
         let in_string = is_odd(quotes) ^ self.in_string;
         self.in_string = 0_u64.wrapping_sub(in_string >> 63);
-        let (opens, closes) = (is(group, b'{') & !in_string, is(group, b'}') & !in_string);
+        let (opens, closes) = (group.is(b'{') & !in_string, group.is(b'}') & !in_string);
         if self.depth > closes.count_ones() {
             self.depth += opens.count_ones();
             self.depth -= closes.count_ones();
@@ -80,17 +68,14 @@ impl State {
 
 /// The offset behind the object that begins at `from`. Whether the object is JSON is not looked at. `None`: it does not end.
 pub(super) fn object_end(text: &[u8], from: usize) -> Option<usize> {
-    let object = text.get(from..)?;
-    let (groups, rest) = object.as_chunks::<GROUP>();
+    let (groups, rest) = text.get(from..)?.as_chunks::<GROUP>();
     let mut state = State::default();
     for (n, group) in groups.iter().enumerate() {
-        if let Some(at) = state.end(group) {
+        if let Some(at) = state.end(&Group::of(group)) {
             return Some(from + n * GROUP + at as usize + 1);
         }
     }
-    let mut last = [b' '; GROUP];
-    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    state.end(&last).map(|at| from + groups.len() * GROUP + at as usize + 1)
+    state.end(&Group::of_rest(rest, b' ')).map(|at| from + groups.len() * GROUP + at as usize + 1)
 }
 
 #[cfg(test)]

@@ -107,9 +107,9 @@ const UNSURE_GROUPS: &str = "the groups of the interface are not known for certa
 
 /// Which way a record itself says that its traffic went.
 fn said(flow: &Flow<'_>) -> Option<Way> {
-    match flow.text(Field::FlowDirection)? {
-        "ingress" => Some(Way::Ingress),
-        "egress" => Some(Way::Egress),
+    match flow.raw(Field::FlowDirection) {
+        b"ingress" => Some(Way::Ingress),
+        b"egress" => Some(Way::Egress),
         _ => None,
     }
 }
@@ -158,7 +158,12 @@ impl Attributor {
     }
 
     fn interface(&self, flow: &Flow<'_>) -> Option<&CompiledInterface> {
-        self.compiled.interfaces.get(flow.text(Field::InterfaceId)?)
+        self.named(flow.text(Field::InterfaceId)?)
+    }
+
+    /// What is known of an interface.
+    pub(super) fn named(&self, interface: &str) -> Option<&CompiledInterface> {
+        self.compiled.interfaces.get(interface)
     }
 
     /// Which way a record's traffic went.
@@ -199,15 +204,20 @@ impl Attributor {
     #[must_use]
     pub fn attribute(&self, flow: &Flow<'_>) -> Option<Attribution> {
         let mut due = Attribution::default();
-        self.attribute_to(flow, &mut due).then_some(due)
+        self.attribute_to(flow, self.interface(flow), &mut due).then_some(due)
     }
 
-    /// The same into a place that is used again for the next record. `false`: there is nothing in it.
-    pub fn attribute_to(&self, flow: &Flow<'_>, due: &mut Attribution) -> bool {
+    /// The same with what is known of the record's interface, into a place that is used again for the next record. `false`: there
+    /// is nothing in it.
+    pub(super) fn attribute_to(
+        &self,
+        flow: &Flow<'_>,
+        interface: Option<&CompiledInterface>,
+        due: &mut Attribution,
+    ) -> bool {
         if flow.row != Row::Traffic || flow.accepted() != Some(true) {
             return false;
         }
-        let interface = self.interface(flow);
         let way = said(flow).unwrap_or_else(|| seen_from(interface, flow));
         let initiator = Self::initiator(way, flow);
         if way == Way::Egress || initiator == Initiator::Local {

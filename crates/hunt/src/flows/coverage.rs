@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::common::HashMap;
 use portcullis_delivery::flowlog::{Field, Flow, Row};
 
 /// A flow log gathers up to ten minutes into one record, and its times may be off by one: a gap that is not longer is none.
@@ -75,47 +74,36 @@ pub struct Covered {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage(pub BTreeMap<String, Covered>);
 
-/// Counts the records of many interfaces.
+/// Counts the records of one interface.
 #[derive(Debug, Default)]
-pub struct Counting(HashMap<String, (Covered, Last)>);
-
-/// The last record's time, and whether it is of skipped records: many records of one interface have the same.
-type Last = Option<(i64, i64, bool)>;
+pub struct Counting {
+    covered: Covered,
+    /// The last record's time, and whether it is of skipped records: many records of one interface have the same.
+    last: Option<(i64, i64, bool)>,
+}
 
 impl Counting {
     /// Counts a record.
     pub fn add(&mut self, flow: &Flow<'_>) {
-        let Some(interface) = flow.text(Field::InterfaceId) else { return };
-        match self.0.get_mut(interface) {
-            Some((covered, last)) => covered.add(flow, last),
-            None => {
-                let (covered, last) = self.0.entry(interface.to_owned()).or_default();
-                covered.add(flow, last);
-            }
+        let covered = &mut self.covered;
+        if covered.account.is_none() {
+            covered.account = flow.text(Field::AccountId).filter(|id| *id != "unknown").map(str::to_owned);
         }
-    }
-}
-
-impl From<Counting> for Coverage {
-    fn from(counting: Counting) -> Self {
-        Self(counting.0.into_iter().map(|(interface, (covered, _))| (interface, covered)).collect())
-    }
-}
-
-impl Covered {
-    fn add(&mut self, flow: &Flow<'_>, last: &mut Last) {
-        if self.account.is_none() {
-            self.account = flow.text(Field::AccountId).filter(|id| *id != "unknown").map(str::to_owned);
-        }
-        self.records += 1;
-        self.accepted += u64::from(flow.row == Row::Traffic && flow.accepted() == Some(true));
+        covered.records += 1;
+        covered.accepted += u64::from(flow.row == Row::Traffic && flow.accepted() == Some(true));
         let is_skipped = flow.row == Row::SkipData;
         let own = (flow.start, flow.end, is_skipped);
-        if last.replace(own) == Some(own) {
+        if self.last.replace(own) == Some(own) {
             return;
         }
-        let times = if is_skipped { &mut self.skipped } else { &mut self.times };
+        let times = if is_skipped { &mut covered.skipped } else { &mut covered.times };
         times.add(flow.start, flow.end);
+    }
+}
+
+impl From<Counting> for Covered {
+    fn from(counting: Counting) -> Self {
+        counting.covered
     }
 }
 

@@ -87,21 +87,40 @@ fn is_public(address: std::net::IpAddr) -> bool {
     })
 }
 
+/// The field whose text a column has, if that is all it has.
+const fn field(column: usize) -> Option<Field> {
+    Some(match column {
+        2 => Field::AccountId,
+        3 => Field::InterfaceId,
+        4 => Field::SrcAddr,
+        5 => Field::DstAddr,
+        11 => Field::Action,
+        16 => Field::PktSrcAddr,
+        17 => Field::PktDstAddr,
+        20 => Field::InstanceId,
+        21 => Field::VpcId,
+        22 => Field::SubnetId,
+        23 => Field::Region,
+        24 => Field::AzId,
+        25 => Field::FlowDirection,
+        26 => Field::TrafficPath,
+        27 => Field::PktSrcAwsService,
+        28 => Field::PktDstAwsService,
+        29 => Field::RejectReason,
+        32 => Field::Type,
+        _ => return None,
+    })
+}
+
 fn cell<'a>(flow: &Flow<'a>, found: &'a Found, column: usize) -> Cell<'a> {
-    let text = |field| Cell::from(flow.text(field));
     match column {
         0 => Cell::Time(flow.start),
         1 => Cell::Time(flow.end),
-        2 => text(Field::AccountId),
-        3 => text(Field::InterfaceId),
-        4 => text(Field::SrcAddr),
-        5 => text(Field::DstAddr),
         6 => flow.src_port.map(i64::from).into(),
         7 => flow.dst_port.map(i64::from).into(),
         8 => flow.protocol.map(i64::from).into(),
         9 => flow.packets.into(),
         10 => flow.bytes.into(),
-        11 => text(Field::Action),
         12 => Cell::Text(match flow.row {
             Row::Traffic => "OK",
             Row::NoData => "NODATA",
@@ -110,24 +129,11 @@ fn cell<'a>(flow: &Flow<'a>, found: &'a Found, column: usize) -> Cell<'a> {
         13 => found.direction.into(),
         14 => found.initiator.into(),
         15 => flow.tcp_flags.map(i64::from).into(),
-        16 => text(Field::PktSrcAddr),
-        17 => text(Field::PktDstAddr),
         18 => found.src_key.as_deref().into(),
         19 => found.dst_key.as_deref().into(),
-        20 => text(Field::InstanceId),
-        21 => text(Field::VpcId),
-        22 => text(Field::SubnetId),
-        23 => text(Field::Region),
-        24 => text(Field::AzId),
-        25 => text(Field::FlowDirection),
-        26 => text(Field::TrafficPath),
-        27 => text(Field::PktSrcAwsService),
-        28 => text(Field::PktDstAwsService),
-        29 => text(Field::RejectReason),
         30 => flow.src.map_or(Cell::Null, |address| Cell::Bool(is_public(address))),
         31 => flow.text(Field::Version).and_then(|version| version.parse::<i64>().ok()).into(),
-        32 => text(Field::Type),
-        _ => Cell::Null,
+        text => field(text).and_then(|field| flow.text(field)).into(),
     }
 }
 
@@ -186,11 +192,24 @@ impl Wanted {
         }
     }
 
-    fn is_met(&self, cell: &Cell<'_>) -> bool {
-        match (self, cell) {
-            (Self::Text(_, texts), Cell::Text(own)) => texts.iter().any(|text| text == own),
-            (Self::Number(_, numbers), Cell::Number(own)) => numbers.contains(own),
-            _ => false,
+    #[inline]
+    fn is_met(&self, flow: &Flow<'_>, found: &Found) -> bool {
+        match self {
+            Self::Text(column, texts) => match field(*column) {
+                // A text that is empty is none.
+                Some(field) => {
+                    let own = flow.raw(field);
+                    !own.is_empty() && texts.iter().any(|text| text.as_bytes() == own)
+                }
+                None => match cell(flow, found, *column) {
+                    Cell::Text(own) => texts.iter().any(|text| text == own),
+                    _ => false,
+                },
+            },
+            Self::Number(column, numbers) => match cell(flow, found, *column) {
+                Cell::Number(own) => numbers.contains(&own),
+                _ => false,
+            },
         }
     }
 }
@@ -219,12 +238,17 @@ fn each_flow(
     let dealt = world.inputs.dealt(|source| may_hold_flows(source.kind));
     world.inputs.fetch_ahead(|source| is_wanted(source, &world.window));
     let read: Arc<scan::Read> = Arc::new(move |file, scratch, rows: &mut Rows, emit| {
-        read(&world.inputs, file, &world.window, scratch, |flow| {
+        let nothing = rows.another();
+        let each = |rows: &mut Rows, flow: &Flow<'_>| {
             if world.has_flow(flow.start, flow.end) {
                 add(flow, rows);
             }
             !rows.is_full() || emit(rows)
-        });
+        };
+        let others = read((&world.inputs, file, &world.window), scratch, rows, || nothing.another(), each);
+        for mut rows in others.into_iter().filter(|rows| !rows.is_empty()) {
+            emit(&mut rows);
+        }
     });
     scan::plan(columns, projection, dealt, read)
 }
@@ -270,11 +294,11 @@ impl TableProvider for FlowTable {
         let keys = [is_needed(&18), is_needed(&19)];
         each_flow(world, (&FLOWS, projection), move |flow, rows| {
             let nothing = Found::default();
-            if !of_fields.iter().all(|filter| filter.is_met(&cell(flow, &nothing, filter.column()))) {
+            if !of_fields.iter().all(|filter| filter.is_met(flow, &nothing)) {
                 return;
             }
             let found = Found::of(flow, attributor.as_deref(), keys);
-            if of_found.iter().all(|filter| filter.is_met(&cell(flow, &found, filter.column()))) {
+            if of_found.iter().all(|filter| filter.is_met(flow, &found)) {
                 rows.push(|column| cell(flow, &found, column));
             }
         })

@@ -1,10 +1,13 @@
 //! Whether rules were used: the four answers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use datafusion::common::HashMap;
+use portcullis_delivery::flowlog::{Field, Flow};
 use portcullis_delivery::logfile::Scratch;
 
 use super::attribute::{Attribution, Attributor, Initiator};
+use super::compiled::CompiledInterface;
 use super::coverage::{Counting, Coverage, Covered};
 use super::{is_wanted, may_hold_flows, read};
 use crate::know::{Direction, Interface, Knowledge, Membership, RuleLife};
@@ -109,48 +112,96 @@ pub fn counted(inputs: &Inputs, attributor: &Attributor, window: &Wanted) -> Cou
     let read = |n: &usize| inputs.sources.get(*n).is_some_and(|source| source.kind != Kind::Json);
     let unread = inputs.tally.troubled().into_iter().filter(|(n, _)| files.contains(n) && read(n));
     let unread = unread.map(|(_, tally)| tally.bad).sum();
-    parts.into_iter().fold(Counted { unread, ..Counted::default() }, |mut all, part| {
-        for (life, count) in part.counts {
-            all.counts.entry(life).or_default().add(&count);
-        }
-        all.coverage.join(part.coverage);
-        all.unexplained += part.unexplained;
-        all
-    })
+    let mut counted = Counted { unread, ..Counted::default() };
+    parts.into_iter().for_each(|part| counted.join(part));
+    counted
 }
 
 fn of_files(inputs: &Inputs, files: &[usize], attributor: &Attributor, window: &Wanted) -> Counted {
-    let (mut counted, mut scratch) = (Counted::default(), Scratch::default());
-    let (mut coverage, mut due) = (Counting::default(), Attribution::default());
-    // By the life of the rule.
-    let mut counts: Vec<Count> = Vec::new();
+    let (mut counting, mut scratch) = (CountingAll::new(attributor), Scratch::default());
+    let each = |counting: &mut CountingAll<'_>, flow: &Flow<'_>| {
+        if window.from.is_none_or(|from| flow.end >= from) && window.to.is_none_or(|to| flow.start <= to) {
+            counting.add(flow);
+        }
+        true
+    };
+    let mut counted = Counted::default();
     for file in files {
-        read(inputs, *file, window, &mut scratch, |flow| {
-            if window.from.is_some_and(|from| flow.end < from) || window.to.is_some_and(|to| flow.start > to) {
-                return true;
-            }
-            coverage.add(flow);
-            if !attributor.attribute_to(flow, &mut due) {
-                return true;
-            }
-            if due.candidates.is_empty() && due.initiator == Initiator::Remote {
-                counted.unexplained += 1;
-            }
-            let certain = u64::from(due.doubt.is_none());
-            let one = Count { certain, perhaps: 1 - certain, doubt: due.doubt, span: Some((flow.start, flow.end)) };
-            for life in &due.candidates {
-                if counts.len() <= *life {
-                    counts.resize_with(life + 1, Count::default);
-                }
-                counts.get_mut(*life).into_iter().for_each(|count| count.add(&one));
-            }
-            true
-        });
+        let fresh = || CountingAll::new(attributor);
+        let others = read((inputs, *file, window), &mut scratch, &mut counting, fresh, each);
+        others.into_iter().for_each(|other| counted.join(other.into()));
     }
-    counted.coverage = coverage.into();
-    let met = counts.into_iter().enumerate().filter(|(_, count)| count.span.is_some());
-    counted.counts = met.collect();
+    counted.join(counting.into());
     counted
+}
+
+/// What one thread counts.
+#[derive(Debug)]
+struct CountingAll<'k> {
+    attributor: &'k Attributor,
+    /// What is known of each interface, and its records. It is looked up once for each record.
+    interfaces: HashMap<String, (Option<&'k CompiledInterface>, Counting)>,
+    /// By the life of the rule.
+    counts: Vec<Count>,
+    unexplained: u64,
+    due: Attribution,
+}
+
+impl<'k> CountingAll<'k> {
+    fn new(attributor: &'k Attributor) -> Self {
+        let (interfaces, counts, due) = (HashMap::new(), Vec::new(), Attribution::default());
+        Self { attributor, interfaces, counts, unexplained: 0, due }
+    }
+
+    fn add(&mut self, flow: &Flow<'_>) {
+        let known = match flow.text(Field::InterfaceId) {
+            None => None,
+            Some(id) => {
+                let (known, counting) = match self.interfaces.get_mut(id) {
+                    Some(interface) => interface,
+                    None => {
+                        self.interfaces.entry(id.to_owned()).or_insert((self.attributor.named(id), Counting::default()))
+                    }
+                };
+                counting.add(flow);
+                *known
+            }
+        };
+        let (counts, due) = (&mut self.counts, &mut self.due);
+        if !self.attributor.attribute_to(flow, known, due) {
+            return;
+        }
+        if due.candidates.is_empty() && due.initiator == Initiator::Remote {
+            self.unexplained += 1;
+        }
+        let certain = u64::from(due.doubt.is_none());
+        let one = Count { certain, perhaps: 1 - certain, doubt: due.doubt, span: Some((flow.start, flow.end)) };
+        for life in &due.candidates {
+            if counts.len() <= *life {
+                counts.resize_with(life + 1, Count::default);
+            }
+            counts.get_mut(*life).into_iter().for_each(|count| count.add(&one));
+        }
+    }
+}
+
+impl From<CountingAll<'_>> for Counted {
+    fn from(all: CountingAll<'_>) -> Self {
+        let met = all.counts.into_iter().enumerate().filter(|(_, count)| count.span.is_some());
+        let coverage = all.interfaces.into_iter().map(|(id, (_, counting))| (id, counting.into()));
+        let (counts, coverage) = (met.collect(), Coverage(coverage.collect()));
+        Self { counts, coverage, unexplained: all.unexplained, unread: 0 }
+    }
+}
+
+impl Counted {
+    fn join(&mut self, other: Self) {
+        for (life, count) in other.counts {
+            self.counts.entry(life).or_default().add(&count);
+        }
+        self.coverage.join(other.coverage);
+        self.unexplained += other.unexplained;
+    }
 }
 
 /// The answers for all ingress rules that were there in the window.

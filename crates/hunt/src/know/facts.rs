@@ -161,12 +161,30 @@ pub struct Fact {
 }
 
 impl Fact {
-    /// The order in which facts are followed. Records have whole seconds, so nothing tells which of two changes of rules in
-    /// one second came first: they are in the order of their events' ids, as in the views for Athena.
+    /// The order in which facts are followed. Records have whole seconds, so nothing tells which of two changes of rules, or of
+    /// interfaces' groups, in one second came first: they are in the order of their events' ids, as in the views for Athena.
     #[must_use]
     pub fn followed(&self, other: &Self) -> Ordering {
-        let are_changes = [self, other].iter().all(|fact| matches!(fact.what, What::Modified { .. }));
-        let by_event = if are_changes { self.by.event.cmp(&other.by.event) } else { Ordering::Equal };
+        let changes = self.what.changes().filter(|_| self.what.changes() == other.what.changes());
+        let by_event = changes.map_or(Ordering::Equal, |_| self.by.event.cmp(&other.by.event));
         self.time.cmp(&other.time).then(by_event).then_with(|| self.cmp(other))
+    }
+}
+
+/// What a call changes, one way or the other.
+#[derive(Debug, PartialEq, Eq)]
+enum Changes {
+    Rules,
+    /// Of an interface, or of the instance that it is at. These two are neighbours in the order of [`What`].
+    Groups,
+}
+
+impl What {
+    const fn changes(&self) -> Option<Changes> {
+        match self {
+            Self::Modified { .. } => Some(Changes::Rules),
+            Self::InterfaceGroups { .. } | Self::InstanceGroups { .. } => Some(Changes::Groups),
+            _ => None,
+        }
     }
 }

@@ -30,11 +30,14 @@ pub struct FileTally {
     pub span: Option<(i64, i64)>,
 }
 
+/// So many errors of a file are told.
+const MOST_ERRORS: usize = 3;
+
 impl FileTally {
     /// Counts something that could not be read.
     pub fn bad(&mut self, why: &str) {
         self.bad += 1;
-        if self.errors.len() < 3 {
+        if self.errors.len() < MOST_ERRORS {
             self.errors.push(escaped_up_to(why, 200));
         }
     }
@@ -43,6 +46,21 @@ impl FileTally {
     pub fn saw(&mut self, first: i64, last: i64) {
         let (low, high) = self.span.unwrap_or((first, last));
         self.span = Some((low.min(first), high.max(last)));
+    }
+
+    /// Adds what reading the next part of the file came to.
+    pub fn join(&mut self, part: Self) {
+        self.bytes += part.bytes;
+        self.text += part.text;
+        self.records += part.records;
+        self.skipped += part.skipped;
+        self.bad += part.bad;
+        self.errors.extend(part.errors);
+        self.errors.truncate(MOST_ERRORS);
+        self.notes.extend(part.notes);
+        if let Some((first, last)) = part.span {
+            self.saw(first, last);
+        }
     }
 
     fn is_better_than(&self, other: &Self) -> bool {

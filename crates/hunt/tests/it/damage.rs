@@ -77,6 +77,66 @@ fn order_threads_and_copies_change_nothing() {
 }
 
 #[test]
+fn a_large_flow_log_is_the_same_for_any_number_of_threads() {
+    let line = |n: u32, to: &str| {
+        let from = format!("203.0.{}.{}", n / 250 % 250, n % 250);
+        let line = Line::new("eni-1", (&from, 1024), (to, [22, 443][n as usize % 2]), at("10:00") + i64::from(n / 100));
+        line.text(Version::Five) + "\n"
+    };
+    let mut text = header(Version::Five) + "\n";
+    for n in 0..90_000 {
+        text += &line(n, "10.0.0.1");
+        match n {
+            2_000 | 30_000 | 60_000 | 89_999 => text += "2 short\n",
+            40_000 => text += &("x ".repeat(100_000) + "\n"),
+            // From here on the addresses stand in another order, and one field is not known.
+            50_000 => {
+                text += &header(Version::Five)
+                    .replace("srcaddr dstaddr", "dstaddr srcaddr")
+                    .replace("account-id", "of-later")
+            }
+            _ => {}
+        }
+        if n == 50_000 {
+            text += "\r\n";
+        }
+    }
+    let query = "SELECT dst_port, src_addr = '10.0.0.1' AS is_turned, count(*) AS n, sum(bytes) AS bytes, min(src_addr) AS least,
+                        min(start_time) AS first_seen
+                 FROM flow_logs WHERE action = 'ACCEPT' GROUP BY dst_port, src_addr = '10.0.0.1' ORDER BY dst_port, is_turned";
+    // Nothing is made smaller, so that it stays large.
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+    let zipped = encoder.finish().unwrap();
+    for (name, bytes, expected) in [
+        ("a.log", text.as_bytes(), Some((90_000, 5))),
+        ("a.log", &text.as_bytes()[..text.len() - 30], Some((89_999, 5))),
+        ("a.log.gz", &zipped, Some((90_000, 5))),
+        ("a.log.gz", &zipped[..zipped.len() - 100_000], None),
+    ] {
+        let mut logs = Logs::new();
+        logs.file(name, bytes);
+        let ask = |threads| {
+            let world = logs.world(threads);
+            let found = rows(&world, query, &[]);
+            (found, world.inputs.tally.totals(), world.inputs.tally.troubled(), world.counted().coverage.clone())
+        };
+        let once = ask(1);
+        if let Some(expected) = expected {
+            assert_eq!((once.1.records, once.1.bad), expected, "{name}");
+        }
+        assert!(once.0.len() == 4 && once.1.bad >= 5, "{name}: {once:?}");
+        let (errors, notes) = (&once.2[0].1.errors, &once.2[0].1.notes);
+        let numbers: Vec<&str> = errors.iter().map(|why| why.split(':').next().unwrap()).collect();
+        assert_eq!(numbers, ["line 2003", "line 30004", "line 40005"], "{errors:?}");
+        assert!(notes.len() == 1 && notes[0].contains("of-later"), "{notes:?}");
+        for threads in [2, 5] {
+            assert_eq!(ask(threads), once, "{name}, {threads} threads");
+        }
+    }
+}
+
+#[test]
 fn flow_logs_out_of_cloudwatch_logs_are_read_as_text_and_as_json() {
     let line = |n: u16| {
         Line::new("eni-1", ("203.0.113.5", n), ("10.0.0.1", 22), at("10:00") + i64::from(n)).text(Version::Two)

@@ -54,6 +54,47 @@ fn two_changes_of_one_second_follow_each_other() {
 }
 
 #[test]
+fn two_changes_of_groups_in_one_second_are_followed_by_their_events_ids() {
+    let change = |event: &str, of: &[&str]| {
+        let mut record = set_groups(at("11:00"), "eni-1", of);
+        record["eventID"] = event.into();
+        record
+    };
+    let by_instance = |event: &str, of: &[&str]| {
+        let mut record = change(event, of);
+        record["eventName"] = "ModifyInstanceAttribute".into();
+        record["requestParameters"]["instanceId"] = "i-1".into();
+        record
+    };
+    // By their content, and by which call it is, they would be in another order.
+    let records = [
+        launch(at("10:00"), "i-1", json!({}), ("eni-1", "10.0.0.1"), &["sg-0"]),
+        change("e-3", &["sg-1"]),
+        by_instance("e-2", &["sg-2"]),
+        change("e-1", &["sg-3"]),
+    ];
+    let query =
+        "SELECT event_id, group_id, change FROM group_changes WHERE event_id LIKE 'e-_' ORDER BY event_id, change";
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]] {
+        let mut logs = Logs::new();
+        for n in order {
+            logs.trail(std::slice::from_ref(&records[n]));
+        }
+        assert_eq!(
+            only(&logs.ask(query), &["event_id", "group_id", "change"]),
+            [
+                "e-1 sg-3 attached",
+                "e-1 sg-0 detached",
+                "e-2 sg-2 attached",
+                "e-2 sg-3 detached",
+                "e-3 sg-1 attached",
+                "e-3 sg-2 detached"
+            ]
+        );
+    }
+}
+
+#[test]
 fn rules_without_ids_are_followed_by_what_they_admit() {
     let mut logs = Logs::new();
     let flat = json!({"groupId": "sg-1", "ipPermissions": {}, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIp": "1.2.3.4/0"});
