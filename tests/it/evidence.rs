@@ -238,7 +238,8 @@ async fn what_could_not_be_written_and_what_was_done_since_have_evidence_each() 
     let watch = enforcing().await;
     let mut event = watch.open(&[everyone(22)]);
     event["detail"]["responseElements"] = serde_json::json!({"_return": true});
-    (0..3).for_each(|_| watch.world.inject(Fault::next("PutObject", FaultKind::LostBefore)));
+    // Of the evidence and of the policy, which are written at the same time, each three times.
+    (0..6).for_each(|_| watch.world.inject(Fault::next("PutObject", FaultKind::LostBefore)));
     assert!(!watch.deliver(&event).await.failed.is_empty());
     assert_eq!(replayed(&watch.world).len(), 0);
     watch.open(&[everyone(22)]);
