@@ -172,9 +172,10 @@ async fn carried_out(context: &Context, session: Session<'_>, order: &Order<'_>)
         }
         Standing::Ended(_) | Standing::Unknown => None,
     };
-    match known.look(session, waiver).await {
-        Ok(facts) => known.carry_out(session, waiver, facts).await,
-        Err(why) => End::of(known.failed(waiver, &why)),
+    let waiver = waiver.map(|waiver| known.with_attempted(waiver));
+    match known.look(session, waiver.as_ref()).await {
+        Ok(facts) => known.carry_out(session, waiver.as_ref(), facts).await,
+        Err(why) => End::of(known.failed(waiver.as_ref(), &why)),
     }
 }
 
@@ -197,6 +198,15 @@ const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Known<'_> {
+    /// The waiver with the rules that an earlier attempt was about to revoke. They are the opening's, whatever they are by
+    /// now: somebody may have changed them since, and their descriptions with them.
+    fn with_attempted(&self, waiver: &Waiver) -> Waiver {
+        let attempted = self.memory.ending.get(self.order.waiver).into_iter().flatten().map(|rule| &rule.id);
+        let mut rules = waiver.rules.clone();
+        rules.extend(attempted.filter(|id| !waiver.rules.contains(id)).cloned());
+        Waiver { rules, ..waiver.clone() }
+    }
+
     /// The group as EC2 shows it. Waits until EC2 must show what was made just before.
     async fn look(&self, session: Session<'_>, waiver: Option<&Waiver>) -> Result<Facts, String> {
         let mut pause = PAUSE;

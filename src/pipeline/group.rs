@@ -77,7 +77,8 @@ pub(super) async fn handle(
     let mode = policy.mode(&location, task.mode);
     let others = match &recall {
         Some(recall) if is_event => recall.co_defendants(context, mode),
-        None if is_event => left_by_others(context, task, &snapshot),
+        // Where the memory was not asked, the change has no part in what is open, and waivers are not known either.
+        None if is_event && (is_lost || !context.settings.memory.is_some()) => left_by_others(context, task, &snapshot),
         _ => Vec::new(),
     };
     let former = Box::pin(with_former(context, task, (former, recall.as_ref()), &others)).await;

@@ -224,13 +224,21 @@ impl Run {
             let mut watch = lock(&self.watch);
             (watch.rates.faults, watch.rates.between, watch.deeds_left) = (0.0, 0.0, 0);
         }
-        tokio::time::sleep(Duration::from_millis(1_000_000)).await;
+        // Every opening is over by then. The sessions of the member's role last for an hour of this world's time, which the
+        // SDK does not know.
+        let over = self.started + Duration::from_millis(PLAY + 1_000_000);
+        tokio::time::sleep_until(over.max(Instant::now() + Duration::from_secs(60))).await;
         let failed = |watch: &Watch| watch.people.tally.get("sweeps that failed").copied();
-        let before = failed(&lock(&self.watch));
-        // The other function may hold evidence that it could not write. Its next delivery writes it.
-        for (function, place) in [(0, 0), (0, 1), (1, 0)] {
+        let mut before = None;
+        // A fault may still be on its way. AWS tries a sweep that failed again. The other function may hold evidence that it
+        // could not write, and its next delivery writes it.
+        for (function, place) in [(0, 0), (0, 1), (1, 0), (0, 0), (0, 1)] {
+            if (function, before) == (1, None) {
+                before = Some(failed(&lock(&self.watch)));
+            }
             self.deliver(function, Post::Sweep { place }).await;
         }
+        let before = before.flatten();
         let mut watch = lock(&self.watch);
         if failed(&watch) != before {
             watch.wrong("a last sweep failed".to_owned());

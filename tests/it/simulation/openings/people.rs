@@ -33,7 +33,7 @@ pub(super) struct Opening {
     pub(super) place: usize,
     pub(super) group: String,
     pub(super) waiver: Waiver,
-    port: i32,
+    pub(super) port: i32,
     /// The last step that was taken.
     pub(super) step: Option<Step>,
     pub(super) rules: BTreeSet<String>,
@@ -47,7 +47,8 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    /// Whether nothing but its schedule can end it, or nothing at all: what nobody noted is known by its description alone.
+    /// Whether nothing but its schedule can end it, or nothing at all: what nobody noted in time is known by its description
+    /// alone.
     pub(super) fn is_untraceable(&self) -> bool {
         self.is_reworded && (self.is_unlisted || self.step != Some(Step::Noted))
     }
@@ -399,6 +400,10 @@ impl People {
                 self.send();
             }
             Step::Noted if opening.is_open() => {
+                // What is noted after the end, or after it was closed, and was reworded before, was ended without it.
+                if (self.now() >= until || opening.is_closed) && opening.is_reworded {
+                    self.openings.get_mut(id).unwrap().is_unlisted = true;
+                }
                 for rule in &opening.rules {
                     let rule: RuleId = rule.parse().unwrap();
                     self.write(&item, opened_name(id, &rule), written(&self.now()));

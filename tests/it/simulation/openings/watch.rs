@@ -11,7 +11,7 @@ use portcullis::domain::policy::Mode;
 
 use super::super::judge::{Lists, Rule, exposing};
 use super::super::scene::START;
-use super::people::{People, Step};
+use super::people::{Opening, People, Step};
 use crate::memory::lost::kinds;
 
 /// EventBridge Scheduler and the function read two clocks; and this is how early an end may come.
@@ -88,7 +88,8 @@ impl Watch {
         let reply = self.people.world.handle(request);
         let Some(call) = self.people.world.last_call() else { return (Duration::from_millis(1), reply) };
         self.say(|| format!("function {function}: {} {:?}", call.action, call.outcome));
-        let is_answered = matches!(&reply, Reply::Answer(response) if response.status == 200);
+        let is_fault = matches!(call.outcome, ec2_model::Outcome::Fault(_));
+        let is_answered = !is_fault && matches!(&reply, Reply::Answer(response) if response.status == 200);
         if call.service == "dynamodb" && !is_answered {
             self.is_forgetful[function] = true;
         }
@@ -116,13 +117,17 @@ impl Watch {
     }
 
     /// Whether a rule is what an opening or a waiver that holds lets be, as far as the function can know it.
+    ///
+    /// The rule of an undo has no description that names its waiver. Where a group is fought over, it is known within a second
+    /// of the last read, and the calls after that.
     fn is_lawful(&self, function: usize, rule: &Rule, now: i64) -> bool {
+        const UNKNOWN: i64 = 1_500;
         self.people.openings.values().any(|it| {
             let holds = now < it.waiver.until.as_millisecond() - SKEW && !it.is_closed;
             let is_known = match it.is_open() {
                 true => it.step == Some(Step::Noted),
                 // Of an undo only the event says who made the rule.
-                false => !self.is_sweep[function],
+                false => !self.is_sweep[function] && now - it.opened_at > UNKNOWN,
             };
             let is_as_made = rule.shape.source == it.waiver.sources[0].to_string();
             holds && is_known && is_as_made && it.rules.contains(&rule.id) && !self.is_forgetful[function]
@@ -132,10 +137,20 @@ impl Watch {
     fn taken(&mut self, function: usize, rule: &Rule, now: i64) {
         self.revoked.insert(rule.id.clone());
         self.people.count("rules revoked");
+        // What the same operator made within an opening's source was lawful by the opening, and ends with it.
+        let of = |id: &String| self.people.openings.values().find(|it| it.rules.contains(id));
+        let is_within = |it: &Opening| {
+            of(&rule.id).is_some_and(|other| {
+                let source = other
+                    .waiver
+                    .sources
+                    .iter()
+                    .all(|inner| it.waiver.sources.iter().any(|outer| inner.is_within(outer)));
+                (other.place, &other.group, other.port) == (it.place, &it.group, it.port) && source
+            })
+        };
         let ends = self.people.openings.values().any(|it| {
-            it.is_open()
-                && it.rules.contains(&rule.id)
-                && (it.is_closed || it.waiver.until.as_millisecond() <= now + SKEW)
+            it.is_open() && is_within(it) && (it.is_closed || it.waiver.until.as_millisecond() <= now + SKEW)
         });
         if ends {
             self.people.count("rules of openings revoked");
@@ -154,7 +169,13 @@ impl Watch {
         self.given.insert(rule.id.clone());
         self.people.count("rules given back");
         let rules = self.people.rules(place, group);
-        if exposing(&rules, &Lists::new()).contains(&rule.id) {
+        // What it was may be what an opening that holds lets be.
+        let is_waived = rules.iter().find(|it| it.id == rule.id).is_some_and(|it| {
+            let holds = |of: &Opening| now < of.waiver.until.as_millisecond() && of.rules.contains(&it.id);
+            let is_as_made = |of: &Opening| it.shape.source == of.waiver.sources[0].to_string();
+            self.people.openings.values().any(|of| of.is_open() && holds(of) && is_as_made(of))
+        });
+        if exposing(&rules, &Lists::new()).contains(&rule.id) && !is_waived {
             self.wrong(format!("{rule:?} was given a value that exposes something: {rules:?}"));
         }
         if !self.people.ever_exposing.contains(&rule.id) || self.mode == Mode::Alert {
