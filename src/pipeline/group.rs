@@ -62,7 +62,9 @@ pub(super) async fn handle(
     // An earlier attempt may have given it back what it was, and have come no further.
     let is_replaced = context.settings.restores && first.attributions.iter().any(|own| !own.replaced.is_empty());
     let is_unsettled = is_event && is_missing && task.is_young(context, snapshot.observed_at);
-    let asks = concerns || is_unsettled && context.settings.memory.is_some();
+    // What other deliveries left is revoked only with what the memory knows of it: a waiver may cover it by now.
+    let left = if is_event { left_by_others(context, task, &snapshot) } else { Vec::new() };
+    let asks = concerns || (is_unsettled || !left.is_empty()) && context.settings.memory.is_some();
     let known = if asks {
         Box::pin(before_acting(context, task, (&snapshot.facts, &first))).await
     } else if is_event && (is_missing || is_replaced || task.may_be_any()) && context.settings.memory.is_some() {
@@ -77,9 +79,8 @@ pub(super) async fn handle(
     let mode = policy.mode(&location, task.mode);
     let others = match &recall {
         Some(recall) if is_event => recall.co_defendants(context, mode),
-        // Where the memory was not asked, the change has no part in what is open, and waivers are not known either.
-        None if is_event && (is_lost || !context.settings.memory.is_some()) => left_by_others(context, task, &snapshot),
-        _ => Vec::new(),
+        None => left,
+        Some(_) => Vec::new(),
     };
     let former = Box::pin(with_former(context, task, (former, recall.as_ref()), &others)).await;
     let fill = |change: &Change| former.fill(change, &snapshot.facts, (policy, context.now()));

@@ -120,3 +120,23 @@ async fn what_is_opened_under_a_waiver_while_a_delivery_waits_is_let_be() {
         assert_ne!(finding.outcome, Outcome::Reverted, "{finding:#?}");
     }
 }
+
+/// The instance remembers a change that it left open, because the port was open anyway. By now it is open through that change
+/// alone, and a waiver covers it: a delivery that has no part in it asks the memory before it takes it along.
+#[tokio::test(start_paused = true)]
+async fn what_the_instance_remembers_of_another_change_is_not_revoked_against_a_waiver() {
+    for is_waived in [true, false] {
+        let watch = remembering().start().await;
+        let standing = ["0.0.0.0/0", "54.128.0.0/9"].map(|source| Permission::tcp(22, source));
+        let old = watch.world.authorize(ACCOUNT, REGION, &watch.group, &standing).unwrap();
+        watch.world.set_actor(Actor::Role { role: "oncall".into(), session: "jo".into() });
+        let finding = watch.finding(&watch.open(&[Permission::tcp(22, "54.0.0.0/9")])).await;
+        assert_eq!(judged(&finding), (Verdict::Exposed, Outcome::None), "{finding:#?}");
+        watch.world.revoke(ACCOUNT, REGION, &watch.group, &[&old[0]]).unwrap();
+        if is_waived {
+            grant(&watch, &waiver(&watch, 2)).await;
+        }
+        watch.finding(&watch.open(&[Permission::tcp(3389, "9.9.9.9/32")])).await;
+        assert_eq!(watch.ingress().len(), if is_waived { 3 } else { 2 });
+    }
+}

@@ -118,3 +118,19 @@ async fn what_ec2_does_not_show_yet_is_waited_for_and_not_said_to_be_gone() {
     assert_eq!(answer.findings[0].outcome, Outcome::Failed, "{:#?}", answer.findings);
     assert!(answer.findings[0].reason.contains("there was no time to wait") && !answer.failed.is_empty());
 }
+
+/// Nobody noted the rule, and the first end did not succeed. Then the rule is widened and reworded: it is the opening's still.
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_an_end_was_about_to_revoke_stays_the_openings_whatever_becomes_of_it() {
+    let watch = told().start().await;
+    let made = opened_up_to(&watch, WIDE, Step::Opened).await;
+    later(&watch, HOUR * 2);
+    watch.world.deny(ACCOUNT, "RevokeSecurityGroupIngress");
+    assert_eq!(watch.deliver(&end(&watch, ID)).await.findings[0].outcome, Outcome::Failed);
+    reworded(&watch, &made.rules[0], "0.0.0.0/0", "for ever");
+    watch.world.permit(ACCOUNT, "RevokeSecurityGroupIngress");
+    later(&watch, SignedDuration::from_mins(1));
+    let answer = watch.deliver(&end(&watch, ID)).await;
+    assert_eq!(judged(&answer.findings[0]), (Verdict::Exempt, Outcome::Reverted), "{:#?}", answer.findings);
+    assert!(watch.ingress().is_empty() && answer.failed.is_empty());
+}
