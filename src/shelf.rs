@@ -175,6 +175,20 @@ impl Unwritten {
         self.documents.lock().unwrap_or_else(PoisonError::into_inner).pop_first()
     }
 
+    /// Writes evidence and its policy at once: an instance that comes no further leaves no evidence without the policy to
+    /// judge it by.
+    async fn put_with_policy(
+        &self,
+        shelf: &Shelf,
+        (id, document): (&ActId, &str),
+        policy: &Policy,
+        at: (Timestamp, Instant),
+    ) -> Result<Put, ShelfError> {
+        let (added, put) = tokio::join!(self.add_policy(shelf, policy, at), shelf.put_act(id, document, at));
+        let put = put?;
+        added.map(|()| put)
+    }
+
     /// Writes the policy, unless this instance has written it.
     async fn add_policy(
         &self,
@@ -221,11 +235,8 @@ pub async fn keep(
     let (document, its_policy) = earlier.unwrap_or_else(|| (made, Arc::clone(policy)));
     let mut id = evidence.id.clone();
     let written = async {
-        // Both at once: an instance that comes no further leaves no evidence without the policy to judge it by.
-        let add_policy = unwritten.add_policy(shelf, &its_policy, (now, until));
-        let (added, put) = tokio::join!(add_policy, shelf.put_act(&id, &document, (now, until)));
-        let is_there = put? == Put::Already || is_earlier;
-        added?;
+        let put = unwritten.put_with_policy(shelf, (&id, &document), &its_policy, (now, until)).await?;
+        let is_there = put == Put::Already || is_earlier;
         if is_there && evidence.is_done() {
             // What was done now is not what is in the evidence that is there.
             let again = Evidence { id: evidence.again(), ..evidence.clone() };
@@ -250,11 +261,8 @@ pub async fn keep(
 /// [`ShelfError`]: something is still not written.
 pub async fn flush(shelf: &Shelf, unwritten: &Unwritten, (now, until): (Timestamp, Instant)) -> Result<(), ShelfError> {
     while let Some((id, (document, policy))) = unwritten.any() {
-        let written = async {
-            shelf.put_act(&id, &document, (now, until)).await?;
-            unwritten.add_policy(shelf, &policy, (now, until)).await
-        };
-        if let Err(error) = written.await {
+        let written = unwritten.put_with_policy(shelf, (&id, &document), &policy, (now, until)).await;
+        if let Err(error) = written {
             unwritten.keep(&id, document, policy);
             return Err(error);
         }
