@@ -63,7 +63,7 @@ pub(super) async fn handle(
     let is_replaced = context.settings.restores && first.attributions.iter().any(|own| !own.replaced.is_empty());
     let is_unsettled = is_event && is_missing && task.is_young(context, snapshot.observed_at);
     // What other deliveries left is revoked only with what the memory knows of it: a waiver may cover it by now.
-    let left = if is_event { left_by_others(context, task, &snapshot) } else { Vec::new() };
+    let left = if is_event { left_by_others(context, task, &first) } else { Vec::new() };
     let asks = concerns || (is_unsettled || !left.is_empty()) && context.settings.memory.is_some();
     let known = if asks {
         Box::pin(before_acting(context, task, (&snapshot.facts, &first))).await
@@ -290,11 +290,12 @@ pub(super) async fn gone(
 
 /// What other deliveries left unsettled, as far as this instance knows, where it matters: a port is open without the
 /// delivery's own changes. A record that is believed for minutes only is not believed for longer here.
-fn left_by_others(context: &Context, task: &GroupTask<'_>, snapshot: &Snapshot) -> Vec<Change> {
-    let mut others = context.recent.of(&snapshot.facts.location, task.changes);
-    others.retain(|change| outdated(context, change).is_none());
-    let stands = || task.judge(context, &snapshot.facts).exposures.iter().any(|exposure| exposure.standing);
-    if others.is_empty() || !stands() { Vec::new() } else { others }
+fn left_by_others(context: &Context, task: &GroupTask<'_>, first: &Judgement) -> Vec<Change> {
+    if !first.exposures.iter().any(|exposure| exposure.standing) {
+        return Vec::new();
+    }
+    let others = context.recent.of(&first.location, task.changes).into_iter();
+    others.filter(|change| outdated(context, change).is_none()).collect()
 }
 
 /// The findings, each with the payload that its change came from.
