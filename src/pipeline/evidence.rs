@@ -63,8 +63,7 @@ impl Looks {
             self.looks.pop();
             self.left_out += 1;
         }
-        let before = self.looks.iter().rev().find_map(|look| look.waivers.as_ref()).unwrap_or(&self.waivers);
-        let news = (before != waivers).then(|| waivers.clone());
+        let news = (Look::waivers_after(&self.looks, &self.waivers) != waivers).then(|| waivers.clone());
         self.looks.push(Look::new(facts, judged_at, plan).with_given_up(given_up.clone()).with_waivers(news));
     }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use portcullis_domain::memory::Waiver;
+use portcullis_domain::memory::{Waiver, exemptions};
 use portcullis_domain::opening::marker_of;
 use portcullis_domain::plan::going;
 use portcullis_domain::policy::{Mode, Policy};
@@ -60,10 +60,9 @@ impl Work<'_> {
         let Some(recall) = self.stand.recall.as_ref() else { return };
         if self.waived.waivers != recall.memory.waivers {
             self.waived.waivers.clone_from(&recall.memory.waivers);
-            let (now, policy) = (self.context.now(), &self.waived.policy);
-            let waived =
-                recall.waived(now, &snapshot.facts.location, policy).unwrap_or_else(|| policy.with_waivers([]));
-            self.waived.policy = Cow::Owned(waived);
+            let Waived { waivers, policy, .. } = &self.waived;
+            let exemptions = exemptions(waivers, (&snapshot.facts.location, policy, self.context.now()));
+            self.waived.policy = Cow::Owned(policy.with_waivers(exemptions));
         }
     }
 

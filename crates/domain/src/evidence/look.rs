@@ -143,6 +143,12 @@ impl Look {
         Self { waivers, ..self }
     }
 
+    /// The waivers that are known after some looks, of which each says what has changed, and before them.
+    #[must_use]
+    pub fn waivers_after<'a>(looks: &'a [Self], before: &'a BTreeMap<String, Waiver>) -> &'a BTreeMap<String, Waiver> {
+        looks.iter().rev().find_map(|look| look.waivers.as_ref()).unwrap_or(before)
+    }
+
     /// What was judged.
     #[must_use]
     pub fn facts(&self, location: &GroupLocation) -> Facts {

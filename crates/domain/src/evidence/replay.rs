@@ -97,8 +97,8 @@ impl Evidence {
 
     /// The policy with the waivers that were known at a look and held then.
     fn with_waivers(&self, policy: &Policy, (n, now): (usize, Timestamp)) -> Policy {
-        let known = self.looks.iter().take(n + 1).rev().find_map(|look| look.waivers.as_ref());
-        policy.with_waivers(exemptions(known.unwrap_or(&self.knew.waivers), (&self.location, policy, now)))
+        let known = Look::waivers_after(self.looks.get(..=n).unwrap_or(&self.looks), &self.knew.waivers);
+        policy.with_waivers(exemptions(known, (&self.location, policy, now)))
     }
 
     /// What was put back must have been lawful with the group as it was.
