@@ -140,3 +140,37 @@ async fn what_the_instance_remembers_of_another_change_is_not_revoked_against_a_
         assert_eq!(watch.ingress().len(), if is_waived { 3 } else { 2 });
     }
 }
+
+/// Whoever opens names a waiver that nobody has written, and the memory hangs by then. The rule goes within the time that a
+/// claim may take.
+#[tokio::test(start_paused = true)]
+async fn a_description_that_names_no_waiver_holds_up_a_revoke_for_no_longer_than_a_claim() {
+    let mut watch = remembering().start().await;
+    let event = watch.open(&[Permission::tcp(22, "0.0.0.0/0")]);
+    let own = watch.world.rules(ACCOUNT, REGION, &watch.group).into_iter().find(|it| it.from_port == 22).unwrap();
+    watch.world.revoke(ACCOUNT, REGION, &watch.group, &[&own.id]).unwrap();
+    let words = description("w-9999", watch.context.now() + jiff::SignedDuration::from_hours(1), "INC-123");
+    let (world, group, looks) = (watch.world.clone(), watch.group.clone(), AtomicUsize::new(0));
+    let times = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = Arc::clone(&times);
+    let between: Between = Arc::new(move |request| {
+        let is_look = request.body.starts_with(b"Action=DescribeSecurityGroupRules");
+        if is_look && looks.fetch_add(1, Ordering::SeqCst) == 5 {
+            let opened = Permission::tcp(22, "0.0.0.0/0").described(&words);
+            world.authorize(ACCOUNT, REGION, &group, &[opened]).unwrap();
+            noted.lock().unwrap().push(tokio::time::Instant::now());
+        }
+        if request.body.starts_with(b"Action=RevokeSecurityGroupIngress") {
+            noted.lock().unwrap().push(tokio::time::Instant::now());
+        }
+        let reply = world.handle(request);
+        let is_memory = world.last_call().is_some_and(|call| call.service == "dynamodb");
+        let hangs = is_memory && looks.load(Ordering::SeqCst) > 5;
+        (if hangs { Duration::from_secs(60) } else { Duration::from_millis(5) }, reply)
+    });
+    watch.start_behind(remembering(), between).await;
+    watch.finding(&event).await;
+    assert!(watch.ingress().is_empty());
+    let times = times.lock().unwrap();
+    assert!(times[1].duration_since(times[0]) < Duration::from_millis(400), "{times:?}");
+}
