@@ -91,11 +91,13 @@ impl Aws {
     }
 
     async fn put_once(&self, bus: &str, entries: &[Value]) -> Result<Value, AwsError> {
-        let missing = |what: &str| AwsError::not_sent(PUT.operation, format!("no {what} is configured"));
         // The bus may be in another Region than the function.
-        let of_arn = Arn::parse(bus).map(|bus| bus.region.to_owned());
-        let region = of_arn.or_else(|| Some(self.base.region()?.to_string())).ok_or_else(|| missing("Region"))?;
-        let region = Region::parse(&region).map_err(|error| AwsError::not_sent(PUT.operation, error.to_string()))?;
+        let region = match Arn::parse(bus) {
+            Some(bus) => {
+                Region::parse(bus.region).map_err(|error| AwsError::not_sent(PUT.operation, error.to_string()))?
+            }
+            None => self.region(PUT.operation)?,
+        };
         let signer = Signer::of(&self.base, PUT.operation)?;
         PUT.send(&self.base, signer, &region, &json!({ "Entries": entries })).await
     }

@@ -189,9 +189,10 @@ impl JsonCall {
     /// The service's own endpoint in a Region.
     fn host(self, region: &Region, fips: bool, dual_stack: bool) -> String {
         let (suffix, dual) = dns_suffixes(region);
-        // In GovCloud the usual endpoints of these two are the FIPS ones, and there is no host of the other name.
-        let is_usual =
-            !dual_stack && region.as_str().starts_with("us-gov-") && ["dynamodb", "events"].contains(&self.name);
+        // In GovCloud the usual endpoints of these are the FIPS ones, and there is no host of the other name.
+        let usual: &[&str] =
+            if dual_stack { &["organizations"] } else { &["dynamodb", "events", "organizations", "sqs"] };
+        let is_usual = region.as_str().starts_with("us-gov-") && usual.contains(&self.name);
         let fips = if fips && !is_usual { "-fips" } else { "" };
         format!("https://{}{fips}.{region}.{}", self.name, if dual_stack { dual } else { suffix })
     }

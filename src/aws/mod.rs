@@ -102,6 +102,16 @@ impl Aws {
         }
     }
 
+    /// The process's own Region.
+    ///
+    /// # Errors
+    /// [`AwsError`], for this call, where none is configured.
+    fn region(&self, call: &'static str) -> Result<Region, AwsError> {
+        let not_sent = |why: String| AwsError::not_sent(call, why);
+        let region = self.base.region().ok_or_else(|| not_sent("no Region is configured".to_owned()))?;
+        Region::parse(region.as_ref()).map_err(|error| not_sent(error.to_string()))
+    }
+
     /// The same clients, that read log files as this role.
     #[must_use]
     pub fn with_log_role(self, log_role: Option<LogRole>) -> Self {

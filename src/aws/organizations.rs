@@ -1,12 +1,19 @@
 //! Organizations: the accounts that a sweep of everything covers.
+//!
+//! Source: Organizations API Reference, ListAccounts: pages of at most 20 accounts, until an answer has no NextToken.
 
-use aws_sdk_organizations::Client;
-use aws_sdk_organizations::types::{Account, AccountState};
-use portcullis_domain::ids::AccountId;
+use portcullis_domain::ids::{AccountId, Region};
+use serde_json::{Value, json};
 
+use super::json_call::{JsonCall, Protocol, Signer};
 use super::{Aws, AwsError};
 
-const LIST_ACCOUNTS: &str = "ListAccounts";
+const LIST_ACCOUNTS: JsonCall = JsonCall {
+    service: "Organizations",
+    name: "organizations",
+    operation: "ListAccounts",
+    protocol: Protocol::Json11("AWSOrganizationsV20161128.ListAccounts"),
+};
 
 impl Aws {
     /// The organisation's accounts, less those that are suspended, closed or not activated yet: their roles cannot be
@@ -15,24 +22,83 @@ impl Aws {
     /// # Errors
     /// [`AwsError`]: an incomplete list is an error.
     pub async fn accounts(&self) -> Result<Vec<AccountId>, AwsError> {
-        let mut pages = Client::new(&self.base).list_accounts().into_paginator().send();
-        let mut accounts = Vec::new();
-        while let Some(page) = pages.next().await {
-            for account in page.map_err(|error| AwsError::from_sdk(LIST_ACCOUNTS, &error))?.accounts() {
-                if is_usable(account) {
-                    let id = AccountId::parse(account.id().unwrap_or_default());
-                    accounts.push(id.map_err(|error| AwsError::bad_answer(LIST_ACCOUNTS, &error))?);
+        let call = LIST_ACCOUNTS.operation;
+        let (region, signer) = (home(&self.region(call)?)?, Signer::of(&self.base, call)?);
+        let (mut accounts, mut page) = (Vec::new(), json!({}));
+        loop {
+            let answer = LIST_ACCOUNTS.send(&self.base, signer.clone(), &region, &page).await?;
+            for account in answer.get("Accounts").and_then(Value::as_array).into_iter().flatten() {
+                let text = |key: &str| account.get(key).and_then(Value::as_str);
+                if is_usable(text("State")) {
+                    let id = AccountId::parse(text("Id").unwrap_or_default());
+                    accounts.push(id.map_err(|error| AwsError::bad_answer(call, &error))?);
                 }
             }
+            let next = answer.get("NextToken").and_then(Value::as_str).filter(|token| !token.is_empty());
+            let Some(next) = next else { return Ok(accounts) };
+            let next = json!({ "NextToken": next });
+            if next == page {
+                return Err(AwsError::bad_answer(call, &"the next page is the one that was asked for"));
+            }
+            page = next;
         }
-        Ok(accounts)
     }
 }
 
-/// Whether the roles of an account can be assumed.
+/// Whether the roles of an account in this state can be assumed.
 #[must_use]
-pub fn is_usable(account: &Account) -> bool {
+pub fn is_usable(state: Option<&str>) -> bool {
     // In any other state an account may still run something.
-    let unusable = [AccountState::Suspended, AccountState::Closed, AccountState::PendingActivation];
-    account.state().is_none_or(|state| !unusable.contains(state))
+    !matches!(state, Some("SUSPENDED" | "CLOSED" | "PENDING_ACTIVATION"))
+}
+
+/// Where a Region's partition has its one endpoint (AWS General Reference, "AWS Organizations endpoints and quotas", and
+/// the endpoint tests of aws-sdk-organizations).
+fn home(region: &Region) -> Result<Region, AwsError> {
+    let homes = [
+        ("cn-", "cn-northwest-1"),
+        ("eusc-", "eusc-de-east-1"),
+        ("us-gov-", "us-gov-west-1"),
+        ("us-iso-", "us-iso-east-1"),
+        ("us-isob-", "us-isob-east-1"),
+        ("eu-isoe-", "eu-isoe-west-1"),
+        ("us-isof-", "us-isof-south-1"),
+    ];
+    let home = homes.into_iter().find(|(prefix, _)| region.as_str().starts_with(prefix));
+    let home = Region::parse(home.map_or("us-east-1", |(_, home)| home));
+    home.map_err(|error| AwsError::not_sent(LIST_ACCOUNTS.operation, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_partition_has_one_endpoint() {
+        for (region, expected) in [
+            ("eu-west-1", "us-east-1"),
+            ("us-west-2", "us-east-1"),
+            ("il-central-1", "us-east-1"),
+            ("cn-north-1", "cn-northwest-1"),
+            ("us-gov-east-1", "us-gov-west-1"),
+            ("us-iso-west-1", "us-iso-east-1"),
+            ("us-isob-east-1", "us-isob-east-1"),
+            ("eu-isoe-west-1", "eu-isoe-west-1"),
+            ("us-isof-east-1", "us-isof-south-1"),
+            ("eusc-de-east-1", "eusc-de-east-1"),
+        ] {
+            assert_eq!(home(&Region::parse(region).unwrap()).unwrap().as_str(), expected, "{region}");
+        }
+    }
+
+    /// Organizations API Reference, Account, `State`.
+    #[test]
+    fn an_account_is_left_out_only_where_its_roles_cannot_be_assumed() {
+        for state in [None, Some("ACTIVE"), Some("PENDING_CLOSURE"), Some("SOMETHING_NEW")] {
+            assert!(is_usable(state), "{state:?}");
+        }
+        for state in ["SUSPENDED", "CLOSED", "PENDING_ACTIVATION"] {
+            assert!(!is_usable(Some(state)), "{state}");
+        }
+    }
 }

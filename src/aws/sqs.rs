@@ -1,11 +1,24 @@
 //! SQS: messages into a queue.
+//!
+//! Source: SQS API Reference, SendMessageBatch: at most ten messages a call. A message may fail where the others of its call
+//! do not.
 
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures_util::{StreamExt, stream};
 use portcullis_domain::text::escaped;
+use serde_json::{Value, json};
 
+use super::json_call::{JsonCall, Protocol, Signer};
 use super::{Aws, AwsError, Code, Effect};
+
+const SEND: JsonCall = JsonCall {
+    service: "SQS",
+    name: "sqs",
+    operation: "SendMessageBatch",
+    protocol: Protocol::Json10("AmazonSQS.SendMessageBatch"),
+};
+
+/// One call takes at most this many messages.
+const MOST_ENTRIES: usize = 10;
 
 /// This many batches of messages are sent at a time: a sweep of a thousand accounts is 1,700 of them.
 const MOST_SENT_AT_ONCE: usize = 8;
@@ -13,9 +26,7 @@ const MOST_SENT_AT_ONCE: usize = 8;
 impl Aws {
     /// Sends messages to a queue. The messages that the queue did not take come back in their order, each with the reason.
     pub async fn enqueue(&self, queue: &str, messages: &[String]) -> Vec<(String, AwsError)> {
-        let sqs = Client::new(&self.base);
-        // SQS takes ten at a time (SQS API Reference, SendMessageBatch).
-        let sent = messages.chunks(10).map(|batch| enqueue_batch(&sqs, queue, batch, 0));
+        let sent = messages.chunks(MOST_ENTRIES).map(|batch| self.enqueue_batch(queue, batch, 0));
         let refused: Vec<_> = stream::iter(sent).buffered(MOST_SENT_AT_ONCE).collect().await;
         refused.into_iter().flatten().collect()
     }
@@ -24,37 +35,62 @@ impl Aws {
     ///
     /// # Errors
     /// [`AwsError`]: the queue did not take it.
-    pub async fn enqueue_later(&self, queue: &str, message: String, seconds: i32) -> Result<(), AwsError> {
-        let refused = enqueue_batch(&Client::new(&self.base), queue, &[message], seconds).await;
+    pub async fn enqueue_later(&self, queue: &str, message: String, seconds: u16) -> Result<(), AwsError> {
+        let refused = self.enqueue_batch(queue, &[message], seconds).await;
         refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// Sends one batch; the messages that were not taken.
+    async fn enqueue_batch(&self, queue: &str, batch: &[String], seconds: u16) -> Vec<(String, AwsError)> {
+        match self.send_batch(queue, batch, seconds).await {
+            Ok(answer) => refusals(&answer, batch),
+            Err(error) => batch.iter().map(|body| (body.clone(), error.clone())).collect(),
+        }
+    }
+
+    async fn send_batch(&self, queue: &str, batch: &[String], seconds: u16) -> Result<Value, AwsError> {
+        let entry = |(n, body): (usize, &String)| match seconds {
+            0 => json!({ "Id": n.to_string(), "MessageBody": body }),
+            _ => json!({ "Id": n.to_string(), "MessageBody": body, "DelaySeconds": seconds }),
+        };
+        let entries: Vec<Value> = batch.iter().enumerate().map(entry).collect();
+        let (region, signer) = (self.region(SEND.operation)?, Signer::of(&self.base, SEND.operation)?);
+        SEND.send(&self.base, signer, &region, &json!({ "QueueUrl": queue, "Entries": entries })).await
     }
 }
 
-/// Sends one batch; the messages that were not taken.
-async fn enqueue_batch(sqs: &Client, queue: &str, batch: &[String], seconds: i32) -> Vec<(String, AwsError)> {
-    let call = "SendMessageBatch";
-    let entry = |(n, body): (usize, &String)| {
-        let entry = SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(body);
-        let entry = if seconds > 0 { entry.delay_seconds(seconds) } else { entry };
-        entry.build().ok()
-    };
-    let entries: Vec<_> = batch.iter().enumerate().filter_map(entry).collect();
-    let answer = match sqs.send_message_batch().queue_url(queue).set_entries(Some(entries)).send().await {
-        Ok(answer) => answer,
-        Err(error) => {
-            let error = AwsError::from_sdk(call, &error);
-            return batch.iter().map(|body| (body.clone(), error.clone())).collect();
-        }
+/// The messages that an answer does not say were taken, each with the reason.
+fn refusals(answer: &Value, batch: &[String]) -> Vec<(String, AwsError)> {
+    let named = |list: &str, id: &str| {
+        let list = answer.get(list).and_then(Value::as_array)?;
+        list.iter().find(|entry| entry.get("Id").and_then(Value::as_str) == Some(id))
     };
     let refused = |(n, body): (usize, &String)| {
         let id = n.to_string();
-        if answer.successful().iter().any(|taken| taken.id() == id) {
+        if named("Successful", &id).is_some() {
             return None;
         }
-        let why = answer.failed().iter().find(|failed| failed.id() == id);
-        let code = why.map_or(Code::NotListed, |why| Code::Aws(why.code().to_owned()));
-        let message = escaped(why.and_then(|why| why.message()).unwrap_or("no message"));
-        Some((body.clone(), AwsError { call, code, message, effect: Effect::NotYet }))
+        let text = |key: &str| named("Failed", &id)?.get(key)?.as_str();
+        let code = text("Code").map_or(Code::NotListed, |code| Code::Aws(code.to_owned()));
+        let message = escaped(text("Message").unwrap_or("no message"));
+        Some((body.clone(), AwsError { call: SEND.operation, code, message, effect: Effect::NotYet }))
     };
     batch.iter().enumerate().filter_map(refused).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SQS API Reference, SendMessageBatch, "Response Elements".
+    #[test]
+    fn a_message_that_the_answer_does_not_name_was_not_taken() {
+        let batch = ["a", "b", "c"].map(str::to_owned);
+        let failed = json!({"Id": "1", "Code": "InternalError", "Message": "try again", "SenderFault": false});
+        let answer = json!({"Successful": [{"Id": "0", "MessageId": "m"}], "Failed": [failed]});
+        let refused = refusals(&answer, &batch);
+        let told: Vec<_> = refused.iter().map(|(body, error)| (body.as_str(), error.code.as_str())).collect();
+        assert_eq!(told, [("b", "InternalError"), ("c", "NotListed")]);
+        assert_eq!(refusals(&json!({}), &batch).len(), 3);
+    }
 }

@@ -22,7 +22,7 @@ const TOGETHER: SignedDuration = SignedDuration::from_mins(5);
 
 /// The last message of a sweep is kept back for so many seconds: a small sweep is done by then. In a longer one it comes
 /// behind the places that are still to be swept.
-const TELL_AFTER: i32 = 300;
+const TELL_AFTER: u16 = 300;
 
 /// An expression of DynamoDB has at most 4 KB. Each change is charged for the whole item, so that few are better than many.
 const MOST_REMOVED: usize = 500;

@@ -5,6 +5,7 @@
 //! `PORTCULLIS_TEST_MOTO` is the path of its server. `make test` installs it, sets the variable, and runs these tests
 //! by name.
 
+mod neighbours;
 mod stores;
 
 use std::io::{Read, Write};

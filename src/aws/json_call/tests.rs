@@ -15,7 +15,7 @@ fn region(name: &str) -> Region {
     Region::parse(name).unwrap()
 }
 
-/// Source: the endpoint tests of aws-sdk-dynamodb and aws-sdk-eventbridge.
+/// Source: the endpoint tests of the SDK crates of these services.
 #[test]
 fn a_host_is_the_one_that_the_sdks_own_clients_ask() {
     for (name, region_name, fips, dual_stack, host) in [
@@ -34,6 +34,21 @@ fn a_host_is_the_one_that_the_sdks_own_clients_ask() {
         ("events", "us-east-1", true, false, "events-fips.us-east-1.amazonaws.com"),
         ("events", "us-gov-east-1", true, false, "events.us-gov-east-1.amazonaws.com"),
         ("events", "us-gov-east-1", false, true, "events.us-gov-east-1.api.aws"),
+        ("sqs", "af-south-1", false, false, "sqs.af-south-1.amazonaws.com"),
+        ("sqs", "us-east-2", true, false, "sqs-fips.us-east-2.amazonaws.com"),
+        ("sqs", "us-east-1", true, true, "sqs-fips.us-east-1.api.aws"),
+        ("sqs", "us-gov-east-1", true, false, "sqs.us-gov-east-1.amazonaws.com"),
+        ("sqs", "us-gov-east-1", true, true, "sqs-fips.us-gov-east-1.api.aws"),
+        ("sqs", "cn-northwest-1", false, false, "sqs.cn-northwest-1.amazonaws.com.cn"),
+        ("organizations", "us-east-1", false, false, "organizations.us-east-1.amazonaws.com"),
+        ("organizations", "us-east-1", true, true, "organizations-fips.us-east-1.api.aws"),
+        ("organizations", "cn-northwest-1", true, false, "organizations-fips.cn-northwest-1.amazonaws.com.cn"),
+        ("organizations", "eusc-de-east-1", false, false, "organizations.eusc-de-east-1.amazonaws.eu"),
+        ("organizations", "us-isob-east-1", false, false, "organizations.us-isob-east-1.sc2s.sgov.gov"),
+        ("organizations", "eu-isoe-west-1", false, false, "organizations.eu-isoe-west-1.cloud.adc-e.uk"),
+        ("organizations", "us-isof-south-1", true, false, "organizations-fips.us-isof-south-1.csp.hci.ic.gov"),
+        ("organizations", "us-gov-west-1", true, false, "organizations.us-gov-west-1.amazonaws.com"),
+        ("organizations", "us-gov-west-1", true, true, "organizations.us-gov-west-1.api.aws"),
         ("securityhub", "us-gov-west-1", true, false, "securityhub-fips.us-gov-west-1.amazonaws.com"),
     ] {
         let config = SdkConfig::builder().use_fips(fips).use_dual_stack(dual_stack).build();

@@ -20,7 +20,7 @@ const TABLE: &str = "memory";
 const BUCKET: &str = "kept";
 const ITEM: &str = "123456789012/eu-west-1/sg-0a1b2c3d4e5f60718";
 
-async fn clients(url: &str) -> Aws {
+pub(super) async fn clients(url: &str) -> Aws {
     let http = aws_smithy_http_client::Builder::new().build_http();
     let loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
@@ -31,7 +31,7 @@ async fn clients(url: &str) -> Aws {
 }
 
 /// Makes a call that the function never makes.
-fn post(url: &str, (service, target): (&str, &str), body: &str) -> String {
+pub(super) fn post(url: &str, (service, target): (&str, &str), body: &str) -> String {
     let host = url.trim_start_matches("http://");
     let mut connection = TcpStream::connect(host).unwrap();
     let credential = format!("{ACCOUNT}/20261121/{REGION}/{service}/aws4_request");

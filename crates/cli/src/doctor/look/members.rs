@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_organizations::types::AccountState;
 use futures_util::{StreamExt, stream};
+use portcullis::aws::is_usable;
 use portcullis_domain::ids::{AccountId, Region};
 
 use super::super::api::LIST_ACCOUNTS;
@@ -56,7 +58,7 @@ async fn listed(scene: &Scene<'_>) -> Seen<BTreeSet<AccountId>> {
     let (client, mut found, mut next) = (scene.clients.organizations(), BTreeSet::new(), None);
     loop {
         let page = scene.ask.call(LIST_ACCOUNTS, client.list_accounts().set_next_token(next).send()).await?;
-        let usable = page.accounts().iter().filter(|account| portcullis::aws::is_usable(account));
+        let usable = page.accounts().iter().filter(|account| is_usable(account.state().map(AccountState::as_str)));
         found.extend(usable.filter_map(|account| AccountId::parse(account.id()?).ok()));
         next = page.next_token().map(str::to_owned);
         if next.is_none() {
