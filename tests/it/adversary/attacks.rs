@@ -18,6 +18,9 @@ pub(super) enum Attack {
     Flip,
     /// A new rule is authorized and the old one revoked, again and again.
     Replace,
+    /// As both, and each rule's description names a waiver of its own that nobody wrote, so that the memory is read for
+    /// each.
+    Marked,
     /// The attacker describes the group, and opens it again as soon as it is closed.
     React,
     /// Open from the call until just before its event arrives, again and again.
@@ -52,9 +55,10 @@ pub(super) enum Attack {
     Improvise,
 }
 
-pub(super) const ATTACKS: [Attack; 18] = [
+pub(super) const ATTACKS: [Attack; 19] = [
     Attack::Flip,
     Attack::Replace,
+    Attack::Marked,
     Attack::React,
     Attack::Pulse,
     Attack::Split,
@@ -114,6 +118,7 @@ impl Attack {
         match self {
             Self::Flip => moving::flip(run, pace).await,
             Self::Replace => moving::replace(run, pace).await,
+            Self::Marked => moving::marked(run, pace).await,
             Self::React => moving::react(run, pace).await,
             Self::Pulse => moving::pulse(run, pace).await,
             Self::Silence => moving::silence(run, pace).await,
@@ -143,6 +148,7 @@ impl Attack {
             Self::Improvise => rng.u64(4..12),
             Self::Flip
             | Self::Replace
+            | Self::Marked
             | Self::React
             | Self::Silence
             | Self::Starve

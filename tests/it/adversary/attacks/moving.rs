@@ -17,6 +17,10 @@ pub(super) async fn flip(run: &Rc<Run>, pace: Pace) -> u64 {
 }
 
 pub(super) async fn flip_in(run: &Rc<Run>, group: &str, pace: Pace) {
+    flip_through(run, group, pace, state).await;
+}
+
+async fn flip_through(run: &Rc<Run>, group: &str, pace: Pace, state: impl Fn(u64) -> Permission) {
     let mut rule = String::new();
     for n in 0..pace.moves {
         // If the function has revoked the rule, a new one is made.
@@ -29,14 +33,30 @@ pub(super) async fn flip_in(run: &Rc<Run>, group: &str, pace: Pace) {
 
 pub(super) async fn replace(run: &Rc<Run>, pace: Pace) -> u64 {
     let group = group(run, "web").await;
+    replace_through(run, &group, pace, state).await;
+    run.now()
+}
+
+async fn replace_through(run: &Rc<Run>, group: &str, pace: Pace, state: impl Fn(u64) -> Permission) {
     let mut old: Vec<String> = Vec::new();
     for n in 0..pace.moves {
-        let new = run.authorize(Who::Attacker, &group, &[state(n)]).await;
+        let new = run.authorize(Who::Attacker, group, &[state(n)]).await;
         if !old.is_empty() {
-            run.revoke(&group, &old).await;
+            run.revoke(group, &old).await;
         }
         old = new;
         sleep(millis(pace.every)).await;
+    }
+}
+
+pub(super) async fn marked(run: &Rc<Run>, pace: Pace) -> u64 {
+    let group = group(run, "web").await;
+    let marked = |n| {
+        state(n).described(&format!("portcullis w-{:04} until 2100-01-02T00:00:00Z INC-{n}", 1_000 + pace.variant + n))
+    };
+    match pace.variant % 2 {
+        0 => replace_through(run, &group, pace, marked).await,
+        _ => flip_through(run, &group, pace, marked).await,
     }
     run.now()
 }
