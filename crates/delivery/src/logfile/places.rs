@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use memchr::{memchr2, memmem};
+use memchr::{memchr_iter, memmem};
 
 /// How many bytes are searched for one thing, before they are for the next: they stay in the processor's near memory meanwhile.
 const SEARCHED: usize = 64 << 10;
@@ -24,9 +24,12 @@ impl Places {
         if !names.iter().all(|name| name.iter().copied().all(is_plain)) {
             return None;
         }
+        let begins_with = |value: &[u8], name: &[u8]| {
+            value.first() == name.first() && value.starts_with(name) && value.get(name.len()) == Some(&b'"')
+        };
         search(NAME, text, |behind| match value(behind) {
-            Some(name) => names.binary_search(&name).is_ok(),
-            // It is no text, or one that may be written in another way.
+            Some(value) => names.iter().any(|name| begins_with(value, name)),
+            // It is no text.
             None => true,
         })
     }
@@ -57,35 +60,34 @@ const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
-/// The text that follows a key, if it is one that is written as it is.
+/// What is behind the quote of the text that follows a key, if it is a text.
 fn value(behind_key: &[u8]) -> Option<&[u8]> {
-    let value = match behind_key {
-        [b':', b'"', value @ ..] => value,
-        other => other.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"\"")?,
-    };
-    let end = memchr2(b'"', b'\\', value)?;
-    value.get(..end).filter(|_| value.get(end) == Some(&b'"'))
+    match behind_key {
+        [b':', b'"', value @ ..] => Some(value),
+        other => other.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"\""),
+    }
 }
 
 /// Where the word stands, and what is behind it may be wanted. `None`: a letter is written in another way somewhere.
 fn search(word: &[u8], text: &[u8], may_be_wanted: impl Fn(&[u8]) -> bool) -> Option<Places> {
-    let (finder, escape) = (memmem::Finder::new(word), memmem::Finder::new(b"\\u00"));
+    let finder = memmem::Finder::new(word);
     let mut places = Vec::new();
     for base in (0..text.len()).step_by(SEARCHED) {
         let piece = |length: usize| text.get(base..(base + SEARCHED + length - 1).min(text.len())).unwrap_or_default();
-        let is_escaped_letter = |at: usize| match text.get(base + at + 4..base + at + 6) {
-            Some(digits) => {
-                std::str::from_utf8(digits).is_ok_and(|digits| u8::from_str_radix(digits, 16).is_ok_and(is_plain))
-            }
-            None => false,
-        };
-        if escape.find_iter(piece(4)).any(is_escaped_letter) {
+        // One byte is found in half the time that a word takes.
+        if memchr_iter(b'\\', piece(1)).any(|at| is_escaped_letter(text.get(base + at..).unwrap_or_default())) {
             return None;
         }
         let found = finder.find_iter(piece(word.len())).map(|at| base + at);
         places.extend(found.filter(|at| may_be_wanted(text.get(at + word.len()..).unwrap_or_default())));
     }
     Some(Places(places))
+}
+
+/// Whether a text begins with a letter that is written as `\u00…`.
+fn is_escaped_letter(text: &[u8]) -> bool {
+    let Some(digits) = text.strip_prefix(b"\\u00").and_then(|rest| rest.get(..2)) else { return false };
+    std::str::from_utf8(digits).is_ok_and(|digits| u8::from_str_radix(digits, 16).is_ok_and(is_plain))
 }
 
 #[cfg(test)]
@@ -102,7 +104,7 @@ mod tests {
         let text = r#"{"eventName":"A","a":"B"},{"eventName" :
             "B"},{"eventName":"C"},{"x":"\"eventName\":\"B\""},{"eventName":"B\n"},{"eventName":7},{"eventName":"BB"}"#;
         let at = |what: &str| text.find(what).unwrap();
-        let unsure = [at("\"eventName\":\"B\\n"), at("\"eventName\":7")];
+        let unsure = [at("\"eventName\":7")];
         assert_eq!(calls(&["B", "D"], text).unwrap(), [&[at("\"eventName\" :")][..], &unsure].concat());
         assert_eq!(calls(&["A", "C"], text).unwrap(), [&[1, at("\"eventName\":\"C")][..], &unsure].concat());
         assert_eq!(calls(&[], text).unwrap(), unsure);

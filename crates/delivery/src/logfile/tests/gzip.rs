@@ -137,3 +137,15 @@ fn a_bomb_is_an_error_and_takes_no_memory() {
     stream.finish(|each| found.push(parsed(each)));
     assert_eq!(found, [Err(Error::TooLarge)]);
 }
+
+#[test]
+fn a_text_is_as_long_as_it_likes_where_nothing_of_it_is_kept() {
+    let chunk = vec![b' '; 1 << 20];
+    let read = |mut unzip: Unzip| {
+        let mut length = 0;
+        let result = (0..=MOST_UNZIPPED >> 20).try_for_each(|_| unzip.push(&chunk, |text| length += text.len()));
+        (length as u64, result.and_then(|()| unzip.finish()))
+    };
+    assert_eq!(read(Unzip::unlimited()), (MOST_UNZIPPED + (1 << 20), Ok(())));
+    assert_eq!(read(Unzip::default()), (MOST_UNZIPPED, Err(Error::TooLarge)));
+}
