@@ -99,7 +99,7 @@ pub fn with_text<T>(
 /// A file of so many bytes is not read as a whole.
 pub(crate) const LARGE: u64 = 8 << 20;
 
-/// Gives a file's plain text to `each` in pieces. Returns how many bytes the file has, and the error if it is damaged.
+/// Gives a file's plain text, of any length, to `each` in pieces. Returns how many bytes the file has, and the error if it is damaged.
 ///
 /// # Errors
 /// Those of the file system.
@@ -118,12 +118,12 @@ pub fn in_pieces(
             each(text);
             return Ok((bytes.len() as u64, None));
         }
-        let mut unzip = Unzip::default();
+        let mut unzip = Unzip::unlimited();
         let damage = bytes.chunks(1 << 16).try_for_each(|chunk| unzip.push(chunk, &mut each));
         let damage = damage.and_then(|()| unzip.finish());
         return Ok((bytes.len() as u64, damage.err().map(|error| error.to_string())));
     }
-    let (mut unzip, mut chunk) = (Unzip::default(), vec![0; 1 << 16]);
+    let (mut unzip, mut chunk) = (Unzip::unlimited(), vec![0; 1 << 16]);
     loop {
         let length = file.read(&mut chunk)?;
         let Some(read) = chunk.get(..length).filter(|read| !read.is_empty()) else { break };

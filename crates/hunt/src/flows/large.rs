@@ -74,7 +74,7 @@ pub(super) fn read<S: Send>(
     let bytes = file.metadata()?.len();
     let cutting = Mutex::new(Cutting {
         file,
-        unzip: Unzip::default(),
+        unzip: Unzip::unlimited(),
         chunk: vec![0; 1 << 16],
         blocks: Blocks::new(inputs.flow_format.clone()),
         count: 0,
