@@ -5,7 +5,9 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
 use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
+use aws_runtime::recursion_detection::RecursionDetectionInterceptor;
 use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
+use aws_runtime::service_clock_skew::{ServiceClockSkewClassifier, ServiceClockSkewInterceptor};
 use aws_sdk_ec2::config::{SharedCredentialsProvider, SharedIdentityCache};
 use aws_sdk_ec2::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
@@ -140,7 +142,7 @@ impl JsonCall {
             .service_name(self.service)
             .operation_name(self.operation)
             .http_client(http)
-            .endpoint_url(&self.endpoint(base, region))
+            .endpoint_url(&self.endpoint(base, region)?)
             .standard_retry(retries)
             .timeout_config(timeouts.clone())
             .sleep_impl(sleep)
@@ -149,6 +151,10 @@ impl JsonCall {
             .retry_classifier(HttpStatusCodeClassifier::default())
             .retry_classifier(TransientErrorClassifier::<Refused>::new())
             .retry_classifier(AwsErrorCodeClassifier::<Refused>::new())
+            .retry_classifier(ServiceClockSkewClassifier::<Refused>::new())
+            .interceptor(ServiceClockSkewInterceptor::new())
+            // Lambda stops a function that calls itself over a queue again and again: by this header it knows.
+            .interceptor(RecursionDetectionInterceptor::new())
             .runtime_plugin(auth);
         if let Some(time) = base.time_source() {
             operation = operation.time_source(time);
@@ -176,14 +182,23 @@ impl JsonCall {
     }
 
     /// The endpoint that is configured for the service, or for all; else the service's own.
-    fn endpoint(self, base: &SdkConfig, region: &Region) -> String {
+    ///
+    /// # Errors
+    /// [`AwsError`] where one is configured and FIPS or dual stack is asked for as well: nobody knows what that one speaks.
+    fn endpoint(self, base: &SdkConfig, region: &Region) -> Result<String, AwsError> {
         let key = ServiceConfigKey::builder().service_id(self.service).env("AWS_ENDPOINT_URL").profile("endpoint_url");
         let of_service = || base.service_config()?.load_config(key.build().ok()?);
         let of_code = base.endpoint_url().filter(|_| base.get_origin("endpoint_url").is_client_config());
         let configured = of_code.map(str::to_owned).or_else(of_service);
         let configured = configured.or_else(|| base.endpoint_url().map(str::to_owned));
-        configured
-            .unwrap_or_else(|| self.host(region, base.use_fips() == Some(true), base.use_dual_stack() == Some(true)))
+        let (fips, dual_stack) = (base.use_fips() == Some(true), base.use_dual_stack() == Some(true));
+        match configured {
+            Some(_) if fips || dual_stack => {
+                Err(self.not_sent("an endpoint is configured, and FIPS or dual stack as well: leave out one of them"))
+            }
+            Some(endpoint) => Ok(endpoint),
+            None => Ok(self.host(region, fips, dual_stack)),
+        }
     }
 
     /// The service's own endpoint in a Region.
@@ -235,7 +250,7 @@ fn answer(response: &HttpResponse) -> Result<Value, OrchestratorError<Refused>> 
         let code = code.split(':').next().unwrap_or_default();
         error = error.code(code.rsplit('#').next().unwrap_or_default());
     }
-    if let Some(message) = text(["message", "Message"]) {
+    if let Some(message) = ["message", "Message", "errorMessage"].iter().find_map(|key| body.get(key)?.as_str()) {
         error = error.message(message);
     }
     let metadata = error.build();

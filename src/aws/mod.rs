@@ -1,4 +1,4 @@
-//! AWS as the function needs it. The clients are the SDK's own; errors keep AWS's code.
+//! AWS as the function needs it. The clients are the SDK's own, or made of its parts; errors keep AWS's code.
 //!
 //! [`Aws`] is made once, in init. A [`Session`] is made from it for each invocation: it knows who the function is and how
 //! long its calls may take.

@@ -2,6 +2,8 @@
 //!
 //! Source: Organizations API Reference, ListAccounts: pages of at most 20 accounts, until an answer has no NextToken.
 
+use std::collections::BTreeSet;
+
 use portcullis_domain::ids::{AccountId, Region};
 use serde_json::{Value, json};
 
@@ -24,24 +26,34 @@ impl Aws {
     pub async fn accounts(&self) -> Result<Vec<AccountId>, AwsError> {
         let call = LIST_ACCOUNTS.operation;
         let (region, signer) = (home(&self.region(call)?)?, Signer::of(&self.base, call)?);
-        let (mut accounts, mut page) = (Vec::new(), json!({}));
+        let (mut accounts, mut seen, mut body) = (Vec::new(), BTreeSet::new(), json!({}));
         loop {
-            let answer = LIST_ACCOUNTS.send(&self.base, signer.clone(), &region, &page).await?;
-            for account in answer.get("Accounts").and_then(Value::as_array).into_iter().flatten() {
-                let text = |key: &str| account.get(key).and_then(Value::as_str);
-                if is_usable(text("State")) {
-                    let id = AccountId::parse(text("Id").unwrap_or_default());
-                    accounts.push(id.map_err(|error| AwsError::bad_answer(call, &error))?);
-                }
-            }
-            let next = answer.get("NextToken").and_then(Value::as_str).filter(|token| !token.is_empty());
+            let answer = LIST_ACCOUNTS.send(&self.base, signer.clone(), &region, &body).await?;
+            let bad = |why: &str| AwsError::bad_answer(call, &why);
+            let (page, next) = page(&answer).map_err(bad)?;
+            accounts.extend(page);
             let Some(next) = next else { return Ok(accounts) };
-            let next = json!({ "NextToken": next });
-            if next == page {
-                return Err(AwsError::bad_answer(call, &"the next page is the one that was asked for"));
+            body = json!({ "NextToken": next });
+            if !seen.insert(next) {
+                return Err(bad("a page comes again"));
             }
-            page = next;
         }
+    }
+}
+
+/// The usable accounts of a page, and the token of the next one. What is not of this form may hide accounts.
+fn page(answer: &Value) -> Result<(Vec<AccountId>, Option<String>), &'static str> {
+    let mut accounts = Vec::new();
+    for account in answer.get("Accounts").and_then(Value::as_array).ok_or("it has no list of accounts")? {
+        let text = |key: &str| account.get(key).and_then(Value::as_str);
+        if is_usable(text("State")) {
+            accounts.push(AccountId::parse(text("Id").unwrap_or_default()).map_err(|_| "an account has no id")?);
+        }
+    }
+    match answer.get("NextToken") {
+        None | Some(Value::Null) => Ok((accounts, None)),
+        Some(Value::String(next)) => Ok((accounts, Some(next.clone()).filter(|next| !next.is_empty()))),
+        Some(_) => Err("the token of the next page is no text"),
     }
 }
 
@@ -88,6 +100,29 @@ mod tests {
             ("eusc-de-east-1", "eusc-de-east-1"),
         ] {
             assert_eq!(home(&Region::parse(region).unwrap()).unwrap().as_str(), expected, "{region}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_may_hide_accounts_is_refused() {
+        let ids = |answer: Value| page(&answer).map(|(accounts, next)| (accounts.len(), next));
+        let account = json!({"Id": "111122223333", "State": "ACTIVE"});
+        assert_eq!(ids(json!({"Accounts": [account], "NextToken": "n"})), Ok((1, Some("n".to_owned()))));
+        for end in [
+            json!({"Accounts": []}),
+            json!({"Accounts": [], "NextToken": null}),
+            json!({"Accounts": [], "NextToken": ""}),
+        ] {
+            assert_eq!(ids(end), Ok((0, None)));
+        }
+        for wrong in [
+            json!({}),
+            json!({"Accounts": {}}),
+            json!({"Accounts": [], "NextToken": 7}),
+            json!({"Accounts": [{"State": "ACTIVE"}]}),
+            json!({"Accounts": ["111122223333"]}),
+        ] {
+            assert!(page(&wrong).is_err(), "{wrong}");
         }
     }
 

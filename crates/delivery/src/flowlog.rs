@@ -63,11 +63,14 @@ pub struct Reader {
     format: Option<Format>,
     rest: Vec<u8>,
     line: u64,
-    /// Names of fields that are not known here, each once.
+    /// Names of fields that are not known here, each once, and not too many.
     unknown: Vec<String>,
     /// Whether it is inside of a line that is too long to be kept.
     is_too_long: bool,
 }
+
+/// Of the names in headers that are no known fields, this many are kept.
+const MOST_UNKNOWN: usize = 20;
 
 /// A line of more bytes, with its end, is no record.
 const LONGEST_LINE: usize = 64 << 10;
@@ -168,7 +171,7 @@ impl Reader {
         let (format, unknown) = Format::of_header(&String::from_utf8_lossy(line));
         self.format = Some(format);
         for name in unknown {
-            if !self.unknown.contains(&name) {
+            if self.unknown.len() < MOST_UNKNOWN && !self.unknown.contains(&name) {
                 self.unknown.push(name);
             }
         }

@@ -52,7 +52,7 @@ fn a_host_is_the_one_that_the_sdks_own_clients_ask() {
         ("securityhub", "us-gov-west-1", true, false, "securityhub-fips.us-gov-west-1.amazonaws.com"),
     ] {
         let config = SdkConfig::builder().use_fips(fips).use_dual_stack(dual_stack).build();
-        assert_eq!(call(name).endpoint(&config, &region(region_name)), format!("https://{host}"));
+        assert_eq!(call(name).endpoint(&config, &region(region_name)).unwrap(), format!("https://{host}"));
     }
 }
 
@@ -70,11 +70,17 @@ impl LoadServiceConfig for Variables {
 #[test]
 fn a_configured_endpoint_comes_before_the_services_own() {
     let of_service = Variables(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://table")]);
-    let config = SdkConfig::builder().use_fips(true).service_config(of_service).build();
-    assert_eq!(call("dynamodb").endpoint(&config, &region("eu-west-1")), "http://table");
-    let of_another = Variables(&[("AWS_ENDPOINT_URL_S3", "http://bucket")]);
-    let config = SdkConfig::builder().service_config(of_another).endpoint_url("http://all").build();
-    assert_eq!(call("dynamodb").endpoint(&config, &region("eu-west-1")), "http://all");
+    let endpoint = |config: SdkConfig| call("dynamodb").endpoint(&config, &region("eu-west-1"));
+    assert_eq!(endpoint(SdkConfig::builder().service_config(of_service).build()).unwrap(), "http://table");
+    let of_another = || SdkConfig::builder().service_config(Variables(&[("AWS_ENDPOINT_URL_S3", "http://bucket")]));
+    assert_eq!(endpoint(of_another().endpoint_url("http://all").build()).unwrap(), "http://all");
+    for both in [
+        of_another().endpoint_url("http://all").use_fips(true),
+        of_another().endpoint_url("http://all").use_dual_stack(true),
+    ] {
+        let error = endpoint(both.build()).unwrap_err();
+        assert!(error.message.contains("FIPS or dual stack"), "{error}");
+    }
 }
 
 #[test]

@@ -18,8 +18,8 @@ pub(super) enum Attack {
     Flip,
     /// A new rule is authorized and the old one revoked, again and again.
     Replace,
-    /// As both, and each rule's description names a waiver of its own that nobody wrote, so that the memory is read for
-    /// each.
+    /// Flip or Replace, by the variant, and each rule's description names a waiver of its own that nobody wrote: for each
+    /// the memory is read.
     Marked,
     /// The attacker describes the group, and opens it again as soon as it is closed.
     React,

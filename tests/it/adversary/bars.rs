@@ -62,7 +62,7 @@ fn the_adversary_fights_every_way_it_knows() {
 #[test]
 #[ignore = "a measure, which depends on the model alone: run it by name"]
 fn what_a_watchman_leaves_open_who_looks_as_often_as_ec2_allows() {
-    let count = usize::try_from(number("PORTCULLIS_SEEDS").unwrap_or(216)).unwrap();
+    let count = usize::try_from(number("PORTCULLIS_SEEDS").unwrap_or(228)).unwrap();
     let ideal = |n: usize| {
         let mut fight = Fight::draw(n as u64);
         fight.travel.ideal = true;
@@ -145,25 +145,27 @@ fn minutes() -> Vec<Fight> {
     pairs.enumerate().flat_map(with_delays).collect()
 }
 
-/// One minute is one throw of the dice: the instances' pauses differ. With `PORTCULLIS_PROOF_WHOLE` the median of nine
-/// counts.
-fn throws() -> Vec<u64> {
+/// The instances' pauses differ from minute to minute. With `PORTCULLIS_PROOF_WHOLE` the median of nine minutes counts.
+fn seeds() -> Vec<u64> {
     if is_whole() { (7..16).collect() } else { vec![7] }
 }
 
-/// All throws of each fight.
-fn thrown(fights: &[Fight]) -> Vec<Vec<Outcome>> {
-    let seeds = throws();
+/// The outcomes of each fight, one for each seed, the one that was open for the least time first.
+fn fought(fights: &[Fight]) -> Vec<Vec<Outcome>> {
+    let seeds = seeds();
     let outcomes =
         in_parallel(fights.len() * seeds.len(), |n| fights[n / seeds.len()].fight(seeds[n % seeds.len()], false));
-    outcomes.chunks(seeds.len()).map(<[Outcome]>::to_vec).collect()
+    let sorted = |outcomes: &[Outcome]| {
+        let mut outcomes = outcomes.to_vec();
+        outcomes.sort_by(|one, other| share(one).total_cmp(&share(other)));
+        outcomes
+    };
+    outcomes.chunks(seeds.len()).map(sorted).collect()
 }
 
-/// The shares of time that a port was open in all throws of a fight, the smallest first.
-fn shares(outcomes: &[Outcome]) -> Vec<f64> {
-    let mut shares: Vec<f64> = outcomes.iter().map(|outcome| outcome.share.unwrap_or(1.0)).collect();
-    shares.sort_by(f64::total_cmp);
-    shares
+/// The share of time that a port was open.
+fn share(outcome: &Outcome) -> f64 {
+    outcome.share.expect("a minute is longer than its events are late")
 }
 
 #[test]
@@ -180,13 +182,14 @@ fn a_rule_that_changes_faster_than_events_come_is_closed() {
         let [kind, every, late] = words.split(',').collect::<Vec<_>>()[..] else { panic!("PORTCULLIS_MINUTE={words}") };
         let kind = match kind {
             "flip" => Attack::Flip,
+            "replace" => Attack::Replace,
             "marked" => Attack::Marked,
-            _ => Attack::Replace,
+            other => panic!("PORTCULLIS_MINUTE={words}: `{other}` is none of flip, replace and marked"),
         };
         let mut fight = minute(kind, every.parse().unwrap(), late.parse().unwrap());
         fight.travel.memory = true;
         fight.travel.ideal = std::env::var_os("PORTCULLIS_IDEAL").is_some();
-        println!("{:#?}", fight.fight(7, true));
+        println!("{:#?}", fight.fight(number("PORTCULLIS_SEED").unwrap_or(7), true));
         return;
     }
     assert_eq!(missed(true), 0);
@@ -199,34 +202,35 @@ fn missed(memory: bool) -> usize {
     // What EC2's buckets leave open to anyone is no fault. Whoever replaces rules uses up the tokens for revokes himself.
     let mut ideal = fights.clone();
     ideal.iter_mut().for_each(|fight| fight.travel.ideal = true);
-    let (outcomes, ideal) = (thrown(&fights), thrown(&ideal));
     let (mut missed, mut unmet) = (0, 0);
-    for ((fight, outcomes), ideal) in fights.iter().zip(&outcomes).zip(&ideal) {
-        let (shares, ideal) = (shares(outcomes), shares(ideal));
-        let (share, least) = (shares[shares.len() / 2], ideal[ideal.len() / 2]);
+    for ((fight, outcomes), ideal) in fights.iter().zip(&fought(&fights)).zip(&fought(&ideal)) {
+        let (median, worst) = (&outcomes[outcomes.len() / 2], &outcomes[outcomes.len() - 1]);
+        let least = share(&ideal[ideal.len() / 2]);
         let most = if fight.pace.every >= 750 { 0.2_f64 } else { 0.5 };
         let acknowledged: Vec<&String> = outcomes.iter().flat_map(|outcome| &outcome.acknowledged).collect();
         let unseen: usize = outcomes.iter().map(|outcome| outcome.unseen).sum();
-        let met = share <= most && acknowledged.is_empty() && unseen == 0;
+        let is_told = acknowledged.is_empty() && unseen == 0;
+        let met = share(median) <= most && is_told;
         // Where the attacker's own revokes use up EC2's tokens, nobody closes much more than the watchman.
-        let is_fair = share <= most.max(least + 0.1) && acknowledged.is_empty() && unseen == 0;
+        let fair = most.max(least + 0.1);
+        let is_fair = share(median) <= fair && share(worst) <= fair + 0.1 && is_told;
         unmet += usize::from(!met);
         missed += usize::from(!is_fair);
         assert!(acknowledged.is_empty() || !memory, "{fight:?}: {acknowledged:#?}");
-        let counts = &outcomes[0].counts;
+        let counts = &median.counts;
         println!(
-            "{:<8} every {:>4} ms, events {:>4} ms late: open {:>2.0} % ({:.0} to {:.0}; bar {:>2.0} %, a watchman {:>2.0} %), {} deliveries, left it open and did not fail: {}, unreported: {}, at once: {}, busy {} s, {} looks, {} revokes, {} of the memory, {} refused, {} failed, {} mails{}",
+            "{:<8} every {:>4} ms, events {:>4} ms late: open {:>2.0} % ({:.0} to {:.0}; bar {:>2.0} %, a watchman {:>2.0} %), left it open and did not fail: {}, unreported: {}; of the median: {} deliveries, {} at once, busy {} s, {} looks, {} revokes, {} of the memory, {} refused, {} failed, {} mails{}",
             format!("{:?}", fight.attack).to_lowercase(),
             fight.pace.every,
             fight.travel.late,
-            share * 100.0,
-            shares[0] * 100.0,
-            shares[shares.len() - 1] * 100.0,
+            share(median) * 100.0,
+            share(&outcomes[0]) * 100.0,
+            share(worst) * 100.0,
             most * 100.0,
             least * 100.0,
-            counts.deliveries,
             acknowledged.len(),
             unseen,
+            counts.deliveries,
             counts.most_at_once,
             counts.busy / 1_000,
             counts.looks,

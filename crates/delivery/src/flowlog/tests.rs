@@ -65,6 +65,9 @@ fn a_field_of_a_later_version_is_passed_over_and_named() {
     reader.push(text, |flow| found.push(shown(flow)));
     assert_eq!(found, ["eni-1 none>none:none ACCEPT"]);
     assert_eq!(reader.unknown_fields(), ["some-new-field"]);
+    // Of a text that names ever more of them some are enough.
+    (0..100).for_each(|n| reader.push(format!("interface-id start end field-{n}\n").as_bytes(), |_| ()));
+    assert_eq!(reader.unknown_fields().len(), 20);
 }
 
 #[test]

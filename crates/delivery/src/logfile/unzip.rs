@@ -101,14 +101,14 @@ fn member_end(file: &[u8], text: &[u8]) -> Option<usize> {
 }
 
 /// So much of a file's beginning is unzipped at a time. It holds some KB of text.
-const SIP: usize = 512;
+const CHUNK: usize = 512;
 
 /// The beginning of a file's text: about `most` bytes, or fewer if the file ends or is damaged.
 pub(super) fn beginning(file: &[u8], most: usize) -> Vec<u8> {
     let mut text = Vec::new();
     let mut unzip = Unzip::default();
     // Not more is unzipped than is wanted: of each of a thousand files it would be felt.
-    for chunk in file.chunks(SIP) {
+    for chunk in file.chunks(CHUNK) {
         let result = unzip.push(chunk, |piece| text.extend_from_slice(piece));
         if result.is_err() || text.len() >= most {
             break;
@@ -163,7 +163,7 @@ impl Default for Unzip {
 }
 
 impl Unzip {
-    /// Without a limit to the length of the text, for who keeps none of it.
+    /// Without a limit to the length of the text, for callers that keep none of it.
     #[must_use]
     pub fn unlimited() -> Self {
         Self { most: u64::MAX, ..Self::default() }

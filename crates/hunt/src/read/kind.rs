@@ -21,7 +21,7 @@ pub enum Kind {
     Other,
 }
 
-/// So much of a file is looked at. As gzip it is many times as much text, and unzipping more of every file would be felt.
+/// So much of a file is read, and so much of its text is looked at. Unzipping more of every file would be felt.
 const BEGINNING: usize = 4 << 10;
 
 /// The kind of a file.
