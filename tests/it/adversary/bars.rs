@@ -145,22 +145,25 @@ fn minutes() -> Vec<Fight> {
     pairs.enumerate().flat_map(with_delays).collect()
 }
 
-/// The instances' pauses differ from minute to minute. With `PORTCULLIS_PROOF_WHOLE` the median of nine minutes counts.
-fn seeds() -> Vec<u64> {
-    if is_whole() { (7..16).collect() } else { vec![7] }
+/// The instances' pauses differ from minute to minute. With `PORTCULLIS_PROOF_WHOLE` the median of nine minutes counts, and
+/// of twenty-five where rules change four times a second: there it is near to the bar, and differs by eight points.
+fn seeds(fight: &Fight) -> std::ops::Range<u64> {
+    match (is_whole(), fight.pace.every) {
+        (false, _) => 7..8,
+        (true, ..500) => 7..32,
+        (true, 500..) => 7..16,
+    }
 }
 
 /// The outcomes of each fight, one for each seed, the one that was open for the least time first.
 fn fought(fights: &[Fight]) -> Vec<Vec<Outcome>> {
-    let seeds = seeds();
-    let outcomes =
-        in_parallel(fights.len() * seeds.len(), |n| fights[n / seeds.len()].fight(seeds[n % seeds.len()], false));
-    let sorted = |outcomes: &[Outcome]| {
-        let mut outcomes = outcomes.to_vec();
-        outcomes.sort_by(|one, other| share(one).total_cmp(&share(other)));
-        outcomes
-    };
-    outcomes.chunks(seeds.len()).map(sorted).collect()
+    let minutes: Vec<(usize, u64)> =
+        fights.iter().enumerate().flat_map(|(n, fight)| seeds(fight).map(move |seed| (n, seed))).collect();
+    let outcomes = in_parallel(minutes.len(), |n| fights[minutes[n].0].fight(minutes[n].1, false));
+    let mut each = vec![Vec::new(); fights.len()];
+    minutes.iter().zip(outcomes).for_each(|((n, _), outcome)| each[*n].push(outcome));
+    each.iter_mut().for_each(|outcomes| outcomes.sort_by(|one, other| share(one).total_cmp(&share(other))));
+    each
 }
 
 /// The share of time that a port was open.
