@@ -45,6 +45,8 @@ pub(super) struct Arena {
     strayed: BTreeMap<String, u64>,
     /// When a rule was last part of an exposure that has ended.
     exposed: BTreeMap<String, u64>,
+    /// In which second a rule was first there. CloudTrail's times are whole seconds.
+    born: BTreeMap<String, u64>,
     /// For each instance, the rules that its events tell of.
     heard: BTreeMap<usize, BTreeSet<String>>,
     /// Lawful rules that the guard revoked.
@@ -53,7 +55,8 @@ pub(super) struct Arena {
     pub(super) cut: usize,
     /// Lawful rules that the function revoked less than a second after they had been unlawful (two instances may each close
     /// one half of an exposure), or while they were one half of
-    /// an exposure whose other half no event of that instance told of: it cannot tell which of the two came last.
+    /// an exposure whose other half no event of that instance told of, or was made in the same second: it cannot tell which of
+    /// the two came last.
     pub(super) raced: usize,
 }
 
@@ -65,9 +68,25 @@ impl Arena {
         world.create_table(ACCOUNT, &region, TABLE);
         world.create_bucket(EVIDENCE);
         let started = tokio::time::Instant::now();
-        let (groups, lists, wide, exempt, exposed, heard, lost) = Default::default();
+        let (groups, lists, wide, exempt, exposed, born, heard, lost) = Default::default();
         let (astray, strayed, cut, raced) = Default::default();
-        Self { world, region, started, groups, lists, wide, exempt, astray, strayed, exposed, heard, lost, cut, raced }
+        Self {
+            world,
+            region,
+            started,
+            groups,
+            lists,
+            wide,
+            exempt,
+            astray,
+            strayed,
+            exposed,
+            born,
+            heard,
+            lost,
+            cut,
+            raced,
+        }
     }
 
     /// Milliseconds since the run began. Moves the model's clock with tokio's.
@@ -93,6 +112,7 @@ impl Arena {
         let exposing = self.exposing(&rules, &self.lists);
         let Some(known) = self.groups.get_mut(group) else { return };
         for rule in &rules {
+            self.born.entry(rule.id.clone()).or_insert(now / 1_000);
             if known.lawful.get(&rule.id).is_some_and(|lawful| *lawful != rule.shape) {
                 self.astray.insert(rule.id.clone());
             } else if self.astray.remove(&rule.id) {
@@ -165,11 +185,13 @@ impl Arena {
     }
 
     /// Whether the rule was part of an exposure together with a rule of the attacker's that no event of this instance
-    /// tells of.
+    /// tells of, or that was made in the same second.
     fn is_half_of_the_unheard(&self, instance: usize, group: &str, rule: &str) -> bool {
         let Some(known) = self.groups.get(group) else { return false };
         let heard = self.heard.get(&instance);
-        let unheard = |id: &String| !known.lawful.contains_key(id) && !heard.is_some_and(|heard| heard.contains(id));
+        let is_heard = |id: &String| heard.is_some_and(|heard| heard.contains(id));
+        let is_twin = |id: &String| self.born.get(id) == self.born.get(rule);
+        let unheard = |id: &String| !known.lawful.contains_key(id) && (!is_heard(id) || is_twin(id));
         known.exposing.contains(rule) && known.exposing.iter().any(unheard)
     }
 

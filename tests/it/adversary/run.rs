@@ -364,7 +364,8 @@ impl Run {
         let between: Between =
             Arc::new(move |request| passing.lock().unwrap_or_else(PoisonError::into_inner).pass(instance, request));
         let memory = if self.travel.memory { Store::Table(TABLE.to_owned()) } else { Store::None };
-        let out = Box::new(move |line: &str| saying.lock().unwrap_or_else(PoisonError::into_inner).log_line(line));
+        let out =
+            Box::new(move |line: &str| saying.lock().unwrap_or_else(PoisonError::into_inner).log_line(instance, line));
         let function = Instance::start(&self.region, (self.policy, memory), self.started, between, out).await;
         let delivered = function.deliver(payload, self.travel.timeout).await;
         let mut watch = self.watch();

@@ -44,6 +44,9 @@ struct View {
     looks: BTreeMap<String, Look>,
     /// The prefix lists as the delivery last read them.
     lists: Lists,
+    /// For each finding, by event and group, the rules that a look had shown as exposing when it was reported. The delivery
+    /// may look again later, for another event of its batch.
+    reported: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
 /// Counts of the function's work.
@@ -231,10 +234,14 @@ impl Watch {
     }
 
     /// Checks a log line: rules that it reports as revoked must be gone.
-    pub(super) fn log_line(&mut self, line: &str) {
+    pub(super) fn log_line(&mut self, instance: usize, line: &str) {
         let Ok(finding) = serde_json::from_str::<Value>(line) else { return };
         self.say(|| format!("reported: {} {} {}", finding["verdict"], finding["outcome"], finding["reason"]));
         let Some(group) = finding["group"].as_str() else { return };
+        if let (Some(id), Some(look)) = (finding["id"].as_str(), self.views[instance].looks.get(group)) {
+            let ever = look.ever.clone();
+            self.views[instance].reported.insert((id.to_owned(), group.to_owned()), ever);
+        }
         let there = self.arena.rules(group);
         for rule in finding["rules"].as_array().into_iter().flatten().filter(|rule| rule["action"] == "revoked") {
             if there.iter().any(|known| rule["id"] == known.id.as_str()) {
@@ -264,7 +271,9 @@ impl Watch {
         let by_ours = ours.is_some_and(|ours| !ours.is_disjoint(&open));
         let without_not = |word: &str| words.match_indices(word).any(|(at, _)| !words[..at].ends_with("not "));
         let closed = by_ours && ["taken back", "closed", "safe", "reverted"].into_iter().any(without_not);
-        if closed && !subject.contains("OPEN") || ["gone", "before this"].into_iter().any(|word| words.contains(word)) {
+        // The text of a fight says how often the group was closed.
+        let says_open = subject.contains("OPEN") || subject.contains("NOT CLOSED");
+        if closed && !says_open || ["gone", "before this"].into_iter().any(|word| words.contains(word)) {
             self.false_words.push(format!("#{instance} mail while open: {subject}"));
         }
     }
@@ -292,7 +301,9 @@ impl Watch {
         delivered: &Delivered,
     ) {
         let open = self.known_open(instance, group);
-        let ever = self.views[instance].looks.get(group).map(|look| look.ever.clone()).unwrap_or_default();
+        let reported = self.views[instance].reported.get(&(id.to_owned(), group.to_owned()));
+        let ever = reported.or_else(|| self.views[instance].looks.get(group).map(|look| &look.ever)).cloned();
+        let ever = ever.unwrap_or_default();
         let (open_by_ours, seen_open) = (!open.is_disjoint(&made.rules), !ever.is_disjoint(&made.rules));
         if !open.is_empty() && made.by_attacker && !made.harmless && !failed {
             self.acknowledged.push(format!("#{instance} {group} open through {open:?}"));

@@ -7,7 +7,7 @@ use super::words::{Open, reason};
 use super::{Action, ExemptBy, ExposureFinding, Finding, Outcome, RuleFinding, Verdict};
 use crate::change::Change;
 use crate::ids::RuleId;
-use crate::judge::{AppliedExemption, Attribution, Exposure, Judgement};
+use crate::judge::{AppliedExemption, Attribution, Exposure, JudgedRule, Judgement};
 use crate::policy::Mode;
 use crate::rule::Rule;
 use crate::state::{PastExposure, Remediation};
@@ -16,16 +16,23 @@ impl Finding {
     /// What became of the `n`th change in a group that was looked at.
     #[must_use]
     pub fn judged(change: &Change, n: usize, remediation: &Remediation) -> Self {
-        let Remediation { judgement, own: _, done, mode, done_at, past, open } = remediation;
+        let Remediation { judgement, own, done, mode, done_at, past, open } = remediation;
         let unattributed = Attribution::default();
         let attribution = judgement.attributions.get(n).unwrap_or(&unattributed);
         let open: &[ExposureFinding] = open.get(n).map(Vec::as_slice).unwrap_or_default();
         // What this change has a part in, what appeared between two looks, and what stands without any change.
         let is_new = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| judged.appeared);
+        let is_own = |n: &usize| judgement.attributions.iter().take(*own).any(|own| own.rules.contains(n));
         // What others made was judged with it, and is told by nobody else where it was acted upon here.
         let of_others = acted_of_others(remediation);
         let is_of_others = |n: &usize| judgement.rules.get(*n).is_some_and(|it| of_others.contains(&it.rule.id));
-        let has_a_part = |n: &usize| attribution.rules.contains(n) || is_new(n) || is_of_others(n);
+        // A rule of this change that somebody altered since, in a form that another delivery answers for, was open all the
+        // same.
+        let is_altered = |n: &usize| {
+            let is_replaced = |judged: &JudgedRule| attribution.replaced.contains(&judged.rule.id);
+            judgement.rules.get(*n).is_some_and(is_replaced) && !is_own(n)
+        };
+        let has_a_part = |n: &usize| attribution.rules.contains(n) || is_new(n) || is_of_others(n) || is_altered(n);
         let concerns = |exposure: &&Exposure| exposure.rules.iter().any(has_a_part);
         let exposures: Vec<&Exposure> =
             judgement.exposures.iter().filter(|exposure| exposure.standing || concerns(exposure)).collect();

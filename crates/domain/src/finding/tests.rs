@@ -324,3 +324,31 @@ fn what_another_delivery_made_and_this_one_revoked_is_told_by_this_one() {
     assert_eq!(of(2), ("sgr-1 revoked".to_owned(), "rdp".to_owned()), "the other has a finding of its own");
     assert_eq!(of(1), ("sgr-1 revoked, sgr-2 revoked".to_owned(), "ssh rdp".to_owned()));
 }
+
+/// The rule was changed again before the first look, to another form that is open. Another delivery, which answers for that
+/// form, takes it back. This change's rule was open all the same.
+#[test]
+fn a_rule_that_was_altered_and_that_another_delivery_took_back_was_open() {
+    // Somebody who is exempt may have altered it, so it is not this change's any more.
+    let policy = "exempt: [{reason: SEC-1, until: never, principals: ['arn:aws:iam::111122223333:role/BreakGlass']}]";
+    let mut case = Case::under(policy, &["a tcp 443 0.0.0.0/0", "b tcp 22 0.0.0.0/0"]);
+    let made = case.facts.rules[0].permission.clone();
+    case.changes[0].changed_rules = ChangedRules::Rules(vec![rule("sgr-2")]);
+    case.changes[0].recorded_rules = Some(vec![(Some(rule("sgr-2")), made)]);
+    let of = |own| {
+        let remediation = Remediation {
+            judgement: case.judge(),
+            own,
+            done: done("sgr-2 already_gone"),
+            mode: Mode::Enforce,
+            done_at: None,
+            past: vec![],
+            open: vec![],
+        };
+        summary(&Finding::judged(&case.changes[0], 0, &remediation))
+    };
+    assert_eq!(case.judge().attributions[0].replaced, [rule("sgr-2")]);
+    assert_eq!(of(1), ("exposed already_gone".to_owned(), "sgr-2 already_gone".to_owned()));
+    // Where both changes came together, the finding of the other one tells it.
+    assert_eq!(of(2).0, "safe already_gone");
+}
