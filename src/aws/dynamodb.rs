@@ -7,7 +7,6 @@ mod attribute;
 use std::collections::HashMap;
 
 use aws_sdk_ec2::error::ProvideErrorMetadata;
-use portcullis_domain::ids::Region;
 use serde_json::{Value, json};
 
 pub use attribute::{Attribute, Attributes};
@@ -84,9 +83,7 @@ impl Aws {
 
     /// Sent once, and quickly given up: who calls has something better to do than to wait for a memory.
     async fn dynamodb(&self, call: JsonCall, request: &Value) -> Result<Result<Value, Failure>, AwsError> {
-        let not_sent = |why: String| AwsError::not_sent(call.operation, why);
-        let region = self.base.region().ok_or_else(|| not_sent("no Region is configured".to_owned()))?;
-        let region = Region::parse(region.as_ref()).map_err(|error| not_sent(error.to_string()))?;
+        let region = self.region(call.operation)?;
         call.send_once(&self.base, Signer::of(&self.base, call.operation)?, &region, request).await
     }
 }

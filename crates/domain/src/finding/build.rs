@@ -16,13 +16,12 @@ impl Finding {
     /// What became of the `n`th change in a group that was looked at.
     #[must_use]
     pub fn judged(change: &Change, n: usize, remediation: &Remediation) -> Self {
-        let Remediation { judgement, own, done, mode, done_at, past, open } = remediation;
+        let Remediation { judgement, own: _, done, mode, done_at, past, open } = remediation;
         let unattributed = Attribution::default();
         let attribution = judgement.attributions.get(n).unwrap_or(&unattributed);
         let open: &[ExposureFinding] = open.get(n).map(Vec::as_slice).unwrap_or_default();
         // What this change has a part in, what appeared between two looks, and what stands without any change.
         let is_new = |n: &usize| judgement.rules.get(*n).is_some_and(|judged| judged.appeared);
-        let is_own = |n: &usize| judgement.attributions.iter().take(*own).any(|own| own.rules.contains(n));
         // What others made was judged with it, and is told by nobody else where it was acted upon here.
         let of_others = acted_of_others(remediation);
         let is_of_others = |n: &usize| judgement.rules.get(*n).is_some_and(|it| of_others.contains(&it.rule.id));
@@ -30,7 +29,7 @@ impl Finding {
         // same.
         let is_altered = |n: &usize| {
             let is_replaced = |judged: &JudgedRule| attribution.replaced.contains(&judged.rule.id);
-            judgement.rules.get(*n).is_some_and(is_replaced) && !is_own(n)
+            judgement.rules.get(*n).is_some_and(is_replaced) && !is_own(remediation, n)
         };
         let has_a_part = |n: &usize| attribution.rules.contains(n) || is_new(n) || is_of_others(n) || is_altered(n);
         let concerns = |exposure: &&Exposure| exposure.rules.iter().any(has_a_part);
@@ -113,11 +112,16 @@ impl Finding {
 
 /// The rules that something was done about and that none of the delivery's own changes made.
 fn acted_of_others(remediation: &Remediation) -> BTreeSet<&RuleId> {
-    let Remediation { judgement, own, done, .. } = remediation;
+    let Remediation { judgement, done, .. } = remediation;
     let acted = |id: &RuleId| matches!(done.get(id), Some(Action::Revoked | Action::Restored | Action::Failed { .. }));
-    let is_own = |n: &usize| judgement.attributions.iter().take(*own).any(|own| own.rules.contains(n));
-    let rules = judgement.rules.iter().enumerate().filter(|(n, judged)| acted(&judged.rule.id) && !is_own(n));
+    let rules =
+        judgement.rules.iter().enumerate().filter(|(n, judged)| acted(&judged.rule.id) && !is_own(remediation, n));
     rules.map(|(_, judged)| &judged.rule.id).collect()
+}
+
+/// Whether one of the delivery's own changes made a rule.
+fn is_own(Remediation { judgement, own, .. }: &Remediation, n: &usize) -> bool {
+    judgement.attributions.iter().take(*own).any(|own| own.rules.contains(n))
 }
 
 /// The ids of the change's rules, whatever has become of them.
