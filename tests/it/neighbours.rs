@@ -1,14 +1,18 @@
 //! The real SDK clients read the answers of the modelled services next to EC2: their shapes, pages and error codes.
 
+use std::sync::Arc;
+
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::config::Credentials;
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_organizations::types::{AccountState, AccountStatus};
 use aws_sdk_s3::types::EncodingType;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use ec2_model::{Fault, FaultKind, World};
+use ec2_model::{Fault, FaultKind, Request, World};
+use portcullis::aws::{Aws, Code};
+use portcullis::domain::policy::Mode;
 
-use crate::harness::{ACCOUNT, REGION, Wire, straight};
+use crate::harness::{ACCOUNT, Between, REGION, Wire, straight};
 
 async fn clients(world: &World) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
@@ -73,6 +77,26 @@ async fn organizations_lists_its_accounts_in_pages_from_us_east_1() {
     world.set_organization("000011112222", &[]);
     let error = organizations.list_accounts().send().await.unwrap_err().into_service_error();
     assert!(error.is_aws_organizations_not_in_use_exception(), "{error:?}");
+}
+
+/// Whoever stands between could hide accounts from a sweep, by the first page again and again.
+#[tokio::test(start_paused = true)]
+async fn a_page_of_accounts_that_comes_again_is_no_end_of_the_list() {
+    let world = World::new(1);
+    let ids = (0..44).map(|n| format!("1111222244{n:02}")).collect::<Vec<_>>();
+    world.set_organization(ACCOUNT, &ids.iter().map(|id| (id.as_str(), "ACTIVE")).collect::<Vec<_>>());
+    let answer = straight(world.clone());
+    let first_page: Between = Arc::new(move |request| answer(&Request { body: b"{}".to_vec(), ..request.clone() }));
+    let listed = async |between: Between| {
+        let loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(Wire(between))
+            .region(Region::from_static(REGION))
+            .credentials_provider(Credentials::new(ACCOUNT, "secret", None, None, "test"));
+        Aws::load(loader, None, Mode::Enforce).await.accounts().await
+    };
+    assert_eq!(listed(straight(world.clone())).await.unwrap().len(), 45);
+    let error = listed(first_page).await.unwrap_err();
+    assert_eq!((error.code, &*error.message), (Code::BadAnswer, "a page comes again"));
 }
 
 #[tokio::test]
