@@ -177,8 +177,8 @@ fn a_rule_that_changes_faster_than_events_come_is_closed_without_a_memory() {
     assert_eq!(missed(false), 0);
 }
 
-/// `PORTCULLIS_MINUTE=replace,250,500` runs one of them and prints everything: replace, flip or marked, the pace and the delay of
-/// events in milliseconds. With `PORTCULLIS_IDEAL` a watchman fights it.
+/// `PORTCULLIS_MINUTE=replace,250,500` runs one of them and prints everything: replace, flip or marked, the pace and the
+/// delay of events in milliseconds. `PORTCULLIS_SEED` is its seed. With `PORTCULLIS_IDEAL` a watchman fights it.
 #[test]
 fn a_rule_that_changes_faster_than_events_come_is_closed() {
     if let Ok(words) = std::env::var("PORTCULLIS_MINUTE") {

@@ -24,6 +24,7 @@ impl Places {
         if !names.iter().all(|name| name.iter().copied().all(is_plain)) {
             return None;
         }
+        // There is a value for each record, and of most the first letter is another one.
         let begins_with = |value: &[u8], name: &[u8]| {
             value.first() == name.first() && value.starts_with(name) && value.get(name.len()) == Some(&b'"')
         };
