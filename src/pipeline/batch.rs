@@ -8,6 +8,7 @@ use portcullis_domain::finding::{Finding, SweepFinding};
 use super::context::{Context, InvocationScope};
 use super::evidence;
 use super::intake::{Batch, Tracked};
+use super::look_again;
 use super::recall::Settlement;
 use super::resource::{self, ResourceResult};
 use crate::sinks::Reported;
@@ -71,9 +72,13 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
             (settlement.write(context, is_told, scope.report_until()).await, notes_an_opening)
         });
         let settled: Vec<(bool, bool)> = stream::iter(settle).buffer_unordered(MOST_AT_ONCE).collect().await;
+        let is_told = failures == 0 && unnamed.is_empty();
         if settled.contains(&(false, true)) {
             not_noted(&mut done);
         }
+        let again = std::mem::take(&mut done.again);
+        let lost = look_again::send(context, again, is_told, scope.report_until()).await;
+        not_sent(&mut done, &lost);
         let trouble = Trouble {
             publish_failures: failures,
             unsettled: settled.into_iter().filter(|(is_settled, _)| !is_settled).count(),
@@ -100,6 +105,14 @@ fn not_noted(done: &mut ResourceResult) {
     for finding in done.findings.iter_mut().filter(|finding| finding.value.waiver.is_some()) {
         finding.value.doubtful = true;
         finding.value.reason.push_str("; the memory could not note that the rule was made under the waiver");
+    }
+}
+
+/// These items were to be judged again later, and the queue did not take them: they are delivered again.
+fn not_sent(done: &mut ResourceResult, items: &[String]) {
+    for finding in done.findings.iter_mut().filter(|finding| items.contains(&finding.origin.item)) {
+        finding.value.doubtful = true;
+        finding.value.reason.push_str("; the queue did not take it for a later look");
     }
 }
 

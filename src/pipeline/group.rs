@@ -32,6 +32,8 @@ pub(super) struct GroupResult {
     pub(super) settlement: Option<Settlement>,
     /// The policy cannot be read any more, and the one of before held.
     pub(super) is_policy_stale: bool,
+    /// Rules of the changes stay in an exposure that stands without them, and no memory tells what other deliveries know.
+    pub(super) is_left_to_others: bool,
 }
 
 /// What is known when something is about to be done.
@@ -147,7 +149,9 @@ pub(super) async fn handle(
         Some(recall) => settlement_of(context, task, (&remediated, stands), recall, &mut findings),
         None => is_lost.then(|| told_here(context, task, &remediated, &mut findings)),
     };
-    GroupResult { findings, revoked, settlement, is_policy_stale }
+    let is_enforced = mode == Mode::Enforce && with_others.held_back.is_none();
+    let is_left_to_others = is_event && stands && is_enforced && recall.is_none();
+    GroupResult { findings, revoked, settlement, is_policy_stale, is_left_to_others }
 }
 
 /// A finding for each change of the task.

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::context::Context;
 use super::region::Aftermath;
 use crate::aws::AccountRegion;
-use crate::envelope::MOST_UNREADABLE;
+use crate::envelope::{Again, MOST_UNREADABLE};
 
 /// Where a payload came from.
 #[derive(Debug, Clone)]
@@ -26,8 +26,10 @@ pub(super) struct Origin {
     pub(super) index: usize,
     /// The item that is delivered again if the payload fails.
     pub(super) item: String,
-    /// The record, for the evidence of what it leads to.
+    /// The record, for the evidence of what it leads to, and to be judged again.
     pub(super) record: Option<Arc<Value>>,
+    /// The function handed the record back to itself.
+    pub(super) again: Option<Again>,
 }
 
 /// A value and the payload that it came from.
@@ -84,7 +86,7 @@ impl Batch {
         for (item, count) in std::mem::take(&mut self.unreadable) {
             if let Some(more @ 1..) = count.checked_sub(MOST_UNREADABLE) {
                 let why = format!("{more} more records of the delivery cannot be read");
-                let origin = Origin { index: usize::MAX, item, record: None };
+                let origin = Origin { index: usize::MAX, item, record: None, again: None };
                 let event = EventMetadata::default();
                 self.add_finding(origin, from_record(context, &event, Verdict::Undecided, why));
             }
@@ -155,7 +157,8 @@ impl Batch {
                         self.add_finding(origin, Finding { group: group_name(&change.resource), ..finding });
                     }
                     None => {
-                        let record = context.shelf.is_there().then(|| kept(record)).flatten();
+                        let is_kept = context.shelf.is_there() || context.settings.queue.is_some();
+                        let record = is_kept.then(|| kept(record)).flatten();
                         self.add_change(context, Origin { record, ..origin }, *change);
                     }
                 }
@@ -164,10 +167,10 @@ impl Batch {
     }
 }
 
-/// A longer record is left out of the evidence: it has what was read from it.
+/// A longer record is left out of the evidence, which has what was read from it, and is not judged again.
 const LONGEST_RECORD: usize = 64 << 10;
 
-/// The record as evidence keeps it.
+/// The record as evidence and the queue keep it.
 fn kept(record: &Json<'_>) -> Option<Arc<Value>> {
     let text = record.to_string();
     (text.len() <= LONGEST_RECORD).then(|| serde_json::from_str(&text).ok().map(Arc::new)).flatten()
@@ -179,7 +182,12 @@ const NAMES_HOLD: Duration = Duration::from_secs(5 * 60);
 /// Why a record says no longer whose the rules are: it names the group by a name, or the rules by what they admit, and
 /// somebody else may have a group or a rule like that by now. A change without a time may be of any age.
 pub(super) fn outdated(context: &Context, change: &Change) -> Option<&'static str> {
-    let is_young = |time: Timestamp| context.now().duration_since(time).unsigned_abs() <= NAMES_HOLD;
+    outdated_at(context.now(), change)
+}
+
+/// The same at another time.
+pub(super) fn outdated_at(now: Timestamp, change: &Change) -> Option<&'static str> {
+    let is_young = |time: Timestamp| now.duration_since(time).unsigned_abs() <= NAMES_HOLD;
     if change.call == Call::Sweep || change.event.time.is_some_and(is_young) {
         return None;
     }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::aws::AccountRegion;
 
 /// Changes are remembered for this long.
-const REMEMBERED: Duration = Duration::from_secs(15 * 60);
+pub(super) const REMEMBERED: Duration = Duration::from_secs(15 * 60);
 
 /// This many groups are remembered, and this many changes of each. The oldest makes room: who fills the memory with other
 /// groups would otherwise keep the next fight out of it.

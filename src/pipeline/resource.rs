@@ -7,11 +7,13 @@ use portcullis_domain::change::{Call, Change, Resource};
 use portcullis_domain::finding::{Finding, Outcome, Verdict};
 use portcullis_domain::ids::GroupId;
 use portcullis_domain::policy::Mode;
+use tokio::time::Instant;
 
 use super::context::{Context, InvocationScope};
 use super::describe::FirstLooks;
 use super::intake::{Tracked, group_name};
 use super::journal::Journal;
+use super::look_again::{self, LookAgain};
 use super::overdue::Due;
 use super::region::{self, Aftermath, RegionResult};
 use super::task::{GroupTask, Snapshot};
@@ -35,6 +37,8 @@ pub(super) struct ResourceResult {
     pub(super) nearly_open: Vec<String>,
     /// What is left to do when everything was told.
     pub(super) aftermath: Aftermath,
+    /// The changes that are to be judged again.
+    pub(super) again: Vec<LookAgain>,
 }
 
 /// Handles a resource: all its changes together.
@@ -62,6 +66,7 @@ pub(super) async fn handle(
         Box::pin(context.policy.refresh(&context.aws)).await;
     }
     let policy = context.policy.now();
+    let is_again = changes.iter().all(|change| change.origin.again.is_some());
     let task = GroupTask {
         policy: &policy,
         target,
@@ -69,7 +74,8 @@ pub(super) async fn handle(
         changes: &of_task,
         own: of_task.len(),
         mode: if held_back.is_some() { Mode::Alert } else { context.settings.mode },
-        recheck_until: scope.recheck_until,
+        // Who was left to others comes again: by then they have closed what was theirs.
+        recheck_until: if is_again { Instant::now() } else { scope.recheck_until },
         known_lists: &scope.known_lists,
         open_through_lists: &scope.open_through_lists,
         is_fight: false,
@@ -93,7 +99,7 @@ pub(super) async fn handle(
     let is_kept = !sweeps.is_empty() && matches!(resource, Resource::Region) && context.shelf.is_there();
     let seen = looks.description.groups.first().map(|facts| facts.observed_at).filter(|_| is_kept);
     let seen = seen.and_then(|at| former::Snapshot::of(target, &looks.description.groups, at));
-    let RegionResult { findings: more, nearly_open, mut aftermath, mut ends } =
+    let RegionResult { findings: more, nearly_open, mut aftermath, mut ends, again } =
         handle_groups(&task, &same, looks, (permit, due)).await;
     findings.extend(more);
     if let Some(unread) = unread {
@@ -110,7 +116,7 @@ pub(super) async fn handle(
         Box::pin(seen.keep(context, session.until())).await;
     }
     let is_swept = !sweeps.is_empty();
-    ResourceResult { findings, groups, sweeps, is_swept, nearly_open, aftermath }
+    ResourceResult { findings, groups, sweeps, is_swept, nearly_open, aftermath, again }
 }
 
 /// The sweeps that the changes belong to, by the index of their payload.
@@ -159,14 +165,19 @@ async fn handle_groups(
     let Same { context, resource, changes } = *same;
     let description = looks.description;
     let count = description.groups.len();
-    let mut aftermath = Aftermath::default();
+    let (mut aftermath, mut again) = (Aftermath::default(), Vec::new());
     let findings = match resource {
         Resource::Group(_) | Resource::GroupName(_) => {
             let (mut findings, mut permit) = (Vec::new(), permit);
             for snapshot in Snapshot::each(description) {
                 let result = group::handle(context, task, snapshot, permit.take(), usize::MAX).await;
                 aftermath.add(result.settlement, result.is_policy_stale);
-                findings.extend(group::tracked(changes, result.findings));
+                let mut own = group::tracked(changes, result.findings);
+                look_again::mark_told(&mut own);
+                if result.is_left_to_others {
+                    again.extend(look_again::of(context, changes, &mut own));
+                }
+                findings.extend(own);
             }
             match count {
                 0 => {
@@ -196,7 +207,7 @@ async fn handle_groups(
             return all;
         }
     };
-    RegionResult { findings, aftermath, ..RegionResult::default() }
+    RegionResult { findings, aftermath, again, ..RegionResult::default() }
 }
 
 /// Handles the groups that refer to a prefix list. Where EC2 does not show what was added to it, how far the list is counts:

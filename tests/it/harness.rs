@@ -141,6 +141,8 @@ pub(crate) struct Setup {
     pub(crate) end_role: Option<String>,
     pub(crate) member_end_role: Option<MemberRole>,
     pub(crate) memory: Store,
+    /// Whether the function has the queue [`queue_url`].
+    pub(crate) queue: bool,
     pub(crate) restores: bool,
 }
 
@@ -149,7 +151,7 @@ impl Default for Setup {
         let policy = "version: 1";
         let accounts = Accounts::Own;
         let (mode, memory, evidence) = (Mode::Enforce, Store::None, true);
-        let (vpc, topic, restores) = (Vpc::Other, false, false);
+        let (vpc, topic, restores, queue) = (Vpc::Other, false, false, false);
         let (member_role, log_role, end_role, member_end_role) = (None, None, None, None);
         Self {
             mode,
@@ -163,6 +165,7 @@ impl Default for Setup {
             end_role,
             member_end_role,
             memory,
+            queue,
             restores,
         }
     }
@@ -177,6 +180,9 @@ impl Setup {
         world.take_records();
         if let Store::Table(name) = &self.memory {
             world.create_table(ACCOUNT, REGION, name);
+        }
+        if self.queue {
+            world.create_queue(ACCOUNT, REGION, QUEUE);
         }
         let (lines, start) = (Arc::new(Mutex::new(Vec::new())), tokio::time::Instant::now());
         let context = self.instance(&world, start, &lines, straight(world.clone())).await;
@@ -209,10 +215,19 @@ impl Setup {
         let place = EvidencePlace::S3 { bucket: EVIDENCE.to_owned(), prefix: String::new(), days: Some(400) };
         let shelf = if self.evidence { Shelf::at(Some(&place), &aws) } else { Shelf::None };
         let topic = self.topic.then(|| TOPIC.to_owned());
+        let queue = self.queue.then(|| queue_url(region));
         let Self { mode, accounts, memory, restores, .. } = self;
-        let settings = Settings { mode, accounts, topic, queue: None, memory, restores };
+        let settings = Settings { mode, accounts, topic, queue, memory, restores };
         Context::new(aws, Policy::parse(self.policy).unwrap(), settings, clock, out).with_shelf(shelf)
     }
+}
+
+/// The queue of a function that has one.
+pub(crate) const QUEUE: &str = "sweeps";
+
+/// The queue's URL.
+pub(crate) fn queue_url(region: &str) -> String {
+    format!("https://sqs.{region}.amazonaws.com/{ACCOUNT}/{QUEUE}")
 }
 
 /// The table of a function with a memory.

@@ -3,6 +3,7 @@
 mod eventual_consistency;
 mod facts;
 mod fresh;
+mod look_again;
 mod two_deliveries;
 mod failures;
 mod lawful;

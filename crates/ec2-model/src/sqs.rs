@@ -1,5 +1,5 @@
-//! Amazon SQS: SendMessage and SendMessageBatch to standard queues. Message attributes and delays are accepted and not
-//! kept.
+//! Amazon SQS: SendMessage and SendMessageBatch to standard queues. Message attributes are accepted and not kept; delays are
+//! kept with the message, for the model has no receivers.
 
 use md5::{Digest, Md5};
 
@@ -12,7 +12,8 @@ pub(crate) struct Queue {
     account: String,
     region: String,
     name: String,
-    pub(crate) messages: Vec<String>,
+    /// The bodies, each with the seconds that it is kept back.
+    pub(crate) messages: Vec<(String, u64)>,
 }
 
 impl Queue {
@@ -85,12 +86,13 @@ fn no_queue() -> ApiError {
 fn send(state: &mut State, at: usize, params: &Params) -> Result<Tree, ApiError> {
     let body = params.get("MessageBody").unwrap_or_default();
     check(body)?;
+    check_delay(params)?;
     if body.len() > MAX_BYTES {
         let reason =
             format!("One or more parameters are invalid. Reason: Message must be shorter than {MAX_BYTES} bytes.");
         return Err(ApiError::new("InvalidParameterValue", reason));
     }
-    Ok(Tree::Map(put(state, at, body)))
+    Ok(Tree::Map(put(state, at, (body, params.get("DelaySeconds")))))
 }
 
 /// A body has at least one character, and only characters that XML 1.0 allows.
@@ -107,9 +109,21 @@ fn check(body: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn put(state: &mut State, at: usize, body: &str) -> Vec<(&'static str, Tree)> {
+/// SQS API Reference, SendMessage, `DelaySeconds`: "Valid values: 0 to 900."
+fn check_delay(params: &Params) -> Result<(), ApiError> {
+    let Some(delay) = params.get("DelaySeconds") else { return Ok(()) };
+    if delay.parse().is_ok_and(|delay: u64| delay <= 900) {
+        return Ok(());
+    }
+    let reason =
+        format!("Value {delay} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.");
+    Err(ApiError::new("InvalidParameterValue", reason))
+}
+
+fn put(state: &mut State, at: usize, (body, delay): (&str, Option<&str>)) -> Vec<(&'static str, Tree)> {
     if let Some(queue) = state.queues.get_mut(at) {
-        queue.messages.push(body.to_owned());
+        let delay = delay.and_then(|delay| delay.parse().ok()).unwrap_or_default();
+        queue.messages.push((body.to_owned(), delay));
     }
     vec![("MessageId", state.core.ids.uuid().into()), ("MD5OfMessageBody", md5(body.as_bytes()).into())]
 }
@@ -126,10 +140,11 @@ fn send_batch(state: &mut State, at: usize, params: &Params) -> Result<Tree, Api
     for entry in &entries {
         let id = entry.get("Id").unwrap_or_default();
         let body = entry.get("MessageBody").unwrap_or_default();
-        match entry_fault(state).map_or_else(|| check(body), Err) {
+        let checked = check(body).and_then(|()| check_delay(entry));
+        match entry_fault(state).map_or(checked, Err) {
             Ok(()) => {
                 let mut members = vec![("Id", id.into())];
-                members.extend(put(state, at, body));
+                members.extend(put(state, at, (body, entry.get("DelaySeconds"))));
                 successful.push(Tree::Map(members));
             }
             Err(problem) => failed.push(Tree::Map(vec![

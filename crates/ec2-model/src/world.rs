@@ -272,6 +272,11 @@ impl World {
 
     /// Takes the bodies of all messages of a queue, oldest first. Empty for an unknown queue.
     pub fn take_messages(&self, url: &str) -> Vec<String> {
+        self.take_delayed_messages(url).into_iter().map(|(body, _)| body).collect()
+    }
+
+    /// The same, each with the seconds that the queue keeps it back.
+    pub fn take_delayed_messages(&self, url: &str) -> Vec<(String, u64)> {
         let mut state = self.state();
         let queue = state.queues.iter_mut().find(|queue| queue.url == url);
         queue.map(|queue| std::mem::take(&mut queue.messages)).unwrap_or_default()

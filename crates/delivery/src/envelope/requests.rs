@@ -1,4 +1,5 @@
-//! Requests to Portcullis itself: a sweep, and the end of an opening. They are ours, so an unknown key is an error.
+//! Requests to Portcullis itself: a sweep, the end of an opening, and a record that is to be judged again. They are ours, so
+//! an unknown key is an error.
 
 use portcullis_domain::ids::{AccountId, GroupId, Region};
 use portcullis_domain::json::Json;
@@ -28,6 +29,33 @@ pub struct EndRequest {
     pub group: GroupId,
     /// The id of its waiver.
     pub waiver: String,
+}
+
+/// How often a record was judged before, beside an exposure that stood without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again {
+    /// 1 is the second time.
+    pub time: u8,
+    /// Whether its finding was published the first time.
+    pub told: bool,
+}
+
+/// Reads how often a record was judged before.
+pub(super) fn again(again: &Json<'_>) -> Result<Again, String> {
+    check_keys(again, "again", &["time", "told"], "time and told")?;
+    let odd = |key: &str, expected: &str| match again.get(key) {
+        Some(value) => format!("again.{key} is `{}`: expected {expected}", escaped(&value.to_string())),
+        None => format!("again.{key} is missing: expected {expected}"),
+    };
+    let time = again.get("time").and_then(Json::as_i64).and_then(|time| u8::try_from(time).ok());
+    let told = match again.get("told") {
+        Some(Json::Bool(told)) => Some(*told),
+        _ => None,
+    };
+    Ok(Again {
+        time: time.ok_or_else(|| odd("time", "a number from 0 to 255"))?,
+        told: told.ok_or_else(|| odd("told", "true or false"))?,
+    })
 }
 
 /// Reads a request for a sweep.

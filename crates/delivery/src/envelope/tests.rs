@@ -63,7 +63,11 @@ fn a_record_is_found_however_aws_nests_it() {
     ] {
         assert_eq!(
             payloads_of(&payload),
-            [Payload::Record { record: borrowing_nothing(&record()), envelope_origin: envelope_origin.clone() }],
+            [Payload::Record {
+                record: borrowing_nothing(&record()),
+                envelope_origin: envelope_origin.clone(),
+                again: None
+            }],
             "{what}"
         );
     }
@@ -191,7 +195,11 @@ fn a_logs_subscription_gives_the_records_that_may_be_ours_and_names_what_it_cann
     let escaped = record().to_string().replace("Authorize", "\\u0041uthorize");
     let events = [message(&record().to_string()), message(&other), message(&escaped)];
     let data = json!({"messageType": "DATA_MESSAGE", "owner": "111122223333", "logEvents": events});
-    let payload = Payload::Record { record: borrowing_nothing(&record()), envelope_origin: EnvelopeOrigin::default() };
+    let payload = Payload::Record {
+        record: borrowing_nothing(&record()),
+        envelope_origin: EnvelopeOrigin::default(),
+        again: None,
+    };
     assert_eq!(payloads_of(&subscription(&data)), [payload.clone(), payload.clone()]);
     let broken = record().to_string().replace(r#"":"ec2"#, r#"":ec2"#);
     let data = json!({"messageType": "DATA_MESSAGE", "logEvents": [message(&broken), message(&record().to_string())]});

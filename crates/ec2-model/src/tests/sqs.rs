@@ -153,3 +153,17 @@ fn faults_are_answered_in_json() {
     sqs.world.deny(ACCOUNT, "SendMessageBatch");
     assert_eq!(sqs.batch(&[("a", "m")]).2["__type"], "com.amazon.coral.service#AccessDeniedException");
 }
+
+/// SQS API Reference, SendMessage, `DelaySeconds`: "Valid values: 0 to 900."
+#[test]
+fn a_delay_is_kept_with_the_message_and_is_at_most_a_quarter_of_an_hour() {
+    let sqs = sqs();
+    let entry = |id: &str, delay: i64| json!({"Id": id, "MessageBody": id, "DelaySeconds": delay});
+    let entries = json!([entry("a", 0), entry("b", 900), entry("c", 901), entry("d", -1)]);
+    let (_, _, body) = sqs.call("SendMessageBatch", &json!({"QueueUrl": sqs.url, "Entries": entries}));
+    let failed: Vec<_> = body["Failed"].as_array().unwrap().iter().map(|it| (&it["Id"], &it["Code"])).collect();
+    let code = json!("InvalidParameterValue");
+    assert_eq!(failed, [(&json!("c"), &code), (&json!("d"), &code)]);
+    let expected = [("a".to_owned(), 0), ("b".to_owned(), 900)];
+    assert_eq!(sqs.world.take_delayed_messages(&sqs.url), expected);
+}
