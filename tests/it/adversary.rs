@@ -60,6 +60,7 @@ impl Fight {
             ideal: false,
             memory,
             memory_faults,
+            queue: true,
         };
         Self { attack, pace, travel, policy }
     }

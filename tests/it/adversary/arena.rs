@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ec2_model::World;
 
 use super::instance::START;
-use crate::harness::{ACCOUNT, EVIDENCE, TABLE};
+use crate::harness::{ACCOUNT, EVIDENCE, QUEUE, TABLE};
 use crate::simulation::judge::{Lists, Rule, Shape, exposing};
 
 /// A rule that was lawful this long before its revoke was lawful at the look that the revoke rests on: a look may be
@@ -67,6 +67,7 @@ impl Arena {
         world.set_throttling(true);
         world.create_table(ACCOUNT, &region, TABLE);
         world.create_bucket(EVIDENCE);
+        world.create_queue(ACCOUNT, &region, QUEUE);
         let started = tokio::time::Instant::now();
         let (groups, lists, wide, exempt, exposed, born, heard, lost) = Default::default();
         let (astray, strayed, cut, raced) = Default::default();

@@ -17,7 +17,7 @@ use crate::harness::{ACCOUNT, Between, Setup};
 /// clock.
 pub(super) const START: i64 = 4_102_444_800_000;
 
-/// A fresh instance of the function, which has handled no invocation yet.
+/// An instance of the function.
 pub(super) struct Instance {
     context: Context,
     identity: Option<FunctionIdentity>,
@@ -35,13 +35,13 @@ impl Instance {
     /// `between` answers the instance's calls, `out` receives its log lines, `started` is when the run's clock began.
     pub(super) async fn start(
         region: &str,
-        (policy, memory): (&'static str, Store),
+        (policy, memory, queue): (&'static str, Store, bool),
         started: Instant,
         between: Between,
         out: Box<dyn Fn(&str) + Send + Sync>,
     ) -> Self {
         let evidence = memory.is_some();
-        let setup = Setup { policy, topic: true, evidence, memory, ..Setup::default() };
+        let setup = Setup { policy, topic: true, evidence, memory, queue, ..Setup::default() };
         let clock = Box::new(move || Timestamp::from_millisecond(START).unwrap() + started.elapsed());
         let context = setup.context(region, between, clock, out).await;
         let identity = FunctionIdentity::of_arn(&format!("arn:aws:lambda:{region}:{ACCOUNT}:function:portcullis"));

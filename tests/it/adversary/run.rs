@@ -1,5 +1,5 @@
 //! One run: people's calls, the events of these calls, and the deliveries of these events, each to an instance of its
-//! own.
+//! own. What instances hand back over the queue goes to any of those that are idle.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::arena::Arena;
 use super::instance::Instance;
 use super::watch::{Made, Watch};
-use crate::harness::{ACCOUNT, Between, TABLE};
+use crate::harness::{ACCOUNT, Between, TABLE, queue_url};
 
 /// Who makes a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub(super) struct Travel {
     pub(super) memory: bool,
     /// The share of calls to the memory that fail.
     pub(super) memory_faults: f64,
+    /// Whether the instances have a queue over which they hand changes back.
+    pub(super) queue: bool,
 }
 
 /// Lambda repeats a failed asynchronous invocation after one minute, and again after two more (Lambda Developer Guide,
@@ -87,6 +89,8 @@ pub(super) struct Run {
     queue: RefCell<VecDeque<Message>>,
     polling: Cell<usize>,
     sent: Cell<u64>,
+    /// The instances that are idle, with their numbers.
+    idle: RefCell<Vec<(usize, Instance)>>,
 }
 
 impl Run {
@@ -94,10 +98,24 @@ impl Run {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut watch = Watch::new(Arena::new(seed, region.clone()), rng.fork(), verbose);
         watch.memory_faults = travel.memory_faults;
-        let (queue, polling, sent, held_back) = Default::default();
+        let (queue, polling, sent, held_back, idle) = Default::default();
         let (watch, rng) = (Arc::new(Mutex::new(watch)), RefCell::new(rng.fork()));
         let (until, on_watch, started) = (Cell::new(u64::MAX), Cell::new(false), Instant::now());
-        Rc::new(Self { watch, travel, region, rng, held_back, until, on_watch, policy, started, queue, polling, sent })
+        Rc::new(Self {
+            watch,
+            travel,
+            region,
+            rng,
+            held_back,
+            until,
+            on_watch,
+            policy,
+            started,
+            queue,
+            polling,
+            sent,
+            idle,
+        })
     }
 
     pub(super) fn watch(&self) -> MutexGuard<'_, Watch> {
@@ -340,12 +358,45 @@ impl Run {
         self.polling.set(self.polling.get() - 1);
     }
 
+    /// A message that an instance has handed back comes to any instance that is idle: Lambda says of none which it takes.
+    async fn handed_back(self: Rc<Self>, event: String, after: Duration) {
+        sleep(after).await;
+        let body: Value = serde_json::from_str(&event).unwrap();
+        let (id, message) = (id_of(&body), "handed back".to_owned());
+        let payload = json!({"Records": [{"messageId": message, "body": event, "eventSource": "aws:sqs"}]});
+        let items = [(message, id.clone())];
+        for received in 0..MOST_RECEIVED {
+            if received > 0 {
+                sleep(VISIBILITY).await;
+            }
+            self.watch().handed_back.remove(&id);
+            let warm = {
+                let mut idle = self.idle.borrow_mut();
+                let count = idle.len();
+                (count > 0).then(|| idle.swap_remove(self.rng.borrow_mut().usize(..count)))
+            };
+            if self.deliver_to(warm, &payload, &items).await.is_empty() {
+                return;
+            }
+        }
+    }
+
     /// Delivers to a fresh instance. Returns the items that failed.
     async fn deliver(self: &Rc<Self>, payload: &Value, items: &[(String, String)]) -> BTreeSet<String> {
         if self.travel.ideal {
             self.watch_for(items);
             return BTreeSet::new();
         }
+        self.deliver_to(None, payload, items).await
+    }
+
+    /// Delivers to an instance, to a fresh one where there is none.
+    async fn deliver_to(
+        self: &Rc<Self>,
+        warm: Option<(usize, Instance)>,
+        payload: &Value,
+        items: &[(String, String)],
+    ) -> BTreeSet<String> {
         let (instance, began) = {
             let mut watch = self.watch();
             let groups: BTreeSet<String> =
@@ -353,27 +404,47 @@ impl Run {
             watch.arena.arrived(&groups);
             let rules: BTreeSet<String> =
                 items.iter().filter_map(|(_, id)| watch.made.get(id)).flat_map(|made| made.rules.clone()).collect();
-            let instance = watch.begin();
+            let instance = watch.begin(warm.as_ref().map(|(number, _)| *number));
             watch.arena.heard_of(instance, rules);
             watch.counts.at_once += 1;
             watch.counts.most_at_once = watch.counts.most_at_once.max(watch.counts.at_once);
             watch.say(|| format!("#{instance} begins: {} records", items.len()));
             (instance, watch.arena.tick())
         };
+        let function = match warm {
+            Some((_, function)) => function,
+            None => self.start(instance).await,
+        };
+        let delivered = function.deliver(payload, self.travel.timeout).await;
+        if self.travel.queue {
+            self.idle.borrow_mut().push((instance, function));
+        }
+        let mut watch = self.watch();
+        for (event, after) in watch.arena.world.take_delayed_messages(&queue_url(&self.region)) {
+            let id = id_of(&serde_json::from_str(&event).unwrap());
+            watch.say(|| format!("{id} comes again in {after} s"));
+            watch.handed_back.insert(id);
+            let come = Rc::clone(self).handed_back(event, Duration::from_secs(after));
+            let again: std::pin::Pin<Box<dyn Future<Output = ()>>> = Box::pin(come);
+            tokio::task::spawn_local(again);
+        }
+        watch.counts.at_once -= 1;
+        watch.counts.busy += watch.arena.tick() - began;
+        watch.settled(instance, items, &delivered);
+        watch.say(|| format!("#{instance} ends, failed: {:?}", delivered.failed));
+        delivered.failed
+    }
+
+    /// Starts an instance, whose calls and log lines the watch sees.
+    async fn start(&self, instance: usize) -> Instance {
         let (passing, saying) = (Arc::clone(&self.watch), Arc::clone(&self.watch));
         let between: Between =
             Arc::new(move |request| passing.lock().unwrap_or_else(PoisonError::into_inner).pass(instance, request));
         let memory = if self.travel.memory { Store::Table(TABLE.to_owned()) } else { Store::None };
         let out =
             Box::new(move |line: &str| saying.lock().unwrap_or_else(PoisonError::into_inner).log_line(instance, line));
-        let function = Instance::start(&self.region, (self.policy, memory), self.started, between, out).await;
-        let delivered = function.deliver(payload, self.travel.timeout).await;
-        let mut watch = self.watch();
-        watch.counts.at_once -= 1;
-        watch.counts.busy += watch.arena.tick() - began;
-        watch.settled(instance, items, &delivered);
-        watch.say(|| format!("#{instance} ends, failed: {:?}", delivered.failed));
-        delivered.failed
+        let setup = (self.policy, memory, self.travel.queue);
+        Instance::start(&self.region, setup, self.started, between, out).await
     }
 }
 

@@ -74,8 +74,10 @@ pub(super) struct Watch {
     pub(super) counts: Counts,
     /// Messages that do not match what the same delivery saw.
     pub(super) false_words: Vec<String>,
-    /// Deliveries that last saw the port open and did not fail.
+    /// Deliveries that last saw the port open, did not fail and do not come again.
     pub(super) acknowledged: Vec<String>,
+    /// The events that come again, because an instance has handed them back.
+    pub(super) handed_back: BTreeSet<String>,
     pub(super) rng: fastrand::Rng,
     pub(super) verbose: bool,
     /// The share of calls to the memory that fail.
@@ -84,13 +86,17 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(arena: Arena, rng: fastrand::Rng, verbose: bool) -> Self {
-        let (made, views, counts, false_words, acknowledged) = Default::default();
+        let (made, views, counts, false_words, acknowledged, handed_back) = Default::default();
         let memory_faults = 0.0;
-        Self { arena, made, views, counts, false_words, acknowledged, rng, verbose, memory_faults }
+        Self { arena, made, views, counts, false_words, acknowledged, handed_back, rng, verbose, memory_faults }
     }
 
-    /// Registers another instance. Returns its number.
-    pub(super) fn begin(&mut self) -> usize {
+    /// A delivery begins, at this instance or at another one. Returns the instance's number.
+    pub(super) fn begin(&mut self, instance: Option<usize>) -> usize {
+        if let Some(instance) = instance {
+            self.views[instance] = View::default();
+            return instance;
+        }
         self.views.push(View::default());
         self.views.len() - 1
     }
@@ -305,7 +311,8 @@ impl Watch {
         let ever = reported.or_else(|| self.views[instance].looks.get(group).map(|look| &look.ever)).cloned();
         let ever = ever.unwrap_or_default();
         let (open_by_ours, seen_open) = (!open.is_disjoint(&made.rules), !ever.is_disjoint(&made.rules));
-        if !open.is_empty() && made.by_attacker && !made.harmless && !failed {
+        let is_left = !failed && !self.handed_back.contains(id);
+        if !open.is_empty() && made.by_attacker && !made.harmless && is_left {
             self.acknowledged.push(format!("#{instance} {group} open through {open:?}"));
         }
         let of = |finding: &&Value| {
