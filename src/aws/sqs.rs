@@ -26,32 +26,36 @@ const MOST_SENT_AT_ONCE: usize = 8;
 impl Aws {
     /// Sends messages to a queue. The messages that the queue did not take come back in their order, each with the reason.
     pub async fn enqueue(&self, queue: &str, messages: &[String]) -> Vec<(String, AwsError)> {
-        let sent = messages.chunks(MOST_ENTRIES).map(|batch| self.enqueue_batch(queue, batch, 0));
+        let sent = messages.chunks(MOST_ENTRIES).map(|batch| self.enqueue_batch(queue, batch, &[]));
         let refused: Vec<_> = stream::iter(sent).buffered(MOST_SENT_AT_ONCE).collect().await;
         refused.into_iter().flatten().collect()
     }
 
-    /// Sends a message that the queue keeps back for so many seconds, 900 at most.
+    /// Sends messages that the queue keeps back for so many seconds each, 900 at most.
     ///
     /// # Errors
-    /// [`AwsError`]: the queue did not take it.
-    pub async fn enqueue_later(&self, queue: &str, message: String, seconds: u16) -> Result<(), AwsError> {
-        let refused = self.enqueue_batch(queue, &[message], seconds).await;
-        refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+    /// [`AwsError`]: the queue did not take one of them.
+    pub async fn enqueue_later(&self, queue: &str, messages: &[(String, u16)]) -> Result<(), AwsError> {
+        for batch in messages.chunks(MOST_ENTRIES) {
+            let (bodies, seconds): (Vec<String>, Vec<u16>) = batch.iter().cloned().unzip();
+            let refused = self.enqueue_batch(queue, &bodies, &seconds).await;
+            refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))?;
+        }
+        Ok(())
     }
 
-    /// Sends one batch; the messages that were not taken.
-    async fn enqueue_batch(&self, queue: &str, batch: &[String], seconds: u16) -> Vec<(String, AwsError)> {
+    /// Sends one batch; the messages that were not taken. A message without a number of seconds is not kept back.
+    async fn enqueue_batch(&self, queue: &str, batch: &[String], seconds: &[u16]) -> Vec<(String, AwsError)> {
         match self.send_batch(queue, batch, seconds).await {
             Ok(answer) => refusals(&answer, batch),
             Err(error) => batch.iter().map(|body| (body.clone(), error.clone())).collect(),
         }
     }
 
-    async fn send_batch(&self, queue: &str, batch: &[String], seconds: u16) -> Result<Value, AwsError> {
-        let entry = |(n, body): (usize, &String)| match seconds {
-            0 => json!({ "Id": n.to_string(), "MessageBody": body }),
-            _ => json!({ "Id": n.to_string(), "MessageBody": body, "DelaySeconds": seconds }),
+    async fn send_batch(&self, queue: &str, batch: &[String], seconds: &[u16]) -> Result<Value, AwsError> {
+        let entry = |(n, body): (usize, &String)| match seconds.get(n) {
+            None => json!({ "Id": n.to_string(), "MessageBody": body }),
+            Some(seconds) => json!({ "Id": n.to_string(), "MessageBody": body, "DelaySeconds": seconds }),
         };
         let entries: Vec<Value> = batch.iter().enumerate().map(entry).collect();
         let (region, signer) = (self.region(SEND.operation)?, Signer::of(&self.base, SEND.operation)?);

@@ -141,7 +141,7 @@ pub(super) fn handed_out(context: &Context, order: DigestOrder) -> Option<Settle
 /// Sends the last message of a sweep, which tells what its places have left. Where it is lost, the next sweep does it.
 pub(super) async fn tell_later(context: &Context, queue: &str, until: Instant) {
     let message = json!({"sweep": {"digest": DigestOrder::Tell.to_string()}}).to_string();
-    let sent = timeout_at(until, Box::pin(context.aws.enqueue_later(queue, message, TELL_AFTER))).await;
+    let sent = timeout_at(until, Box::pin(context.aws.enqueue_later(queue, &[(message, TELL_AFTER)]))).await;
     let code = match sent {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.code.to_string(),

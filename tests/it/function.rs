@@ -1,13 +1,13 @@
 //! The real Lambda binary against the model over loopback.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ec2_model::serve::{Server, serve};
 use ec2_model::{Permission, Vpc, World};
 use serde_json::{Value, json};
 
-use crate::harness::{ACCOUNT, REGION, TOPIC, sqs};
-use crate::lambda::{Answered, Lambda, loopback};
+use crate::harness::{ACCOUNT, QUEUE, REGION, TOPIC, sqs};
+use crate::lambda::{Answered, Lambda, TRACE, loopback};
 
 fn world() -> (World, Server) {
     let world = World::new(11);
@@ -77,6 +77,37 @@ fn what_was_not_done_is_an_error_and_the_process_lives_on() {
     let Answered::Response(answer) = lambda.invoke(&sqs(&[event.to_string()]).to_string()) else { panic!("an error") };
     assert_eq!(answer, json!({"batchItemFailures": []}));
     assert_eq!(ingress(&world, &group), 0);
+}
+
+/// Lambda stops a function that calls itself over a queue again and again. It knows such calls by this header (Lambda Developer
+/// Guide, "Use Lambda recursive loop detection to prevent infinite loops").
+#[test]
+fn every_call_says_which_invocation_makes_it() {
+    let world = World::new(11);
+    world.set_now(portcullis::now().as_millisecond());
+    world.create_queue(ACCOUNT, REGION, QUEUE);
+    let (handled, traces) = (world.clone(), Arc::new(Mutex::new(Vec::new())));
+    let seen = Arc::clone(&traces);
+    let handle = move |request: ec2_model::Request| {
+        let header = |wanted: &str| request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let text = |wanted: &str| header(wanted).map(|(_, value)| value.clone());
+        seen.lock().unwrap().push((text("x-amz-target"), text("x-amzn-trace-id")));
+        handled.handle(&request)
+    };
+    let server = serve(loopback(), None, Arc::new(handle)).unwrap();
+    let queue = format!("{}/{ACCOUNT}/{QUEUE}", server.url());
+    let variables = [("PORTCULLIS_MODE", "enforce"), ("PORTCULLIS_QUEUE_URL", queue.as_str())];
+    let lambda = Lambda::start(ACCOUNT, &server.url(), &variables);
+    let group = world.create_group(ACCOUNT, REGION, "web", Vpc::Other);
+    for open in ["8.0.0.0/8", "9.0.0.0/9"] {
+        world.authorize(ACCOUNT, REGION, &group, &[Permission::tcp(22, open)]).unwrap();
+    }
+    let event = ec2_model::eventbridge(world.take_records().last().unwrap());
+    let Answered::Response(answer) = lambda.invoke(&event.to_string()) else { panic!("an error") };
+    assert_eq!(answer["findings"][0]["outcome"], "none", "{answer}");
+    let traces = traces.lock().unwrap();
+    assert!(traces.iter().any(|(target, _)| target.as_deref() == Some("AmazonSQS.SendMessageBatch")), "{traces:?}");
+    assert!(traces.iter().all(|(_, trace)| trace.as_deref() == Some(TRACE)), "{traces:?}");
 }
 
 #[test]

@@ -34,6 +34,9 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+/// The trace of each invocation. Lambda follows calls by it.
+pub(crate) const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=557abcec3ee5a047;Sampled=0";
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn loopback() -> TcpListener {
@@ -57,6 +60,7 @@ fn runtime_api(account: String, events: mpsc::Receiver<String>, answers: mpsc::S
                     ("Lambda-Runtime-Aws-Request-Id", format!("request-{count}")),
                     ("Lambda-Runtime-Deadline-Ms", deadline.to_string()),
                     ("Lambda-Runtime-Invoked-Function-Arn", arn),
+                    ("Lambda-Runtime-Trace-Id", TRACE.to_owned()),
                 ];
                 let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
                 return Reply::Answer(Response { status: 200, headers, body: body.into_bytes() });

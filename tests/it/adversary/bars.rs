@@ -282,7 +282,7 @@ fn hidden_behind_each_other(seed: u64, late: u64, memory: bool, others: u64) -> 
 /// `PORTCULLIS_SEEDS` is the number of times for each.
 #[test]
 fn two_calls_that_hide_behind_each_other_are_closed_without_a_memory_as_soon_as_one_instance_has_seen_both() {
-    let times = number("PORTCULLIS_SEEDS").unwrap_or(20);
+    let times = number("PORTCULLIS_SEEDS").unwrap_or(6);
     for others in [0, 10, 100] {
         let count = usize::try_from(times).unwrap();
         let outcomes = in_parallel(count, |n| hidden_behind_each_other(n as u64, LATE[n % LATE.len()], false, others));

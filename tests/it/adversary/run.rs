@@ -369,7 +369,9 @@ impl Run {
             if received > 0 {
                 sleep(VISIBILITY).await;
             }
-            self.watch().handed_back.remove(&id);
+            if received == 0 {
+                self.watch().forget_message(&id);
+            }
             let warm = {
                 let mut idle = self.idle.borrow_mut();
                 let count = idle.len();
@@ -423,7 +425,7 @@ impl Run {
         for (event, after) in watch.arena.world.take_delayed_messages(&queue_url(&self.region)) {
             let id = id_of(&serde_json::from_str(&event).unwrap());
             watch.say(|| format!("{id} comes again in {after} s"));
-            watch.handed_back.insert(id);
+            watch.handed_back.push(id);
             let come = Rc::clone(self).handed_back(event, Duration::from_secs(after));
             let again: std::pin::Pin<Box<dyn Future<Output = ()>>> = Box::pin(come);
             tokio::task::spawn_local(again);

@@ -76,8 +76,8 @@ pub(super) struct Watch {
     pub(super) false_words: Vec<String>,
     /// Deliveries that last saw the port open, did not fail and do not come again.
     pub(super) acknowledged: Vec<String>,
-    /// The events that come again, because an instance has handed them back.
-    pub(super) handed_back: BTreeSet<String>,
+    /// The events that come again, because an instance has handed them back: one for each time.
+    pub(super) handed_back: Vec<String>,
     pub(super) rng: fastrand::Rng,
     pub(super) verbose: bool,
     /// The share of calls to the memory that fail.
@@ -99,6 +99,13 @@ impl Watch {
         }
         self.views.push(View::default());
         self.views.len() - 1
+    }
+
+    /// A message of this event has come.
+    pub(super) fn forget_message(&mut self, id: &String) {
+        if let Some(at) = self.handed_back.iter().position(|known| known == id) {
+            self.handed_back.swap_remove(at);
+        }
     }
 
     pub(super) fn say(&self, what: impl FnOnce() -> String) {
@@ -311,7 +318,7 @@ impl Watch {
         let ever = reported.or_else(|| self.views[instance].looks.get(group).map(|look| &look.ever)).cloned();
         let ever = ever.unwrap_or_default();
         let (open_by_ours, seen_open) = (!open.is_disjoint(&made.rules), !ever.is_disjoint(&made.rules));
-        let is_left = !failed && !self.handed_back.contains(id);
+        let is_left = !failed && !self.handed_back.iter().any(|known| known == id);
         if !open.is_empty() && made.by_attacker && !made.harmless && is_left {
             self.acknowledged.push(format!("#{instance} {group} open through {open:?}"));
         }

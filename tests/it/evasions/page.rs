@@ -5,7 +5,7 @@ use super::{Outcome, Verdict, form, ports, sources};
 const PAGE: &str = include_str!("../../../docs/EVASIONS.md");
 
 /// The source of each module whose tests the page names.
-const SOURCES: [(&str, &str); 16] = [
+const SOURCES: [(&str, &str); 17] = [
     ("evasions::forged", include_str!("forged.rs")),
     ("evasions::form", include_str!("form.rs")),
     ("evasions::names", include_str!("names.rs")),
@@ -20,6 +20,7 @@ const SOURCES: [(&str, &str); 16] = [
     ("remediation::eventual_consistency", include_str!("../remediation/eventual_consistency.rs")),
     ("remediation::facts", include_str!("../remediation/facts.rs")),
     ("remediation::failures", include_str!("../remediation/failures.rs")),
+    ("remediation::look_again", include_str!("../remediation/look_again.rs")),
     ("remediation::member_accounts", include_str!("../remediation/member_accounts.rs")),
     ("remediation::reporting", include_str!("../remediation/reporting.rs")),
 ];

@@ -31,31 +31,24 @@ pub struct EndRequest {
     pub waiver: String,
 }
 
-/// How often a record was judged before, beside an exposure that stood without it.
+/// A record that was judged before, and left beside an exposure that stood without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Again {
-    /// 1 is the second time.
-    pub time: u8,
+    /// Whether this is the last time.
+    pub last: bool,
     /// Whether its finding was published the first time.
     pub told: bool,
 }
 
-/// Reads how often a record was judged before.
+/// Reads what is said of a record that was judged before.
 pub(super) fn again(again: &Json<'_>) -> Result<Again, String> {
-    check_keys(again, "again", &["time", "told"], "time and told")?;
-    let odd = |key: &str, expected: &str| match again.get(key) {
-        Some(value) => format!("again.{key} is `{}`: expected {expected}", escaped(&value.to_string())),
-        None => format!("again.{key} is missing: expected {expected}"),
+    check_keys(again, "again", &["last", "told"], "last and told")?;
+    let flag = |key: &str| match again.get(key) {
+        Some(Json::Bool(flag)) => Ok(*flag),
+        Some(value) => Err(format!("again.{key} is `{}`: expected true or false", escaped(&value.to_string()))),
+        None => Err(format!("again.{key} is missing")),
     };
-    let time = again.get("time").and_then(Json::as_i64).and_then(|time| u8::try_from(time).ok());
-    let told = match again.get("told") {
-        Some(Json::Bool(told)) => Some(*told),
-        _ => None,
-    };
-    Ok(Again {
-        time: time.ok_or_else(|| odd("time", "a number from 0 to 255"))?,
-        told: told.ok_or_else(|| odd("told", "true or false"))?,
-    })
+    Ok(Again { last: flag("last")?, told: flag("told")? })
 }
 
 /// Reads a request for a sweep.
