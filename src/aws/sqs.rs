@@ -23,10 +23,14 @@ const MOST_ENTRIES: usize = 10;
 /// This many batches of messages are sent at a time: a sweep of a thousand accounts is 1,700 of them.
 const MOST_SENT_AT_ONCE: usize = 8;
 
+/// A message, and for how many seconds the queue keeps it back, 900 at most.
+type Message<'a> = (&'a str, Option<u16>);
+
 impl Aws {
     /// Sends messages to a queue. The messages that the queue did not take come back in their order, each with the reason.
     pub async fn enqueue(&self, queue: &str, messages: &[String]) -> Vec<(String, AwsError)> {
-        let sent = messages.chunks(MOST_ENTRIES).map(|batch| self.enqueue_batch(queue, batch, &[]));
+        let messages: Vec<Message<'_>> = messages.iter().map(|body| (body.as_str(), None)).collect();
+        let sent = messages.chunks(MOST_ENTRIES).map(|batch| self.enqueue_batch(queue, batch));
         let refused: Vec<_> = stream::iter(sent).buffered(MOST_SENT_AT_ONCE).collect().await;
         refused.into_iter().flatten().collect()
     }
@@ -37,25 +41,25 @@ impl Aws {
     /// [`AwsError`]: the queue did not take one of them.
     pub async fn enqueue_later(&self, queue: &str, messages: &[(String, u16)]) -> Result<(), AwsError> {
         for batch in messages.chunks(MOST_ENTRIES) {
-            let (bodies, seconds): (Vec<String>, Vec<u16>) = batch.iter().cloned().unzip();
-            let refused = self.enqueue_batch(queue, &bodies, &seconds).await;
+            let batch: Vec<Message<'_>> = batch.iter().map(|(body, after)| (body.as_str(), Some(*after))).collect();
+            let refused = self.enqueue_batch(queue, &batch).await;
             refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))?;
         }
         Ok(())
     }
 
-    /// Sends one batch; the messages that were not taken. A message without a number of seconds is not kept back.
-    async fn enqueue_batch(&self, queue: &str, batch: &[String], seconds: &[u16]) -> Vec<(String, AwsError)> {
-        match self.send_batch(queue, batch, seconds).await {
+    /// Sends one batch; the messages that were not taken.
+    async fn enqueue_batch(&self, queue: &str, batch: &[Message<'_>]) -> Vec<(String, AwsError)> {
+        match self.send_batch(queue, batch).await {
             Ok(answer) => refusals(&answer, batch),
-            Err(error) => batch.iter().map(|body| (body.clone(), error.clone())).collect(),
+            Err(error) => batch.iter().map(|(body, _)| ((*body).to_owned(), error.clone())).collect(),
         }
     }
 
-    async fn send_batch(&self, queue: &str, batch: &[String], seconds: &[u16]) -> Result<Value, AwsError> {
-        let entry = |(n, body): (usize, &String)| match seconds.get(n) {
+    async fn send_batch(&self, queue: &str, batch: &[Message<'_>]) -> Result<Value, AwsError> {
+        let entry = |(n, (body, after)): (usize, &Message<'_>)| match after {
             None => json!({ "Id": n.to_string(), "MessageBody": body }),
-            Some(seconds) => json!({ "Id": n.to_string(), "MessageBody": body, "DelaySeconds": seconds }),
+            Some(after) => json!({ "Id": n.to_string(), "MessageBody": body, "DelaySeconds": after }),
         };
         let entries: Vec<Value> = batch.iter().enumerate().map(entry).collect();
         let (region, signer) = (self.region(SEND.operation)?, Signer::of(&self.base, SEND.operation)?);
@@ -64,12 +68,12 @@ impl Aws {
 }
 
 /// The messages that an answer does not say were taken, each with the reason.
-fn refusals(answer: &Value, batch: &[String]) -> Vec<(String, AwsError)> {
+fn refusals(answer: &Value, batch: &[Message<'_>]) -> Vec<(String, AwsError)> {
     let named = |list: &str, id: &str| {
         let list = answer.get(list).and_then(Value::as_array)?;
         list.iter().find(|entry| entry.get("Id").and_then(Value::as_str) == Some(id))
     };
-    let refused = |(n, body): (usize, &String)| {
+    let refused = |(n, (body, _)): (usize, &Message<'_>)| {
         let id = n.to_string();
         if named("Successful", &id).is_some() {
             return None;
@@ -77,7 +81,7 @@ fn refusals(answer: &Value, batch: &[String]) -> Vec<(String, AwsError)> {
         let text = |key: &str| named("Failed", &id)?.get(key)?.as_str();
         let code = text("Code").map_or(Code::NotListed, |code| Code::Aws(code.to_owned()));
         let message = escaped(text("Message").unwrap_or("no message"));
-        Some((body.clone(), AwsError { call: SEND.operation, code, message, effect: Effect::NotYet }))
+        Some(((*body).to_owned(), AwsError { call: SEND.operation, code, message, effect: Effect::NotYet }))
     };
     batch.iter().enumerate().filter_map(refused).collect()
 }
@@ -89,7 +93,7 @@ mod tests {
     /// SQS API Reference, SendMessageBatch, "Response Elements".
     #[test]
     fn a_message_that_the_answer_does_not_name_was_not_taken() {
-        let batch = ["a", "b", "c"].map(str::to_owned);
+        let batch = ["a", "b", "c"].map(|body| (body, None));
         let failed = json!({"Id": "1", "Code": "InternalError", "Message": "try again", "SenderFault": false});
         let answer = json!({"Successful": [{"Id": "0", "MessageId": "m"}], "Failed": [failed]});
         let refused = refusals(&answer, &batch);

@@ -8,7 +8,7 @@ use portcullis_domain::finding::{Finding, SweepFinding};
 use super::context::{Context, InvocationScope};
 use super::evidence;
 use super::intake::{Batch, Tracked};
-use super::look_again;
+use super::later_look;
 use super::recall::Settlement;
 use super::resource::{self, ResourceResult};
 use crate::sinks::Reported;
@@ -76,8 +76,8 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
         if settled.contains(&(false, true)) {
             not_noted(&mut done);
         }
-        let again = std::mem::take(&mut done.again);
-        let lost = look_again::send(context, again, is_told, scope.report_until()).await;
+        let looks = std::mem::take(&mut done.later_looks);
+        let lost = later_look::send(context, looks, is_told, scope.report_until()).await;
         not_sent(&mut done, &lost);
         let trouble = Trouble {
             publish_failures: failures,
@@ -108,11 +108,11 @@ fn not_noted(done: &mut ResourceResult) {
     }
 }
 
-/// These items were to be judged again later, and the queue did not take them: they are delivered again.
-fn not_sent(done: &mut ResourceResult, items: &[String]) {
-    for finding in done.findings.iter_mut().filter(|finding| items.contains(&finding.origin.item)) {
+/// The queue did not take the messages for later looks at these payloads: they are delivered again.
+fn not_sent(done: &mut ResourceResult, payloads: &BTreeSet<usize>) {
+    for finding in done.findings.iter_mut().filter(|finding| payloads.contains(&finding.origin.index)) {
         finding.value.doubtful = true;
-        finding.value.reason.push_str("; the queue did not take it for a later look");
+        finding.value.reason.push_str("; the queue did not take it");
     }
 }
 

@@ -62,7 +62,7 @@ pub struct Settings {
     pub accounts: Accounts,
     /// The SNS topic for findings.
     pub topic: Option<String>,
-    /// The SQS queue over which a sweep is handed out.
+    /// The SQS queue over which a sweep is handed out, and later looks come.
     pub queue: Option<String>,
     /// The memory.
     pub memory: Store,

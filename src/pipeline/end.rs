@@ -75,7 +75,7 @@ pub(super) fn run<'a>(
 /// Ends an opening before its time, or at it, for an operator. Returns what was reported.
 pub async fn close(context: &Context, request: EndRequest, actor: &str, invocation: &Invocation) -> Vec<Finding> {
     let scope = InvocationScope::new(context, invocation);
-    let origin = Origin { index: 0, item: String::new(), record: None, again: None };
+    let origin = Origin { index: 0, item: String::new(), record: None, later_look: None };
     let (mut result, by) = (DeliveryResult::default(), (EndedBy::Close, Some(actor.to_owned())));
     report(context, &scope, (origin, request), by, &mut result).await;
     result.findings.into_iter().map(|finding| finding.value).collect()

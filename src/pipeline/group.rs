@@ -1,9 +1,12 @@
 //! From what came of a group to a finding for each of its changes.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use portcullis_domain::change::{Change, Resource};
 use portcullis_domain::facts::{Facts, GroupLocation};
 use portcullis_domain::finding::{Action, Finding, MemoryState, Verdict};
+use portcullis_domain::ids::RuleId;
 use portcullis_domain::judge::Judgement;
 use portcullis_domain::memory::{Entries, Memory, WaiverKind, item_of, opened_name, written};
 use portcullis_domain::policy::{Mode, Policy};
@@ -32,8 +35,9 @@ pub(super) struct GroupResult {
     pub(super) settlement: Option<Settlement>,
     /// The policy cannot be read any more, and the one of before held.
     pub(super) is_policy_stale: bool,
-    /// Rules of the changes stay in an exposure that stands without them, and no memory tells what other deliveries know.
-    pub(super) is_left_to_others: bool,
+    /// The changes that may hide behind another call, by their place in the task: rules of theirs stay in an exposure that is
+    /// there without them, and no memory tells what other deliveries know.
+    pub(super) may_hide: BTreeSet<usize>,
 }
 
 /// What is known when something is about to be done.
@@ -150,8 +154,12 @@ pub(super) async fn handle(
         None => is_lost.then(|| told_here(context, task, &remediated, &mut findings)),
     };
     let is_enforced = mode == Mode::Enforce && with_others.held_back.is_none();
-    let is_left_to_others = is_event && stands && is_enforced && recall.is_none();
-    GroupResult { findings, revoked, settlement, is_policy_stale, is_left_to_others }
+    let mut may_hide = BTreeSet::new();
+    if is_event && stands && is_enforced && recall.is_none() {
+        let goes = |rule: &RuleId| remediation.done.contains_key(rule);
+        may_hide.extend((0..task.own).filter(|n| remediation.judgement.may_hide(*n, goes)));
+    }
+    GroupResult { findings, revoked, settlement, is_policy_stale, may_hide }
 }
 
 /// A finding for each change of the task.

@@ -15,9 +15,10 @@ use portcullis_domain::judge::harmless;
 use serde_json::Value;
 
 use super::context::Context;
+use super::later_look;
 use super::region::Aftermath;
 use crate::aws::AccountRegion;
-use crate::envelope::{Again, MOST_UNREADABLE};
+use crate::envelope::{LaterLook, MOST_UNREADABLE};
 
 /// Where a payload came from.
 #[derive(Debug, Clone)]
@@ -26,10 +27,10 @@ pub(super) struct Origin {
     pub(super) index: usize,
     /// The item that is delivered again if the payload fails.
     pub(super) item: String,
-    /// The record, for the evidence of what it leads to, and to be judged again.
+    /// The record, for the evidence of what it leads to, and for later looks.
     pub(super) record: Option<Arc<Value>>,
-    /// The function handed the record back to itself.
-    pub(super) again: Option<Again>,
+    /// The record comes for a later look.
+    pub(super) later_look: Option<LaterLook>,
 }
 
 /// A value and the payload that it came from.
@@ -86,7 +87,7 @@ impl Batch {
         for (item, count) in std::mem::take(&mut self.unreadable) {
             if let Some(more @ 1..) = count.checked_sub(MOST_UNREADABLE) {
                 let why = format!("{more} more records of the delivery cannot be read");
-                let origin = Origin { index: usize::MAX, item, record: None, again: None };
+                let origin = Origin { index: usize::MAX, item, record: None, later_look: None };
                 let event = EventMetadata::default();
                 self.add_finding(origin, from_record(context, &event, Verdict::Undecided, why));
             }
@@ -157,7 +158,7 @@ impl Batch {
                         self.add_finding(origin, Finding { group: group_name(&change.resource), ..finding });
                     }
                     None => {
-                        let is_kept = context.shelf.is_there() || context.settings.queue.is_some();
+                        let is_kept = context.shelf.is_there() || later_look::may_be_needed(context);
                         let record = is_kept.then(|| kept(record)).flatten();
                         self.add_change(context, Origin { record, ..origin }, *change);
                     }
@@ -167,7 +168,7 @@ impl Batch {
     }
 }
 
-/// A longer record is left out of the evidence, which has what was read from it, and is not judged again.
+/// A longer record is left out of the evidence, which has what was read from it, and comes for no later look.
 const LONGEST_RECORD: usize = 64 << 10;
 
 /// The record as evidence and the queue keep it.

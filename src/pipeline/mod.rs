@@ -18,8 +18,8 @@ mod group;
 mod insist;
 mod intake;
 mod journal;
+mod later_look;
 mod log_file;
-mod look_again;
 mod overdue;
 mod permission;
 mod prefix_list;
@@ -74,14 +74,14 @@ pub async fn handle<'a>(context: &Context, payload: impl Into<Json<'a>>, invocat
     let items = delivery.items.into_iter();
     let payloads = items.flat_map(|item| item.payloads.into_iter().map(move |payload| (item.id.clone(), payload)));
     for (index, (item, payload)) in payloads.enumerate() {
-        let origin = Origin { index, item, record: None, again: None };
+        let origin = Origin { index, item, record: None, later_look: None };
         match payload {
             Payload::Control(what) => tracing::debug!(what, "a control message was passed over"),
             Payload::SweepRequest(request) => sweeps.push((origin, request)),
             Payload::EndRequest(request) => ends.push((origin, request)),
             Payload::LogFile(file) => files.push((origin, file)),
-            Payload::Record { record, envelope_origin, again } => {
-                batch.add_record(context, Origin { again, ..origin }, &record, &envelope_origin);
+            Payload::Record { record, envelope_origin, later_look } => {
+                batch.add_record(context, Origin { later_look, ..origin }, &record, &envelope_origin);
             }
             Payload::Unrelated(why) => batch.add_unrelated(context, origin, why),
             Payload::Unreadable(why) => batch.add_unreadable(context, origin, why),

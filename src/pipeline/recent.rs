@@ -3,7 +3,7 @@
 //!
 //! Two changes can be each other's reason for that: each alone is not what exposes the port, and together they are. A
 //! later delivery about the same group judges them together. An instance remembers for minutes only, and no other
-//! instance knows; where nothing is remembered, such an exposure is reported and left to the sweep.
+//! instance knows; so where there is a queue, such a change comes for later looks (`later_look`).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::aws::AccountRegion;
 
-/// Changes are remembered for this long.
+/// Changes are remembered for this long after they were last judged.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(15 * 60);
 
 /// This many groups are remembered, and this many changes of each. The oldest makes room: who fills the memory with other

@@ -10,7 +10,7 @@ use super::end::End;
 use super::evidence;
 use super::group::{self, GroupResult};
 use super::intake::Tracked;
-use super::look_again::LookAgain;
+use super::later_look::LaterLooks;
 use super::overdue::{self, Due};
 use super::recall::Settlement;
 use super::task::{GroupTask, Snapshot};
@@ -26,8 +26,8 @@ pub(super) struct RegionResult {
     pub(super) aftermath: Aftermath,
     /// The openings that a sweep ended.
     pub(super) ends: Vec<End>,
-    /// The changes that are to be judged again.
-    pub(super) again: Vec<LookAgain>,
+    /// The changes that come for later looks.
+    pub(super) later_looks: Vec<LaterLooks>,
 }
 
 /// What is left to do when everything was told.

@@ -13,7 +13,7 @@ use super::context::{Context, InvocationScope};
 use super::describe::FirstLooks;
 use super::intake::{Tracked, group_name};
 use super::journal::Journal;
-use super::look_again::{self, LookAgain};
+use super::later_look::{self, LaterLooks};
 use super::overdue::Due;
 use super::region::{self, Aftermath, RegionResult};
 use super::task::{GroupTask, Snapshot};
@@ -37,8 +37,8 @@ pub(super) struct ResourceResult {
     pub(super) nearly_open: Vec<String>,
     /// What is left to do when everything was told.
     pub(super) aftermath: Aftermath,
-    /// The changes that are to be judged again.
-    pub(super) again: Vec<LookAgain>,
+    /// The changes that come for later looks.
+    pub(super) later_looks: Vec<LaterLooks>,
 }
 
 /// Handles a resource: all its changes together.
@@ -66,7 +66,7 @@ pub(super) async fn handle(
         Box::pin(context.policy.refresh(&context.aws)).await;
     }
     let policy = context.policy.now();
-    let is_again = changes.iter().all(|change| change.origin.again.is_some());
+    let is_later_look = changes.iter().all(|change| change.origin.later_look.is_some());
     let task = GroupTask {
         policy: &policy,
         target,
@@ -74,11 +74,12 @@ pub(super) async fn handle(
         changes: &of_task,
         own: of_task.len(),
         mode: if held_back.is_some() { Mode::Alert } else { context.settings.mode },
-        // Who was left to others comes again: by then they have closed what was theirs.
-        recheck_until: if is_again { Instant::now() } else { scope.recheck_until },
+        // By then others have closed what was theirs.
+        recheck_until: if is_later_look { Instant::now() } else { scope.recheck_until },
         known_lists: &scope.known_lists,
         open_through_lists: &scope.open_through_lists,
         is_fight: false,
+        is_later_look,
         held_back,
     };
     let same = Same { context, resource, changes: &changes };
@@ -99,7 +100,7 @@ pub(super) async fn handle(
     let is_kept = !sweeps.is_empty() && matches!(resource, Resource::Region) && context.shelf.is_there();
     let seen = looks.description.groups.first().map(|facts| facts.observed_at).filter(|_| is_kept);
     let seen = seen.and_then(|at| former::Snapshot::of(target, &looks.description.groups, at));
-    let RegionResult { findings: more, nearly_open, mut aftermath, mut ends, again } =
+    let RegionResult { findings: more, nearly_open, mut aftermath, mut ends, later_looks } =
         handle_groups(&task, &same, looks, (permit, due)).await;
     findings.extend(more);
     if let Some(unread) = unread {
@@ -116,7 +117,7 @@ pub(super) async fn handle(
         Box::pin(seen.keep(context, session.until())).await;
     }
     let is_swept = !sweeps.is_empty();
-    ResourceResult { findings, groups, sweeps, is_swept, nearly_open, aftermath, again }
+    ResourceResult { findings, groups, sweeps, is_swept, nearly_open, aftermath, later_looks }
 }
 
 /// The sweeps that the changes belong to, by the index of their payload.
@@ -165,7 +166,7 @@ async fn handle_groups(
     let Same { context, resource, changes } = *same;
     let description = looks.description;
     let count = description.groups.len();
-    let (mut aftermath, mut again) = (Aftermath::default(), Vec::new());
+    let (mut aftermath, mut later_looks) = (Aftermath::default(), Vec::new());
     let findings = match resource {
         Resource::Group(_) | Resource::GroupName(_) => {
             let (mut findings, mut permit) = (Vec::new(), permit);
@@ -173,10 +174,8 @@ async fn handle_groups(
                 let result = group::handle(context, task, snapshot, permit.take(), usize::MAX).await;
                 aftermath.add(result.settlement, result.is_policy_stale);
                 let mut own = group::tracked(changes, result.findings);
-                look_again::mark_told(&mut own);
-                if result.is_left_to_others {
-                    again.extend(look_again::of(context, changes, &mut own));
-                }
+                later_looks.extend(later_look::of(context, changes, (&result.may_hide, &mut own)));
+                own.retain(|finding| !later_look::came_to_nothing(finding));
                 findings.extend(own);
             }
             match count {
@@ -207,7 +206,7 @@ async fn handle_groups(
             return all;
         }
     };
-    RegionResult { findings, aftermath, again, ..RegionResult::default() }
+    RegionResult { findings, aftermath, later_looks, ..RegionResult::default() }
 }
 
 /// Handles the groups that refer to a prefix list. Where EC2 does not show what was added to it, how far the list is counts:

@@ -35,6 +35,8 @@ pub(super) struct GroupTask<'a> {
     pub(super) open_through_lists: &'a OpenThroughLists,
     /// This instance closed the group a short time ago: somebody opens it again and again.
     pub(super) is_fight: bool,
+    /// All changes come for a later look. What has become of their rules since was told by whoever did it.
+    pub(super) is_later_look: bool,
     /// Why nothing is revoked that the plan says, where something holds it back. It is reported as undecided, so that the
     /// delivery fails and somebody looks.
     pub(super) held_back: Option<&'static str>,

@@ -3,7 +3,7 @@
 mod eventual_consistency;
 mod facts;
 mod fresh;
-mod look_again;
+mod later_look;
 mod two_deliveries;
 mod failures;
 mod lawful;

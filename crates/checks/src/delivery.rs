@@ -79,7 +79,7 @@ pub fn delivery(bytes: &[u8]) -> &'static str {
 
 fn check(payload: &Payload<'_>) {
     match payload {
-        Payload::Record { record, envelope_origin, again: _ } => {
+        Payload::Record { record, envelope_origin, later_look: _ } => {
             let reading = read(record, envelope_origin);
             assert_eq!(reading, read(&record.clone(), &envelope_origin.clone()), "the same record, read twice");
             match reading {

@@ -149,7 +149,7 @@ enum Intake {
 fn intake(payload: Payload<'_>) -> Result<Intake, String> {
     let finding = |event: &EventMetadata, verdict, why: &str| Intake::Finding(Box::new(plain(event, verdict, why)));
     let (record, envelope_origin) = match payload {
-        Payload::Record { record, envelope_origin, again: _ } => (record, envelope_origin),
+        Payload::Record { record, envelope_origin, later_look: _ } => (record, envelope_origin),
         Payload::Unrelated(why) | Payload::Control(why) => {
             return Ok(finding(&EventMetadata::default(), Verdict::Irrelevant, &why));
         }

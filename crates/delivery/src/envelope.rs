@@ -21,7 +21,7 @@ use portcullis_domain::cloudtrail::EnvelopeOrigin;
 use portcullis_domain::json::{self, Json};
 use portcullis_domain::text::escaped;
 
-pub use requests::{Again, EndRequest, SweepRequest};
+pub use requests::{EndRequest, LaterLook, SweepRequest};
 
 use crate::documents;
 
@@ -63,8 +63,8 @@ pub enum Payload<'a> {
         record: Record<'a>,
         /// The account and Region in the envelope.
         envelope_origin: EnvelopeOrigin,
-        /// The function handed it back to itself, to judge it again.
-        again: Option<Again>,
+        /// It comes for a later look.
+        later_look: Option<LaterLook>,
     },
     /// A CloudTrail log file in S3, by name.
     LogFile(LogFile),
@@ -120,7 +120,7 @@ impl Record<'_> {
 impl<'a> Payload<'a> {
     /// A record without an envelope.
     fn bare(record: &'a Json<'a>) -> Self {
-        Self::Record { record: Record::Of(record), envelope_origin: EnvelopeOrigin::default(), again: None }
+        Self::Record { record: Record::Of(record), envelope_origin: EnvelopeOrigin::default(), later_look: None }
     }
 }
 
@@ -128,8 +128,8 @@ impl Payload<'_> {
     /// The same payload with its own copies of all texts.
     fn into_owned(self) -> Payload<'static> {
         match self {
-            Self::Record { record, envelope_origin, again } => {
-                Payload::Record { record: record.into_owned(), envelope_origin, again }
+            Self::Record { record, envelope_origin, later_look } => {
+                Payload::Record { record: record.into_owned(), envelope_origin, later_look }
             }
             Self::LogFile(file) => Payload::LogFile(file),
             Self::SweepRequest(request) => Payload::SweepRequest(request),
@@ -387,12 +387,12 @@ fn record_of_many<'a>(record: &'a Json<'a>, depth: u8, opened: &mut Opened<'a>) 
 fn eventbridge<'a>(event: &Json<'_>, detail: &'a Json<'a>, opened: &mut Opened<'a>) {
     match text(event, "detail-type") {
         Some("AWS API Call via CloudTrail") => {
-            let again = event.get("again").map(requests::again).transpose();
+            let later_look = event.get("later_look").map(requests::later_look).transpose();
             let envelope_origin = EnvelopeOrigin { account: owned(event, "account"), region: owned(event, "region") };
             // The record is judged, whatever stands beside it.
-            let known = again.as_ref().ok().copied().flatten();
-            opened.push(Payload::Record { record: Record::Of(detail), envelope_origin, again: known });
-            if let Err(why) = again {
+            let known = later_look.as_ref().ok().copied().flatten();
+            opened.push(Payload::Record { record: Record::Of(detail), envelope_origin, later_look: known });
+            if let Err(why) = later_look {
                 opened.unreadable(|| why);
             }
         }

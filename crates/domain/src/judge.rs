@@ -154,6 +154,20 @@ impl Judgement {
         self.exposures.iter().any(|exposure| exposure.standing && exposure.rules.iter().any(stays))
     }
 
+    /// Whether more than next to nothing of a change stays in an exposure that is there without the changes. `goes` says which
+    /// rules do not stay.
+    #[must_use]
+    pub fn may_hide(&self, change: usize, goes: impl Fn(&RuleId) -> bool) -> bool {
+        let Some(own) = self.attributions.get(change) else { return false };
+        let is_left = |judged: &JudgedRule| judged.attributed && !judged.unchanged && !goes(&judged.rule.id);
+        let stays = |n: &usize| own.rules.contains(n) && self.rules.get(*n).is_some_and(is_left);
+        let mut standing = self.exposures.iter().filter(|exposure| exposure.standing);
+        standing.any(|exposure| {
+            let left = exposure.rules.iter().copied().filter(stays);
+            self.width(left, exposure.family) > self.slack(exposure.family)
+        })
+    }
+
     /// Whether a port is exposed and the changes at hand have a part in it: through a rule of theirs, or because rules of
     /// theirs are altered or gone while the port is open.
     #[must_use]

@@ -293,10 +293,13 @@ fn two_calls_that_hide_behind_each_other_are_closed_without_a_memory_as_soon_as_
         );
         let told = |outcome: &Outcome| outcome.reported && outcome.unseen == 0;
         assert!(outcomes.iter().all(told), "{outcomes:#?}");
-        if others == 0 {
-            assert_eq!(closed, count);
-            assert!(in_time * 10 >= count * 9, "{in_time} of {count}");
-        }
+        // With many others it is likely, and no more.
+        let (least_in_time, least) = match others {
+            0 => (count * 9 / 10, count),
+            10 => (count / 2, count * 9 / 10),
+            _ => (count / 6, count / 2),
+        };
+        assert!(in_time >= least_in_time && closed >= least, "{others}: {in_time} and {closed} of {count}");
     }
 }
 

@@ -1,5 +1,5 @@
 //! One run: people's calls, the events of these calls, and the deliveries of these events, each to an instance of its
-//! own. What instances hand back over the queue goes to any of those that are idle.
+//! own. Messages for later looks go to any of those that are idle.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use ec2_model::{Actor, ApiError, Permission, RuleChange, Source, World};
 use portcullis::store::Store;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::arena::Arena;
@@ -58,7 +59,7 @@ pub(super) struct Travel {
     pub(super) memory: bool,
     /// The share of calls to the memory that fail.
     pub(super) memory_faults: f64,
-    /// Whether the instances have a queue over which they hand changes back.
+    /// Whether the instances have a queue for later looks.
     pub(super) queue: bool,
 }
 
@@ -91,6 +92,8 @@ pub(super) struct Run {
     sent: Cell<u64>,
     /// The instances that are idle, with their numbers.
     idle: RefCell<Vec<(usize, Instance)>>,
+    /// The template's queue is read by two instances at a time (`QueueConcurrency`).
+    readers: Semaphore,
 }
 
 impl Run {
@@ -115,6 +118,7 @@ impl Run {
             polling,
             sent,
             idle,
+            readers: Semaphore::new(2),
         })
     }
 
@@ -358,17 +362,18 @@ impl Run {
         self.polling.set(self.polling.get() - 1);
     }
 
-    /// A message that an instance has handed back comes to any instance that is idle: Lambda says of none which it takes.
-    async fn handed_back(self: Rc<Self>, event: String, after: Duration) {
+    /// A message for a later look comes to any instance that is idle: Lambda says of none which it takes.
+    async fn later_look(self: Rc<Self>, event: String, after: Duration) {
         sleep(after).await;
         let body: Value = serde_json::from_str(&event).unwrap();
-        let (id, message) = (id_of(&body), "handed back".to_owned());
+        let (id, message) = (id_of(&body), "later".to_owned());
         let payload = json!({"Records": [{"messageId": message, "body": event, "eventSource": "aws:sqs"}]});
         let items = [(message, id.clone())];
         for received in 0..MOST_RECEIVED {
             if received > 0 {
                 sleep(VISIBILITY).await;
             }
+            let _reader = self.readers.acquire().await.unwrap();
             if received == 0 {
                 self.watch().forget_message(&id);
             }
@@ -425,8 +430,8 @@ impl Run {
         for (event, after) in watch.arena.world.take_delayed_messages(&queue_url(&self.region)) {
             let id = id_of(&serde_json::from_str(&event).unwrap());
             watch.say(|| format!("{id} comes again in {after} s"));
-            watch.handed_back.push(id);
-            let come = Rc::clone(self).handed_back(event, Duration::from_secs(after));
+            watch.still_to_come.push(id);
+            let come = Rc::clone(self).later_look(event, Duration::from_secs(after));
             let again: std::pin::Pin<Box<dyn Future<Output = ()>>> = Box::pin(come);
             tokio::task::spawn_local(again);
         }

@@ -76,8 +76,8 @@ pub(super) struct Watch {
     pub(super) false_words: Vec<String>,
     /// Deliveries that last saw the port open, did not fail and do not come again.
     pub(super) acknowledged: Vec<String>,
-    /// The events that come again, because an instance has handed them back: one for each time.
-    pub(super) handed_back: Vec<String>,
+    /// The events of the messages for later looks that are still to come.
+    pub(super) still_to_come: Vec<String>,
     pub(super) rng: fastrand::Rng,
     pub(super) verbose: bool,
     /// The share of calls to the memory that fail.
@@ -86,9 +86,9 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(arena: Arena, rng: fastrand::Rng, verbose: bool) -> Self {
-        let (made, views, counts, false_words, acknowledged, handed_back) = Default::default();
+        let (made, views, counts, false_words, acknowledged, still_to_come) = Default::default();
         let memory_faults = 0.0;
-        Self { arena, made, views, counts, false_words, acknowledged, handed_back, rng, verbose, memory_faults }
+        Self { arena, made, views, counts, false_words, acknowledged, still_to_come, rng, verbose, memory_faults }
     }
 
     /// A delivery begins, at this instance or at another one. Returns the instance's number.
@@ -101,10 +101,10 @@ impl Watch {
         self.views.len() - 1
     }
 
-    /// A message of this event has come.
+    /// A message for a later look at this event has come.
     pub(super) fn forget_message(&mut self, id: &String) {
-        if let Some(at) = self.handed_back.iter().position(|known| known == id) {
-            self.handed_back.swap_remove(at);
+        if let Some(at) = self.still_to_come.iter().position(|known| known == id) {
+            self.still_to_come.swap_remove(at);
         }
     }
 
@@ -318,7 +318,7 @@ impl Watch {
         let ever = reported.or_else(|| self.views[instance].looks.get(group).map(|look| &look.ever)).cloned();
         let ever = ever.unwrap_or_default();
         let (open_by_ours, seen_open) = (!open.is_disjoint(&made.rules), !ever.is_disjoint(&made.rules));
-        let is_left = !failed && !self.handed_back.iter().any(|known| known == id);
+        let is_left = !failed && !self.still_to_come.iter().any(|known| known == id);
         if !open.is_empty() && made.by_attacker && !made.harmless && is_left {
             self.acknowledged.push(format!("#{instance} {group} open through {open:?}"));
         }

@@ -20,7 +20,7 @@ const SOURCES: [(&str, &str); 17] = [
     ("remediation::eventual_consistency", include_str!("../remediation/eventual_consistency.rs")),
     ("remediation::facts", include_str!("../remediation/facts.rs")),
     ("remediation::failures", include_str!("../remediation/failures.rs")),
-    ("remediation::look_again", include_str!("../remediation/look_again.rs")),
+    ("remediation::later_look", include_str!("../remediation/later_look.rs")),
     ("remediation::member_accounts", include_str!("../remediation/member_accounts.rs")),
     ("remediation::reporting", include_str!("../remediation/reporting.rs")),
 ];

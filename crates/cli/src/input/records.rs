@@ -37,7 +37,7 @@ pub(super) fn in_bytes(name: &str, bytes: &[u8], each: &mut impl FnMut(Result<Pa
 fn payload<'f>(name: &str, found: Found<'f>) -> Result<Payload<'f>, InputError> {
     let record = found.and_then(|record| record.parse());
     let record = record.map_err(|error| InputError { place: name.to_owned(), why: error.to_string() })?;
-    Ok(Payload::Record { record: Record::Read(record), envelope_origin: EnvelopeOrigin::default(), again: None })
+    Ok(Payload::Record { record: Record::Read(record), envelope_origin: EnvelopeOrigin::default(), later_look: None })
 }
 
 /// A CloudTrail log file that is read as it arrives.

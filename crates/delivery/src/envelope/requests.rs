@@ -1,4 +1,4 @@
-//! Requests to Portcullis itself: a sweep, the end of an opening, and a record that is to be judged again. They are ours, so
+//! Requests to Portcullis itself: a sweep, the end of an opening, and a later look at a record. They are ours, so
 //! an unknown key is an error.
 
 use portcullis_domain::ids::{AccountId, GroupId, Region};
@@ -31,24 +31,24 @@ pub struct EndRequest {
     pub waiver: String,
 }
 
-/// A record that was judged before, and left beside an exposure that stood without it.
+/// What a record says that comes for a later look: it was judged before, and left beside an exposure that stood without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Again {
+pub struct LaterLook {
     /// Whether this is the last time.
     pub last: bool,
     /// Whether its finding was published the first time.
     pub told: bool,
 }
 
-/// Reads what is said of a record that was judged before.
-pub(super) fn again(again: &Json<'_>) -> Result<Again, String> {
-    check_keys(again, "again", &["last", "told"], "last and told")?;
-    let flag = |key: &str| match again.get(key) {
+/// Reads what is said of a later look.
+pub(super) fn later_look(look: &Json<'_>) -> Result<LaterLook, String> {
+    check_keys(look, "later_look", &["last", "told"], "last and told")?;
+    let flag = |key: &str| match look.get(key) {
         Some(Json::Bool(flag)) => Ok(*flag),
-        Some(value) => Err(format!("again.{key} is `{}`: expected true or false", escaped(&value.to_string()))),
-        None => Err(format!("again.{key} is missing")),
+        Some(value) => Err(format!("later_look.{key} is `{}`: expected true or false", escaped(&value.to_string()))),
+        None => Err(format!("later_look.{key} is missing")),
     };
-    Ok(Again { last: flag("last")?, told: flag("told")? })
+    Ok(LaterLook { last: flag("last")?, told: flag("told")? })
 }
 
 /// Reads a request for a sweep.

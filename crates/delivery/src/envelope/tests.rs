@@ -66,7 +66,7 @@ fn a_record_is_found_however_aws_nests_it() {
             [Payload::Record {
                 record: borrowing_nothing(&record()),
                 envelope_origin: envelope_origin.clone(),
-                again: None
+                later_look: None
             }],
             "{what}"
         );
@@ -198,7 +198,7 @@ fn a_logs_subscription_gives_the_records_that_may_be_ours_and_names_what_it_cann
     let payload = Payload::Record {
         record: borrowing_nothing(&record()),
         envelope_origin: EnvelopeOrigin::default(),
-        again: None,
+        later_look: None,
     };
     assert_eq!(payloads_of(&subscription(&data)), [payload.clone(), payload.clone()]);
     let broken = record().to_string().replace(r#"":"ec2"#, r#"":ec2"#);
@@ -381,4 +381,32 @@ fn the_end_of_an_opening_names_its_place_and_its_waiver_and_nothing_else() {
     let missing = end(json!({"account": "111122223333"}));
     assert_eq!(missing, [Payload::Unreadable("end.waiver is missing".to_owned())]);
     assert_eq!(end(json!([])), [Payload::Unreadable("end is `[]`: expected an object".to_owned())]);
+}
+
+#[test]
+fn a_record_that_comes_for_a_later_look_says_which_and_is_read_whatever_it_says() {
+    let look = |said: Value| {
+        let mut event = event();
+        event["later_look"] = said;
+        payloads_of(&sqs(&[&event.to_string()]))
+    };
+    let known = |payload: &Payload<'_>| match payload {
+        Payload::Record { later_look, .. } => *later_look,
+        other => panic!("{other:?}"),
+    };
+    for (last, told) in [(false, true), (true, false)] {
+        let opened = look(json!({"last": last, "told": told}));
+        assert_eq!(opened.iter().map(known).collect::<Vec<_>>(), [Some(LaterLook { last, told })]);
+    }
+    assert_eq!(payloads_of(&event()).iter().map(known).collect::<Vec<_>>(), [None]);
+    for (said, why) in [
+        (json!({"last": true}), "later_look.told is missing"),
+        (json!({"last": 1, "told": true}), "later_look.last is `1`: expected true or false"),
+        (json!({"last": true, "told": true, "time": 1}), "later_look.time is not known: expected last and told"),
+        (json!(null), "later_look is `null`: expected an object"),
+    ] {
+        let opened = look(said);
+        let [record, Payload::Unreadable(said)] = &opened[..] else { panic!("{opened:?}") };
+        assert_eq!((known(record), said.as_str()), (None, why));
+    }
 }
