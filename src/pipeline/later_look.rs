@@ -9,14 +9,13 @@
 //! about sixteen times (Lambda Developer Guide, "Use Lambda recursive loop detection to prevent infinite loops").
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 use portcullis_domain::change::{Change, ChangedRules};
 use portcullis_domain::finding::{Finding, MemoryState, Outcome};
 use portcullis_domain::policy::Mode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::context::Context;
@@ -35,7 +34,7 @@ pub(super) struct LaterLooks {
     /// The index of the payload that the change came from.
     payload: usize,
     /// The event, as EventBridge would deliver it.
-    event: Value,
+    event: Map<String, Value>,
     /// For how many seconds the queue keeps each message back.
     after: Vec<u16>,
     /// What the log says of it if the messages are lost: the account, the group and the record's id.
@@ -104,13 +103,17 @@ impl LaterLooks {
         };
         let after = AFTER.map(|after| after + fastrand::u16(0..=after / 5));
         let after: Vec<u16> = after.into_iter().filter(is_believed).collect();
-        let event = json!({
-            "source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail",
-            "account": change.account, "region": change.region, "detail": Arc::as_ref(origin.record.as_ref()?),
-        });
+        let event = [
+            ("source", json!("aws.ec2")),
+            ("detail-type", json!("AWS API Call via CloudTrail")),
+            ("account", json!(change.account)),
+            ("region", json!(change.region)),
+            ("detail", Value::clone(origin.record.as_ref()?)),
+        ];
+        let event = event.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         let (group, id) = (group_name(&change.resource).unwrap_or_default(), change.event.id.as_deref());
         let name = format!("{} {} {group} {}", change.account, change.region, id.unwrap_or("no id"));
-        (!after.is_empty()).then(|| Self { payload: origin.index, event, after, name })
+        (!after.is_empty()).then_some(Self { payload: origin.index, event, after, name })
     }
 
     /// The messages, each with the seconds that it is kept back.
@@ -118,9 +121,9 @@ impl LaterLooks {
         let last = self.after.last();
         let mut event = self.event.clone();
         let message = |after: &u16| {
-            event["later_look"] = json!({"last": Some(after) == last, "told": is_told});
+            event.insert("later_look".to_owned(), json!({"last": Some(after) == last, "told": is_told}));
             // SQS takes no character that XML does not know.
-            (printing(event.to_string()), *after)
+            (printing(json!(event).to_string()), *after)
         };
         self.after.iter().map(message).collect()
     }

@@ -390,9 +390,9 @@ fn a_record_that_comes_for_a_later_look_says_which_and_is_read_whatever_it_says(
         event["later_look"] = said;
         payloads_of(&sqs(&[&event.to_string()]))
     };
-    let known = |payload: &Payload<'_>| match payload {
-        Payload::Record { later_look, .. } => *later_look,
-        other => panic!("{other:?}"),
+    let known = |payload: &Payload<'_>| {
+        let Payload::Record { later_look, .. } = payload else { panic!("{payload:?}") };
+        *later_look
     };
     for (last, told) in [(false, true), (true, false)] {
         let opened = look(json!({"last": last, "told": told}));
