@@ -61,10 +61,13 @@ OUTSIDE := witness:: $(if $(PORTCULLIS_TEST_RECORDS),corpus::)
 .PHONY: test
 test: ## Run all tests, against the model and a public mock
 	@$(MAKE) --no-print-directory --jobs=2 test-programs .venv/witness/.installed
-	@$(MAKE) --no-print-directory --jobs=2 witness doctor
+	@$(MAKE) --no-print-directory --jobs=3 witness doctor tests
+
+# The witness and the doctor wait for their servers most of the time: side by side with the tests they keep two cores busy.
+.PHONY: tests
+tests: need-cargo
 	$(CARGO) test $(WORKSPACE)
 
-# The witness and the doctor wait for their servers most of the time: side by side they keep two cores busy.
 .PHONY: witness
 witness: need-cargo .venv/witness/.installed
 	PORTCULLIS_TEST_MOTO=$(CURDIR)/.venv/witness/bin/moto_server \
