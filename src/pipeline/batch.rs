@@ -76,7 +76,11 @@ pub(super) async fn work(context: &Context, scope: &InvocationScope<'_>, batch: 
         if settled.contains(&(false, true)) {
             not_noted(&mut done);
         }
-        let looks = std::mem::take(&mut done.later_looks);
+        // What fails comes again anyway.
+        let failing = done.findings.iter().filter(|finding| finding.value.needs_retry());
+        let failing: BTreeSet<usize> = failing.map(|finding| finding.origin.index).collect();
+        let mut looks = std::mem::take(&mut done.later_looks);
+        looks.retain(|looks| !failing.contains(&looks.payload));
         let lost = later_look::send(context, looks, is_told, scope.report_until()).await;
         not_sent(&mut done, &lost);
         let trouble = Trouble {

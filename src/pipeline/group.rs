@@ -16,12 +16,13 @@ use super::context::Context;
 use super::evidence;
 use super::former::{self, Found};
 use super::intake::{Tracked, outdated};
+use super::later_look;
 use super::recall::{Recall, Settlement};
 use super::region::Aftermath;
 use super::remediate::{Remediated, remediate};
 use super::stand::wait_for_the_holder;
 use super::task::{GroupTask, Snapshot};
-use super::telling::{self, Gate};
+use super::telling::{self, Gate, Told};
 use crate::aws::Permit;
 use crate::live_policy::Refreshed;
 
@@ -189,6 +190,7 @@ fn settlement_of(
         false => Gate::Free,
     };
     let mut told = telling::tell(findings, (task.changes, remediation), (&recall.memory, gate), now);
+    forget_what_is_not_told(task, findings, &mut told);
     if task.is_of_events() {
         told.happened.extend(opened_under(&remediation.judgement, &recall.memory, now));
     }
@@ -202,8 +204,16 @@ fn told_here(context: &Context, task: &GroupTask<'_>, remediated: &Remediated, f
     let GroupLocation { account, region, group, .. } = &last.location;
     let key = item_of(account, region, group);
     let memory = Memory::read(&context.told_here.of(&key));
-    let told = telling::tell(findings, (task.changes, remediation), (&memory, Gate::Free), context.now());
+    let mut told = telling::tell(findings, (task.changes, remediation), (&memory, Gate::Free), context.now());
+    forget_what_is_not_told(task, findings, &mut told);
     Settlement::for_here(key, told)
+}
+
+/// What a later look has nothing to tell of counts as heard by nobody.
+fn forget_what_is_not_told(task: &GroupTask<'_>, findings: &[Finding], told: &mut Told) {
+    if task.is_told && findings.iter().all(later_look::has_nothing_to_tell) {
+        told.heard.clear();
+    }
 }
 
 /// The rules of the changes that an opening's waiver covers, for its end to take them. Sweeps know them by that too.

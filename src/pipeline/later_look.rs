@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 use portcullis_domain::change::{Change, ChangedRules};
-use portcullis_domain::finding::{Finding, MemoryState, Outcome};
+use portcullis_domain::finding::{Finding, MemoryState, Outcome, Verdict};
 use portcullis_domain::policy::Mode;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -26,13 +26,19 @@ use crate::sinks::log::printing;
 /// two instances. An instance remembers a change for longer than the last pause. One call to SQS sends ten messages.
 const AFTER: [u16; 10] = [6, 14, 24, 36, 50, 90, 180, 300, 480, 720];
 
+/// A message may be sent and received so much later. Its record must be believed then.
+const LATE: SignedDuration = SignedDuration::from_secs(30);
+
+/// What was not published the first time is published by this look, when EC2 shows what there is, and if need be by the last.
+const TELLS: usize = 2;
+
 /// The messages of so many changes are sent at a time.
 const MOST_CHANGES_AT_ONCE: usize = 8;
 
 /// The messages for the later looks at a change.
 pub(super) struct LaterLooks {
     /// The index of the payload that the change came from.
-    payload: usize,
+    pub(super) payload: usize,
     /// The event, as EventBridge would deliver it.
     event: Map<String, Value>,
     /// For how many seconds the queue keeps each message back.
@@ -82,11 +88,14 @@ fn why_it_fails(context: &Context, change: &Tracked<Change>, finding: &Finding) 
     }
 }
 
-/// Whether a later look came to nothing that anybody needs to hear: the first look told all of it.
-pub(super) fn came_to_nothing(finding: &Tracked<Finding>) -> bool {
-    let Tracked { origin, value: finding } = finding;
-    let was_told = origin.later_look.is_some_and(|look| look.told);
-    was_told && !finding.needs_retry() && matches!(finding.outcome, Outcome::None | Outcome::AlreadyGone)
+/// Whether a later look has nothing to tell: nothing was done, nothing failed, and the first look told all of it. What an
+/// exemption or a waiver covers is another verdict than the first one, and what an attempt left that stopped is told by nobody
+/// else.
+pub(super) fn has_nothing_to_tell(finding: &Finding) -> bool {
+    let is_the_same = matches!(finding.verdict, Verdict::Exposed | Verdict::Safe)
+        && matches!(finding.outcome, Outcome::None | Outcome::AlreadyGone);
+    let is_excused = finding.waiver.is_some() || finding.exempt_by.is_some();
+    is_the_same && !is_excused && !finding.is_by_nobody_known && !finding.needs_retry()
 }
 
 impl LaterLooks {
@@ -98,7 +107,7 @@ impl LaterLooks {
             return None;
         }
         let is_believed = |after: &u16| {
-            let then = context.now().checked_add(SignedDuration::from_secs(i64::from(*after)));
+            let then = context.now().checked_add(SignedDuration::from_secs(i64::from(*after)) + LATE);
             then.is_ok_and(|then| outdated_at(then, change).is_none())
         };
         let after = AFTER.map(|after| after + fastrand::u16(0..=after / 5));
@@ -118,14 +127,15 @@ impl LaterLooks {
 
     /// The messages, each with the seconds that it is kept back.
     fn messages(&self, is_told: bool) -> Vec<(String, u16)> {
-        let last = self.after.last();
         let mut event = self.event.clone();
-        let message = |after: &u16| {
-            event.insert("later_look".to_owned(), json!({"last": Some(after) == last, "told": is_told}));
+        let message = |(n, after): (usize, &u16)| {
+            let is_last = n + 1 == self.after.len();
+            let told = is_told || n != TELLS && !is_last;
+            event.insert("later_look".to_owned(), json!({"last": is_last, "told": told}));
             // SQS takes no character that XML does not know.
             (printing(json!(event).to_string()), *after)
         };
-        self.after.iter().map(message).collect()
+        self.after.iter().enumerate().map(message).collect()
     }
 }
 

@@ -66,6 +66,7 @@ pub(super) async fn handle(
         Box::pin(context.policy.refresh(&context.aws)).await;
     }
     let policy = context.policy.now();
+    let is_told = |change: &Tracked<Change>| change.origin.later_look.is_some_and(|look| look.told);
     let is_later_look = changes.iter().all(|change| change.origin.later_look.is_some());
     let task = GroupTask {
         policy: &policy,
@@ -80,6 +81,7 @@ pub(super) async fn handle(
         open_through_lists: &scope.open_through_lists,
         is_fight: false,
         is_later_look,
+        is_told: held_back.is_none() && changes.iter().all(is_told),
         held_back,
     };
     let same = Same { context, resource, changes: &changes };
@@ -166,7 +168,7 @@ async fn handle_groups(
     let Same { context, resource, changes } = *same;
     let description = looks.description;
     let count = description.groups.len();
-    let (mut aftermath, mut later_looks) = (Aftermath::default(), Vec::new());
+    let (mut aftermath, mut later_looks): (_, Vec<LaterLooks>) = (Aftermath::default(), Vec::new());
     let findings = match resource {
         Resource::Group(_) | Resource::GroupName(_) => {
             let (mut findings, mut permit) = (Vec::new(), permit);
@@ -174,11 +176,14 @@ async fn handle_groups(
                 let result = group::handle(context, task, snapshot, permit.take(), usize::MAX).await;
                 aftermath.add(result.settlement, result.is_policy_stale);
                 let mut own = group::tracked(changes, result.findings);
-                later_looks.extend(later_look::of(context, changes, (&result.may_hide, &mut own)));
-                own.retain(|finding| !later_look::came_to_nothing(finding));
+                let more = later_look::of(context, changes, (&result.may_hide, &mut own)).into_iter();
+                // Several groups may have one name.
+                let is_new = |looks: &LaterLooks| later_looks.iter().all(|known| known.payload != looks.payload);
+                let more: Vec<LaterLooks> = more.filter(is_new).collect();
+                later_looks.extend(more);
                 findings.extend(own);
             }
-            match count {
+            let mut findings = match count {
                 0 => {
                     let gone = same.finding(Verdict::Safe, Outcome::AlreadyGone, "the group is no longer there");
                     let gone = gone.into_iter().map(|finding| finding.value).collect();
@@ -186,7 +191,9 @@ async fn handle_groups(
                     group::tracked(changes, gone)
                 }
                 _ => findings,
-            }
+            };
+            findings.retain(|finding| !task.is_told || !later_look::has_nothing_to_tell(&finding.value));
+            findings
         }
         Resource::PrefixList(_) => handle_list(task, same, FirstLooks { description, ..looks }, &mut aftermath).await,
         Resource::Region => {

@@ -37,6 +37,8 @@ pub(super) struct GroupTask<'a> {
     pub(super) is_fight: bool,
     /// All changes come for a later look. What has become of their rules since was told by whoever did it.
     pub(super) is_later_look: bool,
+    /// All of them were told before: what is the same is not told again.
+    pub(super) is_told: bool,
     /// Why nothing is revoked that the plan says, where something holds it back. It is reported as undecided, so that the
     /// delivery fails and somebody looks.
     pub(super) held_back: Option<&'static str>,

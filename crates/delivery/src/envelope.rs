@@ -125,6 +125,13 @@ impl<'a> Payload<'a> {
 }
 
 impl Payload<'_> {
+    /// An attempt at a later look came no further. What it did, nobody was told.
+    fn forget_what_was_told(&mut self) {
+        if let Self::Record { later_look: Some(look), .. } = self {
+            look.told = false;
+        }
+    }
+
     /// The same payload with its own copies of all texts.
     fn into_owned(self) -> Payload<'static> {
         match self {
@@ -248,6 +255,10 @@ fn sqs_item<'a>(message: &'a Json<'a>) -> Item<'a> {
         Some(Json::String(body)) => opened.text(body, "the SQS message's body", DEEPEST),
         Some(other) => unreadable("the SQS message's body", other, &mut opened),
         None => opened.unreadable(|| "the SQS message has no body".to_owned()),
+    }
+    let received = message.get("attributes").and_then(|attributes| text(attributes, "ApproximateReceiveCount"));
+    if received.is_some_and(|received| received != "1") {
+        opened.payloads.iter_mut().for_each(Payload::forget_what_was_told);
     }
     opened.finish(owned(message, "messageId").unwrap_or_default())
 }

@@ -36,7 +36,7 @@ pub struct EndRequest {
 pub struct LaterLook {
     /// Whether this is the last time.
     pub last: bool,
-    /// Whether its finding was published the first time.
+    /// Whether nothing of its first finding is left to publish.
     pub told: bool,
 }
 
