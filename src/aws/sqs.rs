@@ -6,9 +6,10 @@
 use futures_util::{StreamExt, stream};
 use portcullis_domain::text::escaped;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::json_call::{JsonCall, Protocol, Signer};
-use super::{Aws, AwsError, Code, Effect};
+use super::{Aws, AwsError, Code, Effect, within};
 
 const SEND: JsonCall = JsonCall {
     service: "SQS",
@@ -38,11 +39,12 @@ impl Aws {
     /// Sends messages that the queue keeps back for so many seconds each, 900 at most.
     ///
     /// # Errors
-    /// [`AwsError`]: the queue did not take one of them.
-    pub async fn enqueue_later(&self, queue: &str, messages: &[(String, u16)]) -> Result<(), AwsError> {
+    /// [`AwsError`]: the queue did not take one of them, or not in time.
+    pub async fn enqueue_later(&self, queue: &str, messages: &[(String, u16)], until: Instant) -> Result<(), AwsError> {
         for batch in messages.chunks(MOST_ENTRIES) {
             let batch: Vec<Message<'_>> = batch.iter().map(|(body, after)| (body.as_str(), Some(*after))).collect();
-            let refused = self.enqueue_batch(queue, &batch).await;
+            let sent = Box::pin(self.enqueue_batch(queue, &batch));
+            let refused = within(until, SEND.operation, async { Ok(sent.await) }).await?;
             refused.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))?;
         }
         Ok(())

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use portcullis_domain::finding::{Finding, SweepFinding};
 use portcullis_domain::memory::{DIGEST, DigestOrder, Entries, LEASE_HOLDER, LEASE_UNTIL, Waiting, written};
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::context::Context;
 use super::recall::{PATIENCE, Settlement};
@@ -141,11 +141,7 @@ pub(super) fn handed_out(context: &Context, order: DigestOrder) -> Option<Settle
 /// Sends the last message of a sweep, which tells what its places have left. Where it is lost, the next sweep does it.
 pub(super) async fn tell_later(context: &Context, queue: &str, until: Instant) {
     let message = json!({"sweep": {"digest": DigestOrder::Tell.to_string()}}).to_string();
-    let sent = timeout_at(until, Box::pin(context.aws.enqueue_later(queue, &[(message, TELL_AFTER)]))).await;
-    let code = match sent {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => error.code.to_string(),
-        Err(_) => "Timeout".to_owned(),
-    };
-    tracing::warn!(code, "the sweep's last message was not sent: the next sweep tells what waits");
+    if let Err(error) = context.aws.enqueue_later(queue, &[(message, TELL_AFTER)], until).await {
+        tracing::warn!(code = %error.code, "the sweep's last message was not sent: the next sweep tells what waits");
+    }
 }

@@ -22,7 +22,7 @@ use super::region::Aftermath;
 use super::remediate::{Remediated, remediate};
 use super::stand::wait_for_the_holder;
 use super::task::{GroupTask, Snapshot};
-use super::telling::{self, Gate, Told};
+use super::telling::{self, Gate};
 use crate::aws::Permit;
 use crate::live_policy::Refreshed;
 
@@ -100,6 +100,9 @@ pub(super) async fn handle(
     };
     if let Budget::Past(why) = budget {
         with_others = with_others.held_back(why);
+    } else if task.is_later_look && first.exposures.iter().any(|exposure| !exposure.standing) {
+        // The first look found it open without the change. What opened it since, other records tell.
+        with_others = with_others.held_back(SINCE);
     }
     let mut permit = permit;
     let is_held = |recall: &Recall| recall.is_held_by_another(context.now());
@@ -121,7 +124,8 @@ pub(super) async fn handle(
     task.open_through_lists.note(context, &with_others, &snapshot.facts);
     let remediated = Box::pin(remediate(context, &with_others, &mut recall, (snapshot, permit), most)).await;
     let remediation = &remediated.remediation;
-    let stands = remediation.judgement.keeps_an_own_rule(|rule| remediation.done.contains_key(rule));
+    let goes = |rule: &RuleId| remediation.done.contains_key(rule);
+    let stands = remediation.judgement.keeps_an_own_rule(goes);
     if is_event && stands {
         context.recent.keep(&location, task.changes);
     }
@@ -150,18 +154,23 @@ pub(super) async fn handle(
         let seen = remediated.last.with_rules(remediated.observed.values().cloned().collect());
         evidence::add_left(context, (&with_others, &plain_policy), (recall, &seen), &mut findings);
     }
+    if task.is_told {
+        let same = findings.iter_mut().filter(|finding| later_look::has_nothing_to_tell(finding));
+        same.for_each(|finding| finding.is_told = true);
+    }
     let settlement = match &recall {
         Some(recall) => settlement_of(context, task, (&remediated, stands), recall, &mut findings),
         None => is_lost.then(|| told_here(context, task, &remediated, &mut findings)),
     };
     let is_enforced = mode == Mode::Enforce && with_others.held_back.is_none();
-    let mut may_hide = BTreeSet::new();
-    if is_event && stands && is_enforced && recall.is_none() {
-        let goes = |rule: &RuleId| remediation.done.contains_key(rule);
-        may_hide.extend((0..task.own).filter(|n| remediation.judgement.may_hide(*n, goes)));
-    }
+    let is_alone = is_event && is_enforced && recall.is_none();
+    let may_hide = |n: &usize| is_alone && remediation.judgement.may_hide(*n, goes);
+    let may_hide = (0..task.own).filter(may_hide).collect();
     GroupResult { findings, revoked, settlement, is_policy_stale, may_hide }
 }
+
+/// Why a later look takes nothing of a change that a port is open through by now.
+const SINCE: &str = "rules have changed since the first look: whether this change opened the port cannot be told";
 
 /// A finding for each change of the task.
 fn findings_of(changes: &[&Change], remediated: &Remediated, policy: &Policy) -> Vec<Finding> {
@@ -190,7 +199,6 @@ fn settlement_of(
         false => Gate::Free,
     };
     let mut told = telling::tell(findings, (task.changes, remediation), (&recall.memory, gate), now);
-    forget_what_is_not_told(task, findings, &mut told);
     if task.is_of_events() {
         told.happened.extend(opened_under(&remediation.judgement, &recall.memory, now));
     }
@@ -204,16 +212,8 @@ fn told_here(context: &Context, task: &GroupTask<'_>, remediated: &Remediated, f
     let GroupLocation { account, region, group, .. } = &last.location;
     let key = item_of(account, region, group);
     let memory = Memory::read(&context.told_here.of(&key));
-    let mut told = telling::tell(findings, (task.changes, remediation), (&memory, Gate::Free), context.now());
-    forget_what_is_not_told(task, findings, &mut told);
+    let told = telling::tell(findings, (task.changes, remediation), (&memory, Gate::Free), context.now());
     Settlement::for_here(key, told)
-}
-
-/// What a later look has nothing to tell of counts as heard by nobody.
-fn forget_what_is_not_told(task: &GroupTask<'_>, findings: &[Finding], told: &mut Told) {
-    if task.is_told && findings.iter().all(later_look::has_nothing_to_tell) {
-        told.heard.clear();
-    }
 }
 
 /// The rules of the changes that an opening's waiver covers, for its end to take them. Sweeps know them by that too.

@@ -16,7 +16,7 @@ use portcullis_domain::change::{Change, ChangedRules};
 use portcullis_domain::finding::{Finding, MemoryState, Outcome, Verdict};
 use portcullis_domain::policy::Mode;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::context::Context;
 use super::intake::{Tracked, group_name, outdated_at};
@@ -127,13 +127,13 @@ impl LaterLooks {
 
     /// The messages, each with the seconds that it is kept back.
     fn messages(&self, is_told: bool) -> Vec<(String, u16)> {
-        let mut event = self.event.clone();
         let message = |(n, after): (usize, &u16)| {
             let is_last = n + 1 == self.after.len();
             let told = is_told || n != TELLS && !is_last;
+            let mut event = self.event.clone();
             event.insert("later_look".to_owned(), json!({"last": is_last, "told": told}));
             // SQS takes no character that XML does not know.
-            (printing(json!(event).to_string()), *after)
+            (printing(Value::Object(event).to_string()), *after)
         };
         self.after.iter().enumerate().map(message).collect()
     }
@@ -143,17 +143,9 @@ impl LaterLooks {
 pub(super) async fn send(context: &Context, looks: Vec<LaterLooks>, is_told: bool, until: Instant) -> BTreeSet<usize> {
     let Some(queue) = &context.settings.queue else { return BTreeSet::new() };
     let sent = looks.into_iter().map(|looks| async move {
-        let messages = looks.messages(is_told);
-        let code = match timeout_at(until, Box::pin(context.aws.enqueue_later(queue, &messages))).await {
-            Ok(Ok(())) => return None,
-            Ok(Err(error)) => error.code.to_string(),
-            Err(_) => "Timeout".to_owned(),
-        };
-        tracing::warn!(
-            code,
-            change = looks.name,
-            "the queue did not take a change for later looks: it is delivered again"
-        );
+        let error = context.aws.enqueue_later(queue, &looks.messages(is_told), until).await.err()?;
+        let (code, change) = (error.code.to_string(), looks.name);
+        tracing::warn!(code, change, "the queue did not take a change for later looks: it is delivered again");
         Some(looks.payload)
     });
     stream::iter(sent).buffer_unordered(MOST_CHANGES_AT_ONCE).filter_map(std::future::ready).collect().await

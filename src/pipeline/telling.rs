@@ -79,7 +79,8 @@ pub(super) fn tell(
     for finding in findings.iter_mut().filter(|finding| finding.verdict == Verdict::Exposed) {
         finding.fight.clone_from(&fight);
         let is_of_fight = is_close(finding) || finding.outcome == Outcome::AlreadyGone;
-        if finding.needs_retry() || finding.doubtful {
+        // What counts as told already is told by nobody here.
+        if finding.needs_retry() || finding.doubtful || finding.is_told {
             continue;
         } else if is_of_fight && loudest.is_some() {
             // Of what the holder of the lease closes the holder tells.

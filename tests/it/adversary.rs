@@ -50,18 +50,8 @@ impl Fight {
         // Every attack is fought with a memory as often as without, and the memory fails in half of these fights.
         let memory = (usize::try_from(seed).unwrap() / ATTACKS.len()) % 2 == 1;
         let memory_faults = if memory { [0.0, 0.0, 0.1, 0.5][rng.usize(..4)] } else { 0.0 };
-        let travel = Travel {
-            late,
-            spread,
-            doubled,
-            batch,
-            concurrency,
-            timeout: Duration::from_secs(30),
-            ideal: false,
-            memory,
-            memory_faults,
-            queue: true,
-        };
+        let alone = Travel::alone(late, Duration::from_secs(30));
+        let travel = Travel { spread, doubled, batch, concurrency, memory, memory_faults, ..alone };
         Self { attack, pace, travel, policy }
     }
 

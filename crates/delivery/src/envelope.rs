@@ -398,12 +398,12 @@ fn record_of_many<'a>(record: &'a Json<'a>, depth: u8, opened: &mut Opened<'a>) 
 fn eventbridge<'a>(event: &Json<'_>, detail: &'a Json<'a>, opened: &mut Opened<'a>) {
     match text(event, "detail-type") {
         Some("AWS API Call via CloudTrail") => {
-            let later_look = event.get("later_look").map(requests::later_look).transpose();
+            let said = event.get("later_look").map(requests::later_look);
+            let later_look = said.as_ref().and_then(|said| said.as_ref().ok()).copied();
             let envelope_origin = EnvelopeOrigin { account: owned(event, "account"), region: owned(event, "region") };
             // The record is judged, whatever stands beside it.
-            let known = later_look.as_ref().ok().copied().flatten();
-            opened.push(Payload::Record { record: Record::Of(detail), envelope_origin, later_look: known });
-            if let Err(why) = later_look {
+            opened.push(Payload::Record { record: Record::Of(detail), envelope_origin, later_look });
+            if let Some(Err(why)) = said {
                 opened.unreadable(|| why);
             }
         }

@@ -149,9 +149,14 @@ impl Judgement {
     /// rule that a change left as open as it was has no part in that.
     #[must_use]
     pub fn keeps_an_own_rule(&self, goes: impl Fn(&RuleId) -> bool) -> bool {
-        let is_own = |judged: &JudgedRule| judged.attributed && !judged.unchanged && !goes(&judged.rule.id);
-        let stays = |n: &usize| self.rules.get(*n).is_some_and(is_own);
+        let stays = |n: &usize| self.stays(*n, &goes);
         self.exposures.iter().any(|exposure| exposure.standing && exposure.rules.iter().any(stays))
+    }
+
+    /// Whether a change made the rule, and it stays as the change left it.
+    fn stays(&self, rule: usize, goes: impl Fn(&RuleId) -> bool) -> bool {
+        let is_own = |judged: &JudgedRule| judged.attributed && !judged.unchanged && !goes(&judged.rule.id);
+        self.rules.get(rule).is_some_and(is_own)
     }
 
     /// Whether more than next to nothing of a change stays in an exposure that is there without the changes. `goes` says which
@@ -159,8 +164,7 @@ impl Judgement {
     #[must_use]
     pub fn may_hide(&self, change: usize, goes: impl Fn(&RuleId) -> bool) -> bool {
         let Some(own) = self.attributions.get(change) else { return false };
-        let is_left = |judged: &JudgedRule| judged.attributed && !judged.unchanged && !goes(&judged.rule.id);
-        let stays = |n: &usize| own.rules.contains(n) && self.rules.get(*n).is_some_and(is_left);
+        let stays = |n: &usize| own.rules.contains(n) && self.stays(*n, &goes);
         let mut standing = self.exposures.iter().filter(|exposure| exposure.standing);
         standing.any(|exposure| {
             let left = exposure.rules.iter().copied().filter(stays);

@@ -63,6 +63,24 @@ pub(super) struct Travel {
     pub(super) queue: bool,
 }
 
+impl Travel {
+    /// Every event goes to an instance of its own as soon as it is made. There is no memory.
+    pub(super) const fn alone(late: u64, timeout: Duration) -> Self {
+        Self {
+            late,
+            spread: 0.0,
+            doubled: 0.0,
+            batch: 0,
+            concurrency: 1_000,
+            timeout,
+            ideal: false,
+            memory: false,
+            memory_faults: 0.0,
+            queue: true,
+        }
+    }
+}
+
 /// Lambda repeats a failed asynchronous invocation after one minute, and again after two more (Lambda Developer Guide,
 /// "How Lambda handles errors and retries with asynchronous invocation").
 const RETRIES: [u64; 2] = [60_000, 120_000];

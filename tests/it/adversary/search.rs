@@ -93,20 +93,7 @@ fn badness(outcome: &Outcome, unreported: bool) -> f64 {
 
 fn fought(cycle: &Cycle, late: u64) -> Outcome {
     let pace = Pace { every: 0, moves: 0, variant: 0 };
-    let timeout = Duration::from_secs(30);
-    let (spread, doubled, batch, concurrency) = (0.0, 0.0, 0, 1_000);
-    let travel = Travel {
-        late,
-        spread,
-        doubled,
-        batch,
-        concurrency,
-        timeout,
-        ideal: false,
-        memory: false,
-        memory_faults: 0.0,
-        queue: true,
-    };
+    let travel = Travel::alone(late, Duration::from_secs(30));
     let fight = Fight { attack: Attack::Improvise, pace, travel, policy: 0 };
     fight.fight_by(11, false, async |run| play(run, cycle).await)
 }

@@ -191,6 +191,47 @@ async fn what_a_later_look_sees_and_does_not_tell_is_news_for_the_next_delivery(
     assert_eq!(count(&watch, "Publish") - before, 1);
 }
 
+/// A developer's rule waits for its later looks. Somebody opens the group meanwhile, so that it stands open without that rule.
+#[tokio::test(start_paused = true)]
+async fn a_lawful_rule_that_comes_again_stays_whatever_is_opened_beside_it() {
+    let began = Instant::now();
+    let (watch, _, all) = left_beside(queued(), "8.0.0.0/8", &[Permission::tcp(22, "9.0.0.0/9")]).await;
+    let old = watch.world.rules(ACCOUNT, REGION, &watch.group);
+    let old = old.iter().find(|rule| rule.source.text() == "8.0.0.0/8").unwrap();
+    watch.world.revoke(ACCOUNT, REGION, &watch.group, &[&old.id]).unwrap();
+    for (message, attack) in all.iter().zip(["0.0.0.0/0", "16.0.0.0/8", "9.0.0.0/8", "9.128.0.0/9"]) {
+        let opened = watch.open(&[Permission::tcp(22, attack)]);
+        let answer = arrives(&watch, message, began).await;
+        let is_ours = |rule: &str| rule == "tcp 22-22 9.0.0.0/9";
+        // The last attack is the other half: then the developer's rule did not open the port, and the other call is judged.
+        assert!(answer.failed.is_empty() || attack == "9.128.0.0/9", "{attack}: {answer:#?}");
+        watch.finding(&opened).await;
+        assert!(watch.ingress().iter().any(|rule| is_ours(rule)), "{attack}: {:?}", watch.ingress());
+    }
+}
+
+/// One half by a list's change, which does not come again; the other by a block, which does.
+#[tokio::test(start_paused = true)]
+async fn a_block_that_hides_behind_a_lists_change_is_closed_by_the_instance_that_has_seen_both() {
+    let watch = queued().start().await;
+    let began = Instant::now();
+    let list = watch.world.create_prefix_list(ACCOUNT, REGION, "central", 20, &["10.0.0.0/8"]).unwrap();
+    watch.open(&[Permission::tcp(22, &list), Permission::tcp(22, "8.0.0.0/9")]);
+    watch.world.modify_prefix_list(ACCOUNT, REGION, &list, &["8.128.0.0/9"], &[]).unwrap();
+    let of_list = watch.event();
+    let of_block = watch.open(&[Permission::tcp(22, "9.0.0.0/9")]);
+    let other = watch.another(queued()).await;
+    let mut watch = watch;
+    let first = std::mem::replace(&mut watch.context, other);
+    assert_eq!(judged(&watch.finding(&of_block).await), (Verdict::Exposed, Outcome::None));
+    let all = messages(&watch);
+    watch.context = first;
+    assert_eq!(judged(&watch.finding(&of_list).await), (Verdict::Exposed, Outcome::None));
+    let answer = arrives(&watch, &all[0], began).await;
+    assert_eq!(judged(only(&answer)), (Verdict::Exposed, Outcome::Reverted), "{answer:#?}");
+    assert!(watch.ingress().contains(&"tcp 22-22 8.0.0.0/9".to_owned()), "{:?}", watch.ingress());
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_the_changes_of_a_delivery_those_come_again_that_may_hide() {
     let watch = queued().start().await;

@@ -19,7 +19,8 @@ async fn answers(url: &str, queue: &str) -> Vec<String> {
     let code = |error: AwsError| format!("{} {:?}", error.code, error.effect);
     let messages: Vec<String> = (0..12).map(|n| format!("{{\"n\": {n}, \"text\": \"ümlaut & <\"}}")).collect();
     let mut answers = vec![format!("refused: {:?}", aws.enqueue(queue, &messages).await)];
-    answers.push(format!("later: {:?}", aws.enqueue_later(queue, &[("later".to_owned(), 300)]).await));
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    answers.push(format!("later: {:?}", aws.enqueue_later(queue, &[("later".to_owned(), 300)], until).await));
     let nowhere = aws.enqueue(&format!("{queue}-2"), &messages).await;
     answers.extend(nowhere.into_iter().map(|(_, error)| code(error)));
     answers.push(match aws.accounts().await {
